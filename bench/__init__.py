@@ -1,0 +1,1 @@
+"""What scenarios share: from a request to a trusted answer."""

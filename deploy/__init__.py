@@ -1,0 +1,1 @@
+"""Starting, watching and stopping the databases, the Tornado processes and nginx."""

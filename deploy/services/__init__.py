@@ -1,0 +1,1 @@
+"""One file, one database server and the ways to get it."""

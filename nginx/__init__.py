@@ -1,0 +1,1 @@
+"""The split: from a file for people to a configuration that serves."""

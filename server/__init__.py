@@ -1,0 +1,1 @@
+"""The Tornado application under test."""
