@@ -1,0 +1,215 @@
+"""What an engine is: a database through one driver, its operations written once.
+
+Each operation is a generator that yields driver calls and is sent their results; `server.modes`
+drives it in each mode. `db` is what `connect` or `aconnect` returned: two objects with the same
+method names, whose methods answer at once (sync) or return something to await (async).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from types import MappingProxyType
+from typing import Any, ClassVar, TypeVar
+
+from server.errors import Problem
+from server.record import Change, Record, TagSummary
+from server.words import Durability, Mode, Operation
+
+T = TypeVar("T")
+Op = Generator[Any, Any, T]
+"""An operation under way: yields driver calls, is sent their results, returns a T."""
+
+Errors = Sequence[tuple[type[BaseException], type[Problem]]]
+
+NOTHING: Mapping[Any, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A database server: its name and its address unless the environment gives another.
+
+    `addresses` maps a durability to a URL where each has a server of its own; the key None
+    stands for all the others.
+    """
+
+    name: str
+    addresses: Mapping[Durability | None, str]
+
+    def default(self, durability: Durability) -> str:
+        """Return the address of this project's own server for `durability`."""
+        return self.addresses.get(durability) or self.addresses[None]
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """How a durability is reached, and what an acknowledged write survives."""
+
+    how: str
+    survives_process_crash: bool
+    survives_host_crash: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What an engine is opened with.
+
+    `collection` names the table, collection, index or key prefix that belongs to this store
+    alone; `deadline` is in seconds and bounds each driver call; `connections` is how many a
+    client that is shared may keep.
+    """
+
+    collection: str
+    durability: Durability
+    address: str
+    connections: int
+    deadline: float
+
+
+class Engine(ABC):
+    """A database through one driver (or one sync/async pair of a driver), opened for one store.
+
+    A concrete engine states its facts as class attributes and writes its operations as
+    generators. `shared` says that one client serves all connections of a store (it keeps a pool
+    of its own); otherwise each connection is a `connect` of its own.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    service: ClassVar[Service | None] = None
+    drivers: ClassVar[Mapping[Mode, str]]
+    """Mode -> the distribution of its driver, '' where Python has it; its keys are the modes."""
+    durabilities: ClassVar[Mapping[Durability, Promise]]
+    not_available: ClassVar[Mapping[Operation, str]] = NOTHING
+    round_trips: ClassVar[Mapping[Operation, int]]
+    codec: ClassVar[str]
+    transport: ClassVar[str] = "TCP"
+    notes: ClassVar[Sequence[str]] = ()
+    shared: ClassVar[bool] = False
+    reference: ClassVar[bool] = False
+    """True for what is no database and only shows the zero of the scale."""
+    local: ClassVar[bool] = False
+    """True where each process has data of its own, so that it must be loaded direct."""
+
+    def __init__(self, opening: Opening) -> None:
+        self.opening = opening
+        self.collection = opening.collection
+        self.durability = opening.durability
+        self.address = opening.address
+        self.deadline = opening.deadline
+
+    @classmethod
+    def modes(cls) -> tuple[Mode, ...]:
+        """Return the modes that the driver allows."""
+        return tuple(mode for mode in Mode if mode in cls.drivers)
+
+    @classmethod
+    def default(cls) -> Durability:
+        """Return the durability that is compared unless told otherwise: fast where there is one."""
+        if Durability.FAST in cls.durabilities:
+            return Durability.FAST
+        return next(iter(cls.durabilities))
+
+    @classmethod
+    def driver(cls, mode: Mode) -> str:
+        """Return name and version of the driver; raises PackageNotFoundError if it is missing."""
+        name = cls.drivers[mode]
+        return f"{name} {version(name)}" if name else "Python's own"
+
+    @classmethod
+    def missing(cls, mode: Mode) -> str | None:
+        """Return why the engine cannot run here in `mode`, or None."""
+        try:
+            cls.driver(mode)
+        except PackageNotFoundError:
+            return f"driver {cls.drivers[mode]} is not installed: pip install {cls.drivers[mode]}"
+        return None
+
+    # -- connections -----------------------------------------------------------------------
+
+    def connect(self) -> Any:
+        """Return a sync connection (or shared client); raises the driver's errors."""
+        raise NotImplementedError(f"{self.name} has no sync driver")
+
+    async def aconnect(self) -> Any:
+        """Return an async connection (or shared client); raises the driver's errors."""
+        raise NotImplementedError(f"{self.name} has no async driver")
+
+    def close(self, db: Any) -> None:
+        """Close what `connect` returned; also when it is broken, without waiting for the server."""
+        db.close()
+
+    async def aclose(self, db: Any) -> None:
+        """Close what `aconnect` returned; also when it is broken."""
+        await db.close()
+
+    def sever(self, db: Any) -> None:  # noqa: ARG002
+        """Break a sync connection from another thread, so that a call that hangs in it ends.
+
+        Only for drivers that know no time-out of their own; the others end by themselves.
+        """
+        return
+
+    def errors(self) -> Errors:
+        """Return which driver errors mean what; the first that matches counts.
+
+        OSError, EOFError and TimeoutError always mean Unavailable. What matches nothing is a
+        fault of ours, and a 500.
+        """
+        return ()
+
+    # -- life of a collection --------------------------------------------------------------
+
+    def prepare(self, db: Any) -> Op[None]:  # noqa: ARG002
+        """Make sure that the tables exist; run once for each opening of a store."""
+        return
+        yield
+
+    @abstractmethod
+    def ping(self, db: Any) -> Op[str]:
+        """Ask the server something that costs nothing; return its name and version."""
+
+    @abstractmethod
+    def reset(self, db: Any, records: Sequence[Record]) -> Op[None]:
+        """Make the collection hold exactly `records`: fresh, statistics gathered, checkpointed."""
+
+    @abstractmethod
+    def seed_summary(self, db: Any, size: int) -> Op[None]:
+        """Make the summary's own table hold exactly `server.record.summary_rows(size)`."""
+
+    # -- operations ------------------------------------------------------------------------
+
+    @abstractmethod
+    def create(self, db: Any, record: Record) -> Op[None]:
+        """Store a new record."""
+
+    @abstractmethod
+    def read(self, db: Any, id: str) -> Op[Record | None]:
+        """Return the record, or None."""
+
+    @abstractmethod
+    def update(self, db: Any, record: Record) -> Op[bool]:
+        """Replace every field of a record; False where there is none of that id."""
+
+    @abstractmethod
+    def delete(self, db: Any, id: str) -> Op[bool]:
+        """Remove a record; False where there was none."""
+
+    @abstractmethod
+    def find(self, db: Any, min_duration: float, limit: int) -> Op[list[Record]]:
+        """Return up to `limit` records whose duration is greater, newest `when` first."""
+
+    @abstractmethod
+    def summary(self, db: Any) -> Op[list[TagSummary]]:
+        """Aggregate the summary's own table by tag, sorted by tag."""
+
+    def edit(self, db: Any, id: str, change: Change) -> Op[Record | None]:
+        """Read, change, write, without a lock; return the record as written, or None."""
+        record = yield from self.read(db, id)
+        if record is None:
+            return None
+        record = record.changed(change)
+        found = yield from self.update(db, record)
+        return record if found else None

@@ -1,0 +1,404 @@
+"""The three ways to wait for an engine's operation: on the loop, in a thread, natively.
+
+blocking = `drive` on the loop's thread; threads = `drive` in an executor; async = `adrive`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from time import perf_counter
+from typing import Any, TypeVar
+
+from server.engines.base import Engine, Errors, Op
+from server.errors import Busy, DeadlineExceeded, Problem, Unavailable
+from server.waiting import Deadlines, Gate, Watchdog
+from server.words import Mode
+
+T = TypeVar("T")
+Operate = Callable[..., Op[Any]]
+"""An operation bound to its engine: takes db and the arguments."""
+
+
+class Times:
+    """Where one call's time went, in seconds: waiting for a connection or thread, in the driver."""
+
+    __slots__ = ("driver", "wait")
+
+    def __init__(self) -> None:
+        self.wait = 0.0
+        self.driver = 0.0
+
+
+def drive(op: Op[T]) -> T:
+    """Run an operation whose driver calls have already happened when they are yielded."""
+    try:
+        value = next(op)
+        while True:
+            value = op.send(value)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
+
+
+async def adrive(op: Op[T]) -> T:
+    """Run an operation whose driver calls are to be awaited."""
+    try:
+        awaitable = next(op)
+        while True:
+            try:
+                value = await awaitable
+            except Exception as error:
+                awaitable = op.throw(error)
+            else:
+                awaitable = op.send(value)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
+
+
+_ALWAYS: Errors = ((OSError, Unavailable), (EOFError, Unavailable))
+
+
+def translated(engine: Engine, error: Exception) -> Exception:
+    """Return what a driver's error means to a client; `error` itself where the fault is ours."""
+    if isinstance(error, Problem):
+        return error
+    for kind, problem in (*engine.errors(), *_ALWAYS):
+        if isinstance(error, kind):
+            text = " ".join(str(error).split()) or type(error).__name__
+            meaning = problem(f"{engine.title}: {text[:300]}")
+            meaning.__cause__ = error
+            return meaning
+    return error
+
+
+def keeps_connection(failure: Exception) -> bool:
+    """Return whether a connection can be trusted after `failure`: the request was at fault."""
+    return isinstance(failure, Problem) and not isinstance(failure, Unavailable)
+
+
+class Waiting(ABC):
+    """An opened engine and the way its operations are waited for."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @abstractmethod
+    async def call(self, times: Times, operate: Operate, *args: Any) -> Any:
+        """Run `operate(db, *args)` and fill in `times`.
+
+        Raises Problem for what a client can be told; anything else is a fault of ours.
+        """
+
+    @property
+    @abstractmethod
+    def idle(self) -> bool:
+        """True while no call is under way."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Close every connection. No call may be under way."""
+
+
+class _Connections:
+    """Makes, watches and closes sync connections, from whichever thread; the tables are made once.
+
+    A shared client is made once, handed out to all, and outlives every failure: it mends itself.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._client: Any = None
+        self._prepared = False
+        self._lock = threading.Lock()
+        watched = type(engine).sever is not Engine.sever
+        self._watchdog = Watchdog(engine.deadline, engine.sever) if watched else None
+
+    def make(self) -> Any:
+        if self._prepared and not self.engine.shared:
+            return self.engine.connect()
+        with self._lock:
+            db = self._client or self.engine.connect()
+            if self.engine.shared:
+                self._client = db
+            if not self._prepared:
+                self.run(db, self.engine.prepare)
+                self._prepared = True
+        return db
+
+    def run(self, db: Any, operate: Operate, *args: Any) -> Any:
+        dog = self._watchdog
+        if dog is None:
+            return drive(operate(db, *args))
+        dog.enter(db)
+        try:
+            return drive(operate(db, *args))
+        finally:
+            dog.leave(db)
+
+    def drop(self, connections: Iterable[Any]) -> None:
+        for db in connections:
+            if db is not self._client and db is not None:
+                with contextlib.suppress(Exception):  # it may be broken already
+                    self.engine.close(db)
+
+    def close(self, connections: Iterable[Any] = ()) -> None:
+        client, self._client = self._client, None
+        self.drop({id(db): db for db in (*connections, client)}.values())
+        if self._watchdog is not None:
+            self._watchdog.close()
+
+
+class Blocking(Waiting):
+    """The call holds the event loop until the database has answered. One connection."""
+
+    idle = True
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        self._connections = _Connections(engine)
+        self._db: Any = None
+
+    async def call(self, times: Times, operate: Operate, *args: Any) -> Any:
+        """Run the operation here and now; see `Waiting.call`."""
+        start = perf_counter()
+        try:
+            db = self._db
+            if db is None:
+                db = self._db = self._connections.make()
+            return self._connections.run(db, operate, *args)
+        except Exception as error:
+            failure = translated(self.engine, error)
+            if not keeps_connection(failure):
+                self._connections.drop([self._db])
+                self._db = None
+            raise failure from failure.__cause__
+        finally:
+            times.driver = perf_counter() - start
+
+    async def close(self) -> None:
+        """Close the connection."""
+        self._connections.close([self._db])
+        self._db = None
+
+
+class _Queued(Waiting):
+    """What threads and async share: places handed out on the loop, and a deadline for each call."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        self._loop = asyncio.get_running_loop()
+        self._gate = Gate(engine.opening.connections, self._loop)
+        self._deadlines = Deadlines(engine.deadline, self._loop)
+
+    @property
+    def idle(self) -> bool:
+        """True while every place is free."""
+        return self._gate.idle
+
+    async def _queue(self, place: asyncio.Future[Any]) -> Any:
+        """Wait for a place; what arrives at the moment of a cancellation goes to the next."""
+        try:
+            return await place
+        except asyncio.CancelledError:
+            if place.done() and not place.cancelled():
+                self._gate.put(place.result())
+            raise
+
+    def _late(self, waited: bool) -> Problem:
+        title, seconds = self.engine.title, self.engine.deadline
+        if waited:
+            return Busy(f"{title}: all {self._gate.size} connections were in use for {seconds:g} s")
+        return DeadlineExceeded(f"{title}: no answer within {seconds:g} s")
+
+
+class _Job:
+    """One operation for a thread: what it needs, and then what came of it."""
+
+    __slots__ = ("args", "connections", "db", "ended", "error", "operate", "result", "started")
+
+    def __init__(
+        self, connections: _Connections, db: Any, operate: Operate, args: tuple[Any, ...]
+    ) -> None:
+        self.connections = connections
+        self.db = db
+        self.operate = operate
+        self.args = args
+        self.result: Any = None
+        self.error: Exception | None = None
+        self.started = self.ended = 0.0
+
+    def run(self) -> None:
+        self.started = perf_counter()
+        try:
+            if self.db is None:
+                self.db = self.connections.make()
+            self.result = self.connections.run(self.db, self.operate, *self.args)
+        except Exception as error:
+            self.error = error
+        self.ended = perf_counter()
+
+
+class Threads(_Queued):
+    """The call runs in an executor of its own, with as many threads as connections."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        self._connections = _Connections(engine)
+        self._executor = ThreadPoolExecutor(self._gate.size, thread_name_prefix=engine.name)
+
+    async def call(self, times: Times, operate: Operate, *args: Any) -> Any:
+        """Run the operation in a thread; see `Waiting.call`."""
+        start = perf_counter()
+        task = asyncio.current_task(self._loop)
+        assert task is not None
+        self._deadlines.watch(task)
+        running: Future[None] | None = None
+        try:
+            place = self._gate.take()
+            db = self._gate.pop() if place is None else await self._queue(place)
+            job = _Job(self._connections, db, operate, args)
+            running = self._executor.submit(job.run)
+            await asyncio.wrap_future(running, loop=self._loop)
+        except asyncio.CancelledError:
+            if running is not None:
+                self._abandon(running, job)
+            if not self._deadlines.forget(task):
+                raise
+            task.uncancel()
+            raise self._late(waited=running is None) from None
+        self._deadlines.forget(task)
+        times.wait = job.started - start
+        times.driver = job.ended - job.started
+        self._back(job)
+        if job.error is not None:
+            failure = translated(self.engine, job.error)
+            raise failure from failure.__cause__
+        return job.result
+
+    def _back(self, job: _Job) -> None:
+        """Give the place back, without its connection where that can be trusted no more."""
+        if job.error is None or keeps_connection(failure := translated(self.engine, job.error)):
+            self._gate.put(job.db)
+            return
+        broken = [job.db]
+        if isinstance(failure, Unavailable):
+            broken += self._gate.empty()
+        self._gate.put(None)
+        self._connections.drop(broken)
+
+    def _abandon(self, running: Future[None], job: _Job) -> None:
+        """Leave a thread to its call; the place comes back when that ends."""
+
+        def back(_: Future[None]) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has closed meanwhile
+                self._loop.call_soon_threadsafe(self._back, job)
+
+        running.add_done_callback(back)
+
+    async def close(self) -> None:
+        """Close the connections and end the threads."""
+        self._executor.shutdown(wait=False)
+        self._connections.close(self._gate.empty())
+
+
+class Async(_Queued):
+    """The call is awaited natively, each on a connection of its own."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        self._client: Any = None
+        self._prepared = False
+        self._lock = asyncio.Lock()
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def call(self, times: Times, operate: Operate, *args: Any) -> Any:
+        """Await the operation; see `Waiting.call`."""
+        start = got = perf_counter()
+        task = asyncio.current_task(self._loop)
+        assert task is not None
+        self._deadlines.watch(task)
+        held = False
+        db = None
+        try:
+            place = self._gate.take()
+            db = self._gate.pop() if place is None else await self._queue(place)
+            held = True
+            if db is None:
+                db = await self._make()
+            got = perf_counter()
+            result = await adrive(operate(db, *args))
+        except asyncio.CancelledError:
+            if held:
+                self._replace(db)
+            if not self._deadlines.forget(task):
+                raise
+            task.uncancel()
+            raise self._late(waited=not held) from None
+        except Exception as error:
+            self._deadlines.forget(task)
+            failure = translated(self.engine, error)
+            self._back(db, failure)
+            raise failure from failure.__cause__
+        finally:
+            times.wait = got - start
+            times.driver = perf_counter() - got
+        self._deadlines.forget(task)
+        self._gate.put(db)
+        return result
+
+    async def _make(self) -> Any:
+        """Make a connection; the first one makes the tables; a shared client is made once."""
+        if self._prepared and not self.engine.shared:
+            return await self.engine.aconnect()
+        async with self._lock:
+            db = self._client or await self.engine.aconnect()
+            if self.engine.shared:
+                self._client = db
+            if not self._prepared:
+                await adrive(self.engine.prepare(db))
+                self._prepared = True
+        return db
+
+    def _back(self, db: Any, failure: Exception) -> None:
+        if keeps_connection(failure):
+            self._gate.put(db)
+            return
+        if isinstance(failure, Unavailable):
+            for idle in self._gate.empty():
+                self._drop(idle)
+        self._replace(db)
+
+    def _replace(self, db: Any) -> None:
+        """Give the place back empty and close the connection that was in it."""
+        self._gate.put(None)
+        self._drop(db)
+
+    def _drop(self, db: Any) -> None:
+        if db is not None and db is not self._client:
+            closing = self._loop.create_task(self._close(db))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+
+    async def _close(self, db: Any) -> None:
+        with contextlib.suppress(Exception):  # it may be broken already, or hang
+            await asyncio.wait_for(self.engine.aclose(db), self.engine.deadline)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        client, self._client = self._client, None
+        connections = {id(db): db for db in (*self._gate.empty(), client) if db is not None}
+        for db in connections.values():
+            self._drop(db)
+        if self._closing:
+            await asyncio.wait(self._closing)
+
+
+WAYS: dict[Mode, type[Waiting]] = {
+    Mode.BLOCKING: Blocking,
+    Mode.THREADS: Threads,
+    Mode.ASYNC: Async,
+}

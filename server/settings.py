@@ -1,0 +1,92 @@
+"""What a server process is told, read once from its arguments and its environment."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+N = TypeVar("N", int, float)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What one server process is told. Times are in seconds."""
+
+    port: int = 10001
+    host: str = "127.0.0.1"
+    pool: str = "fast"
+    loop: str = "asyncio"
+    connections: int = 10
+    deadline: float = 2.0
+    idle: float = 60.0
+    engines: Path | None = None
+    addresses: Mapping[str, str] = field(default_factory=dict)
+
+    def address(self, service: str, durability: str) -> str | None:
+        """Return where the environment says that `service` is, for one durability or for all."""
+        name = service.upper()
+        return self.addresses.get(f"{name}_{durability.upper()}") or self.addresses.get(name)
+
+
+def addresses(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the addresses of WINDTUNNEL_<SERVICE>[_<DURABILITY>]_URL by their middle part."""
+    return {
+        name.removeprefix("WINDTUNNEL_").removesuffix("_URL"): value
+        for name, value in environ.items()
+        if name.startswith("WINDTUNNEL_") and name.endswith("_URL") and value
+    }
+
+
+def _between(kind: Callable[[str], N], least: N, most: N) -> Callable[[str], N]:
+    def number(text: str) -> N:
+        value = kind(text)
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"{text} is not between {least} and {most}")
+        return value
+
+    return number
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m server", description="One Tornado process of Windtunnel's server."
+    )
+    add = parser.add_argument
+    add("--port", type=_between(int, 0, 65535), default=10001, help="0 takes a free one")
+    add("--host", default="127.0.0.1", help="the address to listen on")
+    add("--pool", default="fast", help="the pool this process belongs to: fast, slow, ...")
+    add("--loop", choices=("asyncio", "uvloop"), default="asyncio")
+    add(
+        "--connections",
+        type=_between(int, 1, 1000),
+        default=10,
+        help="connections (and threads) of each store; a blocking store uses one",
+    )
+    add(
+        "--deadline",
+        type=_between(float, 0.05, 600.0),
+        default=2.0,
+        help="seconds after which a database that does not answer is a 503",
+    )
+    add(
+        "--idle",
+        type=_between(float, 0.1, 86_400.0),
+        default=60.0,
+        help="seconds unused after which a store closes its connections",
+    )
+    return parser
+
+
+def read(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> Settings:
+    """Return the settings of a command line; leaves with status 2 on a wrong one."""
+    given = _parser().parse_args(argv)
+    folder = environ.get("WINDTUNNEL_ENGINES")
+    return Settings(
+        **vars(given),
+        engines=Path(folder) if folder else None,
+        addresses=addresses(environ),
+    )

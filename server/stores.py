@@ -1,0 +1,232 @@
+"""Stores: engines opened in one mode at one durability, when first used and until unused."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from server.engines.base import Engine, Opening
+from server.errors import NotOffered, Unavailable
+from server.modes import WAYS, Times, Waiting, adrive, drive, translated
+from server.record import Change, Record, TagSummary
+from server.settings import Settings
+from server.words import Durability, Mode, Operation
+
+ADMIN_DEADLINE = 120.0
+"""Seconds that a reset or a seeding may take: it is no part of what is measured."""
+
+PROBE_DEADLINE = 1.0
+
+
+class Store:
+    """One engine in one mode at one durability. Opened by its first call.
+
+    The operations raise Problem for what a client can be told (see `server.errors`).
+    """
+
+    def __init__(
+        self, engine: type[Engine], mode: Mode, durability: Durability, settings: Settings
+    ) -> None:
+        self.engine = engine
+        self.mode = mode
+        self.durability = durability
+        self.id = f"{engine.name}/{mode}/{durability}"
+        self.connections = 1 if mode is Mode.BLOCKING else settings.connections
+        self._settings = settings
+        self._way: Waiting | None = None
+        self._bound: dict[Operation, Any] = {}
+        self._used = 0.0
+
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        """The operations that the engine offers."""
+        return tuple(o for o in Operation if o not in self.engine.not_available)
+
+    @property
+    def default(self) -> bool:
+        """Whether this is the durability that is compared unless told otherwise."""
+        return self.durability is self.engine.default()
+
+    # -- operations: times is filled in as they go -----------------------------------------
+
+    async def create(self, times: Times, record: Record) -> None:
+        """Store a new record."""
+        await self._call(Operation.CREATE, times, record)
+
+    async def read(self, times: Times, id: str) -> Record | None:
+        """Return the record, or None."""
+        return await self._call(Operation.READ, times, id)  # type: ignore[no-any-return]
+
+    async def update(self, times: Times, record: Record) -> bool:
+        """Replace a record; False where there is none of that id."""
+        return await self._call(Operation.UPDATE, times, record)  # type: ignore[no-any-return]
+
+    async def edit(self, times: Times, id: str, change: Change) -> Record | None:
+        """Read, change, write; return the record as written, or None."""
+        return await self._call(Operation.EDIT, times, id, change)  # type: ignore[no-any-return]
+
+    async def delete(self, times: Times, id: str) -> bool:
+        """Remove a record; False where there was none."""
+        return await self._call(Operation.DELETE, times, id)  # type: ignore[no-any-return]
+
+    async def find(self, times: Times, min_duration: float, limit: int) -> list[Record]:
+        """Return up to `limit` records of a greater duration, newest first."""
+        return await self._call(Operation.FIND, times, min_duration, limit)  # type: ignore[no-any-return]
+
+    async def summary(self, times: Times) -> list[TagSummary]:
+        """Aggregate the summary's own table by tag."""
+        return await self._call(Operation.SUMMARY, times)  # type: ignore[no-any-return]
+
+    async def _call(self, operation: Operation, times: Times, *args: Any) -> Any:
+        self._used = time.monotonic()
+        way = self._way or self._open()
+        return await way.call(times, self._bound[operation], *args)
+
+    def _open(self) -> Waiting:
+        self.require()
+        engine = self._engine(self._settings.deadline)
+        self._bound = {o: getattr(engine, o.value) for o in self.operations}
+        self._way = WAYS[self.mode](engine)
+        return self._way
+
+    def require(self, operation: Operation | None = None) -> None:
+        """Raise NotOffered for what the engine cannot do, Unavailable for a missing driver."""
+        reason = operation and self.engine.not_available.get(operation)
+        if reason:
+            raise NotOffered(f"{self.engine.name} does not offer {operation}: {reason}")
+        if missing := self.engine.missing(self.mode):
+            raise Unavailable(f"{self.engine.name}: {missing}")
+
+    def _engine(self, deadline: float, connections: int | None = None) -> Engine:
+        return self.engine(
+            Opening(
+                collection="records_" + self.id.replace("-", "_").replace("/", "_"),
+                durability=self.durability,
+                address=self.address,
+                connections=connections or self.connections,
+                deadline=deadline,
+            )
+        )
+
+    @property
+    def address(self) -> str:
+        """The address of its database, '' where it has none."""
+        service = self.engine.service
+        if service is None:
+            return ""
+        given = self._settings.address(service.name, self.durability)
+        return given or service.default(self.durability)
+
+    # -- life ------------------------------------------------------------------------------
+
+    async def reset(self, records: Sequence[Record]) -> None:
+        """Make the collection hold exactly `records`, on a connection of its own."""
+        self.require()
+        await self.aside("reset", ADMIN_DEADLINE, records)
+
+    async def seed_summary(self, size: int) -> None:
+        """Make the summary's own table hold `size` rows, on a connection of its own."""
+        self.require(Operation.SUMMARY)
+        await self.aside("seed_summary", ADMIN_DEADLINE, size)
+
+    async def probe(self) -> str:
+        """Return the database's name and version; raises Unavailable."""
+        self.require()
+        return await self.aside("ping", PROBE_DEADLINE)  # type: ignore[no-any-return]
+
+    async def aside(self, name: str, deadline: float, *args: Any) -> Any:
+        """Run something beside the measured operations: it never holds the loop.
+
+        Raises Problem; on a connection made for it and closed after it, in `deadline` seconds
+        (a sync driver gets twice that, as its time-out counts single calls).
+        """
+        engine = self._engine(deadline, connections=1)
+        try:
+            if self.mode is Mode.ASYNC:
+                return await asyncio.wait_for(_aonce(engine, name, args), deadline)
+            thread = asyncio.to_thread(_once, engine, name, args)
+            return await asyncio.wait_for(thread, 2 * deadline)
+        except Exception as error:
+            failure = translated(engine, error)
+            raise failure from failure.__cause__
+
+    async def close_unused(self, now: float) -> None:
+        """Close the connections if no call came in the settings' idle time before `now`."""
+        way = self._way
+        if way is not None and way.idle and now - self._used > self._settings.idle:
+            self._way = None
+            await way.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._way is not None:
+            way, self._way = self._way, None
+            await way.close()
+
+    def ledger(self, server: str | None) -> dict[str, Any]:
+        """Return what is to be known of this store beside its figures; see docs/method.md."""
+        engine, promise = self.engine, self.engine.durabilities[self.durability]
+        return {
+            "driver": engine.missing(self.mode) or engine.driver(self.mode),
+            "server": server,
+            "promise": promise.how,
+            "survives_process_crash": promise.survives_process_crash,
+            "survives_host_crash": promise.survives_host_crash,
+            "connections": self.connections,
+            "round_trips": {o: n for o, n in engine.round_trips.items() if o in self.operations},
+            "codec": engine.codec,
+            "transport": engine.transport,
+            "notes": list(engine.notes),
+        }
+
+
+def _once(engine: Engine, name: str, args: tuple[Any, ...]) -> Any:
+    db = engine.connect()
+    try:
+        drive(engine.prepare(db))
+        return drive(getattr(engine, name)(db, *args))
+    finally:
+        engine.close(db)
+
+
+async def _aonce(engine: Engine, name: str, args: tuple[Any, ...]) -> Any:
+    db = await engine.aconnect()
+    try:
+        await adrive(engine.prepare(db))
+        return await adrive(getattr(engine, name)(db, *args))
+    finally:
+        await engine.aclose(db)
+
+
+class Stores(Mapping[str, Store]):
+    """Every store there is, by id, in the order of engines, modes and durabilities."""
+
+    def __init__(self, engines: Iterable[type[Engine]], settings: Settings) -> None:
+        self._stores = {
+            store.id: store
+            for engine in engines
+            for mode in engine.modes()
+            for durability in engine.durabilities
+            for store in (Store(engine, mode, durability, settings),)
+        }
+
+    def __getitem__(self, id: str) -> Store:
+        return self._stores[id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._stores)
+
+    def __len__(self) -> int:
+        return len(self._stores)
+
+    async def close_unused(self) -> None:
+        """Close the connections of stores that nobody uses."""
+        now = time.monotonic()
+        for store in self.values():
+            await store.close_unused(now)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await asyncio.gather(*(store.close() for store in self.values()))
