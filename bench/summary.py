@@ -1,0 +1,137 @@
+"""What a report says about a run, as data: `report RUN --json` prints exactly this as JSON.
+
+Times are in microseconds, throughput in requests per second. `schema` grows with breaking changes.
+"""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from bench.results import Ledger
+
+SCHEMA = 1
+ALONE = "each operation alone"
+OVERALL = "overall"
+
+
+class Metric(msgspec.Struct, frozen=True, kw_only=True):
+    """A column: what it is called, its unit, and which way is better."""
+
+    label: str
+    unit: str
+    higher_is_better: bool = False
+    per_mille: int | None = None
+
+
+METRICS = {
+    "p50": Metric(label="p50", unit="ms", per_mille=500),
+    "p99": Metric(label="p99", unit="ms", per_mille=990),
+    "p99.9": Metric(label="p99.9", unit="ms", per_mille=999),
+    "geomean_p50": Metric(label="geometric mean of p50", unit="ms", per_mille=500),
+    "geomean_p99": Metric(label="geometric mean of p99", unit="ms", per_mille=990),
+    "cpu": Metric(label="server CPU per request", unit="ms"),
+    "throughput": Metric(label="throughput", unit="req/s", higher_is_better=True),
+}
+
+
+class Load(msgspec.Struct, frozen=True, kw_only=True):
+    """Under what the cells of a table were measured; equal loads are compared, others never.
+
+    `mix` is `ALONE` for the cells in which one operation ran by itself.
+    """
+
+    mix: str
+    users: int | None = None
+    rate: float | None = None
+    processes: int = 1
+    target: str | None = None
+    variant: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """Closed or open load, and which latency therefore stands in the table."""
+        if self.rate is not None:
+            return f"open, {self.rate:g} requests/s: service time"
+        return f"closed, {self.users or 0} user{'' if self.users == 1 else 's'}: service time"
+
+
+class Score(msgspec.Struct, frozen=True, kw_only=True):
+    """One figure of a store: estimate, 95 % interval, place and ratio to the best of its column.
+
+    Without an estimate, or without a place, `note` says why.
+    """
+
+    estimate: float | None = None
+    low: float | None = None
+    high: float | None = None
+    place: int | None = None
+    ratio: float | None = None
+    note: str | None = None
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """A store in a table; `unranked` says why it takes no place, if so.
+
+    `flags` counts the cells under each flag, `failures` the failed answers by name.
+    """
+
+    store: str
+    reference: bool = False
+    rounds: int = 0
+    samples: int = 0
+    failed: int = 0
+    failures: dict[str, int] = {}
+    flags: dict[str, int] = {}
+    unranked: str | None = None
+    scores: dict[str, Score] = {}
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True):
+    """The stores of one durability under one load, for one operation or overall (`subject`).
+
+    `metrics` names the columns, keys of METRICS; rows come best first by the first of them.
+    """
+
+    load: Load
+    title: str
+    durability: str
+    subject: str
+    metrics: list[str]
+    rows: list[Row]
+    answer: str = ""
+
+
+class DoubtfulCell(msgspec.Struct, frozen=True, kw_only=True):
+    """A cell that was left out (`void`) or is kept with a warning (`flags`)."""
+
+    store: str
+    mix: str
+    round: int
+    users: int | None
+    variant: str | None
+    flags: list[str]
+    void: str | None
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole report. `unmeasured` maps a store without a clean cell to the reason."""
+
+    schema: int = SCHEMA
+    run: str
+    scenario: str
+    started: datetime
+    finished: datetime | None
+    seed: int
+    rounds: int
+    cells: int
+    answers: list[str]
+    caveats: list[str]
+    tables: list[Table]
+    stores: dict[str, Ledger]
+    skipped: dict[str, str]
+    unmeasured: dict[str, str]
+    doubtful: list[DoubtfulCell]
+    host: dict[str, Any]
+    git: dict[str, Any]
+    settings: dict[str, Any]

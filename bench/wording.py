@@ -1,0 +1,95 @@
+"""Figures and tables in words: how a number is printed, and the sentence above a table."""
+
+from bench.summary import METRICS, OVERALL, Row, Score, Table
+
+NO_FIGURE = "\N{EN DASH}"
+
+
+def number(value: float) -> str:
+    """Three significant digits, never in exponents: 0.0413, 4.13, 413, 4,130."""
+    if value >= 100 or value <= 0:
+        return f"{value:,.0f}"
+    decimals = 1 if value >= 9.995 else 2 if value >= 0.9995 else 3 if value >= 0.09995 else 4
+    return f"{value:.{decimals}f}"
+
+
+def scaled(metric: str, value: float) -> float:
+    """A figure in the unit it is printed in: stored microseconds become milliseconds."""
+    return value / 1000 if METRICS[metric].unit == "ms" else value
+
+
+def figure(metric: str, score: Score) -> str:
+    """The estimate alone, without its unit; a dash where there is none."""
+    return NO_FIGURE if score.estimate is None else number(scaled(metric, score.estimate))
+
+
+def interval(metric: str, score: Score) -> str:
+    """The 95 % interval in brackets, or nothing."""
+    if score.low is None or score.high is None:
+        return ""
+    return f"[{number(scaled(metric, score.low))}, {number(scaled(metric, score.high))}]"
+
+
+def listed(names: list[str], most: int = 3) -> str:
+    """Names joined as in a sentence, the rest counted."""
+    rest = len(names) - most
+    if rest > 1:
+        return f"{', '.join(names[:most])} and {rest} more"
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def answer(table: Table) -> str:
+    """The sentence above a table: who is best, by how much, and who cannot be told from it."""
+    metric = table.metrics[0]
+    asked = f"{_best(table)} at {table.durability} durability"
+    ranked = [row for row in table.rows if row.scores and _place(row, metric) is not None]
+    seen = [row for row in table.rows if row.scores and row.scores[metric].estimate is not None]
+    rivals = [row for row in seen if not row.unranked]
+    if not rivals:
+        return f"{asked}: no store can be ranked{_why(table)}"
+    best = rivals[0]
+    if len(rivals) == 1:
+        return f"{asked}: only {best.store} can be ranked, {_measured(best, metric)}"
+    if not ranked:
+        note = best.scores[metric].note
+        return f"{asked}: {note}; best seen: {best.store}, {_measured(best, metric)}"
+    return f"{asked}: {best.store}, {_measured(best, metric)}{_others(ranked, metric)}"
+
+
+def _best(table: Table) -> str:
+    if table.subject != OVERALL:
+        return f"Fastest for {table.subject}"
+    if table.metrics[0] == "throughput":
+        return f"Most requests per second in the {table.load.mix} mix"
+    return "Fastest over all operations, each alone"
+
+
+def _measured(row: Row, metric: str) -> str:
+    score = row.scores[metric]
+    name = "" if metric == "throughput" else f"{METRICS[metric].label} "
+    parts = [f"{name}{figure(metric, score)} {METRICS[metric].unit}", interval(metric, score)]
+    return " ".join(part for part in parts if part)
+
+
+def _others(ranked: list[Row], metric: str) -> str:
+    ties = [row.store for row in ranked[1:] if _place(row, metric) == 1]
+    behind = [row for row in ranked if (_place(row, metric) or 0) > 1]
+    text = f"; tied with {listed(ties)}" if ties else ""
+    if behind:
+        text += f"; next {behind[0].store}, {_times(behind[0].scores[metric].ratio)}"
+    return text
+
+
+def _times(ratio: float | None) -> str:
+    return f"{ratio or 0:.2f} times that"
+
+
+def _place(row: Row, metric: str) -> int | None:
+    return row.scores[metric].place
+
+
+def _why(table: Table) -> str:
+    reasons = [
+        f"{row.store} ({row.unranked})" for row in table.rows if row.unranked and not row.reference
+    ]
+    return f": {listed(reasons, 2)}" if reasons else ""
