@@ -1,0 +1,141 @@
+"""Which cells a run measures, and in which order: pure functions of what was asked for."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+COMPARED_MODES = ("blocking", "async")
+"""The modes of a run that names none; `--full` takes threads too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A store as the server describes it in `/stores`; see `bench.discovery`."""
+
+    id: str
+    mode: str
+    default: bool
+    status: str
+    detail: str | None
+    operations: frozenset[str]
+    not_available: Mapping[str, str]
+    service: str | None
+    local: bool
+    ledger: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a store is put under: a mix, closed users, server processes."""
+
+    mix: str
+    users: int
+    processes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One cell to measure: a store under a load in a round (from 1)."""
+
+    store: Offer
+    load: Load
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run will measure, and why the rest of what was asked for is left out."""
+
+    stores: tuple[Offer, ...]
+    loads: tuple[Load, ...]
+    rounds: int
+    seed: int
+    skipped: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def pairs(self) -> list[tuple[Offer, Load]]:
+        """Each store with each load that it can bear."""
+        return [(s, load) for load in self.loads for s in self.stores if unfit(s, load) is None]
+
+    def __len__(self) -> int:
+        return len(self.pairs) * self.rounds
+
+    def __iter__(self) -> Iterator[Order]:
+        """Round after round, each over all cells in an order of its own, from the seed."""
+        shuffled = random.Random(self.seed)
+        for number in range(1, self.rounds + 1):
+            pairs = self.pairs
+            shuffled.shuffle(pairs)
+            for store, load in pairs:
+                yield Order(store, load, number)
+
+
+class UnknownStoreError(Exception):
+    """A glob that selects no store; the message is one line for the user."""
+
+
+def plan(
+    offers: Sequence[Offer],
+    globs: Sequence[str],
+    loads: Sequence[Load],
+    *,
+    full: bool,
+    rounds: int,
+    seed: int,
+) -> Plan:
+    """Choose stores by `globs`, or the compared ones, and leave out those that cannot run.
+
+    Raises UnknownStoreError for a glob that selects nothing.
+    """
+    chosen = select(offers, globs) if globs else [o for o in offers if full or compared(o)]
+    skipped = {o.id: o.detail or o.status for o in chosen if o.status != "up"}
+    able = []
+    for offer in chosen:
+        if offer.id in skipped:
+            continue
+        reasons = [unfit(offer, load) for load in loads]
+        if any(reason is None for reason in reasons):
+            able.append(offer)
+        else:
+            skipped[offer.id] = next(reason for reason in reasons if reason)
+    return Plan(tuple(able), tuple(loads), rounds, seed, skipped)
+
+
+def compared(offer: Offer) -> bool:
+    """Whether a run that names no stores measures this one: its default durability, no threads."""
+    return offer.default and offer.mode in COMPARED_MODES
+
+
+def select(offers: Sequence[Offer], globs: Sequence[str]) -> list[Offer]:
+    """Return the offers that match a glob, in the server's order.
+
+    Raises UnknownStoreError for a glob that matches none.
+    """
+    for glob in globs:
+        if not any(fnmatchcase(offer.id, glob) for offer in offers):
+            known = ", ".join(sorted({offer.id.split("/")[0] for offer in offers}))
+            raise UnknownStoreError(
+                f"no store matches {glob!r}: ids are engine/mode/durability, engines are {known}"
+            )
+    return [o for o in offers if any(fnmatchcase(o.id, glob) for glob in globs)]
+
+
+def unfit(offer: Offer, load: Load) -> str | None:
+    """Return why `offer` cannot bear `load`, or None."""
+    if offer.local and load.processes > 1:
+        return "each process has data of its own, so only one can be loaded"
+    missing = sorted(needed(load.mix) - offer.operations)
+    if missing:
+        reasons = (f"{name}: {offer.not_available.get(name, 'not offered')}" for name in missing)
+        return f"mix {load.mix} needs {'; '.join(reasons)}"
+    return None
+
+
+def needed(mix: str) -> frozenset[str]:
+    """Return the operations that `mix` consists of; raises KeyError for an unknown mix."""
+    from bench.mixes import MIXES
+
+    return frozenset(MIXES[mix])

@@ -1,0 +1,116 @@
+"""Imports go one way: every arrow that the code draws is one that the house allows."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("bench", "deploy", "locustfiles", "nginx", "server")
+
+SERVER_LAYERS = (
+    "server.words server.errors server.settings",
+    "server.record",
+    "server.engines",
+    "server.waiting",
+    "server.modes",
+    "server.stores server.loopwatch",
+    "server.handlers",
+    "server.app",
+    "server.__main__",
+)
+
+FACES_THE_STACK = ("bench.cli", "bench.commands", "bench.runner", "bench.stacked", "bench.perf")
+"""The modules of bench that start and stop things, and so may know deploy and nginx."""
+
+PURE = ("bench.results", "bench.stats", "bench.report", "bench.contract")
+"""What reads results and what states the contract needs no load generator and no server."""
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
+
+
+def imported(path: Path) -> set[str]:
+    """Every module that a file imports, wherever in it, with the names taken from packages."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{path}: relative import"
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def within(module: str, *prefixes: str) -> bool:
+    return any(module == prefix or module.startswith(prefix + ".") for prefix in prefixes)
+
+
+def layer(module: str) -> int | None:
+    for rank, names in enumerate(SERVER_LAYERS):
+        if within(module, *names.split()):
+            return rank
+    return None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What `who` (but for `spared`) may not import of `what` (but for `allowed`), and why."""
+
+    who: str
+    what: str
+    why: str
+    spared: tuple[str, ...] = ()
+    allowed: tuple[str, ...] = ()
+
+    def broken(self, module: str, target: str) -> bool:
+        return (
+            within(module, *self.who.split())
+            and not within(module, *self.spared)
+            and within(target, *self.what.split())
+            and not within(target, *self.allowed)
+        )
+
+
+RULES = (
+    Rule("server", "bench deploy locustfiles nginx", "the server does not know what tests it"),
+    Rule("locustfiles", "server deploy nginx", "scenarios know bench only"),
+    Rule("bench", "server deploy nginx", "bench learns all over HTTP", spared=FACES_THE_STACK),
+    Rule("deploy nginx", "bench locustfiles", "deploy serves bench and does not know it"),
+    Rule(
+        "deploy nginx",
+        "server",
+        "deploy knows settings and engine facts, not how the server works",
+        allowed=("server.settings", "server.engines", "server.words"),
+    ),
+    Rule(" ".join(PURE), "locust gevent tornado bench.client", "what is pure stays so"),
+)
+
+
+def forbidden(module: str, target: str) -> str | None:
+    """Why `module` may not import `target`, or None."""
+    mine, other = layer(module), layer(target)
+    if mine is not None and other is not None and other > mine:
+        return "server imports go words -> record -> engines -> modes -> handlers -> app"
+    return next((rule.why for rule in RULES if rule.broken(module, target)), None)
+
+
+@pytest.mark.parametrize(("module", "path"), [pytest.param(m, p, id=m) for m, p in modules()])
+def test_imports_go_one_way(module: str, path: Path) -> None:
+    wrong = {target: reason for target in imported(path) if (reason := forbidden(module, target))}
+    assert not wrong
+
+
+def test_every_server_module_has_a_layer() -> None:
+    homeless = [
+        m for m, _ in modules() if within(m, "server") and m != "server" and layer(m) is None
+    ]
+    assert not homeless
