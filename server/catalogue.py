@@ -1,0 +1,146 @@
+"""What stores there are and how they are: every database asked at once, and not too often."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import platform
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import tornado
+
+from server.engines.base import Engine
+from server.errors import Problem
+from server.settings import Settings
+from server.stores import Store, Stores
+from server.words import Durability, Mode, Operation
+
+log = logging.getLogger("server")
+
+FRESH = 2.0
+"""Seconds for which an answer is given again."""
+
+WARM_LIMIT, COLD_LIMIT = 1.2, 15.0
+"""Seconds to wait for a probe; longer for an engine's first, which imports its driver."""
+
+PREFERENCE = (Mode.THREADS, Mode.BLOCKING, Mode.ASYNC)
+
+Pair = tuple[type[Engine], Durability]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a probe found: the server's name and version, or why there is none."""
+
+    status: str
+    server: str | None = None
+    detail: str | None = None
+
+
+class Catalogue:
+    """Describes the process and its stores."""
+
+    def __init__(self, stores: Stores, settings: Settings) -> None:
+        self._stores = stores
+        self._settings = settings
+        self._warm: set[type[Engine]] = set()
+        self._asked = -FRESH
+        self._asking: asyncio.Task[Mapping[Pair, Finding]] | None = None
+
+    async def describe(self) -> dict[str, Any]:
+        """Return what `GET /stores` answers."""
+        findings = await self._findings()
+        return {
+            "process": self._process(),
+            "stores": [self._store(store, findings) for store in self._stores.values()],
+        }
+
+    async def _findings(self) -> Mapping[Pair, Finding]:
+        now = time.monotonic()
+        asking = self._asking
+        if asking is None or (asking.done() and now - self._asked > FRESH):
+            asking = self._asking = asyncio.ensure_future(self._ask())
+            self._asked = now
+        return await asyncio.shield(asking)
+
+    async def _ask(self) -> Mapping[Pair, Finding]:
+        chosen = self._chosen()
+        tasks = {pair: asyncio.ensure_future(self._probe(store)) for pair, store in chosen.items()}
+        if tasks:
+            cold = any(engine not in self._warm for engine, _ in tasks)
+            await asyncio.wait(tasks.values(), timeout=WARM_LIMIT)
+            late = [t for (e, _), t in tasks.items() if e not in self._warm and not t.done()]
+            if cold and late:
+                await asyncio.wait(late, timeout=COLD_LIMIT)
+        self._asked = time.monotonic()
+        return {pair: _finding(task) for pair, task in tasks.items()}
+
+    async def _probe(self, store: Store) -> Finding:
+        try:
+            server = await store.probe()
+        except Problem as error:
+            finding = Finding("down", detail=error.detail)
+        except Exception:
+            log.exception("the probe of %s failed", store.id)
+            finding = Finding("down", detail="the probe failed; the server's log has more")
+        else:
+            finding = Finding("up", server)
+        self._warm.add(store.engine)
+        return finding
+
+    def _chosen(self) -> dict[Pair, Store]:
+        """Return one store to probe for each engine and durability whose driver is there."""
+        chosen: dict[Pair, Store] = {}
+        stores = sorted(self._stores.values(), key=lambda store: PREFERENCE.index(store.mode))
+        for store in stores:
+            if store.engine.missing(store.mode) is None:
+                chosen.setdefault((store.engine, store.durability), store)
+        return chosen
+
+    def _store(self, store: Store, findings: Mapping[Pair, Finding]) -> dict[str, Any]:
+        missing = store.engine.missing(store.mode)
+        finding = findings.get((store.engine, store.durability), Finding("missing"))
+        if missing:
+            finding = Finding("missing", detail=missing)
+        return {
+            "id": store.id,
+            "engine": store.engine.name,
+            "mode": store.mode,
+            "durability": store.durability,
+            "default": store.default,
+            "status": finding.status,
+            "detail": finding.detail,
+            "reference": store.engine.reference,
+            "local": store.engine.local,
+            "operations": list(store.operations),
+            "not_available": {
+                o: store.engine.not_available[o]
+                for o in Operation
+                if o in store.engine.not_available
+            },
+            "ledger": store.ledger(finding.server),
+        }
+
+    def _process(self) -> dict[str, Any]:
+        settings = self._settings
+        return {
+            "pool": settings.pool,
+            "port": settings.port,
+            "pid": os.getpid(),
+            "python": platform.python_version(),
+            "tornado": tornado.version,
+            "loop": settings.loop,
+            "connections": settings.connections,
+            "platform": sys.platform,
+        }
+
+
+def _finding(task: asyncio.Task[Finding]) -> Finding:
+    if task.done() and not task.cancelled():
+        return task.result()
+    return Finding("down", detail=f"no answer within {WARM_LIMIT:g} s")

@@ -1,0 +1,54 @@
+"""Is it there, is it well, what has it got: the routes that monitors and scenarios ask first."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from server.handlers.base import Handler
+from server.record import encode
+
+TEXT = "text/plain; charset=utf-8"
+
+
+class PingHandler(Handler):
+    """The innocent bystander: it needs the event loop and nothing else."""
+
+    operation = "ping"
+
+    def get(self) -> None:
+        """Answer."""
+        self.answer(b"pong", TEXT)
+
+
+class HealthHandler(Handler):
+    """Whether the process lives."""
+
+    operation = "healthz"
+
+    def get(self) -> None:
+        """Answer."""
+        self.answer(b'{"status":"ok"}')
+
+
+class ReadyHandler(Handler):
+    """Whether the process takes new requests."""
+
+    operation = "readyz"
+
+    def get(self) -> None:
+        """Answer."""
+        if self.application.draining:
+            self.set_status(HTTPStatus.SERVICE_UNAVAILABLE)
+            self.answer(b'{"status":"draining"}')
+        else:
+            self.answer(b'{"status":"ok"}')
+
+
+class StoresHandler(Handler):
+    """Which stores there are, up or down, each with its ledger."""
+
+    operation = "stores"
+
+    async def get(self) -> None:
+        """Answer."""
+        self.answer(encode(await self.application.catalogue.describe()))

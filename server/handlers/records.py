@@ -1,0 +1,186 @@
+"""A store's records: create, read, update, edit, delete, find, and the whole population."""
+
+from __future__ import annotations
+
+import math
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from server import record as records
+from server.bodies import decoded
+from server.errors import BadRequest, Invalid, NotFound, WrongMediaType
+from server.handlers.base import JSON, Handler
+from server.modes import Times
+from server.record import ID, Draft, named, new_id
+from server.stores import Store
+from server.words import Operation
+
+MERGE_PATCH = "application/merge-patch+json"
+
+DEFAULT_LIMIT, MOST = 10, 1000
+
+
+class StoreHandler(Handler):
+    """A route of one store."""
+
+    def initialize(self, store: Store) -> None:
+        """Take what the router found."""
+        self.store = store
+        self.store_id = store.id
+        self.times = Times()
+
+    def body(self, *kinds: str) -> bytes:
+        """Return the body; raises WrongMediaType unless it says that it is of `kinds`."""
+        kind = self.request.headers.get("Content-Type", "")
+        if kind not in kinds and kind.partition(";")[0].strip().lower() not in kinds:
+            got = f"not {kind}" if kind else "and said so by Content-Type"
+            raise WrongMediaType(f"the body should be {' or '.join(kinds)}, {got}", "Content-Type")
+        return self.request.body
+
+    def query(self, *names: str) -> dict[str, str]:
+        """Return the query's arguments; raises Invalid for unknown or repeated ones."""
+        found: dict[str, str] = {}
+        for name, values in self.request.query_arguments.items():
+            if name not in names:
+                raise Invalid(f"{name}: there is no such argument, only {', '.join(names)}", name)
+            if len(values) > 1:
+                raise Invalid(f"{name}: given {len(values)} times", name)
+            found[name] = values[0].decode("utf-8", "replace")
+        return found
+
+
+class RecordsHandler(StoreHandler):
+    """All records of a store."""
+
+    async def post(self) -> None:
+        """Create one."""
+        self.operation = Operation.CREATE
+        record = named(new_id(), decoded(self.body(JSON), records.decode_draft))
+        await self.store.create(self.times, record)
+        self.set_status(HTTPStatus.CREATED)
+        self.set_header("Location", f"{self.request.path}/{record.id}")
+        self.answer(records.encode(record))
+
+    async def get(self) -> None:
+        """Find."""
+        self.operation = Operation.FIND
+        given = self.query("min_duration", "limit")
+        least = _number(given.get("min_duration"))
+        found = await self.store.find(self.times, least, _limit(given.get("limit")))
+        self.answer(records.encode({"records": found}))
+
+    async def put(self) -> None:
+        """Replace the population."""
+        self.operation = "reset"
+        drafts = decoded(self.body(JSON), records.decode_drafts)
+        population = [named(new_id(), draft) for draft in drafts]
+        await self.store.reset(population)
+        self.answer(records.encode({"ids": [record.id for record in population]}))
+
+
+class RecordHandler(StoreHandler):
+    """One record of a store."""
+
+    def initialize(self, store: Store, id: str) -> None:  # type: ignore[override]
+        """Take what the router found."""
+        self.store = store
+        self.store_id = store.id
+        self.times = Times()
+        self.id = id
+
+    def prepare(self) -> None:
+        """Refuse what can be no id."""
+        if not ID.fullmatch(self.id):
+            raise BadRequest("id: it has 24 lower-case hexadecimal digits", "id")
+
+    async def get(self) -> None:
+        """Read."""
+        self.operation = Operation.READ
+        record = await self.store.read(self.times, self.id)
+        if record is None:
+            raise self.missing()
+        self.answer(records.encode(record))
+
+    async def put(self) -> None:
+        """Update."""
+        self.operation = Operation.UPDATE
+        draft: Draft = decoded(self.body(JSON), records.decode_draft)
+        record = named(self.id, draft)
+        if not await self.store.update(self.times, record):
+            raise self.missing()
+        self.answer(records.encode(record))
+
+    async def patch(self) -> None:
+        """Edit: read, change, write, without a lock."""
+        self.operation = Operation.EDIT
+        change = decoded(self.body(JSON, MERGE_PATCH), records.decode_change)
+        record = await self.store.edit(self.times, self.id, change)
+        if record is None:
+            raise self.missing()
+        self.answer(records.encode(record))
+
+    async def delete(self) -> None:
+        """Delete."""
+        self.operation = Operation.DELETE
+        if not await self.store.delete(self.times, self.id):
+            raise self.missing()
+        self.set_status(HTTPStatus.NO_CONTENT)
+        self.finish()
+
+    def missing(self) -> NotFound:
+        """Return the error for an id that the store does not have."""
+        return NotFound(f"{self.store.id} has no record {self.id}")
+
+
+class Size(msgspec.Struct, forbid_unknown_fields=True):
+    """How many rows the summary's table is to hold."""
+
+    size: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.size <= 10_000_000:
+            raise ValueError("`size` is not between 0 and 10000000")
+
+
+_decode_size = msgspec.json.Decoder(Size).decode
+
+
+class SummaryHandler(StoreHandler):
+    """The heavy aggregation over a table of its own."""
+
+    size: Any
+
+    async def get(self) -> None:
+        """Summarize."""
+        self.operation = Operation.SUMMARY
+        self.query()
+        rows = await self.store.summary(self.times)
+        size = sum(row.count for row in rows)
+        self.answer(records.encode({"size": size, "tags": rows}))
+
+    async def put(self) -> None:
+        """Seed the table."""
+        self.operation = "seed"
+        size = decoded(self.body(JSON), _decode_size).size
+        await self.store.seed_summary(size)
+        self.answer(records.encode({"size": size}))
+
+
+def _number(text: str | None) -> float:
+    try:
+        number = float(text or "0")
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise Invalid(f"min_duration: {text!r:.80} is not a finite number", "min_duration")
+    return number
+
+
+def _limit(text: str | None) -> int:
+    if text is None:
+        return DEFAULT_LIMIT
+    if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= MOST):
+        raise Invalid(f"limit: {text!r:.80} is not a whole number from 1 to {MOST}", "limit")
+    return int(text)
