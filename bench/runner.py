@@ -161,7 +161,6 @@ def describe(order: Order) -> str:
     return f"round {order.round}  {order.store.id}  {load.mix}, {load.users} users{processes}"
 
 
-
 def run(request: Request, console: Console, root: Path) -> Path:
     """Do a whole run and return its folder in `root`/results; see `Run.measure`.
 
@@ -192,8 +191,8 @@ def _run(
         scenario=request.scenario,
         started=started,
         seed=request.seed,
-        git=host.revision(root),
-        host=host.describe(),
+        git=host.git(root),
+        host=host.gather(),
         settings=asdict(request),
         stores={o.id: msgspec.convert(o.ledger, results.Ledger) for o in planned.stores},
         skipped=dict(planned.skipped),
