@@ -1,0 +1,132 @@
+"""What goes over the wire between the server and whoever loads it: the one shared agreement.
+
+Verbs, paths, statuses and payloads; neither how a request is sent nor how it is answered.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+
+class Operation(StrEnum):
+    """What can be asked of a store."""
+
+    CREATE = "create"
+    READ = "read"
+    UPDATE = "update"
+    EDIT = "edit"
+    DELETE = "delete"
+    FIND = "find"
+    SUMMARY = "summary"
+
+
+VERB: Final = {
+    Operation.CREATE: "POST",
+    Operation.READ: "GET",
+    Operation.UPDATE: "PUT",
+    Operation.EDIT: "PATCH",
+    Operation.DELETE: "DELETE",
+    Operation.FIND: "GET",
+    Operation.SUMMARY: "GET",
+}
+
+STATUS: Final = dict.fromkeys(Operation, 200) | {Operation.CREATE: 201, Operation.DELETE: 204}
+"""The status of a right answer."""
+
+POOL_HEADER: Final = b"X-Pool"
+MAX_POPULATION_BYTES: Final = 64 * 1024 * 1024
+"""The largest body that recreates a population."""
+
+
+class Draft(msgspec.Struct, frozen=True, gc=False):
+    """A record before it has an id: the body of create and update. `duration` is finite."""
+
+    topic: str
+    when: datetime
+    duration: float
+    tags: tuple[str, ...]
+
+
+class Record(msgspec.Struct, frozen=True, gc=False):
+    """What is stored under an id of 24 lower-case hex digits; `when` is UTC, whole ms."""
+
+    id: str
+    topic: str
+    when: datetime
+    duration: float
+    tags: tuple[str, ...]
+
+
+class Found(msgspec.Struct, frozen=True, gc=False):
+    """What find answers: newest `when` first."""
+
+    records: tuple[Record, ...]
+
+
+class Populated(msgspec.Struct, frozen=True):
+    """What recreating a population answers: ids in the order of the drafts."""
+
+    ids: list[str]
+
+
+class TagSummary(msgspec.Struct, frozen=True, gc=False):
+    """One row of a summary; `mean` and `longest` in the unit of `duration`."""
+
+    tag: str
+    count: int
+    mean: float
+    longest: float
+
+
+class Summary(msgspec.Struct, frozen=True, gc=False):
+    """What a summary answers: rows sorted by tag, over a table of `size` rows."""
+
+    size: int
+    tags: tuple[TagSummary, ...]
+
+
+class Seeded(msgspec.Struct, frozen=True):
+    """What seeding the summary's table takes and answers."""
+
+    size: int
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """Problem details (RFC 9457) as far as a client shows them."""
+
+    title: str = ""
+    detail: str = ""
+    status: int = 0
+
+
+encode = msgspec.json.Encoder().encode
+decode_record = msgspec.json.Decoder(Record).decode
+decode_found = msgspec.json.Decoder(Found).decode
+decode_populated = msgspec.json.Decoder(Populated).decode
+decode_summary = msgspec.json.Decoder(Summary).decode
+decode_seeded = msgspec.json.Decoder(Seeded).decode
+decode_problem = msgspec.json.Decoder(Problem).decode
+
+
+class Routes:
+    """The paths of one store; with `slow`, those that nginx sends to the slow pool."""
+
+    __slots__ = ("one", "records", "summary")
+
+    def __init__(self, store: str, *, slow: bool = False) -> None:
+        base = f"/slow/{store}" if slow else f"/{store}"
+        self.records = f"{base}/records"
+        self.one = f"{base}/records/"
+        self.summary = f"{base}/summary"
+
+    def record(self, id: str) -> str:
+        """The path of one record."""
+        return self.one + id
+
+    def find(self, min_duration: float, limit: int) -> str:
+        """The path that finds records longer than `min_duration`, newest first."""
+        return f"{self.records}?min_duration={min_duration}&limit={limit}"
