@@ -1,0 +1,46 @@
+"""memcached through pymemcache."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from server.engines._memcached import Memcached
+from server.engines.base import Errors, Op
+from server.errors import DeadlineExceeded, Unavailable
+from server.words import Mode
+
+
+class MemcachedPymemcache(Memcached):
+    """pymemcache, a client (one connection) in each place."""
+
+    name = "memcached-pymemcache"
+    title = "memcached, pymemcache"
+    drivers = dict.fromkeys((Mode.BLOCKING, Mode.THREADS), "pymemcache")
+    notes = ("default_noreply=False: by default the driver does not wait for answers to writes",)
+
+    def connect(self) -> Any:
+        """Return a client; it connects when it is first used."""
+        from pymemcache.client.base import Client
+
+        class Connection(Client):  # type: ignore[misc]
+            def aside(self, work: Any, *args: Any) -> None:
+                work(*args)
+
+        return Connection(
+            self.host,
+            connect_timeout=self.deadline,
+            timeout=self.deadline,
+            no_delay=True,
+            default_noreply=False,
+        )
+
+    def errors(self) -> Errors:
+        """Whatever the server refuses is a state of the server: the requests are always sound."""
+        from pymemcache.exceptions import MemcacheError
+
+        return ((TimeoutError, DeadlineExceeded), (MemcacheError, Unavailable))
+
+    def ping(self, db: Any) -> Op[str]:
+        """Return the server's version."""
+        version = yield db.version()
+        return f"memcached {version.decode()}"
