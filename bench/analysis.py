@@ -12,7 +12,7 @@ from bench.stats import MIN_ROUNDS
 from bench.summary import ALONE, DoubtfulCell, Load, Summary
 from bench.tables import tables
 from bench.views import View, views
-from bench.wording import answer
+from bench.wording import answer, counted
 
 VARYING = ("processes", "target", "variant")
 
@@ -72,7 +72,7 @@ def _title(view: View, several: set[str]) -> str:
 
 def _extra(load: Load, name: str) -> str:
     if name == "processes":
-        return f"{load.processes} process{'' if load.processes == 1 else 'es'}"
+        return counted(load.processes, "process")
     return f"{name} {getattr(load, name) or 'none'}"
 
 
@@ -106,16 +106,13 @@ def _caveats(run: Run, damaged: list[str]) -> Iterator[str]:
         yield "The run did not finish: only what was measured until then is here."
     yield from damaged
     rounds = len({cell.round for cell in run.cells if cell.void is None})
-    if rounds < MIN_ROUNDS:
-        yield (
-            f"{rounds} clean round{'' if rounds == 1 else 's'}, {MIN_ROUNDS} needed: "
-            "no intervals and no places."
-        )
+    if run.cells and rounds < MIN_ROUNDS:
+        yield f"{counted(rounds, 'clean round')}, {MIN_ROUNDS} needed: no intervals and no places."
     yield from _load_caveats(run.cells)
     yield from _host_caveats(run)
     yield from _cell_caveats(run.cells)
     if run.info.skipped:
-        yield f"{len(run.info.skipped)} stores were skipped, see the reasons below."
+        yield f"{counted(len(run.info.skipped), 'store')} skipped, see the reasons below."
 
 
 def _load_caveats(cells: list[Cell]) -> Iterator[str]:
@@ -133,7 +130,7 @@ def _host_caveats(run: Run) -> Iterator[str]:
     cores, cpu = host.get("cores"), host.get("cpu")
     if cores:
         yield (
-            f"One machine with {cores} core{'' if cores == 1 else 's'}{f' ({cpu})' if cpu else ''}"
+            f"One machine with {counted(cores, 'core')}{f' ({cpu})' if cpu else ''}"
             " ran generator, server and databases together."
         )
     seen = (cell.health.get("steal") for cell in run.cells)
@@ -149,7 +146,7 @@ def _host_caveats(run: Run) -> Iterator[str]:
 def _cell_caveats(cells: list[Cell]) -> Iterator[str]:
     void = sum(cell.void is not None for cell in cells)
     if void:
-        yield f"{void} of {len(cells)} cells are void and left out."
+        yield f"Void and left out: {void} of {counted(len(cells), 'cell')}."
     flags = Counter(flag for cell in cells if cell.void is None for flag in cell.flags)
     for flag, count in flags.most_common():
-        yield f"{count} of {len(cells)} cells are kept but flagged: {flag}."
+        yield f"Kept but flagged, {count} of {counted(len(cells), 'cell')}: {flag}."

@@ -39,7 +39,7 @@ class Candidate:
         if share > FAILED_AT_MOST:
             asked = f"{self.samples + self.failed:,}"
             names = ", ".join(f"{name} {count:,}" for name, count in self.failures.most_common(3))
-            return f"{share:.3g} of {asked} failed ({names})"
+            return f"{share:.2%} of {asked} failed ({names})"
         return None if self.samples else "no answer was measured"
 
     def bring(self, metric: str, found: Either) -> None:
@@ -86,7 +86,7 @@ def _quantile(measured: Measured, per_mille: int) -> Either:
         return BEYOND_DEADLINE
     needed = -(-10_000 // beyond)
     if total < needed:
-        return f"{total:,} of {needed:,} samples"
+        return f"needs {needed:,} samples"
     return Quantile(per_mille, measured.by_round)
 
 
@@ -97,7 +97,7 @@ def _geometric_mean(seen: StoreView, operations: list[str], per_mille: int) -> E
             return f"no {operation}"
         part = _quantile(seen.operations[operation], per_mille)
         if isinstance(part, str):
-            return f"{operation}: {part}"
+            return f"{operation} {part}"
         parts.append(part)
     mean = GeometricMean(tuple(parts))
     return mean if mean.rounds else "no round has every operation"

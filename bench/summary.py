@@ -28,9 +28,9 @@ METRICS = {
     "p50": Metric(label="p50", unit="ms", per_mille=500),
     "p99": Metric(label="p99", unit="ms", per_mille=990),
     "p99.9": Metric(label="p99.9", unit="ms", per_mille=999),
-    "geomean_p50": Metric(label="geometric mean of p50", unit="ms", per_mille=500),
-    "geomean_p99": Metric(label="geometric mean of p99", unit="ms", per_mille=990),
-    "cpu": Metric(label="server CPU per request", unit="ms"),
+    "geomean_p50": Metric(label="geomean p50", unit="ms", per_mille=500),
+    "geomean_p99": Metric(label="geomean p99", unit="ms", per_mille=990),
+    "cpu": Metric(label="server CPU/request", unit="ms"),
     "throughput": Metric(label="throughput", unit="req/s", higher_is_better=True),
 }
 

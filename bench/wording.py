@@ -30,6 +30,12 @@ def interval(metric: str, score: Score) -> str:
     return f"[{number(scaled(metric, score.low))}, {number(scaled(metric, score.high))}]"
 
 
+def counted(count: int, noun: str) -> str:
+    """A count with its noun: "1 round", "6 rounds", "2 processes"."""
+    plural = "" if count == 1 else "es" if noun.endswith("s") else "s"
+    return f"{count:,} {noun}{plural}"
+
+
 def listed(names: list[str], most: int = 3) -> str:
     """Names joined as in a sentence, the rest counted."""
     rest = len(names) - most

@@ -1,0 +1,55 @@
+"""`windtunnel report RUN`: a pure function over the files of a run, to the terminal and to HTML."""
+
+import os
+import sys
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+
+from bench import report_html, report_text
+from bench.analysis import analyse
+from bench.results import RUN_FILE, ResultsError, load, write_atomically
+
+RESULTS = Path("results")
+HTML_FILE = "report.html"
+PIPED_WIDTH = 140
+
+
+def report(run: str | Path, json: bool = False) -> None:
+    """Print the report of a run, given as a folder or its name under `results/`.
+
+    Writes `report.html` beside it; with `json` prints a `bench.summary.Summary` as JSON and writes
+    nothing. Raises ResultsError, its message one line for the user, if there is no such run.
+    """
+    folder = find(run)
+    analysis = analyse(load(folder))
+    if json:
+        text = msgspec.json.format(msgspec.json.encode(analysis.summary), indent=2)
+        sys.stdout.write(text.decode() + "\n")
+        return
+    console = _console()
+    report_text.show(analysis.summary, console)
+    try:
+        write_atomically(folder / HTML_FILE, report_html.render(analysis).encode())
+    except OSError as error:
+        raise ResultsError(f"cannot write {folder / HTML_FILE}: {error.strerror}") from error
+    console.print(f"Full report: {folder / HTML_FILE}", soft_wrap=True, markup=False)
+
+
+def find(run: str | Path) -> Path:
+    """The folder of a run, by path or by name under `results/`. Raises ResultsError."""
+    named = Path(run)
+    places = [named.parent if named.name == RUN_FILE else named, RESULTS / named]
+    for place in places:
+        if (place / RUN_FILE).is_file():
+            return place
+    made = [path.parent.name for path in RESULTS.glob(f"*/{RUN_FILE}")]
+    hint = f"the newest is {max(made)}" if made else "there is none yet: windtunnel run crud"
+    raise ResultsError(f"no run {str(run)!r} here or under {RESULTS}/; {hint}")
+
+
+def _console() -> Console:
+    if sys.stdout.isatty() or "COLUMNS" in os.environ:
+        return Console(highlight=False)
+    return Console(highlight=False, width=PIPED_WIDTH)

@@ -1,0 +1,182 @@
+"""The report in a terminal: the answers first, then what to be careful about, then the tables."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table as Grid
+from rich.text import Text
+
+from bench.candidates import BEYOND_DEADLINE
+from bench.results import Ledger
+from bench.summary import METRICS, OVERALL, DoubtfulCell, Row, Score, Summary, Table
+from bench.wording import NO_FIGURE, counted, figure, interval, listed
+
+GAP = 2
+Names = dict[str, None]
+
+
+def show(summary: Summary, console: Console) -> None:
+    """Print a summary, as narrow as the console is."""
+    _heading(summary, console)
+    for title, tables in _by_title(summary).items():
+        console.print(f"\n[bold]{escape(title)}[/]")
+        for table in tables:
+            console.print(Padding(Text(table.answer), (0, 0, 0, 2), expand=False))
+    for caveat in summary.caveats:
+        console.print(Text(f"! {caveat}", style="yellow"))
+    for table in summary.tables:
+        _print_table(table, console)
+    _lists(summary, console)
+    _ledgers(summary.stores, console)
+
+
+def _heading(summary: Summary, console: Console) -> None:
+    console.rule(f"[bold]Windtunnel: {escape(summary.scenario)}, {escape(summary.run)}[/]")
+    host, revision = summary.host, str(summary.git.get("revision") or "unknown")[:12]
+    facts = [
+        f"{summary.started:%Y-%m-%d %H:%M %Z}",
+        f"{counted(summary.rounds, 'round')}, {counted(summary.cells, 'cell')}",
+        f"seed {summary.seed}",
+        f"{host.get('cpu') or 'unknown CPU'}, {host.get('cores') or '?'} cores",
+        f"revision {revision}{' with changes' if summary.git.get('dirty') else ''}",
+    ]
+    console.print(Text("; ".join(facts), style="dim"))
+    if not summary.tables:
+        console.print("No cell was finished: there is nothing to rank.", style="bold")
+
+
+def _by_title(summary: Summary) -> dict[str, list[Table]]:
+    groups: dict[str, list[Table]] = defaultdict(list)
+    for table in summary.tables:
+        groups[table.title].append(table)
+    return groups
+
+
+def _print_table(table: Table, console: Console) -> None:
+    about = "overall" if table.subject == OVERALL else table.subject
+    console.print(f"\n[bold underline]{escape(about)}[/]  [dim]{escape(table.title)}[/]")
+    metrics, intervals = _fitting(table, console.width)
+    grid = Grid(box=None, pad_edge=False, header_style="bold", padding=(0, GAP, 0, 0))
+    for name in _headers(metrics):
+        grid.add_column(name, justify="left" if name == "store" else "right", overflow="fold")
+    for row in table.rows:
+        if row.scores:
+            cells = map(escape, _cells(row, metrics, intervals))
+            grid.add_row(*cells, style="dim" if row.unranked else None)
+    console.print(grid)
+    for note in _notes(table, metrics):
+        console.print(Padding(Text(note, style="dim"), (0, 0, 0, 2), expand=False))
+
+
+def _fitting(table: Table, width: int) -> tuple[list[str], bool]:
+    """As many columns as there is room for; the intervals go first, one column stays."""
+    if _width(table, table.metrics, intervals=True) <= width:
+        return table.metrics, True
+    metrics = list(table.metrics)
+    while len(metrics) > 1 and _width(table, metrics, intervals=False) > width:
+        metrics.pop()
+    return metrics, False
+
+
+def _width(table: Table, metrics: list[str], *, intervals: bool) -> int:
+    lines = [list(_cells(row, metrics, intervals)) for row in table.rows if row.scores]
+    columns = zip(_headers(metrics), *lines, strict=True)
+    return sum(max(map(len, column)) + GAP for column in columns)
+
+
+def _headers(metrics: list[str]) -> list[str]:
+    return ["#", "store", *(f"{METRICS[name].label}, {METRICS[name].unit}" for name in metrics)]
+
+
+def _cells(row: Row, metrics: list[str], intervals: bool) -> Iterator[str]:
+    first = row.scores[metrics[0]]
+    yield "ref" if row.reference else str(first.place or NO_FIGURE)
+    yield row.store + ("*" if row.flags else "")
+    for metric in metrics:
+        yield _score(metric, row.scores[metric], intervals, place=metric != metrics[0])
+
+
+def _score(metric: str, score: Score, intervals: bool, *, place: bool) -> str:
+    if score.note == BEYOND_DEADLINE:
+        return score.note
+    parts = [figure(metric, score), interval(metric, score) if intervals else ""]
+    if place and score.place is not None:
+        parts.append(f"({score.place})")
+    return " ".join(part for part in parts if part)
+
+
+def _notes(table: Table, metrics: list[str]) -> Iterator[str]:
+    for row in table.rows:
+        if row.unranked and not row.reference:
+            yield f"not ranked: {row.store}: {row.unranked}"
+    for note, (labels, stores) in _missing(table, metrics).items():
+        yield f"{', '.join(labels)}: {note} ({listed(list(stores), 2)})"
+    flagged = [row.store for row in table.rows if row.flags]
+    if flagged:
+        yield f"* has flagged cells: {listed(flagged, 2)}"
+    left_out = [METRICS[name].label for name in table.metrics if name not in metrics]
+    if left_out:
+        yield f"no room here for {listed(left_out)}: see report.html"
+
+
+def _missing(
+    table: Table, metrics: list[str]
+) -> dict[str, tuple[dict[str, None], dict[str, None]]]:
+    notes: dict[str, tuple[dict[str, None], dict[str, None]]] = defaultdict(lambda: ({}, {}))
+    for row in table.rows:
+        for metric in metrics:
+            score = row.scores.get(metric)
+            if score and score.note and score.note != BEYOND_DEADLINE:
+                labels, stores = notes[score.note]
+                labels[METRICS[metric].label] = stores[row.store] = None
+    return notes
+
+
+def _lists(summary: Summary, console: Console) -> None:
+    _listing("Skipped", summary.skipped, console)
+    _listing("Not measured", summary.unmeasured, console)
+    void = [cell for cell in summary.doubtful if cell.void is not None]
+    flagged = [cell for cell in summary.doubtful if cell.void is None]
+    _listing("Void cells", {_where(cell): cell.void or "" for cell in void}, console)
+    _listing("Flagged cells", {_where(cell): "; ".join(cell.flags) for cell in flagged}, console)
+
+
+def _where(cell: DoubtfulCell) -> str:
+    load = f", {cell.users} users" if cell.users else ""
+    return f"{cell.store}, {cell.mix}, round {cell.round}{load}"
+
+
+def _listing(title: str, entries: dict[str, str], console: Console) -> None:
+    if entries:
+        console.print(f"\n[bold]{title}[/]")
+        for name, reason in entries.items():
+            console.print(Text(f"  {name}: {reason}"))
+
+
+def _ledgers(stores: dict[str, Ledger], console: Console) -> None:
+    if not stores:
+        return
+    grid = Grid(box=None, pad_edge=False, padding=(0, GAP, 0, 0))
+    for column in ("store", "driver; server", "promise", "survives", "conn."):
+        grid.add_column(column, overflow="fold")
+    for store, ledger in sorted(stores.items()):
+        reached = "; ".join(filter(None, (ledger.driver, ledger.server)))
+        connections = str(ledger.connections or NO_FIGURE)
+        survives = survived(ledger)
+        grid.add_row(*map(escape, (store, reached, ledger.promise, survives, connections)))
+    console.print("\n[bold]Ledger[/]")
+    console.print(grid)
+
+
+def survived(ledger: Ledger) -> str:
+    """What an acknowledged write survives, in words."""
+    crashes = {
+        "process crash": ledger.survives_process_crash,
+        "host crash": ledger.survives_host_crash,
+    }
+    if None in crashes.values():
+        return "unknown"
+    return listed([name for name, survives in crashes.items() if survives]) or "nothing"

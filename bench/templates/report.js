@@ -1,0 +1,186 @@
+"use strict";
+(() => {
+  const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6bd1", "#8c6d31"];
+  const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "x", "star", "triangle-down", "cross"];
+  const DASHES = { blocking: "solid", threads: "dash", async: "dot" };
+  const BARS = { create: "#0072b2", edit: "#e69f00", delete: "#009e73" };
+  const PERCENTILES = { 1: "0 %", 2: "50 %", 10: "90 %", 100: "99 %", 1000: "99.9 %", 10000: "99.99 %", 100000: "99.999 %" };
+  const BEST = 6;
+  const id = (name) => document.getElementById(name);
+  const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const narrow = () => window.innerWidth < 640;
+
+  function sortable(table) {
+    for (const head of table.tHead.rows[0].cells) {
+      head.addEventListener("click", () => sort(table, head));
+    }
+  }
+
+  function sort(table, head) {
+    const column = head.cellIndex;
+    const up = head.getAttribute("aria-sort") !== "ascending";
+    for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
+    head.setAttribute("aria-sort", up ? "ascending" : "descending");
+    const rows = [...table.tBodies[0].rows].map((row) => ({ row, key: key(row.cells[column], head) }));
+    rows.sort((a, b) => compare(a.key, b.key) * (a.key === null || b.key === null || up ? 1 : -1));
+    table.tBodies[0].append(...rows.map(({ row }) => row));
+  }
+
+  function key(cell, head) {
+    if (!cell) return null;
+    if (head.dataset.kind !== "number") return cell.textContent.trim();
+    return cell.dataset.value ? Number(cell.dataset.value) : null;
+  }
+
+  function compare(a, b) {
+    if (a === null || b === null) return (a === null) - (b === null);
+    return typeof a === "number" ? a - b : a.localeCompare(b, "en", { numeric: true });
+  }
+
+  document.querySelectorAll("table.sortable").forEach(sortable);
+  if (!id("data")) return;
+
+  const data = JSON.parse(id("data").textContent);
+  const engine = (store) => store.split("/")[0];
+  const mode = (store) => store.split("/")[1];
+  const engines = [...new Set(data.views.flatMap((view) => Object.values(view.operations).flatMap(Object.keys)).map(engine))].sort();
+  const look = (store) => {
+    const index = engines.indexOf(engine(store));
+    const cycle = Math.floor(index / COLOURS.length);
+    return {
+      colour: engine(store) === "memory" ? css("--soft") : COLOURS[index % COLOURS.length],
+      symbol: SYMBOLS[(index + cycle * 3) % SYMBOLS.length] + (cycle % 2 ? "-open" : ""),
+      dash: DASHES[mode(store)] || "solid",
+    };
+  };
+
+  function label(store, view) {
+    const reference = view.reference.includes(store) ? " (ref.)" : "";
+    return `${engine(store)}${narrow() ? "<br>" : "/"}${mode(store)}${reference}`;
+  }
+
+  const axis = (title) => ({ title: { text: title }, gridcolor: css("--grid"), linecolor: css("--line"), zeroline: false, automargin: true });
+  const layout = (more) => ({
+    paper_bgcolor: "transparent", plot_bgcolor: "transparent",
+    font: { color: css("--ink"), family: "system-ui, sans-serif", size: narrow() ? 11 : 13 },
+    hoverlabel: { bgcolor: css("--card"), font: { color: css("--ink") }, namelength: -1 },
+    ...more,
+  });
+  const config = { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["select2d", "lasso2d"] };
+
+  function options(select, names) {
+    select.replaceChildren(...names.map(([value, text]) => new Option(text, value)));
+  }
+
+  function drawSum() {
+    const view = data.views[id("sum-view").value];
+    const of = id("sum-of").value;
+    const total = (store) => data.stacked.reduce((sum, name) => sum + view.stacked[store][of][name], 0);
+    const stores = Object.keys(view.stacked).sort((a, b) => total(a) - total(b));
+    const names = stores.map((store) => label(store, view));
+    const bars = data.stacked.map((name) => ({
+      type: "bar", orientation: "h", name, y: names, x: stores.map((store) => view.stacked[store][of][name]),
+      marker: { color: BARS[name], line: { color: css("--card"), width: 1 } },
+      hovertemplate: `%{y}<br>${name}: %{x:.3f} ms<extra></extra>`,
+    }));
+    const sums = {
+      type: "scatter", mode: "text", y: names, x: stores.map(total), text: stores.map((store) => ` ${total(store).toPrecision(3)}`),
+      textposition: "middle right", showlegend: false, hoverinfo: "skip", cliponaxis: false,
+    };
+    Plotly.react("sum-plot", [...bars, sums], layout({
+      title: { text: `${of[0].toUpperCase() + of.slice(1)} service time, ${view.durability}`, font: { size: narrow() ? 13 : 16 } },
+      barmode: "stack", height: 150 + stores.length * (narrow() ? 34 : 27),
+      margin: { l: 10, r: 50, t: 70, b: 50 },
+      legend: { orientation: "h", y: 1, yanchor: "bottom", x: 0, traceorder: "normal" },
+      xaxis: { ...axis("ms, create + edit + delete"), rangemode: "tozero" },
+      yaxis: { ...axis(""), autorange: "reversed", ticklabelposition: "outside", type: "category" },
+    }), config);
+  }
+
+  const chosen = new Set();
+
+  function curves() {
+    return data.views[id("curve-view").value].operations[id("curve-operation").value] || {};
+  }
+
+  function choose(which) {
+    const stores = Object.keys(curves());
+    chosen.clear();
+    stores.slice(0, which === "all" ? stores.length : which === "none" ? 0 : BEST).forEach((store) => chosen.add(store));
+    listStores();
+    drawCurves();
+  }
+
+  function swatch(store) {
+    const { colour, dash } = look(store);
+    const dashes = { solid: "", dash: "8 4", dot: "2 3" }[dash];
+    const svg = `<svg width="34" height="10" aria-hidden="true"><line x1="1" x2="33" y1="5" y2="5" stroke="${colour}" stroke-width="3" stroke-dasharray="${dashes}"/></svg>`;
+    return document.createRange().createContextualFragment(svg);
+  }
+
+  function listStores() {
+    const legend = id("curve-stores").querySelector("legend");
+    const boxes = Object.keys(curves()).map((store) => {
+      const line = document.createElement("label");
+      const box = Object.assign(document.createElement("input"), { type: "checkbox", checked: chosen.has(store) });
+      box.addEventListener("change", () => {
+        if (box.checked) chosen.add(store); else chosen.delete(store);
+        drawCurves();
+      });
+      line.append(box, swatch(store), store);
+      return line;
+    });
+    id("curve-stores").replaceChildren(legend, ...boxes);
+  }
+
+  function drawCurves() {
+    const found = curves();
+    const stores = Object.keys(found).filter((store) => chosen.has(store));
+    const lines = stores.map((store) => {
+      const { colour, symbol, dash } = look(store);
+      return {
+        type: "scatter", mode: "lines+markers", name: store, x: found[store].map(([x]) => x), y: found[store].map(([, y]) => y),
+        customdata: found[store].map(([x]) => (100 * (1 - 1 / x)).toPrecision(5)),
+        line: { color: colour, dash, width: 2 }, marker: { color: colour, symbol, size: 8, maxdisplayed: 8 },
+        hovertemplate: "%{fullData.name}<br>%{customdata} %: %{y:.3f} ms<extra></extra>",
+      };
+    });
+    const view = data.views[id("curve-view").value];
+    const ticks = Object.keys(PERCENTILES).map(Number);
+    Plotly.react("curve-plot", lines, layout({
+      title: { text: `${id("curve-operation").value}, ${view.durability}: service time by percentile`, font: { size: narrow() ? 13 : 16 } },
+      height: narrow() ? 380 : 520, margin: { l: 10, r: 20, t: 50, b: 50 }, showlegend: false, hovermode: "closest",
+      xaxis: { ...axis("percentile (scale 1/(1-q))"), type: "log", tickvals: ticks, ticktext: ticks.map((tick) => PERCENTILES[tick]) },
+      yaxis: { ...axis("ms"), type: id("curve-log").checked ? "log" : "linear", rangemode: "tozero" },
+    }), config);
+  }
+
+  function refreshOperations() {
+    const before = id("curve-operation").value;
+    const names = Object.keys(data.views[id("curve-view").value].operations);
+    options(id("curve-operation"), names.map((name) => [name, name]));
+    if (names.includes(before)) id("curve-operation").value = before;
+    else if (names.includes("read")) id("curve-operation").value = "read";
+    choose("best");
+  }
+
+  const titles = data.views.map((view, index) => [index, view.title]);
+  function drawAll() {
+    if (id("sum-view")) drawSum();
+    drawCurves();
+  }
+
+  if (id("sum-view")) {
+    options(id("sum-view"), titles.filter(([index]) => Object.keys(data.views[index].stacked).length));
+    ["sum-view", "sum-of"].forEach((name) => id(name).addEventListener("change", drawSum));
+  }
+  options(id("curve-view"), titles);
+  id("curve-view").addEventListener("change", refreshOperations);
+  id("curve-operation").addEventListener("change", () => choose("best"));
+  id("curve-log").addEventListener("change", drawCurves);
+  document.querySelectorAll("[data-choose]").forEach((button) => button.addEventListener("click", () => choose(button.dataset.choose)));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { listStores(); drawAll(); });
+  matchMedia("(max-width: 640px)").addEventListener("change", drawAll);
+  refreshOperations();
+  drawAll();
+})();
