@@ -1,0 +1,194 @@
+"""What the MongoDB engines share: facts, options of the client, operations on collections."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any, ClassVar
+
+from server.engines.base import Engine, Errors, Op, Promise, Service
+from server.errors import Busy, DeadlineExceeded, Invalid, Unavailable
+from server.record import Record, TagSummary, summary_rows
+from server.words import Durability, Operation
+
+BATCH = 10_000
+
+CONCERNS: dict[Durability, dict[str, Any]] = {
+    Durability.UNACKED: {"w": 0},
+    Durability.FAST: {"w": 1, "journal": False},
+    Durability.SAFE: {"w": 1, "journal": True},
+}
+
+SUMMARY = [
+    {
+        "$group": {
+            "_id": "$tag",
+            "count": {"$sum": 1},
+            "mean": {"$avg": "$duration"},
+            "longest": {"$max": "$duration"},
+        }
+    },
+    {"$sort": {"_id": 1}},
+]
+
+UNACKED_NOTE = (
+    "unacked: nobody answers a write, so that update and delete of a missing record say that it "
+    "was there, and a read may overtake a write"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A client and the store's two collections; `load` is the first one, acknowledged on disk."""
+
+    client: Any
+    records: Any
+    load: Any
+    rows: Any
+
+
+class MongoService(Engine):
+    """What holds for MongoDB through whichever driver or ODM."""
+
+    service = Service("mongo", {None: "mongodb://127.0.0.1:17017/windtunnel"})
+    durabilities = {
+        Durability.UNACKED: Promise("w=0: nobody answers a write", False, False),
+        Durability.FAST: Promise("w=1, j=false", False, False),
+        Durability.SAFE: Promise("w=1, j=true", True, True),
+    }
+    round_trips = dict.fromkeys(Operation, 1) | {Operation.EDIT: 2}
+    codec = "BSON of the driver"
+    notes: ClassVar[Sequence[str]] = (
+        UNACKED_NOTE,
+        "one client for each store with maxPoolSize = connections; it opens two more to watch the "
+        "server; retryWrites and retryReads are off",
+    )
+    shared = True
+
+    def options(self) -> dict[str, Any]:
+        """Return what every client of this store is made with."""
+        millis = int(self.deadline * 1000)
+        return {
+            "appname": self.collection,
+            "maxPoolSize": self.opening.connections,
+            "serverSelectionTimeoutMS": millis,
+            "connectTimeoutMS": millis,
+            "socketTimeoutMS": millis,
+            "waitQueueTimeoutMS": millis,
+            "retryWrites": False,
+            "retryReads": False,
+            "tz_aware": True,
+            **CONCERNS[self.durability],
+        }
+
+    def opened(self, client: Any) -> Database:
+        """Return the store's collections; nothing is sent."""
+        from pymongo import WriteConcern
+
+        database = client.get_default_database("windtunnel")
+        records = database[self.collection]
+        on_disk = WriteConcern(w=1, j=True)
+        return Database(
+            client,
+            records,
+            records.with_options(write_concern=on_disk),
+            database[f"{self.collection}_summary"].with_options(write_concern=on_disk),
+        )
+
+    def errors(self) -> Errors:
+        """A time-out is the deadline's; whatever else the server refuses is a state of it."""
+        from bson.errors import BSONError
+        from pymongo import errors
+
+        return (
+            (errors.WaitQueueTimeoutError, Busy),
+            (errors.NetworkTimeout, DeadlineExceeded),
+            (errors.ExecutionTimeout, DeadlineExceeded),
+            (errors.ConnectionFailure, Unavailable),
+            (errors.DocumentTooLarge, Invalid),
+            (BSONError, Invalid),
+            (errors.OperationFailure, Unavailable),
+        )
+
+    def prepare(self, db: Database) -> Op[None]:
+        """Make the index, and with it the collection."""
+        yield db.load.create_index("duration")
+
+    def ping(self, db: Database) -> Op[str]:
+        """Return the server's version."""
+        info = yield db.client.server_info()
+        return f"MongoDB {info['version']}"
+
+    def reset(self, db: Database, records: Sequence[Record]) -> Op[None]:
+        """Drop the collection, make its index, load it, all acknowledged after the journal."""
+        yield db.load.drop()
+        yield db.load.create_index("duration")
+        for start in range(0, len(records), BATCH):
+            yield db.load.insert_many([document(r) for r in records[start : start + BATCH]])
+
+    def seed_summary(self, db: Database, size: int) -> Op[None]:
+        """Drop the summary's collection and load it."""
+        yield db.rows.drop()
+        rows = summary_rows(size)
+        while batch := list(islice(rows, BATCH)):
+            yield db.rows.insert_many(
+                [{"_id": n, "tag": tag, "duration": duration} for n, tag, duration in batch]
+            )
+
+
+class Mongo(MongoService):
+    """The operations, on collections of whichever driver."""
+
+    def create(self, db: Database, record: Record) -> Op[None]:
+        """insertOne."""
+        yield db.records.insert_one(document(record))
+
+    def read(self, db: Database, id: str) -> Op[Record | None]:
+        """findOne by _id."""
+        found = yield db.records.find_one({"_id": id})
+        return None if found is None else record_of(found)
+
+    def update(self, db: Database, record: Record) -> Op[bool]:
+        """replaceOne; unacknowledged, it is taken to have found the record."""
+        result = yield db.records.replace_one({"_id": record.id}, document(record))
+        return not result.acknowledged or result.matched_count == 1
+
+    def delete(self, db: Database, id: str) -> Op[bool]:
+        """deleteOne; unacknowledged, it is taken to have found the record."""
+        result = yield db.records.delete_one({"_id": id})
+        return not result.acknowledged or result.deleted_count == 1
+
+    def find(self, db: Database, min_duration: float, limit: int) -> Op[list[Record]]:
+        """Find over the index on duration, sorted by `when`, in one batch."""
+        query = {"duration": {"$gt": min_duration}}
+        cursor = db.records.find(query, limit=limit, batch_size=limit).sort("when", -1)
+        return [record_of(found) for found in (yield cursor.to_list(limit))]
+
+    def summary(self, db: Database) -> Op[list[TagSummary]]:
+        """$group by tag."""
+        cursor = yield db.rows.aggregate(SUMMARY)
+        return summaries((yield cursor.to_list(None)))
+
+
+def document(record: Record) -> dict[str, Any]:
+    """Return a record as a document."""
+    return {
+        "_id": record.id,
+        "topic": record.topic,
+        "when": record.when,
+        "duration": record.duration,
+        "tags": record.tags,
+    }
+
+
+def record_of(found: dict[str, Any]) -> Record:
+    """Return a document as a record."""
+    when: datetime = found["when"]
+    return Record(found["_id"], found["topic"], when, found["duration"], found["tags"])
+
+
+def summaries(groups: Sequence[dict[str, Any]]) -> list[TagSummary]:
+    """Return the answer to `SUMMARY` as summaries."""
+    return [TagSummary(g["_id"], g["count"], g["mean"], g["longest"]) for g in groups]
