@@ -1,0 +1,31 @@
+"""PostgreSQL through psycopg2, which puts parameters into the statement's text itself."""
+
+from __future__ import annotations
+
+from server.engines._libpq import Libpq, Session, errors_of
+from server.engines.base import Errors
+from server.words import Mode
+
+
+class PostgresPsycopg2(Libpq):
+    """PostgreSQL through psycopg2."""
+
+    name = "postgres-psycopg2"
+    title = "PostgreSQL (psycopg2)"
+    drivers = {Mode.BLOCKING: "psycopg2-binary", Mode.THREADS: "psycopg2-binary"}
+    notes = ("psycopg2 prepares nothing: the server parses and plans each statement anew",)
+
+    def connect(self) -> Session:
+        """Connect; one round trip where the server asks no password."""
+        import psycopg2
+
+        connection = psycopg2.connect(self.address, **self.settings())
+        connection.autocommit = True
+        return Session(connection)
+
+    def errors(self) -> Errors:
+        """Return psycopg2's errors."""
+        import psycopg2
+        import psycopg2.errors
+
+        return errors_of(psycopg2)
