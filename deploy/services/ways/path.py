@@ -1,0 +1,50 @@
+"""A program that is on PATH, or where distributions keep servers."""
+
+from __future__ import annotations
+
+import glob
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deploy.services.base import Missing, Place, Program, Say, readable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+USUAL = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/opt/*/bin", "/snap/bin")
+
+
+@dataclass(frozen=True, slots=True)
+class OnPath:
+    """The first of `names` on PATH or in `folders` (globs; newest version first).
+
+    `beside` are programs that must lie in the same folder.
+    """
+
+    names: tuple[str, ...]
+    folders: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+
+    def obtain(self, place: Place, say: Say) -> Program:  # noqa: ARG002
+        """Looks; fetches nothing."""
+        for found in self._candidates(place):
+            if all((found.parent / name).exists() for name in self.beside):
+                return readable(Program(source=str(found), path=found), place)
+        raise Missing(f"{' or '.join(self.names)} is not on PATH")
+
+    def _candidates(self, place: Place) -> Iterator[Path]:
+        usual = [folder for folder in (*self.folders, *USUAL) for folder in _newest_first(folder)]
+        for path in (place.environ.get("PATH", ""), ":".join(usual)):
+            for name in self.names:
+                if found := shutil.which(name, path=path):
+                    yield Path(found).resolve()
+
+
+def _newest_first(pattern: str) -> list[str]:
+    return sorted(glob.glob(pattern), key=_natural, reverse=True)  # noqa: PTH207
+
+
+def _natural(path: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in path.split("/") if part.isdigit())
