@@ -6,19 +6,18 @@ import asyncio
 import logging
 import os
 import platform
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import tornado
 
+from server.answers import Catalog, ProcessInfo, StoreInfo
 from server.engines.base import Engine
 from server.errors import Problem
 from server.settings import Settings
 from server.stores import Store, Stores
-from server.words import Durability, Mode, Operation
+from server.words import Mode, Operation
 
 log = logging.getLogger("server")
 
@@ -30,7 +29,8 @@ WARM_LIMIT, COLD_LIMIT = 1.2, 15.0
 
 PREFERENCE = (Mode.THREADS, Mode.BLOCKING, Mode.ASYNC)
 
-Pair = tuple[type[Engine], Durability]
+Place = tuple[type[Engine], str]
+"""An engine and the address of a database: what one probe stands for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +50,9 @@ class Catalogue:
         self._settings = settings
         self._warm: set[type[Engine]] = set()
         self._asked = -FRESH
-        self._asking: asyncio.Task[Mapping[Pair, Finding]] | None = None
+        self._asking: asyncio.Task[Mapping[Place, Finding]] | None = None
 
-    async def describe(self) -> dict[str, Any]:
+    async def describe(self) -> Catalog:
         """Return what `GET /stores` answers."""
         findings = await self._findings()
         return {
@@ -60,7 +60,7 @@ class Catalogue:
             "stores": [self._store(store, findings) for store in self._stores.values()],
         }
 
-    async def _findings(self) -> Mapping[Pair, Finding]:
+    async def _findings(self) -> Mapping[Place, Finding]:
         now = time.monotonic()
         asking = self._asking
         if asking is None or (asking.done() and now - self._asked > FRESH):
@@ -68,9 +68,11 @@ class Catalogue:
             self._asked = now
         return await asyncio.shield(asking)
 
-    async def _ask(self) -> Mapping[Pair, Finding]:
+    async def _ask(self) -> Mapping[Place, Finding]:
         chosen = self._chosen()
-        tasks = {pair: asyncio.ensure_future(self._probe(store)) for pair, store in chosen.items()}
+        tasks = {
+            place: asyncio.ensure_future(self._probe(store)) for place, store in chosen.items()
+        }
         if tasks:
             cold = any(engine not in self._warm for engine, _ in tasks)
             await asyncio.wait(tasks.values(), timeout=WARM_LIMIT)
@@ -78,7 +80,7 @@ class Catalogue:
             if cold and late:
                 await asyncio.wait(late, timeout=COLD_LIMIT)
         self._asked = time.monotonic()
-        return {pair: _finding(task) for pair, task in tasks.items()}
+        return {place: _finding(task) for place, task in tasks.items()}
 
     async def _probe(self, store: Store) -> Finding:
         try:
@@ -93,18 +95,18 @@ class Catalogue:
         self._warm.add(store.engine)
         return finding
 
-    def _chosen(self) -> dict[Pair, Store]:
-        """Return one store to probe for each engine and durability whose driver is there."""
-        chosen: dict[Pair, Store] = {}
+    def _chosen(self) -> dict[Place, Store]:
+        """Return one store to probe for each engine and address whose driver is there."""
+        chosen: dict[Place, Store] = {}
         stores = sorted(self._stores.values(), key=lambda store: PREFERENCE.index(store.mode))
         for store in stores:
             if store.engine.missing(store.mode) is None:
-                chosen.setdefault((store.engine, store.durability), store)
+                chosen.setdefault((store.engine, store.address), store)
         return chosen
 
-    def _store(self, store: Store, findings: Mapping[Pair, Finding]) -> dict[str, Any]:
+    def _store(self, store: Store, findings: Mapping[Place, Finding]) -> StoreInfo:
         missing = store.engine.missing(store.mode)
-        finding = findings.get((store.engine, store.durability), Finding("missing"))
+        finding = findings.get((store.engine, store.address), Finding("missing"))
         if missing:
             finding = Finding("missing", detail=missing)
         return {
@@ -115,6 +117,7 @@ class Catalogue:
             "default": store.default,
             "status": finding.status,
             "detail": finding.detail,
+            "service": store.engine.service.name if store.engine.service else None,
             "reference": store.engine.reference,
             "local": store.engine.local,
             "operations": list(store.operations),
@@ -126,7 +129,7 @@ class Catalogue:
             "ledger": store.ledger(finding.server),
         }
 
-    def _process(self) -> dict[str, Any]:
+    def _process(self) -> ProcessInfo:
         settings = self._settings
         return {
             "pool": settings.pool,
@@ -136,7 +139,6 @@ class Catalogue:
             "tornado": tornado.version,
             "loop": settings.loop,
             "connections": settings.connections,
-            "platform": sys.platform,
         }
 
 

@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 BOUNDS = (
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
 )  # fmt: skip
 """Upper bounds of the buckets, in seconds."""
 
-_LES = (*(f"{bound:g}" for bound in BOUNDS), "+Inf")
+
+def _text(bound: float) -> str:
+    return f"{bound:g}"
 
 
 class Histogram:
     """Seconds, counted in buckets; the text of its labels is made once."""
 
-    __slots__ = ("_lines", "_name", "_plain", "counts", "total")
+    __slots__ = ("_bounds", "_lines", "_name", "_plain", "counts", "total")
 
-    def __init__(self, name: str, labels: str = "") -> None:
-        self.counts = [0] * len(_LES)
+    def __init__(self, name: str, labels: str = "", bounds: Sequence[float] = BOUNDS) -> None:
+        self.counts = [0] * (len(bounds) + 1)
         self.total = 0.0
+        self._bounds = bounds
         self._name = name
         self._plain = f"{{{labels}}}" if labels else ""
         lead = f"{labels}," if labels else ""
-        self._lines = [f'{name}_bucket{{{lead}le="{le}"}} ' for le in _LES]
+        self._lines = [f'{name}_bucket{{{lead}le="{le}"}} ' for le in (*map(_text, bounds), "+Inf")]
 
     def observe(self, seconds: float) -> None:
         """Count one."""
-        self.counts[bisect_left(BOUNDS, seconds)] += 1
+        self.counts[bisect_left(self._bounds, seconds)] += 1
         self.total += seconds
 
     def expose(self) -> Iterator[str]:

@@ -6,9 +6,17 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
-from server.errors import NotFound
+from server.errors import NotFound, TooLarge
+from server.handlers.about import MetricsHandler, OpenApiHandler
 from server.handlers.base import Handler
-from server.handlers.probe import HealthHandler, PingHandler, ReadyHandler, StoresHandler
+from server.handlers.index import IndexHandler
+from server.handlers.probe import (
+    HealthHandler,
+    LoopHandler,
+    PingHandler,
+    ReadyHandler,
+    StoresHandler,
+)
 from server.handlers.records import RecordHandler, RecordsHandler, SummaryHandler
 from server.stores import Store
 
@@ -21,6 +29,10 @@ PLAIN: Mapping[str, type[Handler]] = {
     "/healthz": HealthHandler,
     "/readyz": ReadyHandler,
     "/stores": StoresHandler,
+    "/loop": LoopHandler,
+    "/metrics": MetricsHandler,
+    "/openapi.json": OpenApiHandler,
+    "/": IndexHandler,
 }
 
 
@@ -36,6 +48,20 @@ class MissingHandler(Handler):
     def prepare(self) -> None:
         """Refuse."""
         raise NotFound(self.detail)
+
+
+class TooLargeHandler(Handler):
+    """Refuses a body."""
+
+    operation = "too large"
+
+    def initialize(self, limit: int) -> None:
+        """Take how large it may be."""
+        self.most = limit
+
+    def prepare(self) -> None:
+        """Refuse."""
+        raise TooLarge(f"the body has more than {self.most} bytes")
 
 
 class Routes:

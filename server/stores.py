@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from server.answers import Ledger
 from server.engines.base import Engine, Opening
 from server.errors import NotOffered, Unavailable
 from server.modes import WAYS, Times, Waiting, adrive, drive, translated
@@ -18,6 +20,9 @@ ADMIN_DEADLINE = 120.0
 """Seconds that a reset or a seeding may take: it is no part of what is measured."""
 
 PROBE_DEADLINE = 1.0
+
+
+_probes = ThreadPoolExecutor(32, "probe")
 
 
 class Store:
@@ -132,9 +137,19 @@ class Store:
         await self.aside("seed_summary", ADMIN_DEADLINE, size)
 
     async def probe(self) -> str:
-        """Return the database's name and version; raises Unavailable."""
+        """Return the database's name and version; raises Unavailable.
+
+        In a thread, the async drivers too: the first probe imports the driver, which would hold
+        the loop.
+        """
         self.require()
-        return await self.aside("ping", PROBE_DEADLINE)  # type: ignore[no-any-return]
+        engine = self._engine(PROBE_DEADLINE, connections=1)
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(_probes, _ask, engine, self.mode)
+        except Exception as error:
+            failure = translated(engine, error)
+            raise failure from failure.__cause__
 
     async def aside(self, name: str, deadline: float, *args: Any) -> Any:
         """Run something beside the measured operations: it never holds the loop.
@@ -165,7 +180,7 @@ class Store:
             way, self._way = self._way, None
             await way.close()
 
-    def ledger(self, server: str | None) -> dict[str, Any]:
+    def ledger(self, server: str | None) -> Ledger:
         """Return what is to be known of this store beside its figures; see docs/method.md."""
         engine, promise = self.engine, self.engine.durabilities[self.durability]
         return {
@@ -175,11 +190,32 @@ class Store:
             "survives_process_crash": promise.survives_process_crash,
             "survives_host_crash": promise.survives_host_crash,
             "connections": self.connections,
-            "round_trips": {o: n for o, n in engine.round_trips.items() if o in self.operations},
+            "round_trips": {
+                o.value: n for o, n in engine.round_trips.items() if o in self.operations
+            },
             "codec": engine.codec,
             "transport": engine.transport,
             "notes": list(engine.notes),
         }
+
+
+def _ask(engine: Engine, mode: Mode) -> str:
+    if mode is Mode.ASYNC:
+        with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+            return runner.run(asyncio.wait_for(_aask(engine), 2 * engine.deadline))
+    db = engine.connect()
+    try:
+        return drive(engine.ping(db))
+    finally:
+        engine.close(db)
+
+
+async def _aask(engine: Engine) -> str:
+    db = await engine.aconnect()
+    try:
+        return await adrive(engine.ping(db))
+    finally:
+        await engine.aclose(db)
 
 
 def _once(engine: Engine, name: str, args: tuple[Any, ...]) -> Any:

@@ -14,12 +14,16 @@ PACKAGES = ("bench", "deploy", "locustfiles", "nginx", "server")
 
 SERVER_LAYERS = (
     "server.words server.errors server.settings",
-    "server.record",
+    "server.record server.metrics server.limits",
+    "server.answers server.bodies",
     "server.engines",
     "server.waiting",
     "server.modes",
-    "server.stores server.loopwatch",
+    "server.stores server.loopwatch server.listening",
+    "server.catalogue server.openapi",
+    "server.process",
     "server.handlers",
+    "server.routes",
     "server.app",
     "server.__main__",
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
@@ -68,6 +69,19 @@ class Opening:
     deadline: float
 
 
+_version = cache(version)
+"""A look-up reads files for a millisecond, and /stores asks for each store."""
+
+
+@cache
+def _installed(name: str) -> bool:
+    try:
+        _version(name)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
 class Engine(ABC):
     """A database through one driver (or one sync/async pair of a driver), opened for one store.
 
@@ -116,15 +130,14 @@ class Engine(ABC):
     def driver(cls, mode: Mode) -> str:
         """Return name and version of the driver; raises PackageNotFoundError if it is missing."""
         name = cls.drivers[mode]
-        return f"{name} {version(name)}" if name else "Python's own"
+        return f"{name} {_version(name)}" if name else "Python's own"
 
     @classmethod
     def missing(cls, mode: Mode) -> str | None:
         """Return why the engine cannot run here in `mode`, or None."""
-        try:
-            cls.driver(mode)
-        except PackageNotFoundError:
-            return f"driver {cls.drivers[mode]} is not installed: pip install {cls.drivers[mode]}"
+        name = cls.drivers[mode]
+        if name and not _installed(name):
+            return f"driver {name} is not installed: pip install {name}"
         return None
 
     # -- connections -----------------------------------------------------------------------

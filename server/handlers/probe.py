@@ -37,7 +37,7 @@ class ReadyHandler(Handler):
 
     def get(self) -> None:
         """Answer."""
-        if self.application.draining:
+        if self.application.process.draining:
             self.set_status(HTTPStatus.SERVICE_UNAVAILABLE)
             self.answer(b'{"status":"draining"}')
         else:
@@ -51,4 +51,15 @@ class StoresHandler(Handler):
 
     async def get(self) -> None:
         """Answer."""
-        self.answer(encode(await self.application.catalogue.describe()))
+        self.answer(encode(await self.application.process.catalogue.describe()))
+
+
+class LoopHandler(Handler):
+    """How late, how busy and how long held the event loop is."""
+
+    operation = "loop"
+
+    def get(self) -> None:
+        """Answer."""
+        process = self.application.process
+        self.answer(encode(process.watch.report(process.settings.loop)))

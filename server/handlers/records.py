@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from http import HTTPStatus
-from typing import Any
 
 import msgspec
 
 from server import record as records
+from server.answers import Found, Ids, Size, Summary
 from server.bodies import decoded
 from server.errors import BadRequest, Invalid, NotFound, WrongMediaType
 from server.handlers.base import JSON, Handler
+from server.limits import POPULATION_LIMIT, RECORD_LIMIT
 from server.modes import Times
 from server.record import ID, Draft, named, new_id
 from server.stores import Store
@@ -69,7 +70,7 @@ class RecordsHandler(StoreHandler):
         given = self.query("min_duration", "limit")
         least = _number(given.get("min_duration"))
         found = await self.store.find(self.times, least, _limit(given.get("limit")))
-        self.answer(records.encode({"records": found}))
+        self.answer(records.encode(Found(found)))
 
     async def put(self) -> None:
         """Replace the population."""
@@ -77,7 +78,12 @@ class RecordsHandler(StoreHandler):
         drafts = decoded(self.body(JSON), records.decode_drafts)
         population = [named(new_id(), draft) for draft in drafts]
         await self.store.reset(population)
-        self.answer(records.encode({"ids": [record.id for record in population]}))
+        self.answer(records.encode(Ids([record.id for record in population])))
+
+    @classmethod
+    def limit(cls, verb: str) -> int:
+        """Return how many bytes the body may have."""
+        return POPULATION_LIMIT if verb == "PUT" else RECORD_LIMIT
 
 
 class RecordHandler(StoreHandler):
@@ -134,23 +140,11 @@ class RecordHandler(StoreHandler):
         return NotFound(f"{self.store.id} has no record {self.id}")
 
 
-class Size(msgspec.Struct, forbid_unknown_fields=True):
-    """How many rows the summary's table is to hold."""
-
-    size: int
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.size <= 10_000_000:
-            raise ValueError("`size` is not between 0 and 10000000")
-
-
 _decode_size = msgspec.json.Decoder(Size).decode
 
 
 class SummaryHandler(StoreHandler):
     """The heavy aggregation over a table of its own."""
-
-    size: Any
 
     async def get(self) -> None:
         """Summarize."""
@@ -158,14 +152,14 @@ class SummaryHandler(StoreHandler):
         self.query()
         rows = await self.store.summary(self.times)
         size = sum(row.count for row in rows)
-        self.answer(records.encode({"size": size, "tags": rows}))
+        self.answer(records.encode(Summary(size, rows)))
 
     async def put(self) -> None:
         """Seed the table."""
         self.operation = "seed"
-        size = decoded(self.body(JSON), _decode_size).size
-        await self.store.seed_summary(size)
-        self.answer(records.encode({"size": size}))
+        seed = decoded(self.body(JSON), _decode_size)
+        await self.store.seed_summary(seed.size)
+        self.answer(records.encode(seed))
 
 
 def _number(text: str | None) -> float:

@@ -1,0 +1,136 @@
+"""The shapes of what is answered, beside the record itself; openapi.json is made from them."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from msgspec import UNSET, Struct, UnsetType
+
+from server.record import Record, TagSummary
+
+
+class ProblemDetails(Struct, gc=False):
+    """RFC 9457: what went wrong, and in which part of the request."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    field: str | UnsetType = UNSET
+
+
+class Found(Struct, gc=False):
+    """Records, newest `when` first."""
+
+    records: list[Record]
+
+
+class Ids(Struct, gc=False):
+    """The ids of a population, in the order in which its records were sent."""
+
+    ids: list[str]
+
+
+class Summary(Struct, gc=False):
+    """How many rows were summarized, and what they come to, sorted by tag."""
+
+    size: int
+    tags: list[TagSummary]
+
+
+class Size(Struct, forbid_unknown_fields=True):
+    """How many rows the summary's table holds: 0 to 10,000,000."""
+
+    size: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.size <= 10_000_000:
+            raise ValueError("`size` is not between 0 and 10000000")
+
+
+class Status(Struct):
+    """`ok` or `draining`."""
+
+    status: str
+
+
+class Ledger(TypedDict):
+    """What is to be known of a store beside its figures."""
+
+    driver: str
+    server: str | None
+    promise: str
+    survives_process_crash: bool
+    survives_host_crash: bool
+    connections: int
+    round_trips: dict[str, int]
+    codec: str
+    transport: str
+    notes: list[str]
+
+
+class StoreInfo(TypedDict):
+    """One store. `status` is up, down or missing (its driver is not installed)."""
+
+    id: str
+    engine: str
+    mode: str
+    durability: str
+    default: bool
+    service: str | None
+    reference: bool
+    local: bool
+    status: str
+    detail: str | None
+    operations: list[str]
+    not_available: dict[str, str]
+    ledger: Ledger
+
+
+class ProcessInfo(TypedDict):
+    """The process that answered."""
+
+    pool: str
+    port: int
+    pid: int
+    python: str
+    tornado: str
+    loop: str
+    connections: int
+
+
+class Catalog(TypedDict):
+    """Every store there is, and the process that has them."""
+
+    process: ProcessInfo
+    stores: list[StoreInfo]
+
+
+class Lag(TypedDict):
+    """A histogram: `counts[i]` timers were at most `le_s[i]` seconds late; the last: later."""
+
+    le_s: list[float]
+    counts: list[int]
+    total_s: float
+
+
+class Recent(TypedDict):
+    """The last ten seconds or so."""
+
+    seconds: float
+    busy_share: float
+    longest_block_ms: float
+
+
+class LoopInfo(TypedDict):
+    """The event loop since its start; two reads give what lies between them.
+
+    `exact` is false where `busy_s` is a lower bound (uvloop).
+    """
+
+    loop: str
+    exact: bool
+    elapsed_s: float
+    busy_s: float
+    lag: Lag
+    recent: Recent

@@ -1,0 +1,91 @@
+"""The page for people: which stores there are, up or down, what the words mean, what to type."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from server.answers import StoreInfo
+from server.handlers.base import Handler
+from server.words import Durability, Mode
+
+MODES = {
+    Mode.BLOCKING: "the call holds the event loop until the database has answered; everyone waits",
+    Mode.THREADS: "the call runs in a thread of an executor; the loop goes on",
+    Mode.ASYNC: "the driver awaits natively; the loop goes on",
+}
+
+DURABILITIES = {
+    Durability.UNACKED: "nobody answered: the write was sent, and that is all that is known",
+    Durability.VOLATILE: "kept in memory only",
+    Durability.FAST: "acknowledged before it is on the disk",
+    Durability.SAFE: "acknowledged after it is on the disk",
+}
+
+ROUTES = {
+    "/stores": "every store with its ledger, as JSON",
+    "/openapi.json": "the routes, for machines",
+    "/metrics": "for Prometheus",
+    "/loop": "how late and how busy the event loop is",
+    "/readyz": "does it take requests?",
+}
+
+
+@dataclass(slots=True)
+class Row:
+    """An engine at one durability, with the modes that it has there."""
+
+    engine: str
+    durability: str
+    promise: str
+    default: bool
+    stores: list[StoreInfo] = field(default_factory=list)
+
+    @property
+    def status(self) -> str:
+        """The best of its stores' statuses."""
+        found = {store["status"] for store in self.stores}
+        return next(status for status in ("up", "down", "missing") if status in found)
+
+    @property
+    def said(self) -> str:
+        """The database's version where it is up, else what is wrong."""
+        first = next(store for store in self.stores if store["status"] == self.status)
+        return (first["ledger"]["server"] if self.status == "up" else first["detail"]) or ""
+
+
+def rows(stores: list[StoreInfo]) -> list[Row]:
+    """Return a row for each engine and durability."""
+    found: dict[tuple[str, str], Row] = {}
+    for store in stores:
+        key = (store["engine"], store["durability"])
+        row = found.setdefault(key, Row(*key, store["ledger"]["promise"], store["default"]))
+        row.stores.append(store)
+    return list(found.values())
+
+
+class IndexHandler(Handler):
+    """The page."""
+
+    operation = "index"
+
+    async def get(self) -> None:
+        """Answer."""
+        catalog = await self.application.process.catalogue.describe()
+        stores = catalog["stores"]
+        up = [store["id"] for store in stores if store["status"] == "up"]
+        page = self.render_string(
+            "index.html",
+            process=catalog["process"],
+            name=self.application.process.name,
+            rows=rows(stores),
+            up=len(up),
+            total=len(stores),
+            example=next(
+                (one for one in up if one.startswith("memory/async/")), next(iter(up), "")
+            ),
+            base=f"http://{self.request.host}",
+            modes=MODES,
+            durabilities=DURABILITIES,
+            routes=ROUTES,
+        )
+        self.answer(page, "text/html; charset=utf-8")

@@ -1,0 +1,246 @@
+"""The OpenAPI 3.1 document, made from the types that are really decoded and answered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from server.answers import (
+    Catalog,
+    Found,
+    Ids,
+    LoopInfo,
+    ProblemDetails,
+    Size,
+    Status,
+    Summary,
+)
+from server.record import Change, Draft, Record
+from server.words import Durability, Mode
+
+VERSION = "1.0.0"
+
+JSON, MERGE_PATCH = "application/json", "application/merge-patch+json"
+
+SHAPES = (
+    list[Draft], Change, Record, Found, Ids, Summary, Size, Status, Catalog, LoopInfo,
+    ProblemDetails,
+)  # fmt: skip
+
+Json = dict[str, Any]
+
+
+def document(engines: Sequence[str]) -> Json:
+    """Return the document for a server that has `engines`."""
+    _, components = msgspec.json.schema_components(
+        SHAPES, ref_template="#/components/schemas/{name}"
+    )
+    store = _store_paths()
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Windtunnel's server",
+            "version": VERSION,
+            "description": "One record type over many databases, drivers and ways of waiting.",
+        },
+        "paths": {
+            **store,
+            **{f"/slow{path}": _slow(item) for path, item in store.items()},
+            **_plain_paths(),
+        },
+        "components": {
+            "schemas": components,
+            "parameters": _parameters(engines),
+            "headers": _headers(),
+            "responses": _problems(),
+        },
+    }
+
+
+def _ref(kind: str, name: str) -> Json:
+    return {"$ref": f"#/components/{kind}/{name}"}
+
+
+def _content(name: str, *kinds: str) -> Json:
+    return {kind: {"schema": _ref("schemas", name)} for kind in kinds}
+
+
+def _operation(
+    id: str,
+    summary: str,
+    answers: Mapping[int, str | None],
+    problems: Iterable[int] = (),
+    body: Json | None = None,
+    parameters: Sequence[Json] = (),
+) -> Json:
+    found: Json = {
+        "operationId": id,
+        "summary": summary,
+        "responses": {
+            **{str(status): _answer(status, name) for status, name in answers.items()},
+            **{str(status): _ref("responses", str(status)) for status in problems},
+        },
+    }
+    if body:
+        found["requestBody"] = {"required": True, "content": body}
+    if parameters:
+        found["parameters"] = list(parameters)
+    return found
+
+
+def _answer(status: int, name: str | None) -> Json:
+    headers = {header: _ref("headers", header) for header in _headers() if header != "Location"}
+    if status == 201:
+        headers["Location"] = _ref("headers", "Location")
+    answer: Json = {"description": "done" if name is None else name, "headers": headers}
+    if name is not None:
+        answer["content"] = _content(name, JSON)
+    return answer
+
+
+def _store_paths() -> Json:
+    of_store = [_ref("parameters", name) for name in ("engine", "mode", "durability")]
+    prefix = "/{engine}/{mode}/{durability}"
+    of_record = [*of_store, _ref("parameters", "id")]
+    return {
+        f"{prefix}/records": {"parameters": of_store, **_records()},
+        f"{prefix}/records/{{id}}": {"parameters": of_record, **_record()},
+        f"{prefix}/summary": {"parameters": of_store, **_summary()},
+    }
+
+
+WRITE = (400, 404, 413, 415, 422, 501, 503)
+READ = (400, 404, 422, 501, 503)
+
+
+def _records() -> Json:
+    drafts = {JSON: {"schema": {"type": "array", "items": _ref("schemas", "Draft")}}}
+    return {
+        "post": _operation("create", "Create", {201: "Record"}, WRITE, _content("Draft", JSON)),
+        "get": _operation(
+            "find",
+            "Find records of a greater duration, newest first",
+            {200: "Found"},
+            READ,
+            parameters=[_ref("parameters", "min_duration"), _ref("parameters", "limit")],
+        ),
+        "put": _operation(
+            "reset", "Make the store hold exactly these", {200: "Ids"}, WRITE, drafts
+        ),
+    }
+
+
+def _record() -> Json:
+    change = _content("Change", JSON, MERGE_PATCH)
+    return {
+        "get": _operation("read", "Read", {200: "Record"}, READ),
+        "put": _operation("update", "Update", {200: "Record"}, WRITE, _content("Draft", JSON)),
+        "patch": _operation("edit", "Edit: read, change, write", {200: "Record"}, WRITE, change),
+        "delete": _operation("delete", "Delete", {204: None}, READ),
+    }
+
+
+def _summary() -> Json:
+    size = _content("Size", JSON)
+    return {
+        "get": _operation("summary", "Aggregate by tag, heavily", {200: "Summary"}, READ),
+        "put": _operation("seed", "Seed the summary's own table", {200: "Size"}, WRITE, size),
+    }
+
+
+def _slow(item: Json) -> Json:
+    return {
+        verb: {**found, "operationId": f"slow_{found['operationId']}"}
+        if isinstance(found, dict)
+        else found
+        for verb, found in item.items()
+    }
+
+
+def _plain_paths() -> Json:
+    def get(id: str, summary: str, name: str) -> Json:
+        return {"get": _operation(id, summary, {200: name})}
+
+    ready = get("readyz", "Does it take requests?", "Status")
+    ready["get"]["responses"]["503"] = _answer(503, "Status")
+    return {
+        "/healthz": get("healthz", "Does it live?", "Status"),
+        "/readyz": ready,
+        "/stores": get("stores", "Which stores there are, each with its ledger", "Catalog"),
+        "/loop": get("loop", "How late and how busy the event loop is", "LoopInfo"),
+        "/ping": _text("ping", "Needs the event loop and nothing else", "text/plain"),
+        "/metrics": _text("metrics", "For Prometheus", "text/plain"),
+        "/": _text("index", "For people", "text/html"),
+        "/openapi.json": {
+            "get": {
+                "operationId": "openapi",
+                "summary": "This document",
+                "responses": {
+                    "200": {
+                        "description": "OpenAPI 3.1",
+                        "content": {JSON: {"schema": {"type": "object"}}},
+                    }
+                },
+            }
+        },
+    }
+
+
+def _text(id: str, summary: str, kind: str) -> Json:
+    content = {kind: {"schema": {"type": "string"}}}
+    return {
+        "get": {
+            "operationId": id,
+            "summary": summary,
+            "responses": {"200": {"description": summary, "content": content}},
+        }
+    }
+
+
+def _parameters(engines: Sequence[str]) -> Json:
+    def place(name: str, where: str, **schema: Any) -> Json:
+        return {"name": name, "in": where, "required": where == "path", "schema": schema}
+
+    return {
+        "engine": place("engine", "path", type="string", enum=list(engines)),
+        "mode": place("mode", "path", type="string", enum=[m.value for m in Mode]),
+        "durability": place(
+            "durability", "path", type="string", enum=[d.value for d in Durability]
+        ),
+        "id": place("id", "path", type="string", pattern="^[0-9a-f]{24}$"),
+        "min_duration": place("min_duration", "query", type="number", default=0),
+        "limit": place("limit", "query", type="integer", minimum=1, maximum=1000, default=10),
+    }
+
+
+def _headers() -> Json:
+    def text(description: str) -> Json:
+        return {"description": description, "schema": {"type": "string"}}
+
+    return {
+        "X-Request-Id": text("the request's own, if it is short and plain; else made here"),
+        "X-Process": text("pool, port and pid of the process that answered"),
+        "X-Pool": text("the pool of that process"),
+        "Server-Timing": text("handler, wait (for a connection or thread) and driver, in ms"),
+        "Location": text("where the new record is"),
+    }
+
+
+_PROBLEMS = {
+    400: "not what the route takes: bad JSON, bad id",
+    404: "no such record or store",
+    413: "too large a body",
+    415: "not said to be JSON",
+    422: "a field is wrong; it is named",
+    501: "the engine does not offer it",
+    503: "the database is down or late, or all connections are in use (then with Retry-After)",
+}
+
+
+def _problems() -> Json:
+    content = _content("ProblemDetails", "application/problem+json")
+    return {
+        str(status): {"description": text, "content": content} for status, text in _PROBLEMS.items()
+    }
