@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from bench.estimators import Estimator, GeometricMean, Quantile, Ratio
 from bench.results import OK, Cell
 from bench.stats import Sampled
-from bench.summary import METRICS
+from bench.summary import BEYOND_DEADLINE, METRICS
 from bench.views import Measured, StoreView, is_reference
 
 FAILED_AT_MOST = 0.001
-BEYOND_DEADLINE = "> deadline"
 Either = Estimator | str
 
 
@@ -39,7 +38,7 @@ class Candidate:
         if share > FAILED_AT_MOST:
             asked = f"{self.samples + self.failed:,}"
             names = ", ".join(f"{name} {count:,}" for name, count in self.failures.most_common(3))
-            return f"{share:.2%} of {asked} failed ({names})"
+            return f"{100 * share:.3g} % of {asked} failed ({names})"
         return None if self.samples else "no answer was measured"
 
     def bring(self, metric: str, found: Either) -> None:

@@ -12,7 +12,6 @@ from markupsafe import Markup
 from bench import wording
 from bench.analysis import Analysis
 from bench.curves import STACKED, charts
-from bench.report_text import survived
 from bench.summary import METRICS, OVERALL, Summary, Table
 
 
@@ -29,9 +28,10 @@ def render(analysis: Analysis) -> str:
         OVERALL=OVERALL,
         style=_asset("report.css"),
         script=_asset("report.js"),
-        plotly=_plotly() if summary.tables else "",
+        plotly=_plotly(),
         data=_embedded({"views": data, "stacked": STACKED}),
         has_bars=any(view["stacked"] for view in data),
+        has_curves=any(any(view["operations"].values()) for view in data),
         spans={table.title + table.subject: _spans(table) for table in summary.tables},
     )
 
@@ -51,7 +51,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"wording": wording, "survived": survived, "whisker": whisker}
+    environment.globals |= {"wording": wording, "whisker": whisker, "broken": broken}
     environment.filters["json"] = _readable
     return environment
 
@@ -75,6 +75,11 @@ def whisker(
     width = math.log(span[1] / span[0]) or 1.0
     ends = {"low": low, "at": estimate, "high": high}
     return {name: round(100 * math.log(end / span[0]) / width, 1) for name, end in ends.items()}
+
+
+def broken(store: str) -> Markup:
+    """A store's id that may wrap after its slashes."""
+    return Markup("/<wbr>").join(store.split("/"))
 
 
 def _asset(name: str) -> Markup:

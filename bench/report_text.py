@@ -9,13 +9,11 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
-from bench.candidates import BEYOND_DEADLINE
 from bench.results import Ledger
 from bench.summary import METRICS, OVERALL, DoubtfulCell, Row, Score, Summary, Table
-from bench.wording import NO_FIGURE, counted, figure, interval, listed
+from bench.wording import NO_FIGURE, counted, figure, interval, listed, missing, survived
 
 GAP = 2
-Names = dict[str, None]
 
 
 def show(summary: Summary, console: Console) -> None:
@@ -67,7 +65,7 @@ def _print_table(table: Table, console: Console) -> None:
             cells = map(escape, _cells(row, metrics, intervals))
             grid.add_row(*cells, style="dim" if row.unranked else None)
     console.print(grid)
-    for note in _notes(table, metrics):
+    for note in [*missing(table, metrics), *_remarks(table, metrics)]:
         console.print(Padding(Text(note, style="dim"), (0, 0, 0, 2), expand=False))
 
 
@@ -100,39 +98,22 @@ def _cells(row: Row, metrics: list[str], intervals: bool) -> Iterator[str]:
 
 
 def _score(metric: str, score: Score, intervals: bool, *, place: bool) -> str:
-    if score.note == BEYOND_DEADLINE:
-        return score.note
     parts = [figure(metric, score), interval(metric, score) if intervals else ""]
     if place and score.place is not None:
         parts.append(f"({score.place})")
     return " ".join(part for part in parts if part)
 
 
-def _notes(table: Table, metrics: list[str]) -> Iterator[str]:
+def _remarks(table: Table, metrics: list[str]) -> Iterator[str]:
     for row in table.rows:
         if row.unranked and not row.reference:
             yield f"not ranked: {row.store}: {row.unranked}"
-    for note, (labels, stores) in _missing(table, metrics).items():
-        yield f"{', '.join(labels)}: {note} ({listed(list(stores), 2)})"
     flagged = [row.store for row in table.rows if row.flags]
     if flagged:
         yield f"* has flagged cells: {listed(flagged, 2)}"
     left_out = [METRICS[name].label for name in table.metrics if name not in metrics]
     if left_out:
         yield f"no room here for {listed(left_out)}: see report.html"
-
-
-def _missing(
-    table: Table, metrics: list[str]
-) -> dict[str, tuple[dict[str, None], dict[str, None]]]:
-    notes: dict[str, tuple[dict[str, None], dict[str, None]]] = defaultdict(lambda: ({}, {}))
-    for row in table.rows:
-        for metric in metrics:
-            score = row.scores.get(metric)
-            if score and score.note and score.note != BEYOND_DEADLINE:
-                labels, stores = notes[score.note]
-                labels[METRICS[metric].label] = stores[row.store] = None
-    return notes
 
 
 def _lists(summary: Summary, console: Console) -> None:
@@ -169,14 +150,3 @@ def _ledgers(stores: dict[str, Ledger], console: Console) -> None:
         grid.add_row(*map(escape, (store, reached, ledger.promise, survives, connections)))
     console.print("\n[bold]Ledger[/]")
     console.print(grid)
-
-
-def survived(ledger: Ledger) -> str:
-    """What an acknowledged write survives, in words."""
-    crashes = {
-        "process crash": ledger.survives_process_crash,
-        "host crash": ledger.survives_host_crash,
-    }
-    if None in crashes.values():
-        return "unknown"
-    return listed([name for name, survives in crashes.items() if survives]) or "nothing"

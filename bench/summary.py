@@ -13,6 +13,7 @@ from bench.results import Ledger
 SCHEMA = 1
 ALONE = "each operation alone"
 OVERALL = "overall"
+BEYOND_DEADLINE = "> deadline"
 
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,6 +1,10 @@
 """Figures and tables in words: how a number is printed, and the sentence above a table."""
 
-from bench.summary import METRICS, OVERALL, Row, Score, Table
+from collections import defaultdict
+from collections.abc import Iterator
+
+from bench.results import Ledger
+from bench.summary import BEYOND_DEADLINE, METRICS, OVERALL, Row, Score, Table
 
 NO_FIGURE = "\N{EN DASH}"
 
@@ -19,7 +23,9 @@ def scaled(metric: str, value: float) -> float:
 
 
 def figure(metric: str, score: Score) -> str:
-    """The estimate alone, without its unit; a dash where there is none."""
+    """The estimate without its unit, "> deadline" where too many failed, or a dash."""
+    if score.note == BEYOND_DEADLINE:
+        return BEYOND_DEADLINE
     return NO_FIGURE if score.estimate is None else number(scaled(metric, score.estimate))
 
 
@@ -99,3 +105,28 @@ def _why(table: Table) -> str:
         f"{row.store} ({row.unranked})" for row in table.rows if row.unranked and not row.reference
     ]
     return f": {listed(reasons, 2)}" if reasons else ""
+
+
+def missing(table: Table, metrics: list[str]) -> Iterator[str]:
+    """Why figures or places are missing in these columns, equal reasons in one line."""
+    labels: dict[str, dict[str, None]] = defaultdict(dict)
+    stores: dict[str, dict[str, None]] = defaultdict(dict)
+    for row in table.rows:
+        for metric in metrics:
+            note = row.scores[metric].note if row.scores else None
+            if note and note != BEYOND_DEADLINE:
+                labels[note][METRICS[metric].label] = None
+                stores[note][row.store] = None
+    for note, found in labels.items():
+        yield f"{', '.join(found)}: {note} ({listed(list(stores[note]), 2)})"
+
+
+def survived(ledger: Ledger) -> str:
+    """What an acknowledged write survives, in words."""
+    crashes = {
+        "process crash": ledger.survives_process_crash,
+        "host crash": ledger.survives_host_crash,
+    }
+    if None in crashes.values():
+        return "unknown"
+    return listed([name for name, survives in crashes.items() if survives]) or "nothing"

@@ -1,11 +1,14 @@
 "use strict";
 (() => {
   const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6bd1", "#8c6d31"];
-  const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "x", "star", "triangle-down", "cross"];
+  const GLYPHS = { circle: "\u25cf", square: "\u25a0", diamond: "\u25c6", "triangle-up": "\u25b2", x: "\u2716", star: "\u2605", "triangle-down": "\u25bc", cross: "\u271a" };
+  const SYMBOLS = Object.keys(GLYPHS);
   const DASHES = { blocking: "solid", threads: "dash", async: "dot" };
   const BARS = { create: "#0072b2", edit: "#e69f00", delete: "#009e73" };
   const PERCENTILES = { 1: "0 %", 2: "50 %", 10: "90 %", 100: "99 %", 1000: "99.9 %", 10000: "99.99 %", 100000: "99.999 %" };
   const BEST = 6;
+  const DECADES = [0.01, 0.1, 1, 10, 100, 1000, 10000];
+  const LOG_TICKS = DECADES.flatMap((decade) => [1, 2, 5].map((step) => Number((decade * step).toPrecision(1))));
   const id = (name) => document.getElementById(name);
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const narrow = () => window.innerWidth < 640;
@@ -49,7 +52,7 @@
     const cycle = Math.floor(index / COLOURS.length);
     return {
       colour: engine(store) === "memory" ? css("--soft") : COLOURS[index % COLOURS.length],
-      symbol: SYMBOLS[(index + cycle * 3) % SYMBOLS.length] + (cycle % 2 ? "-open" : ""),
+      symbol: SYMBOLS[(index + cycle * 3) % SYMBOLS.length],
       dash: DASHES[mode(store)] || "solid",
     };
   };
@@ -60,9 +63,11 @@
   }
 
   const axis = (title) => ({ title: { text: title }, gridcolor: css("--grid"), linecolor: css("--line"), zeroline: false, automargin: true });
+  const title = (text) => ({ text, x: 0.02, xanchor: "left", yref: "container", y: 1, yanchor: "top", pad: { t: 14 }, font: { size: narrow() ? 14 : 16 } });
   const layout = (more) => ({
     paper_bgcolor: "transparent", plot_bgcolor: "transparent",
     font: { color: css("--ink"), family: "system-ui, sans-serif", size: narrow() ? 11 : 13 },
+    modebar: { bgcolor: "transparent", color: css("--soft"), activecolor: css("--accent") },
     hoverlabel: { bgcolor: css("--card"), font: { color: css("--ink") }, namelength: -1 },
     ...more,
   });
@@ -88,10 +93,10 @@
       textposition: "middle right", showlegend: false, hoverinfo: "skip", cliponaxis: false,
     };
     Plotly.react("sum-plot", [...bars, sums], layout({
-      title: { text: `${of[0].toUpperCase() + of.slice(1)} service time, ${view.durability}`, font: { size: narrow() ? 13 : 16 } },
-      barmode: "stack", height: 150 + stores.length * (narrow() ? 34 : 27),
-      margin: { l: 10, r: 50, t: 70, b: 50 },
-      legend: { orientation: "h", y: 1, yanchor: "bottom", x: 0, traceorder: "normal" },
+      title: title(`${of[0].toUpperCase() + of.slice(1)} service time, ${view.durability} durability`),
+      barmode: "stack", height: 160 + stores.length * (narrow() ? 34 : 27),
+      margin: { l: 10, r: 50, t: 80, b: 65 },
+      legend: { orientation: "h", y: 1, yanchor: "bottom", x: narrow() ? -0.6 : 0, traceorder: "normal" },
       xaxis: { ...axis("ms, create + edit + delete"), rangemode: "tozero" },
       yaxis: { ...axis(""), autorange: "reversed", ticklabelposition: "outside", type: "category" },
     }), config);
@@ -112,9 +117,9 @@
   }
 
   function swatch(store) {
-    const { colour, dash } = look(store);
+    const { colour, dash, symbol } = look(store);
     const dashes = { solid: "", dash: "8 4", dot: "2 3" }[dash];
-    const svg = `<svg width="34" height="10" aria-hidden="true"><line x1="1" x2="33" y1="5" y2="5" stroke="${colour}" stroke-width="3" stroke-dasharray="${dashes}"/></svg>`;
+    const svg = `<svg width="34" height="10" aria-hidden="true"><line x1="1" x2="33" y1="5" y2="5" stroke="${colour}" stroke-width="3" stroke-dasharray="${dashes}"/></svg><i aria-hidden="true" style="color:${colour}">${GLYPHS[symbol]}</i>`;
     return document.createRange().createContextualFragment(svg);
   }
 
@@ -146,12 +151,12 @@
       };
     });
     const view = data.views[id("curve-view").value];
-    const ticks = Object.keys(PERCENTILES).map(Number);
+    const ticks = Object.keys(PERCENTILES).map(Number).filter((tick) => tick > 1 || !narrow());
     Plotly.react("curve-plot", lines, layout({
-      title: { text: `${id("curve-operation").value}, ${view.durability}: service time by percentile`, font: { size: narrow() ? 13 : 16 } },
-      height: narrow() ? 380 : 520, margin: { l: 10, r: 20, t: 50, b: 50 }, showlegend: false, hovermode: "closest",
-      xaxis: { ...axis("percentile (scale 1/(1-q))"), type: "log", tickvals: ticks, ticktext: ticks.map((tick) => PERCENTILES[tick]) },
-      yaxis: { ...axis("ms"), type: id("curve-log").checked ? "log" : "linear", rangemode: "tozero" },
+      title: title(`${id("curve-operation").value}, ${view.durability} durability`),
+      height: narrow() ? 380 : 520, margin: { l: 10, r: 20, t: 50, b: 65 }, showlegend: false, hovermode: "closest",
+      xaxis: { ...axis("percentile (scale 1/(1-q))"), type: "log", tickangle: 0, tickvals: ticks, ticktext: ticks.map((tick) => PERCENTILES[tick]) },
+      yaxis: { ...axis("service time, ms"), ...(id("curve-log").checked ? { type: "log", tickvals: LOG_TICKS, ticktext: LOG_TICKS.map(String) } : { type: "linear", rangemode: "tozero" }) },
     }), config);
   }
 
