@@ -109,6 +109,6 @@ def _ask(stream: BufferedRWPair, command: bytes) -> bytes:
 
 def _line(stream: BufferedRWPair) -> bytes:
     line = stream.readline()
-    if not line.endswith(b"\r\n"):
+    if not line.endswith(b"\n"):  # the crawler writes no \r
         raise EOFError("memcached closed the connection")
     return line.rstrip(b"\r\n")
