@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from locust.argument_parser import LocustArgumentParser
 
 from bench.discovery import discover
 from bench.mixes import MIXES
-from bench.plan import Offer
+from bench.plan import Offer, UnknownStoreError, select
 
 TARGETS: Final = {"nginx": "http://127.0.0.1:10000", "direct": "http://127.0.0.1:10001"}
 
@@ -51,6 +51,19 @@ class Extend(argparse.Action):
         setattr(namespace, self.dest, values if before is self.default else [*before, *values])
 
 
+def matching(stores: Sequence[Offer]) -> Callable[[str], str]:
+    """Return a check that a glob matches one of `stores`, as argparse wants it."""
+
+    def glob(value: str) -> str:
+        try:
+            select(stores, [value] if stores else [])
+        except UnknownStoreError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+        return value
+
+    return glob
+
+
 def url_of(target: str, host: str | None) -> str:
     """The address to load: `host` if it is given, else what `target` names or is."""
     return (host or TARGETS.get(target, target)).rstrip("/")
@@ -83,6 +96,7 @@ def add(parser: LocustArgumentParser, stores: Sequence[Offer], defaults: Default
     parser.add_argument(
         "--stores",
         nargs="+",
+        type=matching(stores),
         action=Extend,
         is_multiple=True,
         choices=Open(offer.id for offer in stores if offer.status == "up"),

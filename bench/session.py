@@ -164,17 +164,19 @@ def chosen(
     """
     if not globs:
         raise RefusedError("no store is chosen: choose one or more (--stores 'sqlite/*')")
-    able, reasons = [], []
+    able: list[Offer] = []
+    left_out: dict[str, list[str]] = {}
     for offer in select(offers, globs):
         reason = hindrance(offer, mix, through_nginx=through_nginx)
         if reason is None:
             able.append(offer)
         else:
-            reasons.append(f"{offer.id} is left out: {reason}")
+            left_out.setdefault(reason, []).append(offer.id)
+    lines = [f"{', '.join(ids)}: {reason}" for reason, ids in left_out.items()]
     if not able:
-        raise RefusedError("; ".join(reasons))
-    for line in reasons:
-        log.warning(line)
+        raise RefusedError("; ".join(lines))
+    for line in lines:
+        log.warning("left out: %s", line)
     return able
 
 
