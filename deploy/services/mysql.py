@@ -1,0 +1,116 @@
+"""MariaDB: an instance a durability, as when its log is flushed holds for the whole server."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deploy.services.base import Instance, Missing, Place, Program, Say, Service, Way
+from deploy.services.folders import plainly, template, templated
+from deploy.services.probe import tell
+from deploy.services.shell import Failed, run
+from deploy.services.ways.debian import Debian
+from deploy.services.ways.path import OnPath
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FLUSH = {"mysql-fast": "2", "mysql-safe": "1"}
+DATABASE = "windtunnel"
+TABLES = ("mysql_system_tables.sql", "mysql_system_tables_data.sql", "mysql_performance_tables.sql")
+SETTINGS = {
+    "innodb-buffer-pool-size": "128M",
+    "innodb-log-file-size": "96M",
+    "innodb-buffer-pool-load-at-startup": "OFF",
+    "innodb-buffer-pool-dump-at-shutdown": "OFF",
+    "performance-schema": "OFF",
+    "character-set-server": "utf8mb4",
+    "max-connections": "500",
+    "key-buffer-size": "1M",
+    "socket": "mysqld.sock",  # in the data folder: a long project path would not fit
+    "bind-address": "127.0.0.1",
+}
+
+
+class Mysql(Service):
+    """MariaDB, from PATH or Debian's package."""
+
+    name = "mysql"
+    title = "MariaDB"
+    names = tuple(FLUSH)
+
+    @property
+    def ways(self) -> Sequence[Way]:
+        """PATH, then Debian's package; the versioned names are Ubuntu's."""
+        package = "mariadb-server-core|mariadb-server-core-10.6"
+        return OnMariadb(("mariadbd", "mysqld")), Debian(package, "usr/sbin/mariadbd")
+
+    def prepare(self, place: Place, program: Program) -> list[Instance]:
+        """Copies the template that the bootstrap made; InnoDB recovers what was killed."""
+        with plainly(place, self.title):
+            major = ".".join(self.version(program).split(".")[:2])
+            made = template(place, f"mysql-template-{major}", partial(_bootstrap, place, program))
+            return [
+                _instance(place, program, name, templated(place, f"{name}-{major}", made))
+                for name in self.own_instances(place)
+            ]
+
+
+class OnMariadb(OnPath):
+    """A program on PATH that is MariaDB's: MySQL's `mysqld` is set up in another way."""
+
+    def obtain(self, place: Place, say: Say) -> Program:
+        """Looks; raises Missing for another maker's."""
+        program = super().obtain(place, say)
+        try:
+            said = run([str(program.file), "--no-defaults", "--version"])
+        except Failed as failed:
+            raise Missing(f"{program.file} does not run here: {failed}") from failed
+        if "MariaDB" not in said:
+            raise Missing(f"{program.file} is not MariaDB")
+        return program
+
+
+def _instance(place: Place, program: Program, name: str, folder: Path) -> Instance:
+    port = place.port(name)
+    where = {"datadir": str(folder), "port": str(port)}
+    flush = {"innodb-flush-log-at-trx-commit": FLUSH[name]}
+    return Instance(
+        name=name,
+        service="mysql",
+        port=port,
+        command=(*_base(program), "--skip-name-resolve", *_flags({**where, **SETTINGS, **flush})),
+        env=program.env,
+        user=place.account,
+        stop_signal="TERM",
+        cwd=folder,
+        ready=partial(ready, port),
+    )
+
+
+def ready(port: int) -> bool:
+    """Whether it greets with its handshake: protocol version 10, not an error packet."""
+    return tell(port, b"", 5)[4:5] == b"\x0a"
+
+
+def _bootstrap(place: Place, program: Program, folder: Path) -> None:
+    scripts = [_share(program) / name for name in TABLES]
+    made = "".join(script.read_text() for script in scripts if script.exists())
+    sql = f"CREATE DATABASE mysql;\nUSE mysql;\n{made}\nCREATE DATABASE {DATABASE};\n"
+    here = {"datadir": str(folder), **SETTINGS}
+    command = [*_base(program), "--bootstrap", "--skip-networking", *_flags(here)]
+    run(command, given=sql, env=program.env, user=place.account)
+
+
+def _base(program: Program) -> tuple[str, ...]:
+    share = _share(program)
+    return (str(program.file), "--no-defaults", f"--lc-messages-dir={share}", "--skip-log-bin")
+
+
+def _share(program: Program) -> Path:
+    return program.file.parent.parent / "share" / "mysql"
+
+
+def _flags(settings: dict[str, str]) -> list[str]:
+    return [f"--{key}={value}" for key, value in settings.items()]
