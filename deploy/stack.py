@@ -1,0 +1,251 @@
+"""The stack: databases, Tornado processes and nginx, up together and down in order."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+
+from deploy import orphans, state
+from deploy.errors import BusyError, NotReadyError, StackError
+from deploy.kinds import kind
+from deploy.launch import Launch
+from deploy.layout import PROJECT, Layout
+from deploy.processes import Options, server
+from deploy.readiness import wait_ready
+from deploy.services import Place
+from deploy.supervisor import GONE, Supervisor
+from nginx.apply import Nginx
+from nginx.split import Split, read_plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from deploy.state import StackState
+
+SERVER_TIMEOUT = 60.0
+_HIGHEST_OFFSET = 65535 - 29115
+
+
+def default_place() -> Place:
+    """`.run` of this project, or the folder WINDTUNNEL_FOLDER; WINDTUNNEL_OFFSET moves every port.
+
+    Fetched programs are shared by all folders. Raises StackError for an offset that is no number.
+    """
+    usual = PROJECT / ".run"
+    root = Path(os.environ.get("WINDTUNNEL_FOLDER") or usual).absolute()
+    offset = os.environ.get("WINDTUNNEL_OFFSET") or "0"
+    if not offset.isdecimal() or int(offset) > _HIGHEST_OFFSET:
+        raise StackError(f"WINDTUNNEL_OFFSET={offset}: give a number from 0 to {_HIGHEST_OFFSET}")
+    shared = None if root == usual else Place(usual).programs
+    return Place(root, offset=int(offset), programs_folder=shared)
+
+
+@dataclass(slots=True)
+class Stack:
+    """A stack that runs. `started` says whether it was this call that started it."""
+
+    layout: Layout
+    state: StackState
+    started: bool = False
+
+    @property
+    def supervisor(self) -> Supervisor:
+        """What keeps it running."""
+        return Supervisor(self.layout)
+
+    @property
+    def nginx(self) -> Nginx:
+        """Its nginx."""
+        return Nginx(self.state.nginx_binary, self.layout.nginx, self.layout.nginx_port)
+
+    @property
+    def split(self) -> Split:
+        """The split of the processes that run now, balanced as split.toml says."""
+        plan = read_plan()
+        return plan.split({pool: self.state.ports(pool) for pool in plan.pools})
+
+    def resize(self, fast: int | None = None, slow: int | None = None) -> float:
+        """Run so many processes in each pool and return the seconds it took.
+
+        When it returns nginx serves exactly these, and no old worker of nginx remains.
+        Raises NotReadyError and nginx.apply.ApplyError.
+        """
+        begun = time.monotonic()
+        with locked(self.layout):
+            for pool, number in (("fast", fast), ("slow", slow)):
+                if number and number != len(self.state.ports(pool)):
+                    self._resize(pool, self.layout.ports(pool, number))
+        return time.monotonic() - begun
+
+    def _resize(self, pool: str, ports: tuple[int, ...]) -> None:
+        had = self.state.ports(pool)
+        options = Options(**self.state.options)
+        fresh = [server(self.layout, pool, port, options) for port in ports if port not in had]
+        self.supervisor.add(fresh)
+        if late := wait_ready(self.supervisor, fresh, SERVER_TIMEOUT):
+            self.supervisor.remove(late)
+            raise NotReadyError("; ".join(f"{name} {why}" for name, why in late.items()))
+        self.nginx.apply(self.split.with_ports(pool, ports))
+        self.supervisor.remove(f"server-{port}" for port in had if port not in ports)
+        self.refresh({one.name: one.service for one in fresh})
+
+    def refresh(self, fresh: dict[str, str] | None = None) -> None:
+        """Bring `state` and stack.json up to what the supervisor runs; `fresh` are new servers."""
+        programs = dict(self.state.programs)
+        for name, pool in (fresh or {}).items():
+            port = int(name.removeprefix("server-"))
+            programs[name] = state.Program(kind(name), pool, port, 0)
+        running = self.supervisor.states()
+        programs = {
+            name: replace(program, pid=running[name].pid)
+            for name, program in programs.items()
+            if name in running
+        }
+        self.state = replace(self.state, programs=programs, processes=addresses(programs))
+        self.state.write(self.layout.state)
+
+    def pids(self) -> dict[str, dict[str, list[int]]]:
+        """kind -> program (of databases: service) -> pids, all children among them."""
+        told: dict[str, dict[str, list[int]]] = {"server": {}, "database": {}, "nginx": {}}
+        running = self.supervisor.states()
+        for name, program in self.state.programs.items():
+            if name in running and running[name].pid:
+                key = program.service if program.kind == "database" else name
+                told[program.kind].setdefault(key, []).extend(family(running[name].pid))
+        return told
+
+    def healthy(self) -> bool:
+        """Whether every program runs and nginx answers with a split."""
+        try:
+            states = self.supervisor.states()
+        except GONE:
+            return False
+        alive = {name for name, one in states.items() if one.status in {"RUNNING", "STARTING"}}
+        return set(self.state.programs) <= alive and self.nginx.generation() is not None
+
+
+def addresses(programs: dict[str, state.Program]) -> list[str]:
+    """The Tornado processes' own addresses, fast ones first."""
+    servers = [program for program in programs.values() if program.kind == "server"]
+    servers.sort(key=lambda program: (program.service, program.port))
+    return [f"http://127.0.0.1:{program.port}" for program in servers]
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that descend from it."""
+    try:
+        process = psutil.Process(pid)
+        return [pid, *(child.pid for child in process.children(recursive=True))]
+    except psutil.NoSuchProcess:
+        return []
+
+
+@contextlib.contextmanager
+def locked(layout: Layout) -> Iterator[None]:
+    """One command at a time starts or stops things; raises BusyError. A killed one holds none."""
+    layout.root.mkdir(parents=True, exist_ok=True)
+    with (layout.root / "lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as held:
+            file.seek(0)
+            pid = file.read().strip() or "?"
+            raise BusyError(
+                f"another command (pid {pid}) starts or stops this stack: wait for it"
+            ) from held
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def running(place: Place | None = None) -> Stack | None:
+    """The stack that is up in this place, None when there is none that is whole."""
+    layout = Layout(place or default_place())
+    found = state.read(layout.state)
+    if found is None or Supervisor(layout).pid() != found.supervisor_pid:
+        return None
+    return Stack(layout, found)
+
+
+def ensure_up(
+    services: Sequence[str] | None = None,
+    processes: int | None = None,
+    slow: int | None = None,
+    loop: str = "asyncio",
+    *,
+    connections: int = 10,
+    say: Callable[[str], None] = lambda _: None,
+    place: Place | None = None,
+) -> Stack:
+    """The stack that runs already, resized if need be, or a fresh one.
+
+    `services` are the databases wanted (None: all); pools are as split.toml says where None.
+    A database that cannot be had stands in `state.missing`; raises StackError for all else.
+    """
+    layout = Layout(place or default_place())
+    options = Options(loop, connections)
+    with locked(layout):
+        launch = Launch(layout, options, say)
+        stack = _as_wanted(layout, options, services)
+        if stack is None:
+            sweep(layout, say)
+            return Stack(layout, launch.up(services, processes, slow), started=True)
+    stack.refresh()
+    stack.resize(processes, slow)
+    return stack
+
+
+def _as_wanted(layout: Layout, options: Options, services: Iterable[str] | None) -> Stack | None:
+    stack = running(layout.place)
+    if stack is None or not stack.healthy() or Options(**stack.state.options) != options:
+        return None
+    there = {program.service for program in stack.state.programs.values()}
+    return stack if set(services or ()) <= there | set(stack.state.missing) else None
+
+
+def down(place: Place | None = None, say: Callable[[str], None] = lambda _: None) -> bool:
+    """Stop everything of this place, in order; returns whether there was anything."""
+    layout = Layout(place or default_place())
+    with locked(layout):
+        return sweep(layout, say)
+
+
+def sweep(layout: Layout, say: Callable[[str], None]) -> bool:
+    """Leave no process of this place: a whole stack stops in order, leftovers are ended."""
+    layout.state.unlink(missing_ok=True)
+    supervisor, found = Supervisor(layout), False
+    if pid := supervisor.pid():
+        found = True
+        say("stopping nginx, then the servers, then the databases")
+        with contextlib.suppress(*GONE):
+            supervisor.shutdown()
+        _await_end(pid)
+    if left := orphans.find(layout.root, supervisor.log):
+        found = True
+        say(f"ending {len(left)} processes that an earlier stack left")
+        orphans.end(left)
+    layout.socket().unlink(missing_ok=True)
+    return found
+
+
+def _await_end(pid: int) -> None:
+    with contextlib.suppress(psutil.Error):
+        psutil.Process(pid).wait(timeout=20)
+
+
+def default_url() -> str:
+    """The first process of the default place, up or not."""
+    return f"http://127.0.0.1:{Layout(default_place()).ports('fast', 1)[0]}"
+
+
+def log_files(place: Place | None = None) -> dict[str, Path]:
+    """The logs of this place by program, supervisord's own among them."""
+    return {path.stem: path for path in sorted(Layout(place or default_place()).log.glob("*.log"))}

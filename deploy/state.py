@@ -1,0 +1,54 @@
+"""`stack.json`: what runs, for whoever asks from outside; it is there only while all is ready."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One supervised program; `service` is a database's name, a pool's name, or nginx."""
+
+    kind: str
+    service: str
+    port: int
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class StackState:
+    """The contents of `stack.json`."""
+
+    supervisor_pid: int
+    programs: Mapping[str, Program]
+    nginx: str
+    processes: list[str]
+    missing: Mapping[str, str]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    nginx_binary: str = ""
+
+    def ports(self, pool: str) -> tuple[int, ...]:
+        """The ports of a pool's processes, in order."""
+        return tuple(sorted(p.port for p in self.programs.values() if p.service == pool))
+
+    def write(self, path: Path) -> None:
+        """Put it on disk, whole or not at all."""
+        draft = path.with_suffix(".new")
+        draft.write_text(json.dumps(asdict(self), indent=2) + "\n")
+        draft.replace(path)
+
+
+def read(path: Path) -> StackState | None:
+    """The state on disk; None when there is none or it is not whole."""
+    try:
+        told = json.loads(path.read_text())
+        programs = {name: Program(**facts) for name, facts in told.pop("programs").items()}
+        return StackState(programs=programs, **told)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
