@@ -70,13 +70,18 @@ class Answer:
         return raw[start : raw.find(b"\r\n", start)]
 
 
+def final_head(raw: bytes) -> bytes | None:
+    """The head of an answer, those of interim (1xx) answers skipped; None if it is not whole."""
+    head, end, rest = raw.partition(b"\r\n\r\n")
+    while end and head[9:10] == b"1":
+        head, end, rest = rest.partition(b"\r\n\r\n")
+    return head if end else None
+
+
 def headers(raw: bytes) -> dict[str, str]:
-    """Parse the header fields of an answer, those of interim (1xx) answers before it left out."""
-    head, _, rest = raw.partition(b"\r\n\r\n")
-    while head[9:10] == b"1" and rest:
-        head, _, rest = rest.partition(b"\r\n\r\n")
+    """Parse the header fields of an answer: by lower-case name, repeated ones joined."""
     fields: dict[str, str] = {}
-    for line in head.decode("latin-1").split("\r\n")[1:]:
+    for line in (final_head(raw) or b"").decode("latin-1").split("\r\n")[1:]:
         name, _, value = line.partition(":")
         name, value = name.lower(), value.strip()
         fields[name] = f"{fields[name]}, {value}" if name in fields else value
@@ -142,11 +147,9 @@ class Reader:
         return self._bodies[0] if len(self._bodies) == 1 else b"".join(self._bodies)
 
     def _ends_with_connection(self) -> bool:
-        raw = self.raw
-        final = self._parser.get_status_code() >= 200
-        if not final or b"\r\n\r\n" not in raw:
+        if final_head(self.raw) is None:
             return False
-        fields = headers(raw)
+        fields = headers(self.raw)
         chunked = fields.get("transfer-encoding", "").lower().endswith("chunked")
         return not chunked and "content-length" not in fields
 
