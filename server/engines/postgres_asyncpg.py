@@ -17,7 +17,7 @@ class PostgresAsyncpg(Postgres):
     """PostgreSQL through asyncpg."""
 
     name = "postgres-asyncpg"
-    title = "PostgreSQL (asyncpg)"
+    title = "PostgreSQL, asyncpg"
     drivers = {Mode.ASYNC: "asyncpg"}
     notes = ("asyncpg prepares each statement on its first use and keeps 100 of them, its default",)
 

@@ -69,7 +69,7 @@ class PostgresPsycopg(Libpq):
     """PostgreSQL through psycopg 3."""
 
     name = "postgres-psycopg"
-    title = "PostgreSQL (psycopg 3)"
+    title = "PostgreSQL, psycopg 3"
     drivers = dict.fromkeys(Mode, "psycopg")
     notes = ("psycopg 3 prepares a statement on its sixth use, its default",)
 

@@ -11,7 +11,7 @@ class PostgresPsycopg2(Libpq):
     """PostgreSQL through psycopg2."""
 
     name = "postgres-psycopg2"
-    title = "PostgreSQL (psycopg2)"
+    title = "PostgreSQL, psycopg2"
     drivers = {Mode.BLOCKING: "psycopg2-binary", Mode.THREADS: "psycopg2-binary"}
     notes = ("psycopg2 prepares nothing: the server parses and plans each statement anew",)
 
