@@ -92,9 +92,10 @@ def _quantile(measured: Measured, per_mille: int) -> Either:
 def _geometric_mean(seen: StoreView, operations: list[str], per_mille: int) -> Either:
     parts = []
     for operation in operations:
-        if operation not in seen.operations:
+        measured = seen.operations.get(operation)
+        if measured is None or not (measured.together.total or measured.failures):
             return f"no {operation}"
-        part = _quantile(seen.operations[operation], per_mille)
+        part = _quantile(measured, per_mille)
         if isinstance(part, str):
             return f"{operation} {part}"
         parts.append(part)
