@@ -73,7 +73,7 @@ class MongoService(Engine):
         return {
             "appname": self.collection,
             "maxPoolSize": self.opening.connections,
-            "serverSelectionTimeoutMS": millis,
+            "serverSelectionTimeoutMS": millis * 7 // 10,  # it looks twice a second, and ends late
             "connectTimeoutMS": millis,
             "socketTimeoutMS": millis,
             "waitQueueTimeoutMS": millis,
