@@ -14,6 +14,7 @@ import traceback
 import typer
 
 from bench.commands import doctor, stack, stores
+from bench.commands import run as running
 from bench.commands.faults import INTERRUPTED, exit_code, one_line
 
 app = typer.Typer(
@@ -31,6 +32,8 @@ for command in (
     stack.logs,
     doctor.doctor,
     stores.stores,
+    running.run,
+    running.report,
 ):
     app.command()(command)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -21,6 +20,7 @@ from bench.driving import CellError, Generator
 from bench.pinning import generator_cores, kept_off
 from bench.plan import Load, Offer, Order, Plan, plan
 from bench.progress import Shown
+from bench.stacked import stacked
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +170,7 @@ def run(request: Request, console: Console, root: Path) -> Path:
     if request.host:
         process, offers = discover(request.host)
         return _run(request, console, root, Foreign(request.host, process), offers)
-    with Started.stack(request, console) as target:
+    with stacked(console.print) as target:
         _, offers = discover(target.url(1))
         return _run(request, console, root, target, offers)
 

@@ -1,0 +1,149 @@
+"""run, report: measure, and say what was measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.commands.saying import UsageError
+
+if TYPE_CHECKING:
+    from bench.runner import Request
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+QUICK = {"rounds": 2, "duration": 1.5, "warmup": 0.4}
+USUAL = {"rounds": 6, "duration": 2.0, "warmup": 0.5}
+
+
+def run(
+    scenario: Annotated[str, typer.Argument(help="a file of locustfiles/: crud")],
+    stores: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GLOB", help="only these, as 'redis/*/fast'; may be repeated"),
+    ] = None,
+    mix: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="balanced, read-heavy, read, ...; may be repeated"),
+    ] = None,
+    users: Annotated[
+        str, typer.Option(metavar="N[,N...]", help="closed users; each number is a cell")
+    ] = "8",
+    processes: Annotated[
+        str,
+        typer.Option(
+            metavar="N[,N...]", help="server processes: 1 is loaded straight, more by nginx"
+        ),
+    ] = "1",
+    rounds: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="passes over all cells [6]")
+    ] = None,
+    duration: Annotated[
+        float | None, typer.Option(min=0.1, max=3600, help="seconds measured in a cell [2]")
+    ] = None,
+    warmup: Annotated[
+        float | None, typer.Option(min=0, max=3600, help="seconds before that, left out [0.5]")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="of the data, and of the order of cells")] = 1,
+    quick: Annotated[bool, typer.Option("--quick", help="2 rounds: a look, no ranking")] = False,
+    full: Annotated[bool, typer.Option("--full", help="every mode and durability")] = False,
+    pin: Annotated[
+        bool, typer.Option("--pin/--no-pin", help="a core of its own for the generator")
+    ] = False,
+    host: Annotated[
+        str | None, typer.Option(metavar="URL", help="load a server that runs there; start nothing")
+    ] = None,
+) -> None:
+    """Measure stores cell by cell, and rank them.
+
+    Writes results/<run>/ with a report.html, and prints the ranking.
+    """
+    from rich.console import Console
+
+    from bench import report as reports
+    from bench import runner
+
+    usual = QUICK if quick else USUAL
+    request = runner.Request(
+        scenario=known_scenario(scenario),
+        stores=tuple(stores or ()),
+        mixes=known_mixes(mix or ["balanced"]),
+        users=numbers("--users", users, 10_000),
+        processes=numbers("--processes", processes, 64),
+        rounds=rounds if rounds is not None else int(usual["rounds"]),
+        duration=duration if duration is not None else usual["duration"],
+        warmup=warmup if warmup is not None else usual["warmup"],
+        seed=seed,
+        full=full,
+        pin=pin,
+        host=known_url(host),
+    )
+    check(request)
+    folder = runner.run(request, Console(highlight=False, soft_wrap=True), ROOT)
+    reports.report(folder)
+
+
+def report(
+    run: Annotated[str, typer.Argument(help="a folder of results/, or `latest`")],
+    json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+) -> None:
+    """Print what a run measured, and write its report.html anew."""
+    from bench import report as reports
+
+    reports.report(run, json)
+
+
+def known_scenario(name: str) -> str:
+    """Return `name`; raises UsageError unless locustfiles/ has it."""
+    known = sorted(p.stem for p in (ROOT / "locustfiles").glob("[!_]*.py"))
+    if name not in known:
+        raise UsageError(f"there is no scenario {name!r}: choose from {', '.join(known)}")
+    return name
+
+
+def known_mixes(names: list[str]) -> tuple[str, ...]:
+    """Return `names`; raises UsageError for one that is no mix."""
+    from bench.mixes import MIXES
+
+    for name in names:
+        if name not in MIXES:
+            raise UsageError(f"--mix {name}: choose from {', '.join(MIXES)}")
+    return tuple(dict.fromkeys(names))
+
+
+def numbers(option: str, text: str, most: int) -> tuple[int, ...]:
+    """Return the whole numbers of a list as `8,64`; raises UsageError."""
+    try:
+        found = tuple(dict.fromkeys(int(part) for part in text.split(",")))
+    except ValueError:
+        raise UsageError(f"{option} {text}: write whole numbers with commas, as 8,64") from None
+    if not all(1 <= number <= most for number in found):
+        raise UsageError(f"{option} {text}: between 1 and {most}")
+    return found
+
+
+def known_url(text: str | None) -> str | None:
+    """Return the address without a path; raises UsageError unless it is an http URL."""
+    if text is None:
+        return None
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(text)
+        named = parts.scheme == "http" and parts.hostname and (parts.port or 80)
+    except ValueError:
+        named = None
+    if not named or parts.path not in {"", "/"} or parts.query:
+        raise UsageError(f"--host {text}: write it as http://127.0.0.1:10001")
+    return f"http://{parts.netloc}"
+
+
+def check(request: Request) -> None:
+    """Raise UsageError for what does not go together."""
+    if request.host and request.processes != (1,):
+        raise UsageError("--processes is for servers that this command starts, not for --host")
+    if request.full and request.stores:
+        raise UsageError("--full takes every store: leave out --stores")
