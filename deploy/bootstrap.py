@@ -129,8 +129,8 @@ def reason(said: str, log: Path) -> str:
     """Why pip failed, in one line."""
     known = {
         r"No space left on device": "the disk is full: make room, then `make setup`",
-        r"HASHES|hashes": "a downloaded package is not the one in requirements.lock: try again later",
-        r"Failed to establish|name resolution|NewConnectionError|Max retries|timed out|ProxyError": (
+        r"HASHES|hashes": "a downloaded package is not the one that requirements.lock names",
+        r"Failed to establish|name resolution|ConnectionError|Max retries|timed out|ProxyError": (
             "no package index can be reached: check network and proxy, then `make setup`"
         ),
         r"(?i)error: command .*(gcc|cc)|Python\.h": (
