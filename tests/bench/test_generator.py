@@ -1,0 +1,212 @@
+"""The generator as the runner uses it: a process of its own, against a real server."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import psutil
+import pytest
+from hdrh.histogram import HdrHistogram
+
+from bench.results import Cell
+from tests.bench.served import ROOT, Server, server
+
+STORE = "memory/async/volatile"
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Server]:
+    with server() as started:
+        yield started
+
+
+class Driven:
+    """A generator process and the lines it says."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "bench.generator"],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self.next() == {"event": "ready"}
+
+    def order(self, **fields: Any) -> None:
+        assert self.process.stdin is not None
+        order = {
+            "cmd": "cell",
+            "scenario": "crud",
+            "store": STORE,
+            "mix": "balanced",
+            "users": 4,
+            "seed": 1,
+            "population": 200,
+            "warmup": 0.1,
+            "duration": 0.3,
+        }
+        self.process.stdin.write(json.dumps(order | fields) + "\n")
+        self.process.stdin.flush()
+
+    def next(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        return dict(json.loads(self.process.stdout.readline()))
+
+    def cell(self, **fields: Any) -> dict[str, Any]:
+        self.order(**fields)
+        events = [self.next(), self.next(), self.next()]
+        assert [event["event"] for event in events] == ["reset", "measuring", "done"]
+        return dict(events[-1]["cell"])
+
+    def error(self, **fields: Any) -> str:
+        self.order(**fields)
+        said = self.next()
+        while said["event"] != "error":
+            assert said["event"] == "reset"
+            said = self.next()
+        return str(said["detail"])
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Driven]:
+    yield from driven_once()
+
+
+@pytest.fixture
+def driven() -> Iterator[Driven]:
+    yield from driven_once()
+
+
+def driven_once() -> Iterator[Driven]:
+    driven = Driven()
+    yield driven
+    _, said = driven.process.communicate(timeout=20)
+    assert "Traceback" not in said
+
+
+def counts(cell: dict[str, Any], outcome: str = "ok") -> dict[str, int]:
+    found = [entry for entry in cell["operations"] if entry["outcome"] == outcome]
+    return {entry["operation"]: entry["count"] for entry in found}
+
+
+def test_a_cell_is_a_line_of_cells_jsonl(shared: Driven, served: Server) -> None:
+    groups = {"server": [served.process.pid], "database": []}
+    told = shared.cell(target=served.url, groups=groups)
+    facts = {"round": 1, "target": "direct"}
+    cell = msgspec.convert({**told, **facts}, Cell)
+    done = counts(told)
+    assert set(done) == {"create", "read", "edit", "delete"}
+    assert cell.throughput_rps == pytest.approx(sum(done.values()) / cell.seconds, rel=1e-3)
+    assert cell.void is None
+    assert cell.cpu_s.generator
+    assert cell.cpu_s.server
+    assert cell.cpu_s.database == 0
+    for entry in told["operations"]:
+        histogram = HdrHistogram.decode(entry["service_us"]["histogram"])
+        assert histogram.get_total_count() == entry["count"]
+        assert entry["pool"] == "fast"
+    assert {"steal", "generator_cpu", "lag_p99_ms", "descriptors"} <= set(cell.health)
+
+
+@pytest.mark.parametrize(
+    "mix",
+    ["read-heavy", "write-heavy", "find-heavy", "create", "read", "update", "edit", "find"],
+)
+def test_every_mix_gets_right_answers_only(shared: Driven, served: Server, mix: str) -> None:
+    told = shared.cell(target=served.url, mix=mix)
+    assert {entry["outcome"] for entry in told["operations"]} == {"ok"}
+    if "-" not in mix:
+        assert set(counts(told)) == {mix}
+
+
+def test_a_summary_is_seeded_and_asked_for(shared: Driven, served: Server) -> None:
+    told = shared.cell(target=served.url, mix="summary", summary_size=500)
+    assert set(counts(told)) == {"summary"}
+
+
+def test_deleting_alone_ends_early_when_nothing_is_left(shared: Driven, served: Server) -> None:
+    told = shared.cell(target=served.url, mix="delete", warmup=0.0, duration=120.0)
+    assert set(counts(told)) == {"delete"}
+    assert told["seconds"] < 120
+    assert told["flags"][-1].startswith("ended early")
+
+
+def test_users_leave_no_connection_behind(shared: Driven, served: Server) -> None:
+    first = shared.cell(target=served.url, users=20)["health"]["descriptors"]
+    assert shared.cell(target=served.url, users=20)["health"]["descriptors"] == first
+    assert not psutil.Process(shared.process.pid).net_connections()
+
+
+def test_each_user_has_one_connection(shared: Driven, served: Server) -> None:
+    shared.order(target=served.url, users=30, duration=1.0)
+    assert [shared.next()["event"] for _ in range(2)] == ["reset", "measuring"]
+    connections = psutil.Process(shared.process.pid).net_connections()
+    assert len(connections) == 30
+    assert shared.next()["event"] == "done"
+
+
+@pytest.mark.parametrize(
+    ("fields", "detail"),
+    [
+        ({"store": "no/such/store"}, "no/such/store could not be reset: 404"),
+        ({"mix": "no"}, "there is no mix 'no': choose one of balanced"),
+        ({"scenario": "no"}, "there is no scenario 'no'"),
+        ({"target": "http://127.0.0.1:9"}, "could not be reset: refused"),
+        ({"target": "nonsense"}, "no target: 'nonsense' is not an address"),
+        ({"users": "many"}, "Expected `int`"),
+    ],
+)
+def test_what_cannot_be_measured_is_said_in_a_line(
+    shared: Driven, served: Server, fields: dict[str, Any], detail: str
+) -> None:
+    said = shared.error(**{"target": served.url, **fields})
+    assert detail in said
+    assert "\n" not in said
+
+
+def test_a_server_that_dies_costs_failures_not_the_cell(driven: Driven) -> None:
+    with server() as doomed:
+        groups = {"server": [doomed.process.pid]}
+        driven.order(target=doomed.url, duration=1.5, groups=groups)
+        assert [driven.next()["event"] for _ in range(2)] == ["reset", "measuring"]
+        doomed.kill()
+        told = driven.next()["cell"]
+        assert sum(counts(told).values())
+        assert counts(told, "refused")
+        assert told["cpu_s"]["server"] is None
+        assert "a process of the server ended" in told["flags"]
+    assert "refused" in driven.error(target=doomed.url)
+
+
+def test_a_server_that_comes_back_is_found_again(driven: Driven) -> None:
+    with server() as first:
+        driven.order(target=first.url, duration=6.0)
+        assert [driven.next()["event"] for _ in range(2)] == ["reset", "measuring"]
+        first.kill()
+        with server(first.port):  # its memory is empty: what was owned is gone, then made anew
+            told = driven.next()["cell"]
+    assert counts(told, "status-404")
+    assert told["operations"]
+    assert {o["outcome"] for o in told["operations"]} >= {"ok", "refused", "status-404"}
+
+
+@pytest.mark.parametrize("end", ["input", "SIGTERM", "SIGINT"])
+def test_it_ends_in_the_middle_of_a_cell(driven: Driven, served: Server, end: str) -> None:
+    assert driven.process.stdin is not None
+    driven.order(target=served.url, duration=60.0)
+    assert [driven.next()["event"] for _ in range(2)] == ["reset", "measuring"]
+    if end == "input":
+        driven.process.stdin.close()
+        driven.process.stdin = None
+    else:
+        os.kill(driven.process.pid, signal.Signals[end])
+    assert driven.process.wait(20) == (130 if end == "SIGINT" else 0)

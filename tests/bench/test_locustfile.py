@@ -1,0 +1,182 @@
+"""`locust -f locustfiles/crud.py` as a person types it, against a real server."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.bench.served import ROOT, Server, server
+
+STORES = ("memory/async/volatile", "memory/blocking/volatile")
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Server]:
+    with server() as started:
+        yield started
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def locust(*args: object) -> list[str]:
+    return [sys.executable, "-m", "locust", "-f", "locustfiles/crud.py", *map(str, args)]
+
+
+def headless(*args: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        locust("--headless", "-u", 4, "-t", "2s", "--only-summary", *args),
+        check=False,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def rows(path: Path) -> dict[str, dict[str, str]]:
+    with (path / "run_stats.csv").open() as file:
+        return {row["Name"]: row for row in csv.DictReader(file)}
+
+
+@pytest.mark.parametrize("more", [(), ("--processes", "2")], ids=["alone", "processes"])
+def test_several_stores_are_hit_at_once_and_every_answer_is_right(
+    served: Server, tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    port = free_port()
+    done = headless(
+        *("--stores", *STORES, "--host", served.url, "--csv", tmp_path / "run"),
+        *("--master-bind-port", port, "--master-port", port, *more),
+    )
+    assert done.returncode == 0, done.stderr
+    seen = rows(tmp_path)
+    names = {f"{store} {op}" for store in STORES for op in ("create", "read", "edit", "delete")}
+    assert set(seen) == names | {"Aggregated"}
+    assert all(int(row["Request Count"]) for row in seen.values())
+    assert seen["Aggregated"]["Failure Count"] == "0"
+
+
+def test_globs_and_one_operation_alone(served: Server, tmp_path: Path) -> None:
+    done = headless(
+        *("--stores", "memory/*", "--mix", "delete", "--host", served.url),
+        *("--csv", tmp_path / "run"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert {name.split()[-1] for name in rows(tmp_path)} <= {"delete", "create", "Aggregated"}
+
+
+def test_without_a_server_one_line_says_how_to_start_one() -> None:
+    for more in ((), ("--processes", "2")):
+        done = headless("--host", f"http://127.0.0.1:{free_port()}", *more)
+        assert done.returncode == 3
+        assert done.stderr.count("\n") == 1
+        assert "windtunnel up" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "line"),
+    [
+        (("--stores", "nope/*"), 2, "no store matches 'nope/*'"),
+        (("--mix", "nope"), 2, "invalid choice: 'nope'"),
+        (("--stores", "memcached-*", "--mix", "find"), 3, "memcached-"),
+    ],
+)
+def test_what_cannot_be_loaded_is_said_in_one_line(
+    served: Server, args: tuple[str, ...], code: int, line: str
+) -> None:
+    done = headless(*args, "--host", served.url)
+    assert done.returncode == code
+    (said,) = [one for one in done.stderr.splitlines() if "error" in one.lower()]
+    assert line in said
+    assert "Traceback" not in done.stderr
+
+
+class Interface:
+    """The web UI of a locust process."""
+
+    def __init__(self, *args: object) -> None:
+        self.port = free_port()
+        self.process = subprocess.Popen(
+            locust("--web-port", self.port, *args), cwd=ROOT, stderr=subprocess.DEVNULL
+        )
+        self.wait_for(lambda: self.get("/"))
+
+    def get(self, path: str, **form: Any) -> str:
+        data = urllib.parse.urlencode(form, doseq=True).encode() if form else None
+        url = f"http://127.0.0.1:{self.port}{path}"
+        with urllib.request.urlopen(url, data, timeout=10) as answer:
+            return str(answer.read().decode())
+
+    def stats(self) -> dict[str, Any]:
+        return dict(json.loads(self.get("/stats/requests")))
+
+    def wait_for(self, condition: Any) -> Any:
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            try:
+                if found := condition():
+                    return found
+            except OSError:
+                assert self.process.poll() is None
+            time.sleep(0.05)
+        raise AssertionError("it did not come to pass")
+
+
+@pytest.fixture
+def interface(served: Server) -> Iterator[Interface]:
+    shown = Interface("--host", served.url)
+    yield shown
+    shown.process.terminate()
+    shown.process.wait(20)
+
+
+def test_the_interface_offers_the_stores_of_the_server_and_listens_here_only(
+    interface: Interface,
+) -> None:
+    page = interface.get("/")
+    found = re.search(r'"stores": (\{.*?\})', page)
+    assert found
+    stores = json.loads(found[1])
+    assert stores["is_multiple"]
+    assert set(STORES) <= set(stores["choices"])
+    assert '"mix": {"choices": ["balanced"' in page
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.2", interface.port), timeout=5)
+
+
+def test_what_is_chosen_in_the_interface_is_what_runs(interface: Interface) -> None:
+    chosen: dict[str, Any] = {
+        "user_count": 4, "spawn_rate": 100, "mix": "read", "target": "direct",
+        "population": 100, "seed": 2, "summary_size": 10, "stores": STORES,
+    }  # fmt: skip
+    assert json.loads(interface.get("/swarm", **chosen))["success"]
+    names = {f"{store} read" for store in STORES} | {"Aggregated"}
+    stats = interface.wait_for(lambda: len((s := interface.stats())["stats"]) == 3 and s)
+    assert {row["name"] for row in stats["stats"]} == names
+    assert stats["fail_ratio"] == 0
+
+
+def test_what_cannot_run_is_said_in_the_interface(interface: Interface) -> None:
+    chosen: dict[str, Any] = {
+        "user_count": 1, "spawn_rate": 100, "mix": "find", "target": "direct",
+        "stores": "memcached-pymemcache/threads/volatile",
+    }  # fmt: skip
+    assert json.loads(interface.get("/swarm", **chosen))["success"]
+    told = interface.wait_for(lambda: json.loads(interface.get("/exceptions"))["exceptions"])
+    assert "memcached-pymemcache/threads/volatile" in told[0]["msg"]
+    assert interface.process.poll() is None
