@@ -129,10 +129,14 @@ def _host_caveats(run: Run) -> Iterator[str]:
     host = run.info.host
     cores, cpu = host.get("cores"), host.get("cpu")
     if cores:
-        yield (
-            f"One machine with {counted(cores, 'core')}{f' ({cpu})' if cpu else ''}"
-            " ran generator, server and databases together."
+        machine = f"{counted(cores, 'core')}{f' ({cpu})' if cpu else ''}"
+        apart = any(cell.target == "host" for cell in run.cells)
+        what = (
+            "the generator; the server was one that ran already"
+            if apart
+            else "all: load, server, databases"
         )
+        yield f"One machine with {machine} ran {what}."
     seen = (cell.health.get("steal") for cell in run.cells)
     steal = [float(share) for share in seen if isinstance(share, int | float)]
     if steal:

@@ -28,13 +28,14 @@ def report(run: str | Path, json: bool = False) -> None:
         text = msgspec.json.format(msgspec.json.encode(analysis.summary), indent=2)
         sys.stdout.write(text.decode() + "\n")
         return
+    page = folder / HTML_FILE
+    try:  # first, as a reader of the terminal's output may stop reading
+        write_atomically(page, report_html.render(analysis).encode())
+    except OSError as error:
+        raise ResultsError(f"cannot write {page}: {error.strerror}") from error
     console = _console()
     report_text.show(analysis.summary, console)
-    try:
-        write_atomically(folder / HTML_FILE, report_html.render(analysis).encode())
-    except OSError as error:
-        raise ResultsError(f"cannot write {folder / HTML_FILE}: {error.strerror}") from error
-    console.print(f"Full report: {folder / HTML_FILE}", soft_wrap=True, markup=False)
+    console.print(f"Full report: {page}", soft_wrap=True, markup=False)
 
 
 def find(run: str | Path) -> Path:

@@ -1,11 +1,11 @@
 """The report in a terminal: the answers first, then what to be careful about, then the tables."""
 
+import textwrap
 from collections import defaultdict
 from collections.abc import Iterator
 
 from rich.console import Console
 from rich.markup import escape
-from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
@@ -22,13 +22,24 @@ def show(summary: Summary, console: Console) -> None:
     for title, tables in _by_title(summary).items():
         console.print(f"\n[bold]{escape(title)}[/]")
         for table in tables:
-            console.print(Padding(Text(table.answer), (0, 0, 0, 2), expand=False))
+            _say(console, table.answer)
     for caveat in summary.caveats:
-        console.print(Text(f"! {caveat}", style="yellow"))
+        _say(console, caveat, "! ", "yellow")
     for table in summary.tables:
         _print_table(table, console)
     _lists(summary, console)
     _ledgers(summary.stores, console)
+
+
+def _say(console: Console, text: str, indent: str = "  ", style: str = "") -> None:
+    wrapped = textwrap.fill(
+        text,
+        console.width,
+        initial_indent=indent,
+        subsequent_indent=" " * len(indent) + "  ",
+        break_on_hyphens=False,
+    )
+    console.print(Text(wrapped, style=style))
 
 
 def _heading(summary: Summary, console: Console) -> None:
@@ -66,7 +77,7 @@ def _print_table(table: Table, console: Console) -> None:
             grid.add_row(*cells, style="dim" if row.unranked else None)
     console.print(grid)
     for note in [*missing(table, metrics), *_remarks(table, metrics)]:
-        console.print(Padding(Text(note, style="dim"), (0, 0, 0, 2), expand=False))
+        _say(console, note, style="dim")
 
 
 def _fitting(table: Table, width: int) -> tuple[list[str], bool]:
@@ -134,7 +145,7 @@ def _listing(title: str, entries: dict[str, str], console: Console) -> None:
     if entries:
         console.print(f"\n[bold]{title}[/]")
         for name, reason in entries.items():
-            console.print(Text(f"  {name}: {reason}"))
+            _say(console, f"{name}: {reason}")
 
 
 def _ledgers(stores: dict[str, Ledger], console: Console) -> None:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from statistics import mode
 
 from bench.results import Ledger
 from bench.summary import BEYOND_DEADLINE, METRICS, OVERALL, Row, Score, Table
@@ -130,3 +131,13 @@ def survived(ledger: Ledger) -> str:
     if None in crashes.values():
         return "unknown"
     return listed([name for name, survives in crashes.items() if survives]) or "nothing"
+
+
+def trips(ledger: Ledger) -> str:
+    """Round trips to the database, the commonest number said once: "edit 2, all others 1"."""
+    counts = ledger.round_trips
+    if not counts:
+        return NO_FIGURE
+    usual = mode(counts.values())
+    apart = [f"{name} {count:g}" for name, count in counts.items() if count != usual]
+    return ", ".join([*apart, f"{'all others' if apart else 'all'} {usual:g}"])

@@ -9,11 +9,11 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from bench import report_html, report_text, results
+from bench import report_html, report_text, results, wording
 from bench.analysis import analyse
 from bench.histogram import decode
 from bench.report import report
-from bench.results import Cell, ResultsError, Run
+from bench.results import Cell, Ledger, ResultsError, Run
 from bench.summary import ALONE, OVERALL, Row, Summary, Table
 from tests.bench.generate import Made, cells, info, write
 
@@ -217,6 +217,18 @@ def test_the_terminal_s_width_is_kept(width: int) -> None:
     assert "Fastest for read" in text
     assert text.index("Fastest for") < text.index("p50, ms")
     assert "x/y/z: no server" in text
+
+
+@pytest.mark.parametrize(
+    ("counts", "text"),
+    [
+        ({}, "\N{EN DASH}"),
+        ({"create": 1, "read": 1}, "all 1"),
+        ({"create": 1, "read": 1, "edit": 2, "find": 0.5}, "edit 2, find 0.5, all others 1"),
+    ],
+)
+def test_round_trips_are_said_shortly(counts: dict[str, float], text: str) -> None:
+    assert wording.trips(Ledger(round_trips=counts)) == text
 
 
 def test_the_same_run_gives_the_same_report() -> None:
