@@ -34,7 +34,7 @@ def decoded(body: bytes, decode: Decode[T]) -> T:
         return decode(body)
     except msgspec.ValidationError as error:
         raise invalid(error) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _malformed(body, error) from None
 
 
@@ -103,7 +103,7 @@ def _encodes(text: str) -> bool:
 def _refuse_finer_dates(body: bytes) -> None:
     try:
         document = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return
     for field, value in _walk(document, ""):
         if field.endswith("when") and isinstance(value, str) and TOO_FINE.search(value.encode()):

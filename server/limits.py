@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from tornado.httputil import HTTPMessageDelegate, HTTPServerRequest
@@ -49,9 +50,10 @@ class Refused(HTTPMessageDelegate):
     def __init__(self, refusing: HTTPMessageDelegate) -> None:
         self._refusing = refusing
 
-    def headers_received(self, start_line: Any, headers: Any) -> None:  # noqa: ARG002
-        """Answer."""
+    async def headers_received(self, start_line: Any, headers: Any) -> None:  # noqa: ARG002
+        """Answer, and let the answer be written before the client is asked to continue."""
         self._refusing.finish()
+        await asyncio.sleep(0)
 
 
 def announced(request: HTTPServerRequest) -> int | None:

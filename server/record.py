@@ -42,6 +42,15 @@ def _utc(when: datetime) -> datetime:
         raise ValueError("`when` lies outside the years 1 to 9999 in UTC") from None
 
 
+def _storable(topic: str, tags: list[str]) -> None:
+    """Refuse U+0000, which PostgreSQL cannot store: one rule for every store."""
+    if "\0" in topic:
+        raise ValueError("`topic` holds the character U+0000")
+    for index, tag in enumerate(tags):
+        if "\0" in tag:
+            raise ValueError(f"`tags[{index}]` holds the character U+0000")
+
+
 class Draft(Struct, forbid_unknown_fields=True, gc=False):
     """A record before it has an id: the body of create and update."""
 
@@ -52,6 +61,7 @@ class Draft(Struct, forbid_unknown_fields=True, gc=False):
 
     def __post_init__(self) -> None:
         self.when = _utc(self.when)
+        _storable(self.topic, self.tags)
 
 
 class Change(Struct, forbid_unknown_fields=True, gc=False):
@@ -65,6 +75,7 @@ class Change(Struct, forbid_unknown_fields=True, gc=False):
     def __post_init__(self) -> None:
         if self.when is not UNSET:
             self.when = _utc(self.when)
+        _storable(self.topic or "", self.tags or [])
 
 
 class Record(Struct, gc=False):

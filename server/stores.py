@@ -87,7 +87,10 @@ class Store:
     async def _call(self, operation: Operation, times: Times, *args: Any) -> Any:
         self._used = time.monotonic()
         way = self._way or self._open()
-        return await way.call(times, self._bound[operation], *args)
+        operate = self._bound.get(operation)
+        if operate is None:
+            raise self._not_offered(operation)
+        return await way.call(times, operate, *args)
 
     def _open(self) -> Waiting:
         self.require()
@@ -98,11 +101,14 @@ class Store:
 
     def require(self, operation: Operation | None = None) -> None:
         """Raise NotOffered for what the engine cannot do, Unavailable for a missing driver."""
-        reason = operation and self.engine.not_available.get(operation)
-        if reason:
-            raise NotOffered(f"{self.engine.name} does not offer {operation}: {reason}")
+        if operation is not None and operation in self.engine.not_available:
+            raise self._not_offered(operation)
         if missing := self.engine.missing(self.mode):
             raise Unavailable(f"{self.engine.name}: {missing}")
+
+    def _not_offered(self, operation: Operation) -> NotOffered:
+        reason = self.engine.not_available[operation]
+        return NotOffered(f"{self.engine.name} does not offer {operation}: {reason}")
 
     def _engine(self, deadline: float, connections: int | None = None) -> Engine:
         return self.engine(

@@ -163,8 +163,10 @@ class SummaryHandler(StoreHandler):
 
 
 def _number(text: str | None) -> float:
+    if text is None:
+        return 0.0
     try:
-        number = float(text or "0")
+        number = float(text)
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
