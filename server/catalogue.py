@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import platform
@@ -24,8 +25,8 @@ log = logging.getLogger("server")
 FRESH = 2.0
 """Seconds for which an answer is given again."""
 
-WARM_LIMIT, COLD_LIMIT = 1.2, 15.0
-"""Seconds to wait for a probe; longer for an engine's first, which imports its driver."""
+IMPORTS, LIMIT = 15.0, 1.2
+"""Seconds for a first probe to import its driver, and for a database to answer."""
 
 PREFERENCE = (Mode.THREADS, Mode.BLOCKING, Mode.ASYNC)
 
@@ -48,7 +49,7 @@ class Catalogue:
     def __init__(self, stores: Stores, settings: Settings) -> None:
         self._stores = stores
         self._settings = settings
-        self._warm: set[type[Engine]] = set()
+        self._probes: dict[Place, asyncio.Task[Finding]] = {}
         self._asked = -FRESH
         self._asking: asyncio.Task[Mapping[Place, Finding]] | None = None
 
@@ -61,39 +62,24 @@ class Catalogue:
         }
 
     async def _findings(self) -> Mapping[Place, Finding]:
-        now = time.monotonic()
         asking = self._asking
-        if asking is None or (asking.done() and now - self._asked > FRESH):
+        if asking is None or (asking.done() and time.monotonic() - self._asked > FRESH):
             asking = self._asking = asyncio.ensure_future(self._ask())
-            self._asked = now
         return await asyncio.shield(asking)
 
     async def _ask(self) -> Mapping[Place, Finding]:
-        chosen = self._chosen()
-        tasks = {
-            place: asyncio.ensure_future(self._probe(store)) for place, store in chosen.items()
-        }
-        if tasks:
-            cold = any(engine not in self._warm for engine, _ in tasks)
-            await asyncio.wait(tasks.values(), timeout=WARM_LIMIT)
-            late = [t for (e, _), t in tasks.items() if e not in self._warm and not t.done()]
-            if cold and late:
-                await asyncio.wait(late, timeout=COLD_LIMIT)
+        """Ask every database at once; one that still hangs from last time is not asked again."""
+        begun: list[asyncio.Event] = []
+        for place, store in self._chosen().items():
+            if place not in self._probes or self._probes[place].done():
+                begun.append(asyncio.Event())
+                self._probes[place] = asyncio.ensure_future(_probe(store, begun[-1]))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(*(event.wait() for event in begun)), IMPORTS)
+        if self._probes:
+            await asyncio.wait(self._probes.values(), timeout=LIMIT)
         self._asked = time.monotonic()
-        return {place: _finding(task) for place, task in tasks.items()}
-
-    async def _probe(self, store: Store) -> Finding:
-        try:
-            server = await store.probe()
-        except Problem as error:
-            finding = Finding("down", detail=error.detail)
-        except Exception:
-            log.exception("the probe of %s failed", store.id)
-            finding = Finding("down", detail="the probe failed; the server's log has more")
-        else:
-            finding = Finding("up", server)
-        self._warm.add(store.engine)
-        return finding
+        return {place: _finding(task) for place, task in self._probes.items()}
 
     def _chosen(self) -> dict[Place, Store]:
         """Return one store to probe for each engine and address whose driver is there."""
@@ -142,7 +128,20 @@ class Catalogue:
         }
 
 
+async def _probe(store: Store, begun: asyncio.Event) -> Finding:
+    try:
+        server = await store.probe(begun)
+    except Problem as error:
+        return Finding("down", detail=error.detail)
+    except Exception:
+        log.exception("the probe of %s failed", store.id)
+        return Finding("down", detail="the probe failed; the server's log has more")
+    finally:
+        begun.set()
+    return Finding("up", server)
+
+
 def _finding(task: asyncio.Task[Finding]) -> Finding:
     if task.done() and not task.cancelled():
         return task.result()
-    return Finding("down", detail=f"no answer within {WARM_LIMIT:g} s")
+    return Finding("down", detail=f"no answer within {LIMIT:g} s")

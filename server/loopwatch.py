@@ -32,7 +32,7 @@ BOUNDS = (
 """Upper bounds of the lag's buckets, in seconds."""
 
 
-class WatchedSelector(selectors.DefaultSelector):  # type: ignore[valid-type,misc]
+class WatchedSelector(selectors.DefaultSelector):
     """Adds up the time spent waiting for events, and notes the longest time between waits."""
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class WatchedSelector(selectors.DefaultSelector):  # type: ignore[valid-type,mis
         events = super().select(timeout)
         self._woken = woken = perf_counter()
         self.idle += woken - start
-        return events  # type: ignore[no-any-return]
+        return events
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +52,12 @@ def _between(kind: Callable[[str], N], least: N, most: N) -> Callable[[str], N]:
     return number
 
 
+def _word(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,32}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a word of letters, digits, - and _")
+    return text
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m server", description="One Tornado process of Windtunnel's server."
@@ -58,7 +65,12 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--port", type=_between(int, 0, 65535), default=10001, help="0 takes a free one")
     add("--host", default="127.0.0.1", help="the address to listen on")
-    add("--pool", default="fast", help="the pool this process belongs to: fast, slow, ...")
+    add(
+        "--pool",
+        type=_word,
+        default="fast",
+        help="its pool: fast, slow, ...",
+    )
     add("--loop", choices=("asyncio", "uvloop"), default="asyncio")
     add(
         "--connections",

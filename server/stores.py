@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from server import aside
 from server.answers import Ledger
 from server.engines.base import Engine, Opening
 from server.errors import NotOffered, Unavailable
-from server.modes import WAYS, Times, Waiting, adrive, drive, translated
+from server.modes import WAYS, Times, Waiting
 from server.record import Change, Record, TagSummary
 from server.settings import Settings
 from server.words import Durability, Mode, Operation
@@ -20,9 +20,6 @@ ADMIN_DEADLINE = 120.0
 """Seconds that a reset or a seeding may take: it is no part of what is measured."""
 
 PROBE_DEADLINE = 1.0
-
-
-_probes = ThreadPoolExecutor(32, "probe")
 
 
 class Store:
@@ -135,43 +132,20 @@ class Store:
     async def reset(self, records: Sequence[Record]) -> None:
         """Make the collection hold exactly `records`, on a connection of its own."""
         self.require()
-        await self.aside("reset", ADMIN_DEADLINE, records)
+        await aside.run(self._engine(ADMIN_DEADLINE, 1), self.mode, "reset", records)
 
     async def seed_summary(self, size: int) -> None:
         """Make the summary's own table hold `size` rows, on a connection of its own."""
         self.require(Operation.SUMMARY)
-        await self.aside("seed_summary", ADMIN_DEADLINE, size)
+        await aside.run(self._engine(ADMIN_DEADLINE, 1), self.mode, "seed_summary", size)
 
-    async def probe(self) -> str:
-        """Return the database's name and version; raises Unavailable.
+    async def probe(self, begun: asyncio.Event) -> str:
+        """Return the database's name and version, on a connection of its own; raises Problem.
 
-        In a thread, the async drivers too: the first probe imports the driver, which would hold
-        the loop.
+        `begun` is set when the driver has been imported and the database is asked.
         """
         self.require()
-        engine = self._engine(PROBE_DEADLINE, connections=1)
-        loop = asyncio.get_running_loop()
-        try:
-            return await loop.run_in_executor(_probes, _ask, engine, self.mode)
-        except Exception as error:
-            failure = translated(engine, error)
-            raise failure from failure.__cause__
-
-    async def aside(self, name: str, deadline: float, *args: Any) -> Any:
-        """Run something beside the measured operations: it never holds the loop.
-
-        Raises Problem; on a connection made for it and closed after it, in `deadline` seconds
-        (a sync driver gets twice that, as its time-out counts single calls).
-        """
-        engine = self._engine(deadline, connections=1)
-        try:
-            if self.mode is Mode.ASYNC:
-                return await asyncio.wait_for(_aonce(engine, name, args), deadline)
-            thread = asyncio.to_thread(_once, engine, name, args)
-            return await asyncio.wait_for(thread, 2 * deadline)
-        except Exception as error:
-            failure = translated(engine, error)
-            raise failure from failure.__cause__
+        return await aside.probe(self._engine(PROBE_DEADLINE, 1), self.mode, begun)
 
     async def close_unused(self, now: float) -> None:
         """Close the connections if no call came in the settings' idle time before `now`."""
@@ -203,43 +177,6 @@ class Store:
             "transport": engine.transport,
             "notes": list(engine.notes),
         }
-
-
-def _ask(engine: Engine, mode: Mode) -> str:
-    if mode is Mode.ASYNC:
-        with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
-            return runner.run(asyncio.wait_for(_aask(engine), 2 * engine.deadline))
-    db = engine.connect()
-    try:
-        return drive(engine.ping(db))
-    finally:
-        engine.close(db)
-
-
-async def _aask(engine: Engine) -> str:
-    db = await engine.aconnect()
-    try:
-        return await adrive(engine.ping(db))
-    finally:
-        await engine.aclose(db)
-
-
-def _once(engine: Engine, name: str, args: tuple[Any, ...]) -> Any:
-    db = engine.connect()
-    try:
-        drive(engine.prepare(db))
-        return drive(getattr(engine, name)(db, *args))
-    finally:
-        engine.close(db)
-
-
-async def _aonce(engine: Engine, name: str, args: tuple[Any, ...]) -> Any:
-    db = await engine.aconnect()
-    try:
-        await adrive(engine.prepare(db))
-        return await adrive(getattr(engine, name)(db, *args))
-    finally:
-        await engine.aclose(db)
 
 
 class Stores(Mapping[str, Store]):

@@ -19,6 +19,7 @@ SERVER_LAYERS = (
     "server.engines",
     "server.waiting",
     "server.modes",
+    "server.aside",
     "server.stores server.loopwatch server.listening",
     "server.catalogue server.openapi",
     "server.process",

@@ -58,8 +58,9 @@ def _load(path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
-        raise EngineError(f"{path}: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:
+        said = " ".join(str(error).split())
+        raise EngineError(f"{path}: {type(error).__name__}: {said}") from error
     return module
 
 

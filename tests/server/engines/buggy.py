@@ -1,0 +1,17 @@
+"""An engine with a bug in every read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from server.engines.base import Op
+from server.engines.memory import Memory
+from server.record import Record
+
+
+class Buggy(Memory):
+    name = "buggy"
+
+    def read(self, db: Any, id: str) -> Op[Record | None]:
+        yield db.get(id)
+        raise KeyError("a secret of the inside")

@@ -1,0 +1,169 @@
+"""SIGTERM: what was accepted is answered, then the process ends."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.server.conftest import ENGINES, MEMORY, Server, serving
+from tests.server.toy import Toy
+
+PING = b"GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+ID = "0" * 24
+
+
+def steadily(server: Server, path: str, counts: Counter[str]) -> None:
+    """Send one request after another until told to close; count what came back."""
+    connection = server.connect()
+    while True:
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            answer.read()
+        except OSError as error:
+            counts[f"dropped: {error!r}"] += 1
+            return
+        counts[str(answer.status)] += 1
+        if answer.getheader("Connection") == "close":
+            counts["told"] += 1
+            return
+
+
+def afresh(server: Server, counts: Counter[str]) -> None:
+    """Open a connection for each request until none is to be had."""
+    while True:
+        try:
+            connection = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+        except ConnectionRefusedError:
+            counts["refused"] += 1
+            return
+        try:
+            connection.sendall(PING)
+            data = b""
+            while not data.endswith(b"pong") and (more := connection.recv(4096)):
+                data += more
+            counts["pong" if data.endswith(b"pong") else "dropped: end of file"] += 1
+        except OSError as error:
+            counts[f"dropped: {error!r}"] += 1
+        finally:
+            connection.close()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for what another thread brings about."""
+    latest = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < latest
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_nothing_is_dropped_under_load(loop: str) -> None:
+    counts: Counter[str] = Counter()
+    paths = ["/ping", "/memory/threads/volatile/records", f"{MEMORY}/records"] * 3
+    with serving("--loop", loop) as server, ThreadPoolExecutor(len(paths) + 3) as pool:
+        for path in paths:
+            pool.submit(steadily, server, path, counts)
+        for _ in range(3):
+            pool.submit(afresh, server, counts)
+        until(lambda: counts["200"] > 300 and counts["pong"] > 30)
+        server.process.send_signal(signal.SIGTERM)
+        pool.shutdown()
+        assert server.process.wait(timeout=60) == 0
+        assert server.process.stderr
+        assert server.process.stderr.read() == ""
+    assert not [name for name in counts if name.startswith("dropped")], counts
+    assert (counts["told"], counts["refused"]) == (len(paths), 3)
+
+
+@pytest.fixture
+def near(toy: Toy) -> Iterator[Server]:
+    with serving(
+        *("--deadline", "30"),
+        WINDTUNNEL_ENGINES=str(ENGINES),
+        WINDTUNNEL_LINE_URL=f"127.0.0.1:{toy.port}",
+    ) as server:
+        yield server
+
+
+def connected(server: Server) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.port), timeout=60)
+
+
+def draining(server: Server) -> bool:
+    """Return whether the port is closed."""
+    try:
+        socket.create_connection(("127.0.0.1", server.port), timeout=30).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_a_request_under_way_is_finished(near: Server, toy: Toy) -> None:
+    toy.answering.clear()
+    probe = near.connect()
+    probe.request("GET", "/readyz")
+    assert probe.getresponse().read() == b'{"status":"ok"}'
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(near.call, "GET", f"/line/async/volatile/records/{ID}")
+        assert toy.asked.acquire(timeout=30)
+        near.process.send_signal(signal.SIGTERM)
+        until(lambda: draining(near))
+        probe.request("GET", "/readyz")
+        answer = probe.getresponse()
+        assert (answer.status, answer.read()) == (503, b'{"status":"draining"}')
+        assert answer.getheader("Connection") == "close"
+        toy.answering.set()
+        answered = reading.result()
+    assert (answered.status, answered.headers["Connection"]) == (200, "close")
+    probe.close()
+    assert near.process.wait(timeout=60) == 0
+
+
+def test_an_upload_under_way_is_finished() -> None:
+    """Even though it takes longer than an idle connection is kept."""
+    body = b"[" + b" " * 100_000 + b"]"
+    with serving() as server, connected(server) as connection, connected(server) as idle:
+        head = f"PUT {MEMORY}/records HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+        connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body[:50_000])
+        assert server.call("GET", "/ping").status == 200
+        server.process.send_signal(signal.SIGTERM)
+        until(lambda: draining(server))
+        assert idle.recv(1) == b""
+        connection.sendall(body[50_000:])
+        answer = b"".join(iter(lambda: connection.recv(4096), b""))
+        assert answer.endswith(b'{"ids":[]}')
+        assert server.process.wait(timeout=60) == 0
+
+
+def test_idle_connections_do_not_hold_it_up() -> None:
+    with serving() as server:
+        used, fresh = server.connect(), server.connect()
+        used.request("GET", "/ping")
+        used.getresponse().read()
+        fresh.connect()
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(timeout=60) == 0
+        used.close()
+        fresh.close()
+
+
+def test_a_second_signal_ends_it_at_once(near: Server, toy: Toy) -> None:
+    toy.answering.clear()
+    with connected(near) as connection:
+        path = f"/line/async/volatile/records/{ID}"
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        assert toy.asked.acquire(timeout=30)
+        near.process.send_signal(signal.SIGTERM)
+        until(lambda: draining(near))
+        near.process.send_signal(signal.SIGINT)
+        assert near.process.wait(timeout=60) == 0
+        assert near.process.stderr
+        assert "Traceback" not in near.process.stderr.read()
