@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -15,7 +16,9 @@ LINE_EVERY = 10.0
 class Shown:
     """Progress on a terminal as a bar, elsewhere as a line now and then. A context manager."""
 
-    def __init__(self, total: int, console: Console, clock: Callable[[], float] = time.monotonic):
+    def __init__(
+        self, total: int, console: Console, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._total = total
         self._console = console
         self._clock = clock
@@ -32,7 +35,7 @@ class Shown:
         )
         self._task = self._bar.add_task("", total=total)
 
-    def __enter__(self) -> Shown:
+    def __enter__(self) -> Self:
         self._bar.start()
         return self
 

@@ -13,6 +13,7 @@ from bench.results import RUN_FILE, ResultsError, load, write_atomically
 
 RESULTS = Path("results")
 HTML_FILE = "report.html"
+LATEST = "latest"
 PIPED_WIDTH = 140
 
 
@@ -39,13 +40,13 @@ def report(run: str | Path, json: bool = False) -> None:
 
 
 def find(run: str | Path) -> Path:
-    """The folder of a run, by path or by name under `results/`. Raises ResultsError."""
-    named = Path(run)
+    """The folder of a run: a path, a name under `results/`, `latest`. Raises ResultsError."""
+    made = [path.parent.name for path in RESULTS.glob(f"*/{RUN_FILE}")]
+    named = Path(max(made) if run == LATEST and made else run)
     places = [named.parent if named.name == RUN_FILE else named, RESULTS / named]
     for place in places:
         if (place / RUN_FILE).is_file():
             return place
-    made = [path.parent.name for path in RESULTS.glob(f"*/{RUN_FILE}")]
     hint = f"the newest is {max(made)}" if made else "there is none yet: windtunnel run crud"
     raise ResultsError(f"no run {str(run)!r} here or under {RESULTS}/; {hint}")
 

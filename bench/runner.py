@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -101,12 +101,21 @@ class Run:
             generator = stack.enter_context(Generator(cores))
             if cores:
                 stack.enter_context(kept_off(cores, self._others()))
-            for order in self.plan:
-                shown.begin(describe(order))
-                results.append(self.folder, self._cell(generator, order, shown.note))
-                shown.done()
+            with self._told_if_interrupted(shown):
+                for order in self.plan:
+                    shown.begin(describe(order))
+                    results.append(self.folder, self._cell(generator, order, shown.note))
+                    shown.done()
         self.info = msgspec.structs.replace(self.info, finished=datetime.now(UTC))
         results.finish(self.folder, self.info)
+
+    @contextmanager
+    def _told_if_interrupted(self, shown: Shown) -> Iterator[None]:
+        try:
+            yield
+        except KeyboardInterrupt:
+            shown.note(f"interrupted: windtunnel report {self.folder} has the finished cells")
+            raise
 
     def _others(self) -> set[int]:
         groups = (self.target.groups(offer) for offer in self.plan.stores)
@@ -161,22 +170,22 @@ def describe(order: Order) -> str:
     return f"round {order.round}  {order.store.id}  {load.mix}, {load.users} users{processes}"
 
 
-def run(request: Request, console: Console, root: Path) -> Path:
-    """Do a whole run and return its folder in `root`/results; see `Run.measure`.
+def run(request: Request, console: Console, into: Path) -> Path:
+    """Do a whole run and return its folder in `into`; see `Run.measure`.
 
     Raises ServerDownError, UnknownStoreError, ResultsError, GeneratorError and what
     `deploy.stack` raises, each one line for the user.
     """
     if request.host:
         process, offers = discover(request.host)
-        return _run(request, console, root, Foreign(request.host, process), offers)
+        return _run(request, console, into, Foreign(request.host, process), offers)
     with stacked(console.print) as target:
         _, offers = discover(target.url(1))
-        return _run(request, console, root, target, offers)
+        return _run(request, console, into, target, offers)
 
 
 def _run(
-    request: Request, console: Console, root: Path, target: Target, offers: Sequence[Offer]
+    request: Request, console: Console, into: Path, target: Target, offers: Sequence[Offer]
 ) -> Path:
     planned = plan(
         offers,
@@ -191,13 +200,13 @@ def _run(
         scenario=request.scenario,
         started=started,
         seed=request.seed,
-        git=host.git(root),
+        git=host.git(Path(__file__).parent),
         host=host.gather(),
         settings=asdict(request),
         stores={o.id: msgspec.convert(o.ledger, results.Ledger) for o in planned.stores},
         skipped=dict(planned.skipped),
     )
-    folder = root / "results" / f"{started:%Y-%m-%dT%H-%M-%S}-{request.scenario}"
+    folder = into / f"{started:%Y-%m-%dT%H-%M-%S}-{request.scenario}"
     results.create(folder, info)
     Run(request, folder, planned, target, console, info).measure()
     return folder

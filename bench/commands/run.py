@@ -56,10 +56,13 @@ def run(
     host: Annotated[
         str | None, typer.Option(metavar="URL", help="load a server that runs there; start nothing")
     ] = None,
+    into: Annotated[
+        Path, typer.Option("--results", metavar="DIR", help="where the run's folder is made")
+    ] = Path("results"),
 ) -> None:
     """Measure stores cell by cell, and rank them.
 
-    Writes results/<run>/ with a report.html, and prints the ranking.
+    Writes a folder with a report.html, and prints the ranking.
     """
     from rich.console import Console
 
@@ -82,7 +85,7 @@ def run(
         host=known_url(host),
     )
     check(request)
-    folder = runner.run(request, Console(highlight=False, soft_wrap=True), ROOT)
+    folder = runner.run(request, Console(highlight=False, soft_wrap=True), into)
     reports.report(folder)
 
 

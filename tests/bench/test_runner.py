@@ -1,0 +1,177 @@
+"""A run from the command line, against a server that is there."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from bench.results import Run, load
+from tests.server.conftest import Server, serving
+
+CELL_KEYS = {
+    "store", "variant", "target", "mix", "processes", "connections", "round", "users", "rate",
+    "seconds", "throughput_rps", "operations", "cpu_s", "health", "flags", "void",
+}  # fmt: skip
+
+
+@pytest.fixture
+def host() -> Iterator[Server]:
+    with serving() as server:
+        yield server
+
+
+def command(server: Server, into: Path, *more: str) -> list[str]:
+    return [
+        sys.executable, "-m", "bench.cli", "run", "crud", "--results", str(into), "--warmup", "0.1",
+        "--duration", "0.3", "--host", f"http://127.0.0.1:{server.port}", *more,
+    ]  # fmt: skip
+
+
+def started(arguments: list[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1
+    )
+
+
+def only_run(into: Path) -> Run:
+    [folder] = into.iterdir()
+    return load(folder)
+
+
+def until_second_cell(process: subprocess.Popen[str], into: Path) -> None:
+    """Wait until a cell is on disk, so that the next one is under way."""
+    while not any(path.stat().st_size for path in into.glob("*/cells.jsonl")):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)  # between two looks at the disk
+
+
+def generator_of(process: subprocess.Popen[str]) -> psutil.Process:
+    [child] = psutil.Process(process.pid).children()
+    return child
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, str, int]:
+    into = tmp_path_factory.mktemp("results")
+    with serving() as server:
+        arguments = command(
+            server, into, "--stores", "memory/*", "--users", "2,4", "--rounds", "2", "--mix", "read"
+        )
+        done = subprocess.run(arguments, capture_output=True, text=True, check=True)
+        return only_run(into), done.stdout, server.process.pid
+
+
+def test_every_cell_of_every_round_is_measured(finished: tuple[Run, str, int]) -> None:
+    run, _, _ = finished
+    measured = [(cell.store, cell.users, cell.round) for cell in run.cells]
+    assert sorted(measured) == [
+        (f"memory/{mode}/volatile", users, number)
+        for mode in ("async", "blocking", "threads")
+        for users in (2, 4)
+        for number in (1, 2)
+    ]
+    assert all(cell.void is None and cell.throughput_rps > 0 for cell in run.cells)
+
+
+def test_a_line_of_cells_has_the_keys_that_readers_count_on(
+    finished: tuple[Run, str, int],
+) -> None:
+    run, _, _ = finished
+    lines = (run.path / "cells.jsonl").read_text().splitlines()
+    for line in map(json.loads, lines):
+        assert set(line) == CELL_KEYS
+        assert set(line["cpu_s"]) == {"generator", "server", "database", "nginx"}
+        for operation in line["operations"]:
+            assert set(operation) == {"operation", "pool", "outcome", "count", "service_us"}
+            assert set(operation["service_us"]) == {
+                "p50", "p90", "p95", "p99", "p99.9", "max", "histogram",
+            }  # fmt: skip
+
+
+def test_the_cpu_time_of_a_server_on_this_machine_is_counted(
+    finished: tuple[Run, str, int],
+) -> None:
+    run, _, _ = finished
+    assert all(cell.cpu_s.server and cell.cpu_s.generator for cell in run.cells)
+    assert all(cell.cpu_s.database is None for cell in run.cells)
+
+
+def test_run_json_says_what_the_figures_depend_on(finished: tuple[Run, str, int]) -> None:
+    run, _, _ = finished
+    told: dict[str, Any] = json.loads((run.path / "run.json").read_text())
+    assert set(told) == {
+        "schema", "scenario", "started", "finished", "seed", "git", "host", "settings", "stores",
+        "skipped",
+    }  # fmt: skip
+    assert told["finished"] > told["started"]
+    assert told["stores"]["memory/async/volatile"]["connections"] == 10
+    assert told["settings"]["users"] == [2, 4]
+
+
+def test_the_ranking_is_printed_and_the_page_is_written(finished: tuple[Run, str, int]) -> None:
+    run, printed, _ = finished
+    assert "cell 1 of 12" in printed
+    assert "memory/async/volatile" in printed
+    assert (run.path / "report.html").exists()
+
+
+def test_ctrl_c_keeps_the_finished_cells_and_leaves_no_generator(
+    host: Server, tmp_path: Path
+) -> None:
+    process = started(command(host, tmp_path, "--stores", "memory/*", "--rounds", "50"))
+    until_second_cell(process, tmp_path)
+    generator = generator_of(process)
+    process.send_signal(signal.SIGINT)
+    printed, complaint = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted: windtunnel report" in printed
+    assert "Traceback" not in printed + complaint
+    generator.wait(timeout=30)
+    run = only_run(tmp_path)
+    assert run.cells
+    assert run.info.finished is None
+
+
+def test_a_killed_run_leaves_no_generator_and_a_readable_folder(
+    host: Server, tmp_path: Path
+) -> None:
+    process = started(command(host, tmp_path, "--stores", "memory/*", "--rounds", "50"))
+    until_second_cell(process, tmp_path)
+    generator = generator_of(process)
+    process.kill()
+    process.communicate()
+    generator.wait(timeout=30)
+    run = only_run(tmp_path)
+    assert run.cells
+    assert not run.damaged
+
+
+def test_a_generator_that_dies_is_one_line(host: Server, tmp_path: Path) -> None:
+    process = started(command(host, tmp_path, "--stores", "memory/*", "--rounds", "50"))
+    until_second_cell(process, tmp_path)
+    generator_of(process).kill()
+    _, complaint = process.communicate(timeout=60)
+    assert process.returncode == 3
+    assert complaint.splitlines() == ["windtunnel: the load generator ended with status -9"]
+
+
+def test_cells_without_a_server_are_void_and_say_why(host: Server, tmp_path: Path) -> None:
+    stores = ("--stores", "memory/async/*", "--rounds", "4")
+    process = started(command(host, tmp_path, *stores, "--duration", "1"))
+    until_second_cell(process, tmp_path)
+    os.kill(host.process.pid, signal.SIGKILL)
+    process.communicate(timeout=120)
+    cells = only_run(tmp_path).cells
+    assert len(cells) == 4
+    assert cells[0].void is None
+    assert "refused" in (cells[-1].void or "")
