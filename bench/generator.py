@@ -11,6 +11,7 @@ from __future__ import annotations
 import gc
 import importlib
 import logging
+import resource
 import signal
 import sys
 from collections.abc import Callable
@@ -67,8 +68,10 @@ def main() -> int:
     """Serve orders until there are no more; returns the exit status."""
     gevent.signal_handler(signal.SIGTERM, sys.exit, 0)
     gevent.signal_handler(signal.SIGINT, sys.exit, 130)
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     gc.collect()
-    gc.freeze()
+    gc.freeze()  # what was imported is never garbage: do not look at it again in a cell
     orders: Queue[bytes] = Queue()
     worker = gevent.spawn(_work, orders)
     try:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from math import ceil
-from typing import Final
+from typing import Final, TypeVar
+
+import msgspec
 
 from bench.answer import Answer
 from bench.client import Client
@@ -22,6 +24,8 @@ from bench.contract import (
 )
 from bench.mixes import Mix, consumes
 from bench.samples import drafts
+
+T = TypeVar("T")
 
 DELETES_PER_SECOND: Final = 5_000
 """What `delete` alone is provided for; a faster store ends its window early."""
@@ -57,7 +61,7 @@ def recreate(client: Client, store: str, seed: int, size: int) -> list[str]:
     Raises ResetError.
     """
     answer = client.request("PUT", Routes(store).records, _prepared(seed, size)[1])
-    ids = decode_populated(_good(answer, store)).ids
+    ids = _decoded(decode_populated, answer, store).ids
     if len(set(ids)) != size:
         raise ResetError(f"{store} took {size} records and answered {len(set(ids))} ids")
     return ids
@@ -75,22 +79,25 @@ def records(seed: int, size: int, ids: Sequence[str], start: int = 0) -> list[Re
 def seed_summary(client: Client, store: str, size: int) -> None:
     """Make the table that a store's summary aggregates hold `size` rows; raises ResetError."""
     answer = client.request("PUT", Routes(store).summary, encode(Seeded(size)))
-    seeded = decode_seeded(_good(answer, store)).size
+    seeded = _decoded(decode_seeded, answer, store).size
     if seeded != size:
         raise ResetError(f"{store} was to seed {size} rows for its summary and seeded {seeded}")
 
 
-def _good(answer: Answer, store: str) -> bytes:
-    if answer.status == 200:
-        return answer.body
+def _decoded(decode: Callable[[bytes], T], answer: Answer, store: str) -> T:
     if answer.status == 0:
         raise ResetError(f"{store} could not be reset: {answer.outcome}, no answer")
-    raise ResetError(f"{store} could not be reset: {answer.status} {_problem(answer.body)}")
+    if answer.status != 200:
+        raise ResetError(f"{store} could not be reset: {answer.status} {_problem(answer.body)}")
+    try:
+        return decode(answer.body)
+    except msgspec.MsgspecError as error:
+        raise ResetError(f"{store} answered its reset with something else: {error}") from error
 
 
 def _problem(body: bytes) -> str:
     try:
         told = decode_problem(body)
-    except ValueError:
+    except msgspec.MsgspecError:
         return ""
     return told.detail or told.title

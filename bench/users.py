@@ -39,10 +39,9 @@ class ClosedUser(User):
     client: Client
 
     def on_start(self) -> None:
-        """Take a place in the crowd, and begin at a time of its own."""
+        """Take a place in the crowd."""
         self.place = self.crowd.join()
         self.client = Client(self.crowd.target, self.crowd.deadlines)
-        gevent.sleep(self.place.rng.random() * self.crowd.terms.spread)
 
     def on_stop(self) -> None:
         """Give back what it owned."""
@@ -55,7 +54,8 @@ class ClosedUser(User):
 
     @task
     def work(self) -> None:
-        """Do one operation after the other."""
+        """Begin at a time of its own, and do one operation after the other."""
+        gevent.sleep(self.place.rng.random() * self.crowd.terms.spread)
         while self._state == LOCUST_STATE_RUNNING:
             if self.step().status == 0:
                 gevent.sleep(PAUSE)

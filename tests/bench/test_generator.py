@@ -180,7 +180,6 @@ def test_a_server_that_dies_costs_failures_not_the_cell(driven: Driven) -> None:
         assert [driven.next()["event"] for _ in range(2)] == ["reset", "measuring"]
         doomed.kill()
         told = driven.next()["cell"]
-        assert sum(counts(told).values())
         assert counts(told, "refused")
         assert told["cpu_s"]["server"] is None
         assert "a process of the server ended" in told["flags"]
