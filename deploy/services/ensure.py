@@ -34,6 +34,8 @@ def ensure_all(
 ) -> tuple[dict[str, Program], dict[str, Missing]]:
     """Programs of the named services, and for each that cannot be had, why; raises no Missing."""
     known, aloud = services(), _one_at_a_time(say)
+    if place.home != place.root.absolute():
+        aloud(f"programs and data go to {place.home}: {place.account} cannot enter {place.root}")
     wanted = [known[name] for name in names]
     return _side_by_side(wanted, lambda service: service.obtain(place, aloud))
 

