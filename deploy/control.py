@@ -37,4 +37,12 @@ class _Transport(xmlrpc.client.Transport):
         self._path = path
 
     def make_connection(self, host: Any) -> _Connection:  # noqa: ARG002
-        return _Connection(self._path)
+        self._opened = _Connection(self._path)
+        return self._opened
+
+    def request(self, *call: Any, **options: Any) -> Any:
+        """Make one call on a connection of its own, so that none is left open."""
+        try:
+            return super().request(*call, **options)
+        finally:
+            self._opened.close()

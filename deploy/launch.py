@@ -13,7 +13,8 @@ from deploy.kinds import Kind, kind
 from deploy.processes import Options, checked_nginx, databases, nginx_instance, server
 from deploy.readiness import wait_ready
 from deploy.services import Instance, ensure_all, prepare_all
-from deploy.supervisor import GONE, Supervisor
+from deploy.supervisor import Supervisor
+from deploy.sweep import sweep
 from nginx.apply import Nginx
 from nginx.split import Split, read_plan
 
@@ -96,8 +97,7 @@ class Launch:
             self._judge(supervisor, everything, late)
             told = self._state(supervisor, pid, everything, nginx)
         except BaseException:
-            with contextlib.suppress(*GONE):
-                supervisor.shutdown()
+            sweep(self.layout, self.say)
             raise
         told.write(self.layout.state)
         return told
@@ -107,7 +107,8 @@ class Launch:
     ) -> None:
         """A database that did not come up costs its rows; anything else costs the stack."""
         if fatal := [name for name in late if kind(name) != Kind.DATABASE]:
-            raise NotReadyError("; ".join(f"{name} {late[name]}" for name in fatal))
+            more = f" (and {len(fatal) - 1} more)" if len(fatal) > 1 else ""
+            raise NotReadyError(f"{fatal[0]} {late[fatal[0]]}{more}")
         supervisor.remove(late)
         for one in everything:
             if one.name in late:

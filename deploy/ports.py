@@ -33,7 +33,7 @@ def require_free(ports: Mapping[int, str]) -> None:
     busy = [port for port in ports if not _free(port)]
     if busy:
         told = "; ".join(f"port {port} ({ports[port]}) is taken by {holder(port)}" for port in busy)
-        raise PortTakenError(f"{told}: stop it, or move every port with WINDTUNNEL_OFFSET=20000")
+        raise PortTakenError(f"{told}: stop it, or move every port with WINDTUNNEL_OFFSET=2000")
 
 
 def _free(port: int) -> bool:
@@ -47,11 +47,12 @@ def _free(port: int) -> bool:
 
 
 def holder(port: int) -> str:
-    """The program and pid that listens on a port, as far as this account may see it."""
+    """The program and pid that has a port, as far as this account may see it."""
     with contextlib.suppress(psutil.Error, OSError):
-        for link in psutil.net_connections("tcp"):
-            if link.laddr and link.laddr.port == port and link.status == psutil.CONN_LISTEN:
-                return _named(link.pid)
+        links = [at for at in psutil.net_connections("tcp") if at.laddr and at.laddr.port == port]
+        links.sort(key=lambda link: link.status != psutil.CONN_LISTEN)
+        if links:
+            return _named(links[0].pid)
     return "a program that this account cannot see"
 
 

@@ -75,7 +75,7 @@ def _given_up(supervisor: Supervisor, name: str) -> bool:
     if state is None or state.status == "FATAL":
         return True
     tries = sum(1 for who, _, _ in spawned(supervisor.log) if who == name)
-    return state.status == "BACKOFF" and tries >= _TRIES
+    return tries > _TRIES or (state.status == "BACKOFF" and tries == _TRIES)
 
 
 def last_words(log: Path, lines: int = 3) -> str:
@@ -86,7 +86,8 @@ def last_words(log: Path, lines: int = 3) -> str:
             said = file.read().decode(errors="replace").strip().splitlines()
     except OSError:
         return ""
-    tail = " | ".join(line.strip()[:200] for line in said[-lines:] if line.strip())
+    kept = dict.fromkeys(line.strip()[:200] for line in said[-lines:] if line.strip())
+    tail = " | ".join(kept)
     return f": {tail}" if tail else f" and said nothing (see {log})"
 
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 RETRIES = 5
 """How often a program that dies at once is started again; then it stays down."""
 
+STARTED = 5
+"""Seconds below which a program died at once: a Tornado process imports for one on a busy core."""
+
 
 def main_section(*, socket: Path, log: Path, pid_file: Path, parts: str) -> str:
     """The file that supervisord is started with; `parts` is a glob beside it."""
@@ -48,6 +51,7 @@ def program_section(instance: Instance, log: Path) -> str:
         "directory": instance.cwd,
         "priority": 100 - 10 * list(Kind).index(what),
         "autorestart": "true",
+        "startsecs": STARTED,
         "startretries": RETRIES,
         "stopsignal": instance.stop_signal,
         "stopwaitsecs": what.patience,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from deploy import orphans, state
+from deploy import state
 from deploy.errors import BusyError, NotReadyError, StackError
 from deploy.kinds import kind
 from deploy.launch import Launch
@@ -21,6 +21,7 @@ from deploy.processes import Options, server
 from deploy.readiness import wait_ready
 from deploy.services import Place
 from deploy.supervisor import GONE, Supervisor
+from deploy.sweep import sweep
 from nginx.apply import Nginx
 from nginx.split import Split, read_plan
 
@@ -216,29 +217,6 @@ def down(place: Place | None = None, say: Callable[[str], None] = lambda _: None
     layout = Layout(place or default_place())
     with locked(layout):
         return sweep(layout, say)
-
-
-def sweep(layout: Layout, say: Callable[[str], None]) -> bool:
-    """Leave no process of this place: a whole stack stops in order, leftovers are ended."""
-    layout.state.unlink(missing_ok=True)
-    supervisor, found = Supervisor(layout), False
-    if pid := supervisor.pid():
-        found = True
-        say("stopping nginx, then the servers, then the databases")
-        with contextlib.suppress(*GONE):
-            supervisor.shutdown()
-        _await_end(pid)
-    if left := orphans.find(layout.root, supervisor.log):
-        found = True
-        say(f"ending {len(left)} processes that an earlier stack left")
-        orphans.end(left)
-    layout.socket().unlink(missing_ok=True)
-    return found
-
-
-def _await_end(pid: int) -> None:
-    with contextlib.suppress(psutil.Error):
-        psutil.Process(pid).wait(timeout=20)
 
 
 def default_url() -> str:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from deploy.layout import Layout
     from deploy.services import Instance
 
+_NUDGE = 0.5  # seconds
 GONE = (OSError, xmlrpc.client.Error)
 
 
@@ -130,12 +131,20 @@ class Supervisor:
 
     def stop(self, names: Iterable[str]) -> None:
         """Stop programs side by side and wait until no process of them is left."""
-        left = set(names)
+        left, asked = set(names), time.monotonic()
         for name in left:
             with contextlib.suppress(xmlrpc.client.Fault):  # it is stopped already
                 self._rpc.stopProcess(name, False)
         while left := {name for name, state in self.states().items() if not state.stopped} & left:
             time.sleep(0.02)
+            if "nginx" in left and time.monotonic() - asked > _NUDGE:
+                asked = time.monotonic()
+                self._nudge_nginx()
+
+    def _nudge_nginx(self) -> None:
+        """Ask again: nginx forgets a signal that comes while it starts its workers."""
+        with contextlib.suppress(xmlrpc.client.Fault):
+            self._rpc.signalProcess("nginx", "QUIT")
 
     def shutdown(self) -> None:
         """Stop nginx, then the servers, then the databases, then supervisord itself."""

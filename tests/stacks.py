@@ -1,0 +1,81 @@
+"""Stacks of the tests' own: a folder and ports that nothing else uses, and nothing left behind."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from deploy import orphans
+from deploy.layout import Layout
+from deploy.services import PORTS, Place
+from deploy.stack import down
+from deploy.supervisor import Supervisor
+
+RUN = Path(__file__).parent.parent / ".run"
+PROCESS_PORTS = (*range(10000, 10006), *range(10011, 10014))
+
+
+@contextmanager
+def own_place(parent: Path | None = None) -> Iterator[Place]:
+    """A place of its own, whose stack is down in the end; the programs are the project's."""
+    folder = Path(tempfile.mkdtemp(prefix="windtunnel-", dir=parent))
+    folder.chmod(0o755)  # servers that root starts run as nobody
+    place = Place(folder / "run", offset=free_offset(), programs_folder=Place(RUN).programs)
+    try:
+        yield place
+        down(place)
+        assert left_over(place) == []
+    finally:
+        orphans.end(left_over(place))
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def left_over(place: Place) -> list[psutil.Process]:
+    """What of this place still runs."""
+    layout = Layout(place)
+    return orphans.find(layout.root, Supervisor(layout).log)
+
+
+def free_offset() -> int:
+    """An offset at which every port of a stack is free, below those that the kernel gives out."""
+    while True:
+        offset = random.randrange(100, 3400)
+        if all(_free(port + offset) for port in (*PORTS.values(), *PROCESS_PORTS)):
+            return offset
+
+
+def free_ports(count: int) -> Sequence[int]:
+    """Ports that nobody listens on now."""
+    probes = [socket.socket() for _ in range(count)]
+    for probe in probes:
+        probe.bind(("127.0.0.1", 0))
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def eventually(condition: Callable[[], object], seconds: float = 30) -> None:
+    """Wait until a condition holds; fails when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about in time"
+        time.sleep(0.02)
