@@ -43,7 +43,10 @@ class MySQLPyMySQL(MySQL):
 
     async def aclose(self, db: AsyncSession) -> None:
         """Say goodbye where the connection is open, and close it."""
-        await db.connection.ensure_closed()
+        try:
+            await db.connection.ensure_closed()
+        finally:
+            db.connection.close()
 
     def errors(self) -> Errors:
         """Return PyMySQL's errors, which are aiomysql's too."""

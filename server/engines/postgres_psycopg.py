@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from traceback import clear_frames
 from typing import Any
 
 from server.engines._libpq import Libpq, Session, errors_of
@@ -82,7 +83,12 @@ class PostgresPsycopg(Libpq):
     async def aconnect(self) -> AsyncSession:
         """Connect; one round trip where the server asks no password."""
         connect = _impatient().connect
-        return AsyncSession(await connect(self.address, autocommit=True, **self.settings()))
+        try:
+            connection = await connect(self.address, autocommit=True, **self.settings())
+        except BaseException as error:
+            clear_frames(error.__traceback__)  # they keep the socket of a cancelled attempt open
+            raise
+        return AsyncSession(connection)
 
     def errors(self) -> Errors:
         """Return psycopg's errors."""

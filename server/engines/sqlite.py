@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -96,10 +97,28 @@ class SQLite(Engine):
         return db
 
     async def aconnect(self) -> Any:
-        """Open the store's file in a thread of its own."""
+        """Open the store's file in a thread of its own.
+
+        What a cancelled attempt has opened is closed here: aiosqlite leaves it to the collector.
+        """
         import aiosqlite
 
-        return await aiosqlite.Connection(self.connect, iter_chunk_size=64)
+        made: list[Connection] = []
+        cancelled = threading.Event()
+
+        def make() -> Connection:
+            made.append(self.connect())
+            if cancelled.is_set():
+                made[0].close()
+            return made[0]
+
+        try:
+            return await aiosqlite.Connection(make, iter_chunk_size=64)
+        except BaseException:
+            cancelled.set()
+            for db in made:
+                db.close()
+            raise
 
     async def aclose(self, db: Any) -> None:
         """Close; a query that still runs is interrupted."""

@@ -1,9 +1,10 @@
 """The conformance suite, multiplied over every store that `discover` finds.
 
-A test that takes `store` runs once for each store; one that takes `waiting` (what a mode does,
-faults) once for each engine and mode, at its default durability. Tests may be coroutines: they
-run on the loop of `runner`. A store whose database is not at hand is skipped with the reason; with
-WINDTUNNEL_REQUIRE_SERVICES=1 it fails, RethinkDB excepted, whose server no registry has.
+A test that takes `store` runs once for each store; one that takes `waiting` or `remote` (what a
+mode does, faults) once for each engine and mode, at its default durability. Tests may be
+coroutines: they run on the loop of `runner`. A store whose database is not at hand is skipped with
+the reason; with WINDTUNNEL_REQUIRE_SERVICES=1 it fails, RethinkDB excepted, whose server no
+registry has.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import asyncio
 import inspect
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -21,16 +23,22 @@ from server.stores import Store, Stores
 from server.words import Operation
 from tests.databases import Databases, running
 from tests.databases import store as open_store
+from tests.engines.proxy import Proxy, proxied
 
 STORES = Stores(discover().values(), Settings())
 EXCUSED = {"rethinkdb"}
+PARAMS = ("store_id", "waiting_id", "remote_id")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "store_id" in metafunc.fixturenames:
         metafunc.parametrize("store_id", list(STORES))
+    default = [store for store in STORES.values() if store.default]
     if "waiting_id" in metafunc.fixturenames:
-        metafunc.parametrize("waiting_id", [s.id for s in STORES.values() if s.default])
+        metafunc.parametrize("waiting_id", [store.id for store in default])
+    if "remote_id" in metafunc.fixturenames:
+        served = [store for store in default if store.engine.transport.startswith("TCP")]
+        metafunc.parametrize("remote_id", [store.id for store in served])
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -53,7 +61,7 @@ def runner() -> Iterator[asyncio.Runner]:
 
 def _services(item: pytest.Item) -> set[str]:
     params = item.callspec.params if hasattr(item, "callspec") else {}
-    stores = [STORES[params[name]] for name in ("store_id", "waiting_id") if name in params]
+    stores = [STORES[params[name]] for name in PARAMS if name in params]
     return {store.engine.service.name for store in stores if store.engine.service is not None}
 
 
@@ -77,22 +85,71 @@ def require(databases: Databases, store: Store) -> None:
     pytest.skip(reason)
 
 
+class Opener:
+    """Opens stores, and closes them when the test is over."""
+
+    def __init__(self, databases: Databases) -> None:
+        self._databases = databases
+        self._opened: list[Store] = []
+
+    def __call__(
+        self, id: str, deadline: float = 10.0, connections: int = 10, url: str | None = None
+    ) -> Store:
+        """Return a store, at `url` if given; a slow machine gets a long deadline."""
+        settings = self._databases.settings(deadline, connections)
+        if url is not None:
+            engine, durability = STORES[id].engine, STORES[id].durability
+            assert engine.service is not None
+            key = f"{engine.service.name}_{durability}".upper()
+            settings = replace(settings, addresses={**settings.addresses, key: url})
+        store = open_store(id, settings)
+        require(self._databases, store)
+        self._opened.append(store)
+        return store
+
+    async def close(self) -> None:
+        await asyncio.gather(*(store.close() for store in self._opened))
+
+
 @pytest.fixture
-def store(databases: Databases, store_id: str, runner: asyncio.Runner) -> Iterator[Store]:
+def opener(databases: Databases, runner: asyncio.Runner) -> Iterator[Opener]:
+    opener = Opener(databases)
+    yield opener
+    runner.run(opener.close())
+
+
+@pytest.fixture
+def store(opener: Opener, store_id: str) -> Store:
     """One store, with whatever earlier tests left in it."""
-    opened = open_store(store_id, databases.settings())
-    require(databases, opened)
-    yield opened
-    runner.run(opened.close())
+    return opener(store_id)
 
 
 @pytest.fixture
-def waiting(databases: Databases, waiting_id: str, runner: asyncio.Runner) -> Iterator[Store]:
+def waiting(opener: Opener, waiting_id: str) -> Store:
     """One store of an engine and mode."""
-    opened = open_store(waiting_id, databases.settings())
-    require(databases, opened)
-    yield opened
-    runner.run(opened.close())
+    return opener(waiting_id)
+
+
+class Remote:
+    """A store behind a proxy, and `direct`, the same store beside it."""
+
+    def __init__(self, direct: Store, proxy: Proxy, opener: Opener) -> None:
+        self.direct = direct
+        self.proxy = proxy
+        self._opener = opener
+
+    def open(self, deadline: float = 10.0, connections: int = 10) -> Store:
+        """Return the store behind the proxy, not yet connected."""
+        url = self.proxy.url(self.direct.address)
+        return self._opener(self.direct.id, deadline, connections, url)
+
+
+@pytest.fixture
+def remote(opener: Opener, remote_id: str) -> Iterator[Remote]:
+    """One store of an engine and mode, behind a proxy."""
+    direct = opener(remote_id)
+    with proxied(direct.address) as proxy:
+        yield Remote(direct, proxy, opener)
 
 
 def needs(store: Store, *operations: Operation) -> None:

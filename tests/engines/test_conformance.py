@@ -334,7 +334,7 @@ async def test_fifty_writers_at_once(store: Store) -> None:
 
 
 async def test_says_what_it_is(store: Store) -> None:
-    server = await store.probe()
+    server = await store.probe(asyncio.Event())
     ledger = store.ledger(server)
     assert any(character.isdigit() for character in server) or store.engine.reference
     assert ledger["server"] == server

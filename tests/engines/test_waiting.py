@@ -1,0 +1,134 @@
+"""What a store holds up while it waits, and what it keeps open."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Awaitable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+
+from server.modes import Times
+from server.record import Record, new_id
+from server.stores import Store
+from server.words import Mode
+from tests.engines.conftest import Opener, Remote
+from tests.engines.test_conformance import NOON, record
+
+LATENCY = 0.05
+BEAT = 0.005
+
+
+async def beats(during: Awaitable[Any]) -> int:
+    """Return how many beats of 5 ms the loop found time for while it waited."""
+    count = 0
+
+    async def beat() -> None:
+        nonlocal count
+        while True:
+            await asyncio.sleep(BEAT)
+            count += 1
+
+    heart = asyncio.create_task(beat())
+    await asyncio.sleep(0)
+    await during
+    heart.cancel()
+    return count
+
+
+def honest(mode: Mode, counts: list[int]) -> bool:
+    """Whether a mode does what its name says; a noisy machine takes beats away, and adds none."""
+    if mode is Mode.BLOCKING:
+        return max(counts) <= 2
+    return max(counts) >= 0.6 * LATENCY / BEAT
+
+
+async def test_holds_the_loop_only_when_blocking(remote: Remote) -> None:
+    store = remote.open()
+    await store.read(Times(), new_id())
+    remote.proxy.delay = LATENCY
+    counts = [await beats(store.read(Times(), new_id())) for _ in range(3)]
+    assert honest(store.mode, counts), counts
+
+
+def other_connection(store: Store) -> sqlite3.Connection:
+    file = next(Path(store.address).glob(f"*{store.id.replace('/', '_')}.db"))
+    return sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+
+
+@pytest.mark.parametrize("mode", Mode)
+async def test_a_lock_holds_the_loop_only_when_blocking(opener: Opener, mode: Mode) -> None:
+    waiting = opener(f"sqlite/{mode}/fast")
+    original = record()
+    await waiting.create(Times(), original)
+    counts = []
+    for _ in range(3):
+        other = other_connection(waiting)
+        other.execute("BEGIN IMMEDIATE")
+        release = threading.Timer(LATENCY, other.rollback)
+        release.start()
+        counts.append(await beats(waiting.update(Times(), original)))
+        release.join()
+        other.close()
+    assert honest(waiting.mode, counts), counts
+
+
+def open_connections(store: Store) -> int:
+    """Return how many connections (or open files) this process has to the store's database."""
+    me = psutil.Process()
+    if store.engine.service is not None and store.engine.service.name == "sqlite":
+        name = store.id.replace("/", "_")
+        return sum(file.path.endswith(f"{name}.db") for file in me.open_files())
+    port = urlsplit(store.address).port
+    sockets = me.net_connections("tcp")
+    return sum(1 for s in sockets if s.raddr and s.raddr.port == port and s.status == "ESTABLISHED")
+
+
+async def at_most(count: int, store: Store) -> None:
+    """Return once the store has at most `count` connections: some close in the background."""
+    async with asyncio.timeout(10):
+        while open_connections(store) > count:
+            await asyncio.sleep(0.01)
+
+
+def allowed(store: Store) -> int:
+    """A client that is shared may watch its server on two connections more."""
+    return store.connections + (2 if store.engine.shared else 0)
+
+
+async def test_leaks_no_connection(waiting: Store) -> None:
+    await at_most(0, waiting)  # what an earlier test closed
+    for _ in range(20):
+        await asyncio.gather(*(waiting.read(Times(), new_id()) for _ in range(50)))
+    assert waiting.engine.reference or open_connections(waiting) >= 1
+    await at_most(allowed(waiting), waiting)
+    await waiting.close()
+    await at_most(0, waiting)
+
+
+async def test_closes_when_unused_and_opens_again(waiting: Store) -> None:
+    original = Record(new_id(), "kept", NOON, 1.0, [])
+    await waiting.create(Times(), original)
+    loop = asyncio.get_running_loop()
+    await waiting.close_unused(loop.time())
+    assert waiting.engine.reference or open_connections(waiting) >= 1
+    await waiting.close_unused(loop.time() + 61)
+    await at_most(0, waiting)
+    assert await waiting.read(Times(), original.id) == original
+
+
+async def test_cancelled_callers_leave_no_trace(waiting: Store) -> None:
+    """Clients that go away in the middle of a call cost neither places nor connections."""
+    await waiting.read(Times(), new_id())
+    for _ in range(30):
+        call = asyncio.ensure_future(waiting.read(Times(), new_id()))
+        await asyncio.sleep(0)
+        call.cancel()
+        await asyncio.wait([call])
+    await asyncio.gather(*(waiting.read(Times(), new_id()) for _ in range(20)))
+    await at_most(allowed(waiting), waiting)
