@@ -1,0 +1,190 @@
+"""A real nginx before real Tornado processes."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import shutil
+import subprocess
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from deploy.services import Missing, Place
+from deploy.services.ways.debian import Debian
+from nginx.apply import ApplyError, Nginx
+from nginx.render import Features, features, render
+from nginx.split import Balance, Pool, Split
+from tests.stacks import RUN, eventually, free_ports
+
+RECORDS = "/memory/async/volatile/records"
+RECORD = {"topic": "t", "when": "2026-01-01T00:00:00Z", "duration": 1.0, "tags": []}
+
+
+def ask(
+    nginx: Nginx, path: str, method: str = "GET", body: bytes = b"", **headers: str
+) -> tuple[int, dict[str, str], bytes]:
+    with closing(http.client.HTTPConnection("127.0.0.1", nginx.port, timeout=30)) as link:
+        link.request(method, path, body, {k.replace("_", "-"): v for k, v in headers.items()})
+        answer = link.getresponse()
+        return answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
+
+
+def test_a_prefix_goes_to_its_pool(nginx: Nginx) -> None:
+    query = f"{RECORDS}?min_duration=0"
+    assert ask(nginx, "/ping")[1]["x-pool"] == "fast"
+    assert ask(nginx, query)[1]["x-pool"] == "fast"
+    assert ask(nginx, f"/slow{query}")[1]["x-pool"] == "slow"
+
+
+def test_a_request_id_is_passed_on_or_made(nginx: Nginx) -> None:
+    assert ask(nginx, "/ping", X_Request_Id="mine-1")[1]["x-request-id"] == "mine-1"
+    made = {ask(nginx, "/ping")[1]["x-request-id"] for _ in range(3)}
+    assert len(made) == 3
+    assert all(made)
+
+
+def test_the_access_log_joins_a_request_to_its_process(
+    nginx: Nginx, servers: tuple[int, int]
+) -> None:
+    ask(nginx, f"/slow{RECORDS}?min_duration=0", X_Request_Id="joined")
+    log = nginx.folder / "access.log"
+    eventually(lambda: "joined" in log.read_text())
+    (line,) = [json.loads(one) for one in log.read_text().splitlines() if "joined" in one]
+    assert (line["pool"], line["status"]) == ("slow", 200)
+    assert line["upstream"] == f"127.0.0.1:{servers[1]}"
+    assert float(line["upstream_response"]) >= 0
+
+
+def test_a_dead_pool_stays_a_failure(nginx: Nginx, split: Split) -> None:
+    (nobody,) = free_ports(1)
+    nginx.apply(split.with_ports("slow", (nobody,)))
+    status, headers, body = ask(nginx, f"/slow{RECORDS}?min_duration=0", X_Request_Id="dead")
+    assert (status, headers["content-type"]) == (502, "application/problem+json")
+    assert headers["x-request-id"] == "dead"
+    assert json.loads(body)["status"] == 502
+
+
+def test_no_request_is_tried_twice(nginx: Nginx, split: Split, servers: tuple[int, int]) -> None:
+    (nobody,) = free_ports(1)
+    nginx.apply(split.with_ports("fast", (servers[0], nobody)))
+    statuses = [ask(nginx, "/ping")[0] for _ in range(8)]
+    assert sorted(statuses) == [200] * 4 + [502] * 4
+
+
+def test_a_large_population_passes_and_a_larger_one_does_not(nginx: Nginx) -> None:
+    records = json.dumps([RECORD | {"topic": "x" * 10_000}] * 300).encode()
+    headers = {"Content_Type": "application/json"}
+    assert ask(nginx, RECORDS, "PUT", records, **headers)[0] == 200
+    with closing(http.client.HTTPConnection("127.0.0.1", nginx.port, timeout=30)) as link:
+        link.putrequest("PUT", RECORDS)
+        link.putheader("Content-Length", str((64 << 20) + 1))
+        link.endheaders()
+        answer = link.getresponse()
+        assert (answer.status, json.loads(answer.read())["status"]) == (413, 413)
+
+
+def test_apply_returns_when_only_the_new_split_serves(
+    nginx: Nginx, split: Split, servers: tuple[int, int]
+) -> None:
+    slow = servers[1]
+    master = nginx.master()
+    assert master is not None
+    before = {worker.pid for worker in master.children()}
+    nginx.apply(split.with_ports("fast", (slow,)))
+    assert not before & {worker.pid for worker in master.children()}
+    assert {ask(nginx, "/ping")[1]["x-pool"] for _ in range(5)} == {"slow"}
+    told = nginx.in_force()
+    assert told is not None
+    assert told["pools"]["fast"]["processes"] == [{"port": slow, "weight": 1}]  # type: ignore[index]
+
+
+def test_weights_and_balance_reach_nginx(
+    nginx: Nginx, split: Split, servers: tuple[int, int]
+) -> None:
+    pool = Pool(servers, Balance.ROUND_ROBIN, (3, 1))
+    nginx.apply(split.with_pool("fast", pool))
+    pools = [ask(nginx, "/ping")[1]["x-pool"] for _ in range(40)]
+    assert (pools.count("fast"), pools.count("slow")) == (30, 10)
+
+
+@pytest.mark.parametrize("balance", list(Balance))
+def test_nginx_takes_every_balance(nginx: Nginx, split: Split, balance: Balance) -> None:
+    nginx.apply(split.with_pool("fast", replace(split.pools["fast"], balance=balance)))
+    assert ask(nginx, "/ping")[0] == 200
+
+
+def test_a_refused_split_leaves_the_old_one_in_force(nginx: Nginx, split: Split) -> None:
+    before = nginx.generation()
+    with pytest.raises(ApplyError, match="nginx refuses") as refused:
+        nginx.apply(split.with_ports("fast", (70_000,)))
+    assert "\n" not in str(refused.value)
+    assert nginx.generation() == before
+    assert ask(nginx, "/ping")[0] == 200
+
+
+def test_an_old_worker_with_a_request_under_way_is_waited_for(nginx: Nginx, split: Split) -> None:
+    with closing(http.client.HTTPConnection("127.0.0.1", nginx.port, timeout=30)) as link:
+        link.putrequest("PUT", RECORDS)
+        link.putheader("Content-Type", "application/json")
+        link.putheader("Content-Length", "2")
+        link.endheaders(b"[")
+        with pytest.raises(ApplyError, match="old nginx workers"):
+            nginx.apply(
+                split.with_pool("fast", replace(split.pools["fast"], weights=(2,))), timeout=1
+            )
+        link.send(b"]")
+        assert link.getresponse().status == 200
+
+
+def test_apply_without_an_nginx(binary: str, split: Split, tmp_path: Path) -> None:
+    with pytest.raises(ApplyError, match="windtunnel up"):
+        Nginx(binary, tmp_path, free_ports(1)[0]).apply(split)
+
+
+def test_an_old_nginx_gets_no_directive_that_it_lacks(split: Split, tmp_path: Path) -> None:
+    old, new = (
+        render(split, port=1, folder=tmp_path, features=Features(version)).text
+        for version in ((1, 22, 1), (1, 27, 4))
+    )
+    assert "keepalive_min_timeout" in new
+    assert "keepalive_min_timeout" not in old
+
+
+def test_debians_nginx_serves_it_too(split: Split, tmp_path: Path) -> None:
+    way = Debian("nginx", "usr/sbin/nginx")
+    try:
+        program = way.obtain(Place(RUN), print)
+    except Missing as missing:
+        pytest.skip(f"nginx of Debian: {missing}")
+    one = Nginx(str(program.file), tmp_path, free_ports(1)[0])
+    with subprocess.Popen(serving(one, split), cwd=one.folder) as process:
+        try:
+            eventually(one.generation)
+            one.apply(weighted(split))
+            assert ask(one, "/ping")[0] == 200
+        finally:
+            process.terminate()
+
+
+def weighted(split: Split) -> Split:
+    return split.with_pool("fast", replace(split.pools["fast"], weights=(2,)))
+
+
+def serving(one: Nginx, split: Split) -> tuple[str, ...]:
+    one.write(split)
+    return one.command
+
+
+def test_what_is_no_nginx_is_told() -> None:
+    with pytest.raises(ValueError, match="nginx"):
+        features(shutil.which("true") or "/bin/true")
+    with pytest.raises(OSError, match="nowhere"):
+        features("/nowhere/nginx")
+
+
+def test_features_are_what_the_binary_says(binary: str) -> None:
+    told = subprocess.run([binary, "-v"], capture_output=True, text=True, check=True).stderr
+    assert features(binary).text in told
