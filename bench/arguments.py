@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+from argparse import Namespace
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 from locust.argument_parser import LocustArgumentParser
@@ -14,9 +16,13 @@ from bench.discovery import discover
 from bench.mixes import MIXES
 from bench.plan import Offer, UnknownStoreError, select
 
-TARGETS: Final = {"nginx": "http://127.0.0.1:10000", "direct": "http://127.0.0.1:10001"}
+_PORTS: Final = {"nginx": 10000, "direct": 10001}
 
-_QUESTIONS: Final = {"-h", "--help", "-V", "--version", "-l", "--list"}
+WHOLE: Final = {"population": (1, 400_000), "summary_size": (1, 1_000_000), "seed": (0, 2**63 - 1)}
+"""The arguments that are whole numbers: from, to. A population has to fit into one request."""
+
+_NEEDLESS: Final = {"-h", "--help", "-V", "--version", "-l", "--list", "--worker"}
+"""Options with which no server is asked: a question, or a worker, whom its master tells all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +39,11 @@ class Open(list[str]):
     """Choices that are offered and not enforced: globs and addresses may stand in their place."""
 
     def __contains__(self, value: object) -> bool:
-        return isinstance(value, str)
+        return isinstance(value, str | list)
 
 
 class Extend(argparse.Action):
-    """Gathers values over repeated options; the first one replaces the default."""
+    """Gathers lists over repeated options; the first one replaces the default."""
 
     def __call__(
         self,
@@ -48,51 +54,87 @@ class Extend(argparse.Action):
     ) -> None:
         """Take the values of one option."""
         before = getattr(namespace, self.dest)
-        setattr(namespace, self.dest, values if before is self.default else [*before, *values])
+        found = [*([] if before is self.default else before), *chain(*values)]
+        setattr(namespace, self.dest, list(dict.fromkeys(found)))
 
 
-def matching(stores: Sequence[Offer]) -> Callable[[str], str]:
-    """Return a check that a glob matches one of `stores`, as argparse wants it."""
+def matching(stores: Sequence[Offer]) -> Callable[[str], list[str]]:
+    """Return what turns a glob into ids of `stores`, as argparse wants it.
 
-    def glob(value: str) -> str:
+    Where no stores are known the glob stays: whoever knows them selects by it.
+    """
+
+    def glob(value: str) -> list[str]:
         try:
-            select(stores, [value] if stores else [])
+            return [offer.id for offer in select(stores, [value])] if stores else [value]
         except UnknownStoreError as error:
             raise argparse.ArgumentTypeError(str(error)) from error
-        return value
 
     return glob
 
 
+def between(least: int, most: int) -> Callable[[str], int]:
+    """Return a check that a text is a whole number in these limits, as argparse wants it."""
+
+    def number(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if not least <= value <= most:
+            wanted = f"a whole number from {least} to {most}"
+            raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}")
+        return value
+
+    return number
+
+
+def targets() -> dict[str, str]:
+    """The addresses of a stack on this machine, by what `target` calls them."""
+    offset = os.environ.get("WINDTUNNEL_OFFSET") or "0"
+    moved = int(offset) if offset.isdecimal() else 0
+    return {name: f"http://127.0.0.1:{port + moved}" for name, port in _PORTS.items()}
+
+
 def url_of(target: str, host: str | None) -> str:
     """The address to load: `host` if it is given, else what `target` names or is."""
-    return (host or TARGETS.get(target, target)).rstrip("/")
+    return (host or targets().get(target, target)).rstrip("/")
+
+
+def address(argv: Sequence[str]) -> Namespace:
+    """Return `target` and `host` as `argv` has them, ahead of all other arguments."""
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    early.add_argument("--target", default="nginx")
+    early.add_argument("-H", "--host", default=os.environ.get("LOCUST_HOST"))
+    return early.parse_known_args(argv)[0]
 
 
 def offers(argv: Sequence[str]) -> list[Offer]:
     """Ask the server that `argv` names for its stores; raises ServerDownError.
 
-    Nothing is asked, and none returned, where `argv` only asks for help.
+    Nothing is asked, and none returned, where `argv` needs none.
     """
-    if _QUESTIONS & set(argv):
+    if _NEEDLESS & set(argv):
         return []
-    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    early.add_argument("--target", default="nginx")
-    early.add_argument("-H", "--host", default=os.environ.get("LOCUST_HOST"))
-    told, _ = early.parse_known_args(argv)
+    told = address(argv)
     return discover(url_of(told.target, told.host), timeout=5.0)[1]
 
 
 def preselected(stores: Iterable[Offer]) -> list[str]:
-    """The store to begin with: one that is up and can be loaded in any way, or none."""
-    able = [o for o in stores if o.status == "up" and o.default and not o.local]
-    able.sort(key=lambda offer: offer.mode != "async")
+    """The store to begin with: one that is up and light, and can be loaded in any way, or none."""
+    able = [offer for offer in stores if offer.status == "up" and offer.default]
+    able.sort(key=lambda o: (o.local, o.service is not None, o.mode != "async"))
     return [offer.id for offer in able[:1]]
 
 
-def add(parser: LocustArgumentParser, stores: Sequence[Offer], defaults: Defaults) -> None:
-    """Add the arguments; those of Locust get defaults that fit: this machine only, no ramp."""
-    parser.set_defaults(web_host="127.0.0.1", spawn_rate=100.0, stop_timeout=3.0)
+def add(
+    parser: LocustArgumentParser, stores: Sequence[Offer], target: str, defaults: Defaults
+) -> None:
+    """Add the arguments; those of Locust get defaults that fit: this machine only, no ramp.
+
+    `target` is the one that the command line has; it is among those to choose from.
+    """
+    parser.set_defaults(web_host="127.0.0.1", num_users=8, spawn_rate=100.0, stop_timeout=3.0)
     parser.add_argument(
         "--stores",
         nargs="+",
@@ -102,28 +144,26 @@ def add(parser: LocustArgumentParser, stores: Sequence[Offer], defaults: Default
         choices=Open(offer.id for offer in stores if offer.status == "up"),
         default=preselected(stores),
         metavar="GLOB",
-        help="Stores to load at the same time, users divided evenly: ids or globs like 'redis/*'",
+        help="Loaded at the same time, users divided evenly; on the command line globs: 'redis/*'",
     )
     parser.add_argument(
         "--mix", choices=list(MIXES), default=defaults.mix, help="Which operations, in what ratio"
     )
     parser.add_argument(
         "--target",
-        choices=Open(TARGETS),
+        choices=Open(dict.fromkeys([*_PORTS, target])),
         default="nginx",
         metavar="{nginx,direct,URL}",
-        help="Through nginx (port 10000), or one process direct (port 10001); Host wins over it",
+        help="All processes through nginx, or one process direct; Host wins over it",
     )
-    parser.add_argument(
-        "--population",
-        type=int,
-        default=defaults.population,
-        help="Records that a store starts from",
-    )
-    parser.add_argument(
-        "--summary-size",
-        type=int,
-        default=defaults.summary_size,
-        help="Rows of the table that summary aggregates",
-    )
-    parser.add_argument("--seed", type=int, default=defaults.seed, help="Makes the data the same")
+    for name, (explained, default) in {
+        "population": ("Records that a store starts from", defaults.population),
+        "summary_size": ("Rows of the table that summary aggregates", defaults.summary_size),
+        "seed": ("Makes the data the same", defaults.seed),
+    }.items():
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=between(*WHOLE[name]),
+            default=default,
+            help=explained,
+        )

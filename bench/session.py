@@ -17,34 +17,30 @@ import gevent
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 from locust.event import Events
-from locust.runners import MasterRunner, Runner, WorkerRunner
+from locust.runners import (
+    STATE_SPAWNING,
+    STATE_STOPPED,
+    MasterRunner,
+    Runner,
+    WorkerRunner,
+)
 
-from bench import arguments, population
+from bench import arguments, live, population
+from bench.admission import REFUSALS, admit
 from bench.arguments import Defaults
-from bench.client import Client, Target
 from bench.contract import Operation
 from bench.crowd import Crowd, Terms
-from bench.deadlines import Deadlines
-from bench.discovery import ServerDownError, discover
+from bench.discovery import ServerDownError
 from bench.mixes import MIXES
-from bench.plan import Load, Offer, UnknownStoreError, select, unfit
 from bench.users import ClosedUser
 
 MESSAGE: Final = "crowd"
-RESET_TIMEOUT: Final = 150.0
-DELETING_SECONDS: Final = 10.0
-"""For how long `delete` alone is provided for; after that each delete takes a create."""
-
 ENVIRONMENT_NOT_RIGHT: Final = 3
 
 log = logging.getLogger("windtunnel")
 
 Parts = Mapping[str, tuple[int, list[str]]]
 """By store: where a part of its population begins, and the ids of that part."""
-
-
-class RefusedError(Exception):
-    """A test that cannot be started; the message is one line."""
 
 
 class Session:
@@ -70,11 +66,14 @@ class Session:
                 print(error, file=sys.stderr)
                 sys.exit(ENVIRONMENT_NOT_RIGHT)
             stores = []
-        arguments.add(parser, stores, self._defaults)
+        target = arguments.address(sys.argv[1:]).target
+        arguments.add(parser, stores, target, self._defaults)
 
     def on_init(self, environment: Environment, runner: Runner, **_: Any) -> None:
         """Remember the environment; a worker listens for its part of the records."""
         self._environment = environment
+        if environment.web_ui is not None:
+            live.attach(environment, environment.web_ui)
         if isinstance(runner, WorkerRunner):
             runner.register_message(MESSAGE, self._on_message)
 
@@ -83,9 +82,10 @@ class Session:
         runner, options = environment.runner, environment.parsed_options
         if options is None or runner is None or isinstance(runner, WorkerRunner):
             return
+        runner.update_state(STATE_SPAWNING)  # or the web UI goes back to its form meanwhile
         try:
             terms, ids = prepare(options, runner.target_user_count)
-        except (RefusedError, ServerDownError, UnknownStoreError, population.ResetError) as error:
+        except REFUSALS as error:
             self._abandon(environment, str(error))
         if isinstance(runner, MasterRunner):
             self._send(runner, terms, ids)
@@ -111,6 +111,7 @@ class Session:
         assert runner is not None
         log.error(line)
         runner.log_exception("local", line, "")
+        runner.update_state(STATE_STOPPED)
         if options is not None and options.headless:
             environment.process_exit_code = ENVIRONMENT_NOT_RIGHT
             gevent.spawn(runner.quit)
@@ -135,66 +136,17 @@ def gather(terms: Terms, parts: Parts, users: int, rank: int = 0) -> Crowd:
 def prepare(options: Namespace, users: int) -> tuple[Terms, dict[str, list[str]]]:
     """Recreate the population of every chosen store; return the terms, and the ids by store.
 
-    Raises RefusedError, ServerDownError, UnknownStoreError, ResetError.
+    Raises one of REFUSALS.
     """
-    url = arguments.url_of(options.target, options.host)
-    if options.mix not in MIXES:
-        raise RefusedError(f"there is no mix {options.mix!r}: choose one of {', '.join(MIXES)}")
-    mix = MIXES[options.mix]
-    _, offers = discover(url)
-    client = _client(url)
-    stores = chosen(offers, options.stores, options.mix, through_nginx=_is_nginx(client))
-    size = population.size_for(mix, options.population, users, DELETING_SECONDS)
+    admitted = admit(options, users)
+    for reason, left_out in admitted.left_out.items():
+        log.warning("left out: %s: %s", ", ".join(left_out), reason)
     ids = {}
-    for store in stores:
-        log.info("recreating %s records in %s", size, store.id)
-        ids[store.id] = population.recreate(client, store.id, options.seed, size)
-        if Operation.SUMMARY in mix:
-            population.seed_summary(client, store.id, options.summary_size)
-    client.close()
-    return Terms(url, options.mix, options.seed, size, options.summary_size), ids
-
-
-def chosen(
-    offers: Sequence[Offer], globs: Sequence[str], mix: str, *, through_nginx: bool
-) -> list[Offer]:
-    """Return the stores that `globs` select and that can be loaded so; the others are logged.
-
-    Raises RefusedError if none is left, UnknownStoreError for a glob that matches nothing.
-    """
-    if not globs:
-        raise RefusedError("no store is chosen: choose one or more (--stores 'sqlite/*')")
-    able: list[Offer] = []
-    left_out: dict[str, list[str]] = {}
-    for offer in select(offers, globs):
-        reason = hindrance(offer, mix, through_nginx=through_nginx)
-        if reason is None:
-            able.append(offer)
-        else:
-            left_out.setdefault(reason, []).append(offer.id)
-    lines = [f"{', '.join(ids)}: {reason}" for reason, ids in left_out.items()]
-    if not able:
-        raise RefusedError("; ".join(lines))
-    for line in lines:
-        log.warning("left out: %s", line)
-    return able
-
-
-def hindrance(offer: Offer, mix: str, *, through_nginx: bool) -> str | None:
-    """Why a store cannot be loaded with `mix`, or None."""
-    if offer.status != "up":
-        return offer.detail or offer.status
-    if offer.local and through_nginx:
-        return "it lives in one process, so load that one (--target direct)"
-    return unfit(offer, Load(mix, users=1, processes=1))
-
-
-def _client(url: str) -> Client:
-    try:
-        return Client(Target(url), Deadlines(RESET_TIMEOUT))
-    except (OSError, ValueError) as error:
-        raise RefusedError(f"no target: {error}") from error
-
-
-def _is_nginx(client: Client) -> bool:
-    return client.request("GET", "/ping").headers.get("server", "").startswith("nginx")
+    for store in admitted.stores:
+        log.info("recreating %s records in %s", admitted.size, store.id)
+        ids[store.id] = population.recreate(admitted.client, store.id, options.seed, admitted.size)
+        if Operation.SUMMARY in MIXES[options.mix]:
+            population.seed_summary(admitted.client, store.id, options.summary_size)
+    admitted.client.close()
+    terms = Terms(admitted.url, options.mix, options.seed, admitted.size, options.summary_size)
+    return terms, ids

@@ -171,12 +171,51 @@ def test_what_is_chosen_in_the_interface_is_what_runs(interface: Interface) -> N
     assert stats["fail_ratio"] == 0
 
 
-def test_what_cannot_run_is_said_in_the_interface(interface: Interface) -> None:
-    chosen: dict[str, Any] = {
-        "user_count": 1, "spawn_rate": 100, "mix": "find", "target": "direct",
-        "stores": "memcached-pymemcache/threads/volatile",
-    }  # fmt: skip
-    assert json.loads(interface.get("/swarm", **chosen))["success"]
-    told = interface.wait_for(lambda: json.loads(interface.get("/exceptions"))["exceptions"])
-    assert "memcached-pymemcache/threads/volatile" in told[0]["msg"]
-    assert interface.process.poll() is None
+ONE: dict[str, Any] = {
+    "user_count": 1, "spawn_rate": 100, "mix": "read", "target": "direct", "population": 100,
+    "seed": 1, "summary_size": 10, "stores": STORES[0],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"mix": "find", "stores": "memcached-pymemcache/threads/volatile"}, "memcached-pymem"),
+        ({"stores": []}, "no store is chosen"),
+        ({"stores": "nope/*"}, "no store matches 'nope/*'"),
+        ({"mix": "nope"}, "there is no mix 'nope'"),
+        ({"population": "abc"}, "population: 'abc' is not a whole number"),
+        ({"population": -1}, "population: '-1' is not a whole number"),
+        ({"population": 10**9}, "population: '1000000000' is not a whole number"),
+        ({"seed": ""}, "seed: '' is not a whole number"),
+        ({"user_count": 10**9}, "users: '1000000000' is not a whole number"),
+        ({"host": "http://127.0.0.1:1"}, "start one with `windtunnel up`"),
+        ({"host": "foo"}, "'foo' is not an address"),
+    ],
+)
+def test_what_cannot_run_is_said_in_the_interface(
+    interface: Interface, changed: dict[str, Any], told: str
+) -> None:
+    answer = json.loads(interface.get("/swarm", **{**ONE, **changed}))
+    assert not answer["success"]
+    assert told in answer["message"]
+    assert interface.stats()["state"] == "ready"
+
+
+def test_a_running_test_takes_other_users_as_it_goes_and_other_stores_anew(
+    interface: Interface,
+) -> None:
+    def shown(store: str, users: int) -> bool:
+        told = interface.stats()
+        loaded = {row["name"].partition(" ")[0] for row in told["stats"]} - {"Aggregated"}
+        return loaded == {store} and told["user_count"] == users
+
+    first, second = STORES
+    for changed, store, users in (
+        ({}, first, 1),
+        ({"user_count": 3}, first, 3),
+        ({"stores": second, "user_count": 2}, second, 2),
+    ):
+        assert json.loads(interface.get("/swarm", **{**ONE, **changed}))["success"]
+        interface.wait_for(lambda s=store, u=users: shown(s, u))
+    assert interface.stats()["fail_ratio"] == 0
