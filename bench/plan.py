@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from itertools import chain, product
 
 COMPARED_MODES = ("blocking", "async")
 """The modes of a run that names none; `--full` takes threads too."""
@@ -29,20 +30,22 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a store is put under: a mix, closed users, server processes."""
+    """What a store is put under: a mix, and closed users or an open rate (requests a second)."""
 
     mix: str
-    users: int
+    users: int | None
     processes: int
+    rate: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One cell to measure: a store under a load in a round (from 1)."""
+    """One cell to measure: a store of a variant under a load in a round (from 1)."""
 
     store: Offer
     load: Load
     round: int
+    variant: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +57,32 @@ class Plan:
     rounds: int
     seed: int
     skipped: Mapping[str, str] = field(default_factory=dict)
+    variants: tuple[str | None, ...] = (None,)
 
     @property
-    def pairs(self) -> list[tuple[Offer, Load]]:
-        """Each store with each load that it can bear."""
-        return [(s, load) for load in self.loads for s in self.stores if unfit(s, load) is None]
+    def a_round(self) -> int:
+        """How many cells a round has."""
+        return len(self._cells(1))
 
     def __len__(self) -> int:
-        return len(self.pairs) * self.rounds
+        return self.a_round * self.rounds
 
     def __iter__(self) -> Iterator[Order]:
-        """Round after round, each over all cells in an order of its own, from the seed."""
-        shuffled = random.Random(self.seed)
-        for number in range(1, self.rounds + 1):
-            pairs = self.pairs
-            shuffled.shuffle(pairs)
-            for store, load in pairs:
-                yield Order(store, load, number)
+        """Return the cells of all rounds, one round after the other."""
+        return chain.from_iterable(map(self.round, range(1, self.rounds + 1)))
+
+    def round(self, number: int) -> list[Order]:
+        """Return the cells of a round (from 1), in an order of its own, from the seed."""
+        orders = self._cells(number)
+        random.Random(f"{self.seed}:{number}").shuffle(orders)
+        return orders
+
+    def _cells(self, number: int) -> list[Order]:
+        return [
+            Order(store, load, number, variant)
+            for variant, load, store in product(self.variants, self.loads, self.stores)
+            if unfit(store, load) is None
+        ]
 
 
 class UnknownStoreError(Exception):
@@ -85,6 +97,7 @@ def plan(
     full: bool,
     rounds: int,
     seed: int,
+    variants: tuple[str | None, ...] = (None,),
 ) -> Plan:
     """Choose stores by `globs`, or the compared ones, and leave out those that cannot run.
 
@@ -101,7 +114,7 @@ def plan(
             able.append(offer)
         else:
             skipped[offer.id] = next(reason for reason in reasons if reason)
-    return Plan(tuple(able), tuple(loads), rounds, seed, skipped)
+    return Plan(tuple(able), tuple(loads), rounds, seed, skipped, variants)
 
 
 def compared(offer: Offer) -> bool:

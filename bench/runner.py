@@ -7,89 +7,48 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
-from urllib.parse import urlsplit
+from typing import Any
 
 import msgspec
-import psutil
 from rich.console import Console
 
 from bench import host, results
-from bench.discovery import Process, discover
+from bench.discovery import discover
 from bench.driving import CellError, Generator
 from bench.pinning import generator_cores, kept_off
-from bench.plan import Load, Offer, Order, Plan, plan
+from bench.plan import Offer, Order, Plan, plan
 from bench.progress import Shown
+from bench.request import Request
 from bench.stacked import stacked
+from bench.targets import Foreign, Target
+
+AGAIN = 2
+"""How often a spoiled cell is measured again before it is kept as it is."""
+
+STEAL_LIMIT = 0.05
+"""The share of the machine's CPU time that the hypervisor may steal before a cell is spoiled."""
+
+BASE, AGAINST = "base", "against"
+
+MEASURED = (
+    "seconds", "throughput_rps", "operations", "cpu_s", "health", "flags", "void", "intended",
+    "late", "skipped", "stale", "retried", "bystander",
+)  # fmt: skip
+"""What of a cell the generator tells; the rest is what was ordered."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What was asked for on the command line. Times in seconds."""
-
-    scenario: str = "crud"
-    stores: tuple[str, ...] = ()
-    mixes: tuple[str, ...] = ("balanced",)
-    users: tuple[int, ...] = (8,)
-    processes: tuple[int, ...] = (1,)
-    rounds: int = 6
-    duration: float = 2.0
-    warmup: float = 0.5
-    population: int = 1000
-    seed: int = 1
-    full: bool = False
-    pin: bool = False
-    host: str | None = None
-
-    @property
-    def loads(self) -> list[Load]:
-        """Every mix with every number of users and processes."""
-        return [Load(m, u, p) for m in self.mixes for u in self.users for p in self.processes]
-
-
-class Target(Protocol):
-    """Where a cell's load goes, and whose CPU time is to be counted."""
-
-    def url(self, processes: int) -> str:
-        """Make ready and return the address to load with that many server processes."""
-
-    def groups(self, offer: Offer) -> Mapping[str, Sequence[int]]:
-        """Return the process ids of each group: server, database, nginx."""
-
-
-class Foreign:
-    """A server that already runs at an address: loaded straight, nothing started.
-
-    The CPU time of its process is counted if it is one of this machine.
-    """
-
-    def __init__(self, url: str, process: Process) -> None:
-        self._url = url
-        here = urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}
-        self._server = [process.pid] if here and psutil.pid_exists(process.pid) else []
-
-    def url(self, processes: int) -> str:  # noqa: ARG002
-        return self._url
-
-    def groups(self, offer: Offer) -> Mapping[str, Sequence[int]]:  # noqa: ARG002
-        return {"server": self._server} if self._server else {}
-
-
-def target_name(request: Request, load: Load) -> str:
-    """Return what `target` of a cell says: host, direct or nginx."""
-    if request.host:
-        return "host"
-    return "direct" if load.processes == 1 else "nginx"
+class NothingToMeasureError(Exception):
+    """Every store that was asked for is out; the message says why, in one line."""
 
 
 @dataclass(slots=True)
 class Run:
-    """A run under way: its folder, its plan, its target."""
+    """A run under way: its folder, its plan, the server of each variant."""
 
     request: Request
     folder: Path
     plan: Plan
-    target: Target
+    targets: Mapping[str | None, Target]
     console: Console
     info: results.RunInfo
 
@@ -101,11 +60,11 @@ class Run:
             generator = stack.enter_context(Generator(cores))
             if cores:
                 stack.enter_context(kept_off(cores, self._others()))
-            with self._told_if_interrupted(shown):
-                for order in self.plan:
-                    shown.begin(describe(order))
-                    results.append(self.folder, self._cell(generator, order, shown.note))
-                    shown.done()
+            stack.enter_context(self._told_if_interrupted(shown))
+            for order in self.plan:
+                shown.begin(describe(order))
+                self._settle(generator, order, shown.note)
+                shown.done()
         self.info = msgspec.structs.replace(self.info, finished=datetime.now(UTC))
         results.finish(self.folder, self.info)
 
@@ -118,74 +77,117 @@ class Run:
             raise
 
     def _others(self) -> set[int]:
-        groups = (self.target.groups(offer) for offer in self.plan.stores)
+        groups = (t.groups(offer) for t in self.targets.values() for offer in self.plan.stores)
         return {pid for group in groups for pids in group.values() for pid in pids}
 
-    def _cell(
-        self, generator: Generator, order: Order, note: Callable[[str], None]
-    ) -> results.Cell:
+    def _settle(self, generator: Generator, order: Order, note: Callable[[str], None]) -> None:
+        """Measure a cell, and again while it is spoiled, at most twice; each is put on disk."""
+        for left in reversed(range(AGAIN + 1)):
+            cell = self._cell(generator, order)
+            why = spoiled(cell)
+            if why is None or not left:
+                results.append(self.folder, cell)
+                break
+            note(f"measured again: {describe(order)}: {why}")
+            results.append(self.folder, msgspec.structs.replace(cell, void=why))
+        if cell.void is not None:
+            note(f"void: {describe(order)}: {cell.void}")
+
+    def _cell(self, generator: Generator, order: Order) -> results.Cell:
         facts = self._facts(order)
         try:
             told = generator.cell(self._order(order), lambda _: None)
         except CellError as error:
-            note(f"void: {describe(order)}: {error}")
             return results.Cell(**facts, seconds=0.0, throughput_rps=0.0, void=str(error))
         measured = {key: told[key] for key in MEASURED if key in told}
         return msgspec.convert({**facts, **measured}, results.Cell)
 
     def _facts(self, order: Order) -> dict[str, Any]:
+        straight = order.load.processes == 1 or self.request.host
         return {
             "store": order.store.id,
-            "target": target_name(self.request, order.load),
+            "variant": order.variant,
+            "target": self.targets[order.variant].name if straight else "nginx",
             "mix": order.load.mix,
             "processes": order.load.processes,
             "connections": order.store.ledger.get("connections"),
             "round": order.round,
             "users": order.load.users,
+            "rate": order.load.rate,
         }
 
     def _order(self, order: Order) -> dict[str, Any]:
+        target, load = self.targets[order.variant], order.load
         return {
             "scenario": self.request.scenario,
             "store": order.store.id,
-            "mix": order.load.mix,
-            "users": order.load.users,
+            "mix": load.mix,
+            "users": load.users or 0,
             "seed": self.request.seed,
             "population": self.request.population,
-            "target": self.target.url(order.load.processes),
+            "target": target.url(load.processes),
             "warmup": self.request.warmup,
             "duration": self.request.duration,
-            "groups": {k: list(v) for k, v in self.target.groups(order.store).items()},
+            "groups": {k: list(v) for k, v in target.groups(order.store).items()},
         }
 
 
-MEASURED = ("seconds", "throughput_rps", "operations", "cpu_s", "health", "flags", "void")
-"""What of a cell the generator tells; the rest is what was ordered."""
+def spoiled(cell: results.Cell) -> str | None:
+    """Return why a cell should be measured again, or None."""
+    steal = cell.health.get("steal") or 0.0
+    if steal > STEAL_LIMIT:
+        return f"the hypervisor stole {steal:.0%} of the machine"
+    return None
 
 
 def describe(order: Order) -> str:
     """Return a cell in a few words."""
     load = order.load
+    amount = f"{load.users} users" if load.rate is None else f"{load.rate:g}/s"
     processes = f", {load.processes} processes" if load.processes > 1 else ""
-    return f"round {order.round}  {order.store.id}  {load.mix}, {load.users} users{processes}"
+    variant = f" {order.variant}" if order.variant else ""
+    return f"round {order.round}  {order.store.id}{variant}  {load.mix}, {amount}{processes}"
 
 
 def run(request: Request, console: Console, into: Path) -> Path:
     """Do a whole run and return its folder in `into`; see `Run.measure`.
 
-    Raises ServerDownError, UnknownStoreError, ResultsError, GeneratorError and what
-    `deploy.stack` raises, each one line for the user.
+    Raises ServerDownError, UnknownStoreError, NothingToMeasureError, ResultsError,
+    GeneratorError and what `deploy.stack` raises, each one line for the user.
     """
+    with ExitStack() as stack:
+        target, offers = _first(request, console, stack)
+        if request.against is None:
+            return _run(request, console, into, {None: target}, offers)
+        process, others = discover(request.against)
+        both: dict[str | None, Target] = {BASE: target, AGAINST: Foreign(request.against, process)}
+        return _run(request, console, into, both, in_both(offers, others))
+
+
+def _first(request: Request, console: Console, stack: ExitStack) -> tuple[Target, list[Offer]]:
     if request.host:
         process, offers = discover(request.host)
-        return _run(request, console, into, Foreign(request.host, process), offers)
-    with stacked(console.print) as target:
-        _, offers = discover(target.url(1))
-        return _run(request, console, into, target, offers)
+        return Foreign(request.host, process), offers
+    target = stack.enter_context(stacked(console.print))
+    return target, discover(target.url(1))[1]
+
+
+def in_both(offers: Sequence[Offer], others: Sequence[Offer]) -> list[Offer]:
+    """Return the stores that both servers have, down where either is."""
+    known = {other.id: other for other in others}
+    return [
+        offer if known[offer.id].status == "up" else known[offer.id]
+        for offer in offers
+        if offer.id in known
+    ]
 
 
 def _run(
-    request: Request, console: Console, into: Path, target: Target, offers: Sequence[Offer]
+    request: Request,
+    console: Console,
+    into: Path,
+    targets: Mapping[str | None, Target],
+    offers: Sequence[Offer],
 ) -> Path:
     planned = plan(
         offers,
@@ -194,7 +196,11 @@ def _run(
         full=request.full,
         rounds=request.rounds,
         seed=request.seed,
+        variants=tuple(targets),
     )
+    if not planned.stores:
+        reasons = "; ".join(f"{store}: {why}" for store, why in planned.skipped.items())
+        raise NothingToMeasureError(f"nothing to measure: {reasons or 'no store is offered'}")
     started = datetime.now(UTC)
     info = results.RunInfo(
         scenario=request.scenario,
@@ -208,5 +214,5 @@ def _run(
     )
     folder = into / f"{started:%Y-%m-%dT%H-%M-%S}-{request.scenario}"
     results.create(folder, info)
-    Run(request, folder, planned, target, console, info).measure()
+    Run(request, folder, planned, targets, console, info).measure()
     return folder

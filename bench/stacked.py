@@ -13,6 +13,8 @@ from deploy.stack import Stack
 class StackTarget:
     """One process loaded direct, or several through nginx."""
 
+    name = "direct"
+
     def __init__(self, running: Stack) -> None:
         self._stack = running
 
@@ -31,6 +33,10 @@ class StackTarget:
             "database": pids["database"].get(offer.service or "", []),
             "nginx": [pid for family in pids["nginx"].values() for pid in family],
         }
+
+    def processes(self) -> Sequence[str]:
+        """Return each process's own address, those of the fast pool first."""
+        return self._stack.state.processes
 
 
 @contextmanager

@@ -17,6 +17,7 @@ _ENVIRONMENT = (
     "bench.discovery.ServerDownError",
     "bench.driving.GeneratorError",
     "bench.results.ResultsError",
+    "bench.runner.NothingToMeasureError",
 )
 
 

@@ -10,7 +10,7 @@ import typer
 from bench.commands.saying import UsageError
 
 if TYPE_CHECKING:
-    from bench.runner import Request
+    from bench.request import Request
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -68,9 +68,10 @@ def run(
 
     from bench import report as reports
     from bench import runner
+    from bench.request import Request
 
     usual = QUICK if quick else USUAL
-    request = runner.Request(
+    request = Request(
         scenario=known_scenario(scenario),
         stores=tuple(stores or ()),
         mixes=known_mixes(mix or ["balanced"]),

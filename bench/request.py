@@ -1,0 +1,48 @@
+"""What a run was asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+
+from bench.plan import Load
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked for on the command line. Times in seconds, rates in requests a second.
+
+    With `rates` the load is open and `users` does not count. `against` is a second server, whose
+    cells are interleaved with the first one's. With `precision` (a share of 1) rounds go on until
+    every ratio to the best is known that well, or `max_time` is over.
+    """
+
+    scenario: str = "crud"
+    stores: tuple[str, ...] = ()
+    mixes: tuple[str, ...] = ("balanced",)
+    users: tuple[int, ...] = (8,)
+    rates: tuple[float, ...] = ()
+    arrivals: str = "constant"
+    processes: tuple[int, ...] = (1,)
+    rounds: int = 6
+    duration: float = 2.0
+    warmup: float = 0.5
+    population: int = 1000
+    seed: int = 1
+    full: bool = False
+    pin: bool = False
+    host: str | None = None
+    against: str | None = None
+    retry_stale: bool = False
+    precision: float | None = None
+    max_time: float | None = None
+    slos: tuple[str, ...] = ()
+
+    @property
+    def loads(self) -> list[Load]:
+        """Every mix with every number of users, or every rate, and of processes."""
+        if self.rates:
+            return [
+                Load(m, None, p, r) for m, r, p in product(self.mixes, self.rates, self.processes)
+            ]
+        return [Load(m, u, p) for m, u, p in product(self.mixes, self.users, self.processes)]
