@@ -8,7 +8,6 @@ A second run sees its stamp and ends at once; a half-made environment is made an
 
 import fcntl
 import hashlib
-import importlib.util
 import os
 import re
 import shutil
@@ -87,9 +86,13 @@ def require_python() -> None:
     """Raise Lacking unless this Python can make environments."""
     if sys.version_info < LEAST:
         raise Lacking("Python 3.11 or newer is needed: sudo apt-get install python3 python3-venv")
-    if not all(importlib.util.find_spec(name) for name in ("venv", "ensurepip")):
+    try:
+        import ensurepip  # noqa: F401
+        import venv  # noqa: F401
+    except ModuleNotFoundError as absent:
         package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
-        raise Lacking(f"this Python cannot make environments: sudo apt-get install {package}")
+        told = f"this Python cannot make environments: sudo apt-get install {package}"
+        raise Lacking(told) from absent
 
 
 def create(venv: Path) -> None:
@@ -130,7 +133,7 @@ def reason(said: str, log: Path) -> str:
     known = {
         r"No space left on device": "the disk is full: make room, then `make setup`",
         r"HASHES|hashes": "a downloaded package is not the one that requirements.lock names",
-        r"Failed to establish|name resolution|ConnectionError|Max retries|timed out|ProxyError": (
+        r"ConnectionError|name resolution|Max retries|timed out|ProxyError|versions: none": (
             "no package index can be reached: check network and proxy, then `make setup`"
         ),
         r"(?i)error: command .*(gcc|cc)|Python\.h": (

@@ -132,19 +132,21 @@ class Supervisor:
     def stop(self, names: Iterable[str]) -> None:
         """Stop programs side by side and wait until no process of them is left."""
         left, asked = set(names), time.monotonic()
+        young = {name for name, state in self.states().items() if state.status == "STARTING"}
         for name in left:
             with contextlib.suppress(xmlrpc.client.Fault):  # it is stopped already
                 self._rpc.stopProcess(name, False)
         while left := {name for name, state in self.states().items() if not state.stopped} & left:
             time.sleep(0.02)
-            if "nginx" in left and time.monotonic() - asked > _NUDGE:
+            if left & young and time.monotonic() - asked > _NUDGE:
                 asked = time.monotonic()
-                self._nudge_nginx()
+                self._nudge(left & young)
 
-    def _nudge_nginx(self) -> None:
-        """Ask again: nginx forgets a signal that comes while it starts its workers."""
-        with contextlib.suppress(xmlrpc.client.Fault):
-            self._rpc.signalProcess("nginx", "QUIT")
+    def _nudge(self, names: Iterable[str]) -> None:
+        """Ask again: a signal is lost on a process between fork and exec, or in nginx's start."""
+        for name in names:
+            with contextlib.suppress(xmlrpc.client.Fault):
+                self._rpc.signalProcess(name, "TERM")
 
     def shutdown(self) -> None:
         """Stop nginx, then the servers, then the databases, then supervisord itself."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from deploy.stack import Stack
 
 Processes = Annotated[
-    int | None, typer.Option(min=1, help="Tornado processes in the fast pool [split.toml: 3]")
+    int | None, typer.Option(min=1, max=92, help="Tornado processes in the fast pool [3]")
 ]
 Slow = Annotated[
     int | None, typer.Option(min=1, max=7, help="Tornado processes in the slow pool [1]")

@@ -1,0 +1,202 @@
+"""The command as people type it: a process, its exit code, its one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from deploy.services import Place
+from tests.stacks import eventually, left_over, own_place
+
+PROJECT = Path(__file__).parent.parent
+COMMANDS = ("setup", "up", "down", "status", "logs", "doctor", "stores", "run", "report")
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Place]:
+    with own_place() as place:
+        yield place
+
+
+def started(place: Place, *arguments: str) -> subprocess.Popen[str]:
+    told = {"WINDTUNNEL_FOLDER": str(place.root), "WINDTUNNEL_OFFSET": str(place.offset)}
+    return subprocess.Popen(
+        [sys.executable, "-m", "bench.cli", *arguments],
+        cwd=PROJECT,
+        env={**os.environ, **told},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def windtunnel(place: Place, *arguments: str) -> tuple[int, str, str]:
+    """Exit code, output, and what it said on stderr."""
+    with started(place, *arguments) as process:
+        out, err = process.communicate(timeout=120)
+    return process.returncode, out, err
+
+
+def one_line(err: str) -> str:
+    """The only line of an error."""
+    assert err.count("\n") == 1, err
+    assert err.startswith("windtunnel: ")
+    return err
+
+
+def test_alone_it_lists_its_commands(place: Place) -> None:
+    code, out, err = windtunnel(place)
+    assert (code, err) == (0, "")
+    assert [name for name in COMMANDS if not re.search(rf"^  {name} ", out, re.MULTILINE)] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("nope",), "nope"),
+        (("up", "--nope"), "--nope"),
+        (("up", "--processes", "0"), "--processes"),
+        (("up", "--processes", "many"), "valid integer"),
+        (("up", "--processes", "1000"), "less than or equal to 92"),
+        (("up", "--loop", "twisted"), "asyncio or uvloop"),
+        (("up", "--service", "oracle"), "oracle"),
+        (("status", "more"), "more"),
+        (("run", "nope"), "nope"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_2(place: Place, arguments: tuple[str, ...], told: str) -> None:
+    code, out, err = windtunnel(place, *arguments)
+    assert told in one_line(err)
+    assert (code, out) == (2, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("status",), "`windtunnel up`"),
+        (("logs",), "`windtunnel up`"),
+        (("stores",), "`windtunnel up`"),
+        (("stores", "--host", "http://127.0.0.1:1"), "127.0.0.1:1"),
+        (("report", "nowhere"), "nowhere"),
+    ],
+)
+def test_a_stack_that_is_down_is_one_line_and_3(
+    place: Place, arguments: tuple[str, ...], told: str
+) -> None:
+    code, _, err = windtunnel(place, *arguments)
+    assert told in one_line(err)
+    assert code == 3
+
+
+def test_a_wrong_offset_is_one_line_and_3(place: Place) -> None:
+    wrong = {**os.environ, "WINDTUNNEL_OFFSET": "much"}
+    command = [sys.executable, "-m", "bench.cli", "status"]
+    done = subprocess.run(command, cwd=PROJECT, env=wrong, capture_output=True, text=True)  # noqa: PLW1510
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "WINDTUNNEL_OFFSET=much" in one_line(done.stderr)
+
+
+def test_down_without_a_stack(place: Place) -> None:
+    assert windtunnel(place, "down") == (0, "nothing was running\n", "")
+
+
+def test_a_busy_port_is_one_line_and_3(place: Place) -> None:
+    with socket.socket() as squatter:
+        squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        squatter.bind(("127.0.0.1", 10000 + place.offset))
+        squatter.listen()
+        code, _, err = windtunnel(place, "up", "--service", "redis")
+    me = psutil.Process()
+    told = f"port {10000 + place.offset} (nginx) is taken by {me.name()} (pid {me.pid})"
+    assert told in one_line(err)
+    assert code == 3
+
+
+def test_ctrl_c_during_up_is_quiet_and_leaves_nothing(place: Place) -> None:
+    with started(place, "up", "--service", "redis") as process:
+        eventually(lambda: left_over(place))
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (130, "")
+    assert left_over(place) == []
+
+
+def test_a_session_from_up_to_down(place: Place) -> None:
+    code, out, err = windtunnel(place, "up", "--service", "redis", "--processes", "2")
+    assert (code, err) == (0, "")
+    assert "ready in" in out
+    assert "next: windtunnel run crud" in out
+    assert "was up already" in windtunnel(place, "up")[1]
+
+    code, out, err = windtunnel(place, "status")
+    assert (code, err) == (0, "")
+    port = 16380 + place.offset
+    assert re.search(rf"^redis-fast +(starting|running) +\d+ +{port} ", out, re.MULTILINE)
+
+    code, out, err = windtunnel(place, "stores", "redis/*/safe")
+    assert (code, err) == (0, "")
+    assert out.count("redis/") == 3
+    assert out.count(" up ") >= 3
+    code, out, _ = windtunnel(place, "stores", "--json", "memory/async/*")
+    assert [store["id"] for store in json.loads(out)] == ["memory/async/volatile"]
+    code, out, err = windtunnel(place, "stores", "nope/*")
+    assert (code, out) == (2, "")
+    assert "nope/*" in one_line(err)
+
+    code, out, err = windtunnel(place, "logs", "redis-fast")
+    assert (code, err) == (0, "")
+    assert "Ready to accept connections" in out
+    code, _, err = windtunnel(place, "logs", "nope")
+    assert code == 2
+    assert "redis-fast" in one_line(err)
+
+    code, out, err = windtunnel(place, "down")
+    assert (code, err) == (0, "")
+    assert left_over(place) == []
+
+
+def test_logs_follow_until_ctrl_c(place: Place) -> None:
+    log = place.root / "log" / "followed.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text("first\n")
+    with started(place, "logs", "followed", "-f") as process:
+        assert process.stdout
+        assert process.stdout.readline() == "first\n"
+        with log.open("a") as file:
+            file.write("second\n")
+        assert process.stdout.readline() == "second\n"
+        process.send_signal(signal.SIGINT)
+    assert process.returncode == -signal.SIGINT  # tail's own end, which a shell shows as 130
+
+
+def test_a_reader_that_goes_away_is_no_error(place: Place) -> None:
+    with started(place, "--help") as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == ""
+
+
+def test_doctor_says_what_can_run_and_what_would_change_the_rest(place: Place) -> None:
+    code, out, err = windtunnel(place, "doctor")
+    assert (code, err) == (0, "")
+    for row in (
+        r"steal +\S+",
+        r"fsync +[\d.]+ ms",
+        r"nginx +\d",
+        r"memory +blocking, threads, async",
+    ):
+        assert re.search(f"^{row}", out, re.MULTILINE), row
+    for line in out.splitlines():
+        if re.match(r"rethinkdb +no ", line):
+            assert "to mend: " in line
