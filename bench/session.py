@@ -14,6 +14,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 import gevent
+from locust import stats
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 from locust.event import Events
@@ -72,6 +73,7 @@ class Session:
     def on_init(self, environment: Environment, runner: Runner, **_: Any) -> None:
         """Remember the environment; a worker listens for its part of the records."""
         self._environment = environment
+        stats.bucket_response_time = live.finer  # type: ignore[assignment]
         if environment.web_ui is not None:
             live.attach(environment, environment.web_ui)
         if isinstance(runner, WorkerRunner):
