@@ -15,8 +15,8 @@ from time import perf_counter
 from typing import Any, TypeVar
 
 from server.engines.base import Engine, Errors, Op
-from server.errors import Busy, DeadlineExceeded, Problem, Unavailable
-from server.waiting import Deadlines, Gate, Watchdog
+from server.errors import DeadlineExceeded, Problem, Unavailable
+from server.waiting import Place, Places, Watchdog
 from server.words import Mode
 
 T = TypeVar("T")
@@ -75,7 +75,7 @@ def translated(engine: Engine, error: Exception) -> Exception:
     return error
 
 
-def keeps_connection(failure: Exception) -> bool:
+def keeps_connection(failure: BaseException) -> bool:
     """Return whether a connection can be trusted after `failure`: the request was at fault."""
     return isinstance(failure, Problem) and not isinstance(failure, Unavailable)
 
@@ -97,6 +97,11 @@ class Waiting(ABC):
     @abstractmethod
     def idle(self) -> bool:
         """True while no call is under way."""
+
+    @property
+    @abstractmethod
+    def used(self) -> float:
+        """When the latest call began, by perf_counter."""
 
     @abstractmethod
     async def close(self) -> None:
@@ -156,6 +161,7 @@ class Blocking(Waiting):
     """The call holds the event loop until the database has answered. One connection."""
 
     idle = True
+    used = 0.0
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
@@ -164,7 +170,7 @@ class Blocking(Waiting):
 
     async def call(self, times: Times, operate: Operate, *args: Any) -> Any:
         """Run the operation here and now; see `Waiting.call`."""
-        start = perf_counter()
+        self.used = start = perf_counter()
         try:
             db = self._db
             if db is None:
@@ -191,55 +197,22 @@ class _Queued(Waiting):
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
         self._loop = asyncio.get_running_loop()
-        self._gate = Gate(engine.opening.connections, self._loop)
-        self._deadlines = Deadlines(engine.deadline, self._loop)
+        connections, title = engine.opening.connections, engine.title
+        self._places = Places(connections, engine.deadline, title, self._loop)
 
     @property
     def idle(self) -> bool:
         """True while every place is free."""
-        return self._gate.idle
+        return self._places.idle
 
-    async def _queue(self, place: asyncio.Future[Any]) -> Any:
-        """Wait for a place; what arrives at the moment of a cancellation goes to the next."""
-        try:
-            return await place
-        except asyncio.CancelledError:
-            if place.done() and not place.cancelled():
-                self._gate.put(place.result())
-            raise
+    @property
+    def used(self) -> float:
+        """When the latest call began, by perf_counter."""
+        return self._places.used
 
-    def _late(self, waited: bool) -> Problem:
+    def _late(self) -> DeadlineExceeded:
         title, seconds = self.engine.title, self.engine.deadline
-        if waited:
-            return Busy(f"{title}: all {self._gate.size} connections were in use for {seconds:g} s")
         return DeadlineExceeded(f"{title}: no answer within {seconds:g} s")
-
-
-class _Job:
-    """One operation for a thread: what it needs, and then what came of it."""
-
-    __slots__ = ("args", "connections", "db", "ended", "error", "operate", "result", "started")
-
-    def __init__(
-        self, connections: _Connections, db: Any, operate: Operate, args: tuple[Any, ...]
-    ) -> None:
-        self.connections = connections
-        self.db = db
-        self.operate = operate
-        self.args = args
-        self.result: Any = None
-        self.error: Exception | None = None
-        self.started = self.ended = 0.0
-
-    def run(self) -> None:
-        self.started = perf_counter()
-        try:
-            if self.db is None:
-                self.db = self.connections.make()
-            self.result = self.connections.run(self.db, self.operate, *self.args)
-        except Exception as error:
-            self.error = error
-        self.ended = perf_counter()
 
 
 class Threads(_Queued):
@@ -248,61 +221,77 @@ class Threads(_Queued):
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
         self._connections = _Connections(engine)
-        self._executor = ThreadPoolExecutor(self._gate.size, thread_name_prefix=engine.name)
+        self._executor = ThreadPoolExecutor(engine.opening.connections, engine.name)
 
     async def call(self, times: Times, operate: Operate, *args: Any) -> Any:
         """Run the operation in a thread; see `Waiting.call`."""
         start = perf_counter()
-        task = asyncio.current_task(self._loop)
-        assert task is not None
-        self._deadlines.watch(task)
-        running: Future[None] | None = None
+        places = self._places
+        place = places.free.pop() if places.free else await places.wait(start)
+        place.since = start
+        place.task = asyncio.current_task(self._loop)
+        if places.timer is None:
+            places.arm()
+        running = self._executor.submit(self._run, times, place, operate, args)
         try:
-            place = self._gate.take()
-            db = self._gate.pop() if place is None else await self._queue(place)
-            job = _Job(self._connections, db, operate, args)
-            running = self._executor.submit(job.run)
-            await asyncio.wrap_future(running, loop=self._loop)
+            result = await asyncio.wrap_future(running, loop=self._loop)
         except asyncio.CancelledError:
-            if running is not None:
-                self._abandon(running, job)
-            if not self._deadlines.forget(task):
+            overdue = place.task is None
+            self._abandon(running, place)
+            if not overdue:
                 raise
-            task.uncancel()
-            raise self._late(waited=running is None) from None
-        self._deadlines.forget(task)
-        times.wait = job.started - start
-        times.driver = job.ended - job.started
-        self._back(job)
-        if job.error is not None:
-            failure = translated(self.engine, job.error)
+            _uncancel(self._loop)
+            raise self._late() from None
+        except Exception as error:
+            failure = self._failed(place, error)
             raise failure from failure.__cause__
-        return job.result
+        places.put(place)
+        return result
 
-    def _back(self, job: _Job) -> None:
+    def _run(self, times: Times, place: Place, operate: Operate, args: tuple[Any, ...]) -> Any:
+        """Run the operation; in a thread."""
+        begun = perf_counter()
+        try:
+            db = place.db
+            if db is None:
+                db = place.db = self._connections.make()
+            return self._connections.run(db, operate, *args)
+        finally:
+            times.wait = begun - place.since
+            times.driver = perf_counter() - begun
+
+    def _failed(self, place: Place, error: BaseException) -> BaseException:
         """Give the place back, without its connection where that can be trusted no more."""
-        if job.error is None or keeps_connection(failure := translated(self.engine, job.error)):
-            self._gate.put(job.db)
-            return
-        broken = [job.db]
-        if isinstance(failure, Unavailable):
-            broken += self._gate.empty()
-        self._gate.put(None)
+        failure = translated(self.engine, error) if isinstance(error, Exception) else error
+        broken = []
+        if not keeps_connection(failure):
+            broken.append(place.db)
+            place.db = None
+            if isinstance(failure, Unavailable):
+                broken += self._places.empty()
+        self._places.put(place)
         self._connections.drop(broken)
+        return failure
 
-    def _abandon(self, running: Future[None], job: _Job) -> None:
+    def _abandon(self, running: Future[Any], place: Place) -> None:
         """Leave a thread to its call; the place comes back when that ends."""
 
-        def back(_: Future[None]) -> None:
-            with contextlib.suppress(RuntimeError):  # the loop has closed meanwhile
-                self._loop.call_soon_threadsafe(self._back, job)
+        def back() -> None:
+            if running.cancelled() or (error := running.exception()) is None:
+                self._places.put(place)
+            else:
+                self._failed(place, error)
 
-        running.add_done_callback(back)
+        def ended(_: Future[Any]) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has closed meanwhile
+                self._loop.call_soon_threadsafe(back)
+
+        running.add_done_callback(ended)
 
     async def close(self) -> None:
         """Close the connections and end the threads."""
         self._executor.shutdown(wait=False)
-        self._connections.close(self._gate.empty())
+        self._connections.close(self._places.empty())
 
 
 class Async(_Queued):
@@ -315,40 +304,52 @@ class Async(_Queued):
         self._lock = asyncio.Lock()
         self._closing: set[asyncio.Task[None]] = set()
 
-    async def call(self, times: Times, operate: Operate, *args: Any) -> Any:
+    async def call(  # noqa: C901 - one coroutine, because each costs when the driver waits
+        self, times: Times, operate: Operate, *args: Any
+    ) -> Any:
         """Await the operation; see `Waiting.call`."""
-        start = got = perf_counter()
-        task = asyncio.current_task(self._loop)
-        assert task is not None
-        self._deadlines.watch(task)
-        held = False
-        db = None
+        start = begun = perf_counter()
+        places = self._places
+        if places.free:
+            place = places.free.pop()
+        else:
+            place = await places.wait(start)
+            begun = perf_counter()
+        place.since = start
+        place.task = asyncio.current_task(self._loop)
+        if places.timer is None:
+            places.arm()
         try:
-            place = self._gate.take()
-            db = self._gate.pop() if place is None else await self._queue(place)
-            held = True
+            db = place.db
             if db is None:
-                db = await self._make()
-            got = perf_counter()
-            result = await adrive(operate(db, *args))
+                db = place.db = await self._make()
+                begun = perf_counter()
+            op = operate(db, *args)
+            awaitable = next(op)
+            while True:  # adrive, without the cost of one more coroutine
+                try:
+                    value = await awaitable
+                except Exception as error:
+                    awaitable = op.throw(error)
+                else:
+                    awaitable = op.send(value)
+        except StopIteration as stop:
+            places.put(place)
+            return stop.value
         except asyncio.CancelledError:
-            if held:
-                self._replace(db)
-            if not self._deadlines.forget(task):
+            overdue = place.task is None
+            self._replace(place)
+            if not overdue:
                 raise
-            task.uncancel()
-            raise self._late(waited=not held) from None
+            _uncancel(self._loop)
+            raise self._late() from None
         except Exception as error:
-            self._deadlines.forget(task)
             failure = translated(self.engine, error)
-            self._back(db, failure)
+            self._back(place, failure)
             raise failure from failure.__cause__
         finally:
-            times.wait = got - start
-            times.driver = perf_counter() - got
-        self._deadlines.forget(task)
-        self._gate.put(db)
-        return result
+            times.wait = begun - start
+            times.driver = perf_counter() - begun
 
     async def _make(self) -> Any:
         """Make a connection; the first one makes the tables; a shared client is made once."""
@@ -363,18 +364,19 @@ class Async(_Queued):
                 self._prepared = True
         return db
 
-    def _back(self, db: Any, failure: Exception) -> None:
+    def _back(self, place: Place, failure: Exception) -> None:
         if keeps_connection(failure):
-            self._gate.put(db)
+            self._places.put(place)
             return
         if isinstance(failure, Unavailable):
-            for idle in self._gate.empty():
+            for idle in self._places.empty():
                 self._drop(idle)
-        self._replace(db)
+        self._replace(place)
 
-    def _replace(self, db: Any) -> None:
+    def _replace(self, place: Place) -> None:
         """Give the place back empty and close the connection that was in it."""
-        self._gate.put(None)
+        db, place.db = place.db, None
+        self._places.put(place)
         self._drop(db)
 
     def _drop(self, db: Any) -> None:
@@ -390,11 +392,17 @@ class Async(_Queued):
     async def close(self) -> None:
         """Close the connections."""
         client, self._client = self._client, None
-        connections = {id(db): db for db in (*self._gate.empty(), client) if db is not None}
+        connections = {id(db): db for db in (*self._places.empty(), client) if db is not None}
         for db in connections.values():
             self._drop(db)
         if self._closing:
             await asyncio.wait(self._closing)
+
+
+def _uncancel(loop: asyncio.AbstractEventLoop) -> None:
+    task = asyncio.current_task(loop)
+    assert task is not None
+    task.uncancel()
 
 
 WAYS: dict[Mode, type[Waiting]] = {

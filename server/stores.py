@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from server import aside
 from server.answers import Ledger
@@ -20,6 +20,10 @@ ADMIN_DEADLINE = 120.0
 """Seconds that a reset or a seeding may take: it is no part of what is measured."""
 
 PROBE_DEADLINE = 1.0
+
+
+T = TypeVar("T")
+Call = Coroutine[Any, Any, T]
 
 
 class Store:
@@ -38,8 +42,8 @@ class Store:
         self.connections = 1 if mode is Mode.BLOCKING else settings.connections
         self._settings = settings
         self._way: Waiting | None = None
-        self._bound: dict[Operation, Any] = {}
-        self._used = 0.0
+        for operation in engine.not_available:
+            setattr(self, operation, self._refuse(operation))
 
     @property
     def operations(self) -> tuple[Operation, ...]:
@@ -51,48 +55,47 @@ class Store:
         """Whether this is the durability that is compared unless told otherwise."""
         return self.durability is self.engine.default()
 
-    # -- operations: times is filled in as they go -----------------------------------------
+    # -- operations: times is filled in as they go. No coroutines of their own: each would be
+    # resumed whenever the driver waits, which costs as much as the rest of a call.
 
-    async def create(self, times: Times, record: Record) -> None:
+    def create(self, times: Times, record: Record) -> Call[None]:
         """Store a new record."""
-        await self._call(Operation.CREATE, times, record)
-
-    async def read(self, times: Times, id: str) -> Record | None:
-        """Return the record, or None."""
-        return await self._call(Operation.READ, times, id)  # type: ignore[no-any-return]
-
-    async def update(self, times: Times, record: Record) -> bool:
-        """Replace a record; False where there is none of that id."""
-        return await self._call(Operation.UPDATE, times, record)  # type: ignore[no-any-return]
-
-    async def edit(self, times: Times, id: str, change: Change) -> Record | None:
-        """Read, change, write; return the record as written, or None."""
-        return await self._call(Operation.EDIT, times, id, change)  # type: ignore[no-any-return]
-
-    async def delete(self, times: Times, id: str) -> bool:
-        """Remove a record; False where there was none."""
-        return await self._call(Operation.DELETE, times, id)  # type: ignore[no-any-return]
-
-    async def find(self, times: Times, min_duration: float, limit: int) -> list[Record]:
-        """Return up to `limit` records of a greater duration, newest first."""
-        return await self._call(Operation.FIND, times, min_duration, limit)  # type: ignore[no-any-return]
-
-    async def summary(self, times: Times) -> list[TagSummary]:
-        """Aggregate the summary's own table by tag."""
-        return await self._call(Operation.SUMMARY, times)  # type: ignore[no-any-return]
-
-    async def _call(self, operation: Operation, times: Times, *args: Any) -> Any:
-        self._used = time.monotonic()
         way = self._way or self._open()
-        operate = self._bound.get(operation)
-        if operate is None:
-            raise self._not_offered(operation)
-        return await way.call(times, operate, *args)
+        return way.call(times, way.engine.create, record)
+
+    def read(self, times: Times, id: str) -> Call[Record | None]:
+        """Return the record, or None."""
+        way = self._way or self._open()
+        return way.call(times, way.engine.read, id)
+
+    def update(self, times: Times, record: Record) -> Call[bool]:
+        """Replace a record; False where there is none of that id."""
+        way = self._way or self._open()
+        return way.call(times, way.engine.update, record)
+
+    def edit(self, times: Times, id: str, change: Change) -> Call[Record | None]:
+        """Read, change, write; return the record as written, or None."""
+        way = self._way or self._open()
+        return way.call(times, way.engine.edit, id, change)
+
+    def delete(self, times: Times, id: str) -> Call[bool]:
+        """Remove a record; False where there was none."""
+        way = self._way or self._open()
+        return way.call(times, way.engine.delete, id)
+
+    def find(self, times: Times, min_duration: float, limit: int) -> Call[list[Record]]:
+        """Return up to `limit` records of a greater duration, newest first."""
+        way = self._way or self._open()
+        return way.call(times, way.engine.find, min_duration, limit)
+
+    def summary(self, times: Times) -> Call[list[TagSummary]]:
+        """Aggregate the summary's own table by tag."""
+        way = self._way or self._open()
+        return way.call(times, way.engine.summary)
 
     def _open(self) -> Waiting:
         self.require()
         engine = self._engine(self._settings.deadline)
-        self._bound = {o: getattr(engine, o.value) for o in self.operations}
         self._way = WAYS[self.mode](engine)
         return self._way
 
@@ -106,6 +109,16 @@ class Store:
     def _not_offered(self, operation: Operation) -> NotOffered:
         reason = self.engine.not_available[operation]
         return NotOffered(f"{self.engine.name} does not offer {operation}: {reason}")
+
+    def _refuse(self, operation: Operation) -> Callable[..., Call[Any]]:
+        async def refused(*_: Any) -> Any:
+            raise self._not_offered(operation)
+
+        return refused
+
+    def opened(self, connections: int) -> Engine:
+        """Return the engine as it is opened for a call."""
+        return self._engine(self._settings.deadline, connections)
 
     def _engine(self, deadline: float, connections: int | None = None) -> Engine:
         return self.engine(
@@ -150,7 +163,7 @@ class Store:
     async def close_unused(self, now: float) -> None:
         """Close the connections if no call came in the settings' idle time before `now`."""
         way = self._way
-        if way is not None and way.idle and now - self._used > self._settings.idle:
+        if way is not None and way.idle and now - way.used > self._settings.idle:
             self._way = None
             await way.close()
 
@@ -202,7 +215,7 @@ class Stores(Mapping[str, Store]):
 
     async def close_unused(self) -> None:
         """Close the connections of stores that nobody uses."""
-        now = time.monotonic()
+        now = time.perf_counter()
         for store in self.values():
             await store.close_unused(now)
 
