@@ -14,6 +14,7 @@ from server.record import Record, TagSummary, summary_rows
 from server.words import Durability, Operation
 
 BATCH = 10_000
+REACH_MILLIS = 3000  # to find and connect to a server, however long its answers may take
 
 CONCERNS: dict[Durability, dict[str, Any]] = {
     Durability.UNACKED: {"w": 0},
@@ -70,11 +71,12 @@ class MongoService(Engine):
     def options(self) -> dict[str, Any]:
         """Return what every client of this store is made with."""
         millis = int(self.deadline * 1000)
+        soon = min(millis, REACH_MILLIS)
         return {
             "appname": self.collection,
             "maxPoolSize": self.opening.connections,
-            "serverSelectionTimeoutMS": millis * 7 // 10,  # it looks twice a second, and ends late
-            "connectTimeoutMS": millis,
+            "serverSelectionTimeoutMS": soon * 7 // 10,  # it looks twice a second, and ends late
+            "connectTimeoutMS": soon,
             "socketTimeoutMS": millis,
             "waitQueueTimeoutMS": millis,
             "retryWrites": False,

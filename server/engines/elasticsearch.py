@@ -49,7 +49,7 @@ class Elasticsearch(Engine):
     }
     round_trips = dict.fromkeys(Operation, 1) | {Operation.EDIT: 2}
     codec = "JSON of the client"
-    transport = "HTTP/1.1 over TCP"
+    transport = "TCP (HTTP/1.1)"
     notes = (
         "find sees a write only after a refresh (index.refresh_interval, 1 s by default); read by "
         "id sees it at once",
