@@ -1,0 +1,145 @@
+"""What the server tells of itself: metrics, loop, the page for people."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from server.app import new_loop
+from server.loopwatch import BOUNDS, LoopWatch
+from tests.server.conftest import DRAFT, MEMORY, Server, serving
+
+
+def families(server: Server) -> dict[str, Any]:
+    answer = server.call("GET", "/metrics")
+    assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    return {family.name: family for family in text_string_to_metric_families(answer.body.decode())}
+
+
+def counts(server: Server) -> dict[tuple[str, str, str], float]:
+    return {
+        (s.labels["store"], s.labels["operation"], s.labels["status"]): s.value
+        for s in families(server)["windtunnel_request_seconds"].samples
+        if s.name.endswith("_count")
+    }
+
+
+def test_requests_are_counted_by_store_operation_and_status() -> None:
+    store = MEMORY.strip("/")
+    with serving() as server:
+        place = f"{MEMORY}/records/{server.create()['id']}"
+        for method, body in (("GET", None), ("GET", None), ("PUT", DRAFT), ("PATCH", {})):
+            assert server.call(method, place, body).status == 200
+        server.call("POST", f"{MEMORY}/records", {})
+        server.call("GET", f"{MEMORY}/records")
+        server.call("DELETE", place)
+        server.call("DELETE", place)
+        server.call("GET", "/ping")
+        server.call("GET", "/nowhere")
+        found = counts(server)
+    assert found == {
+        (store, "create", "2xx"): 1,
+        (store, "create", "4xx"): 1,
+        (store, "read", "2xx"): 2,
+        (store, "update", "2xx"): 1,
+        (store, "edit", "2xx"): 1,
+        (store, "find", "2xx"): 1,
+        (store, "delete", "2xx"): 1,
+        (store, "delete", "4xx"): 1,
+        ("", "ping", "2xx"): 1,
+        ("", "missing", "4xx"): 1,
+    }
+
+
+def test_buckets_grow_and_end_with_the_count(server: Server) -> None:
+    server.call("GET", "/ping")
+    for name in ("windtunnel_request_seconds", "windtunnel_loop_lag_seconds"):
+        samples = families(server)[name].samples
+        buckets = [s for s in samples if s.name.endswith("_bucket")]
+        first = [
+            s for s in buckets if s.labels.get("operation") == buckets[0].labels.get("operation")
+        ]
+        values = [s.value for s in first]
+        assert values == sorted(values)
+        assert len(values) > 5
+    found = families(server)
+    assert found["windtunnel_requests_in_flight"].samples[0].value == 1  # this one
+    assert found["process_cpu_seconds"].samples
+    assert found["windtunnel_loop_busy_seconds"].samples[0].value > 0
+
+
+def watched(kind: str, inside: Callable[[], Any]) -> Any:
+    """Run `inside` on a watched loop between two reports; return both."""
+    make_loop, watch = new_loop(kind)
+
+    async def main() -> Any:
+        watch.start()
+        before = watch.report(kind)
+        result = inside()
+        if result is not None:
+            await result
+        while sum(watch.lag.counts) < 3:
+            await asyncio.sleep(0)
+        watch.stop()
+        return before, watch.report(kind)
+
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        return runner.run(main())
+
+
+@pytest.mark.parametrize("kind", ["asyncio", "uvloop"])
+def test_a_block_is_seen(kind: str) -> None:
+    before, after = watched(kind, lambda: time.sleep(0.3))
+    assert after["recent"]["longest_block_ms"] >= 250
+    assert after["busy_s"] - before["busy_s"] >= 0.25
+    late = after["lag"]["counts"][BOUNDS.index(0.2) + 1 :]
+    assert sum(late) >= 1
+    assert after["lag"]["total_s"] >= 0.25
+
+
+def test_waiting_is_not_busy() -> None:
+    """A loop that waits for something in a thread is idle meanwhile."""
+    event = threading.Event()
+    threading.Timer(0.3, event.set).start()
+    before, after = watched("asyncio", lambda: asyncio.to_thread(event.wait))
+    assert after["elapsed_s"] - before["elapsed_s"] >= 0.3
+    assert after["busy_s"] - before["busy_s"] < after["elapsed_s"] - before["elapsed_s"]
+
+
+def test_a_watch_that_never_started_reports_nothing_wrong() -> None:
+    LoopWatch().stop()
+
+
+def test_a_blocking_store_shows_in_the_loop(server: Server) -> None:
+    before = server.call("GET", "/loop").json
+    rows = 300_000
+    server.call("PUT", "/memory/blocking/volatile/summary", {"size": rows})
+    server.call("GET", "/memory/blocking/volatile/summary")
+    after = server.call("GET", "/loop").json
+    assert after["exact"] is True
+    assert after["busy_s"] > before["busy_s"]
+    assert 0 < after["recent"]["busy_share"] <= 1
+    assert sum(after["lag"]["counts"]) >= sum(before["lag"]["counts"])
+    server.call("PUT", "/memory/blocking/volatile/summary", {"size": 0})
+
+
+def test_the_page_for_people(server: Server) -> None:
+    answer = server.call("GET", "/")
+    page = answer.body.decode()
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    for word in ("memory", "blocking", "volatile", "curl", "/openapi.json", f":{server.port}/"):
+        assert word in page
+    assert 'href="/memory/async/volatile/records"' in page
+    assert "Toy &lt;server&gt;" in page
+    assert "Toy <server>" not in page
+
+
+def test_the_host_header_cannot_inject_into_the_page(server: Server) -> None:
+    answer = server.call("GET", "/", headers={"Host": 'a"><script>alert(1)</script>'})
+    assert b"<script>" not in answer.body
