@@ -6,12 +6,13 @@ from functools import lru_cache
 from typing import Any, ClassVar, Final
 
 import gevent
+import msgspec
 from locust import User, task
 from locust.user.task import LOCUST_STATE_RUNNING
 
 from bench.answer import OK, Answer
 from bench.client import Client
-from bench.contract import POOL_HEADER, VERB, Operation
+from bench.contract import POOL_HEADER, VERB, Operation, decode_problem
 from bench.crowd import Crowd, Place
 
 PAUSE: Final = 0.05
@@ -23,6 +24,9 @@ NO_POOL: Final = "none"
 
 class FailureError(Exception):
     """What Locust shows in its table of failures."""
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 class ClosedUser(User):
@@ -70,7 +74,7 @@ class ClosedUser(User):
             name=f"{store} {operation}",
             response_time=us / 1000,
             response_length=len(answer.body),
-            exception=None if outcome is OK else _failure(outcome, flaw),
+            exception=None if outcome is OK else _failure(outcome, flaw or _told(answer)),
             context=_NOTHING,
             response=answer,
         )
@@ -82,6 +86,16 @@ _NOTHING: Final[dict[str, Any]] = {}
 @lru_cache(maxsize=256)
 def _text(value: bytes) -> str:
     return value.decode("latin-1")
+
+
+def _told(answer: Answer) -> str:
+    """What the server says of a failure of its own; refusals name ids, each of them another."""
+    if answer.status < 500:
+        return ""
+    try:
+        return decode_problem(answer.body).detail
+    except msgspec.MsgspecError:
+        return ""
 
 
 @lru_cache(maxsize=256)
