@@ -6,7 +6,7 @@ import os
 import statistics
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,8 +90,9 @@ class Found:
 
 
 def look(place: Place | None = None) -> Found:
-    """Look for every program."""
-    return Found(*ensure_all(place or default_place(), services(), lambda _: None))
+    """Look for every program, and fetch none."""
+    place = replace(place or default_place(), fetches=False)
+    return Found(*ensure_all(place, services(), lambda _: None))
 
 
 def programs(found: Found) -> list[Row]:

@@ -22,9 +22,13 @@ def main(arguments: list[str]) -> int:
     instances, unprepared = prepare_all(place, programs)
     for name, reason in {**missing, **unprepared}.items():
         print(f"{name}: missing: {reason}")
-    with all_running(instances, place.log):
-        print("ready:", *(f"{one.name}:{one.port}" for one in instances), flush=True)
-        signal.pause()
+    try:
+        with all_running(instances, place.log):
+            print("ready:", *(f"{one.name}:{one.port}" for one in instances), flush=True)
+            signal.pause()
+    except (ChildProcessError, TimeoutError) as error:
+        print(f"{error}: see {place.log}", file=sys.stderr)
+        return 3
     return 0
 
 

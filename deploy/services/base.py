@@ -15,7 +15,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["PORTS", "Instance", "Missing", "Place", "Program", "Say", "Service", "Way"]
+__all__ = [
+    "PORTS",
+    "Instance",
+    "Missing",
+    "Place",
+    "Program",
+    "Say",
+    "Service",
+    "Way",
+    "announce",
+]
 
 Say = Callable[[str], None]
 
@@ -156,6 +166,13 @@ def readable(program: Program, place: Place) -> Program:
     if place.account == NOBODY and not reachable(program.file):
         raise Missing(f"{program.file} cannot be read by {NOBODY}, who runs servers for root")
     return program
+
+
+def announce(place: Place, say: Say, what: str) -> None:
+    """Says that something is fetched now; raises Missing in a place that fetches nothing."""
+    if not place.fetches:
+        raise Missing(f"{what} is not fetched yet", "windtunnel setup")
+    say(f"fetching {what}")
 
 
 def _variable(name: str) -> str:

@@ -65,12 +65,12 @@ def start(instance: Instance, log: Path) -> subprocess.Popen[bytes]:
 def wait_ready(instance: Instance, process: subprocess.Popen[bytes], deadline: float = 60) -> None:
     """Returns when it answers its protocol; raises TimeoutError, ChildProcessError."""
     end = time.monotonic() + deadline
-    while not instance.ready():
-        if process.poll() is not None:
-            raise ChildProcessError(f"{instance.name} ended with {process.returncode}")
+    while process.poll() is None and not instance.ready():
         if time.monotonic() > end:
             raise TimeoutError(f"{instance.name} did not answer within {deadline:.0f} s")
         time.sleep(0.02)
+    if process.returncode is not None:
+        raise ChildProcessError(f"{instance.name} ended with {process.returncode}")
 
 
 def stop(instance: Instance, process: subprocess.Popen[bytes]) -> None:

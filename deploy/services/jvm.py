@@ -60,9 +60,9 @@ def _note_down(
 ) -> None:
     java_home = _noting_java(Path(env["ES_JAVA_HOME"]), notes)
     own(notes, account)
-    options = f"-XX:TieredStopAtLevel=1 -Djava.home={java_home}"
+    options = f'-XX:TieredStopAtLevel=1 "-Djava.home={java_home}"'  # quoted: it may have spaces
     try:
-        run(launcher, env={**env, "CLI_JAVA_OPTS": options}, user=account)
+        run(launcher, env={**env, "JDK_JAVA_OPTIONS": options}, user=account)
     except Failed as failed:  # it always does: the server that it waits for was never started
         if not (notes / "argv").exists():
             raise Failed(f"its launcher started no server: {failed}") from failed

@@ -36,7 +36,7 @@ class Place:
 
     `programs_folder` may be shared by several places; `ports` overrides single ports of `PORTS`,
     the others are moved by `offset`; addresses (`WINDTUNNEL_POSTGRES_URL`) and PATH are read from
-    `environ`.
+    `environ`. Where `fetches` is False, for who only looks, a program that is not here is missing.
     """
 
     root: Path
@@ -44,6 +44,7 @@ class Place:
     offset: int = 0
     programs_folder: Path | None = None
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    fetches: bool = True
 
     @property
     def home(self) -> Path:

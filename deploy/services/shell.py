@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import threading
 from typing import TYPE_CHECKING
 
 from deploy.services.place import group_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 _running: set[subprocess.Popen[str]] = set()
+_ended = threading.Event()
 
 
 class Failed(Exception):  # noqa: N818 - said of a tool
@@ -34,6 +36,8 @@ def run(
 
     `env` is added to ours, `given` is its standard input, `user` the account it runs as.
     """
+    if _ended.is_set():
+        raise KeyboardInterrupt
     process = _start(command, cwd, env, user, both=both)
     _running.add(process)
     try:
@@ -42,15 +46,24 @@ def run(
         raise Failed(f"{command[0]} took more than {timeout:.0f} s") from late
     finally:
         _end(process)
+    if _ended.is_set():
+        raise KeyboardInterrupt
     if process.returncode:
         raise Failed(_gist(err or out, process.returncode))
     return out
 
 
-def end_all() -> None:
-    """Ends what still runs: a fetch in a thread must not outlive Ctrl-C."""
-    for process in list(_running):
-        process.kill()
+@contextlib.contextmanager
+def ending_together() -> Iterator[None]:
+    """On Ctrl-C in the block ends what runs in its threads, and lets nothing new begin in them."""
+    _ended.clear()
+    try:
+        yield
+    except KeyboardInterrupt:
+        _ended.set()
+        for process in list(_running):
+            process.kill()
+        raise
 
 
 def _start(

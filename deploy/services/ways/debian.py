@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from deploy.services.base import Missing, Place, Program, Say
+from deploy.services.base import Missing, Place, Program, Say, announce
 from deploy.services.cache import making
 from deploy.services.shell import Failed
 from deploy.services.ways.apt import Apt
@@ -27,6 +27,7 @@ class Debian:
         """Unpacks package and lacking libraries unless they are there; raises Missing."""
         folder = place.programs / f"debian-{self.package.split('|')[0]}"
         if not folder.exists():
+            announce(place, say, f"Debian's package {self.package}")
             try:
                 self._fetch(folder, Apt.at(place, say), say)
             except Failed as failed:
@@ -37,7 +38,6 @@ class Debian:
 
     def _fetch(self, folder: Path, apt: Apt, say: Say) -> None:
         package = apt.known(self.package)
-        say(f"fetching Debian's package {package}")
         with making(folder) as draft:
             apt.unpack([package], draft)
             program = self._inside(draft)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from deploy.services.base import Missing, Place, Say
+from deploy.services.base import Missing, Place, Say, announce
 from deploy.services.cache import making
 from deploy.services.shell import Failed, run
 from deploy.services.ways.apt import Apt
@@ -31,7 +31,7 @@ def with_libraries(
     folder = place.programs / f"{program.name}-libraries"
     if not lacks(program, search_path(folder)):
         return search_path(folder)
-    say(f"fetching libraries that this machine lacks: {', '.join(lacking)}")
+    announce(place, say, f"libraries that this machine lacks: {', '.join(lacking)}")
     try:
         with making(folder) as draft:
             complete(program, packages, draft, Apt.at(place, say))

