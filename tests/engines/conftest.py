@@ -14,6 +14,7 @@ import inspect
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from fnmatch import fnmatch
 
 import pytest
 
@@ -30,9 +31,15 @@ EXCUSED = {"rethinkdb"}
 PARAMS = ("store_id", "waiting_id", "remote_id")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "stores(glob, ...): run for these stores only")
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    globs = [glob for mark in metafunc.definition.iter_markers("stores") for glob in mark.args]
     if "store_id" in metafunc.fixturenames:
-        metafunc.parametrize("store_id", list(STORES))
+        chosen = [name for name in STORES if any(fnmatch(name, glob) for glob in globs or "*")]
+        metafunc.parametrize("store_id", chosen)
     default = [store for store in STORES.values() if store.default]
     if "waiting_id" in metafunc.fixturenames:
         metafunc.parametrize("waiting_id", [store.id for store in default])
