@@ -10,7 +10,7 @@ import contextlib
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import Any, TypeVar
 
@@ -75,7 +75,7 @@ def translated(engine: Engine, error: Exception) -> Exception:
     return error
 
 
-def keeps_connection(failure: BaseException) -> bool:
+def keeps_connection(failure: Exception) -> bool:
     """Return whether a connection can be trusted after `failure`: the request was at fault."""
     return isinstance(failure, Problem) and not isinstance(failure, Unavailable)
 
@@ -232,37 +232,60 @@ class Threads(_Queued):
         place.task = asyncio.current_task(self._loop)
         if places.timer is None:
             places.arm()
-        running = self._executor.submit(self._run, times, place, operate, args)
+        coming: asyncio.Future[Any] = self._loop.create_future()
+        self._executor.submit(self._run, coming, times, place, operate, args)
         try:
-            result = await asyncio.wrap_future(running, loop=self._loop)
+            return await coming
         except asyncio.CancelledError:
-            overdue = place.task is None
-            self._abandon(running, place)
+            if not coming.cancelled():
+                raise  # from outside, and the place is back already
+            overdue, place.task = place.task is None, None
             if not overdue:
                 raise
             _uncancel(self._loop)
             raise self._late() from None
-        except Exception as error:
-            failure = self._failed(place, error)
-            raise failure from failure.__cause__
-        places.put(place)
-        return result
 
-    def _run(self, times: Times, place: Place, operate: Operate, args: tuple[Any, ...]) -> Any:
+    def _run(
+        self,
+        coming: asyncio.Future[Any],
+        times: Times,
+        place: Place,
+        operate: Operate,
+        args: tuple[Any, ...],
+    ) -> None:
         """Run the operation; in a thread."""
         begun = perf_counter()
+        result = error = None
         try:
             db = place.db
             if db is None:
                 db = place.db = self._connections.make()
-            return self._connections.run(db, operate, *args)
-        finally:
-            times.wait = begun - place.since
-            times.driver = perf_counter() - begun
+            result = self._connections.run(db, operate, *args)
+        except Exception as failure:
+            error = failure
+        times.wait = begun - place.since
+        times.driver = perf_counter() - begun
+        try:
+            self._loop.call_soon_threadsafe(self._ended, coming, place, result, error)
+        except RuntimeError:  # the loop has closed meanwhile
+            return
 
-    def _failed(self, place: Place, error: BaseException) -> BaseException:
+    def _ended(
+        self, coming: asyncio.Future[Any], place: Place, result: Any, error: Exception | None
+    ) -> None:
+        """Give the place back, late where the caller has gone, and the result to the caller."""
+        if error is None:
+            self._places.put(place)
+            if not coming.done():
+                coming.set_result(result)
+            return
+        failure = self._failed(place, error)
+        if not coming.done():
+            coming.set_exception(failure)
+
+    def _failed(self, place: Place, error: Exception) -> Exception:
         """Give the place back, without its connection where that can be trusted no more."""
-        failure = translated(self.engine, error) if isinstance(error, Exception) else error
+        failure = translated(self.engine, error)
         broken = []
         if not keeps_connection(failure):
             broken.append(place.db)
@@ -272,21 +295,6 @@ class Threads(_Queued):
         self._places.put(place)
         self._connections.drop(broken)
         return failure
-
-    def _abandon(self, running: Future[Any], place: Place) -> None:
-        """Leave a thread to its call; the place comes back when that ends."""
-
-        def back() -> None:
-            if running.cancelled() or (error := running.exception()) is None:
-                self._places.put(place)
-            else:
-                self._failed(place, error)
-
-        def ended(_: Future[Any]) -> None:
-            with contextlib.suppress(RuntimeError):  # the loop has closed meanwhile
-                self._loop.call_soon_threadsafe(back)
-
-        running.add_done_callback(ended)
 
     async def close(self) -> None:
         """Close the connections and end the threads."""
