@@ -59,13 +59,17 @@ def engine_services() -> dict[str, Service]:
 
 
 @contextmanager
-def place() -> Iterator[Place]:
-    """A place with data folders of its own, on free ports; programs are fetched once for all."""
+def place(environ: Mapping[str, str] | None = None) -> Iterator[Place]:
+    """A place with data folders of its own, on free ports; programs are fetched once for all.
+
+    `environ` without addresses, as it is by default, makes every server our own.
+    """
     folder = Path(tempfile.mkdtemp(prefix="windtunnel-tests-"))
     folder.chmod(0o755)  # servers that root starts run as nobody
     ports = {name: free_port() for name in PORTS}
     try:
-        yield Place(root=folder, ports=ports, programs_folder=Place(RUN).programs)
+        path = {"PATH": os.environ.get("PATH", "")} if environ is None else environ
+        yield Place(folder, ports=ports, programs_folder=Place(RUN).programs, environ=path)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -98,7 +102,7 @@ def addresses_of(instances: Sequence[Instance]) -> dict[str, str]:
 def running(names: Sequence[str]) -> Iterator[Databases]:
     """The named services, ready, until the block ends; what the environment names is left alone."""
     given = addresses(os.environ)
-    with place() as where, ExitStack() as stack:
+    with place(os.environ) as where, ExitStack() as stack:
         own = [name for name in names if name != "sqlite"]
         instances, missing = prepared(where, own)
         started = []
