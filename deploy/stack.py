@@ -26,7 +26,7 @@ from nginx.apply import Nginx
 from nginx.split import Split, read_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from deploy.state import StackState
 
@@ -180,33 +180,38 @@ def ensure_up(
     services: Sequence[str] | None = None,
     processes: int | None = None,
     slow: int | None = None,
-    loop: str = "asyncio",
+    loop: str | None = None,
     *,
-    connections: int = 10,
+    connections: int | None = None,
     say: Callable[[str], None] = lambda _: None,
     place: Place | None = None,
 ) -> Stack:
     """The stack that runs already, resized if need be, or a fresh one.
 
-    `services` are the databases wanted (None: all); pools are as split.toml says where None.
-    A database that cannot be had stands in `state.missing`; raises StackError for all else.
+    None leaves a running stack as it is; a fresh one then has all databases, pools as split.toml
+    says, asyncio, 10 connections. A stack that lacks a database or runs on another loop is
+    restarted. A database that cannot be had stands in `state.missing`; raises StackError for all
+    else.
     """
     layout = Layout(place or default_place())
-    options = Options(loop, connections)
+    given = {"loop": loop, "connections": connections}
+    options = {name: value for name, value in given.items() if value is not None}
     with locked(layout):
-        launch = Launch(layout, options, say)
         stack = _as_wanted(layout, options, services)
         if stack is None:
             sweep(layout, say)
+            launch = Launch(layout, Options(**options), say)  # type: ignore[arg-type]
             return Stack(layout, launch.up(services, processes, slow), started=True)
     stack.refresh()
     stack.resize(processes, slow)
     return stack
 
 
-def _as_wanted(layout: Layout, options: Options, services: Iterable[str] | None) -> Stack | None:
+def _as_wanted(
+    layout: Layout, options: Mapping[str, object], services: Iterable[str] | None
+) -> Stack | None:
     stack = running(layout.place)
-    if stack is None or not stack.healthy() or Options(**stack.state.options) != options:
+    if stack is None or not stack.healthy() or not options.items() <= stack.state.options.items():
         return None
     there = {program.service for program in stack.state.programs.values()}
     return stack if set(services or ()) <= there | set(stack.state.missing) else None

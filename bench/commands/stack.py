@@ -37,10 +37,10 @@ def setup() -> None:
 def up(
     processes: Processes = None,
     slow: Slow = None,
-    loop: Annotated[str, typer.Option(help="asyncio or uvloop")] = "asyncio",
+    loop: Annotated[str | None, typer.Option(help="asyncio or uvloop [asyncio]")] = None,
     connections: Annotated[
-        int, typer.Option(min=1, max=1000, help="connections that each store keeps")
-    ] = 10,
+        int | None, typer.Option(min=1, max=1000, help="connections that each store keeps [10]")
+    ] = None,
     service: Services = None,
 ) -> None:
     """Start databases, processes and nginx.
@@ -50,7 +50,7 @@ def up(
     from deploy.processes import databases
     from deploy.stack import ensure_up
 
-    if loop not in {"asyncio", "uvloop"}:
+    if loop not in {None, "asyncio", "uvloop"}:
         raise UsageError(f"--loop {loop}: choose asyncio or uvloop")
     if unknown := sorted(set(service or ()) - set(databases())):
         raise UsageError(f"--service {unknown[0]}: choose from {', '.join(databases())}")

@@ -69,6 +69,23 @@ def test_up_twice_leaves_everything_as_it_is(place: Place) -> None:
     assert first.pids() == second.pids()
 
 
+def test_another_loop_restarts_and_no_wish_leaves_it(place: Place) -> None:
+    up(place)
+    other = ensure_up(["redis"], 1, 1, loop="uvloop", place=place)
+    assert other.started
+    with urllib.request.urlopen(other.state.processes[0] + "/stores") as answer:
+        assert json.load(answer)["process"]["loop"] == "uvloop"
+    assert not ensure_up(place=place).started
+    assert not ensure_up(["redis"], loop="uvloop", place=place).started
+
+
+def test_a_database_more_restarts(place: Place) -> None:
+    up(place)
+    more = up(place, services=("memcached", "redis"))
+    assert more.started
+    assert "memcached" in more.pids()["database"]
+
+
 def test_resize_changes_what_nginx_serves(place: Place) -> None:
     running, base = up(place), place.offset
     running.resize(fast=3)
