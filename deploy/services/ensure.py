@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from deploy.services.base import Instance, Missing, Place, Program, Say, Service
-from deploy.services.shell import ending_together
+from deploy.services.shell import begin_anew, ending_together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -55,13 +55,16 @@ def _side_by_side(
 ) -> tuple[dict[str, T], dict[str, Missing]]:
     done: dict[str, T] = {}
     missing: dict[str, Missing] = {}
-    with ThreadPoolExecutor(max(1, len(wanted))) as pool, ending_together():
-        futures = {service.name: pool.submit(work, service) for service in wanted}
-        for name, future in futures.items():
-            try:
-                done[name] = future.result()
-            except Missing as reason:
-                missing[name] = reason
+    try:
+        with ThreadPoolExecutor(max(1, len(wanted))) as pool, ending_together():
+            futures = {service.name: pool.submit(work, service) for service in wanted}
+            for name, future in futures.items():
+                try:
+                    done[name] = future.result()
+                except Missing as reason:
+                    missing[name] = reason
+    finally:
+        begin_anew()
     return done, missing
 
 

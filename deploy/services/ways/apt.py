@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deploy.services.base import Missing, Place, Say
+from deploy.services.cache import making
 from deploy.services.shell import Failed, run
 
 if TYPE_CHECKING:
@@ -19,6 +21,9 @@ LEAN = [
     f"--no-{kind}"
     for kind in ("recommends", "suggests", "conflicts", "breaks", "replaces", "enhances")
 ]
+UNBOXED = ["-o", "APT::Sandbox::User=root"]  # apt's own account cannot enter our folders
+_refreshing = threading.Lock()
+_fresh: set[Path] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +76,18 @@ class Apt:
 
     def refresh(self) -> None:
         """Fetches package lists into a folder of ours, which needs no root; raises Missing."""
-        self.say("fetching Debian's package lists")
-        for folder in ("state/lists/partial", "cache/archives/partial"):
-            (self.own / folder).mkdir(parents=True, exist_ok=True)
-        try:
-            run(["apt-get", *self._lists(), "-qq", "update"])
-        except Failed as failed:
-            raise Missing(
-                f"package lists cannot be had: {failed}", "sudo apt-get update"
-            ) from failed
+        with _refreshing:
+            if self.own in _fresh:
+                return
+            self.say("fetching Debian's package lists")
+            shutil.rmtree(self.own, ignore_errors=True)
+            try:
+                with making(self.own) as draft:
+                    _update(draft)
+            except Failed as failed:
+                mend = "sudo apt-get update"
+                raise Missing(f"package lists cannot be had: {failed}", mend) from failed
+            _fresh.add(self.own)
 
     def _candidate(self, package: str) -> bool:
         said = run(["apt-cache", *self._lists(), "policy", package])
@@ -94,15 +102,20 @@ class Apt:
             run(["apt-get", *self._lists(), "-qq", "download", *packages], cwd=folder)
 
     def _lists(self) -> list[str]:
-        options = (
-            ["-o", "APT::Sandbox::User="] if os.geteuid() else ["-o", "APT::Sandbox::User=root"]
-        )
-        if not self.own.exists():
-            return options
-        ours = {"State": "state", "State::Lists": "state/lists", "Cache": "cache"}
-        for key, folder in ours.items():
-            options += ["-o", f"Dir::{key}={self.own / folder}"]
-        return [*options, "-o", "Dir::State::status=/var/lib/dpkg/status"]
+        return [*UNBOXED, *_kept_in(self.own)] if self.own.exists() else UNBOXED
+
+
+def _update(folder: Path) -> None:
+    for needed in ("state/lists/partial", "cache/archives/partial"):
+        (folder / needed).mkdir(parents=True)
+    run(["apt-get", *UNBOXED, *_kept_in(folder), "-qq", "update"])
+
+
+def _kept_in(folder: Path) -> list[str]:
+    ours = {"State": "state", "State::Lists": "state/lists", "Cache": "cache"}
+    folders = {key: str(folder / inside) for key, inside in ours.items()}
+    folders["State::status"] = "/var/lib/dpkg/status"
+    return [part for key, path in folders.items() for part in ("-o", f"Dir::{key}={path}")]
 
 
 def _installed(package: str) -> bool:

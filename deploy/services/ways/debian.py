@@ -27,7 +27,7 @@ class Debian:
         """Unpacks package and lacking libraries unless they are there; raises Missing."""
         folder = place.programs / f"debian-{self.package.split('|')[0]}"
         if not folder.exists():
-            announce(place, say, f"Debian's package {self.package}")
+            announce(place, say, f"Debian's package {folder.name[7:]}")
             try:
                 self._fetch(folder, Apt.at(place, say), say)
             except Failed as failed:
