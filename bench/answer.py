@@ -32,10 +32,11 @@ class Answer:
     """What came back: `status` is 0 and `outcome` a failure's name where nothing whole did.
 
     `sent` and `done` are `time.perf_counter()` seconds of the actual send and of the last byte
-    (for a failure: of its beginning and of its end).
+    (for a failure: of its beginning and of its end). One that was `retried` was asked for twice,
+    and `sent` is of the first time.
     """
 
-    __slots__ = ("body", "done", "outcome", "raw", "sent", "status")
+    __slots__ = ("body", "done", "outcome", "raw", "retried", "sent", "status")
 
     def __init__(
         self, outcome: str, status: int, raw: bytes, body: bytes, sent: float, done: float
@@ -46,6 +47,7 @@ class Answer:
         self.body = body
         self.sent = sent
         self.done = done
+        self.retried = False
 
     @property
     def service_us(self) -> float:
@@ -89,17 +91,34 @@ def headers(raw: bytes) -> dict[str, str]:
 
 
 class Reader:
-    """Reads the answers of one connection, one after the other, however they are cut."""
+    """Reads one answer, however it is cut; then it is given back, to read one elsewhere.
+
+    A parser takes a kilobyte, and few of many connections are in the middle of an answer.
+    """
 
     __slots__ = ("_bodies", "_chunks", "_limit", "_parser", "_size", "complete", "keep", "status")
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
         self._parser = HttpResponseParser(self)
-        self.begin()
+        self._begin(limit)
 
-    def begin(self) -> None:
-        """Expect the next answer."""
+    @staticmethod
+    def borrow(limit: int) -> Reader:
+        """Return one that expects an answer of at most `limit` bytes."""
+        if not _spare:
+            return Reader(limit)
+        reader = _spare.pop()
+        reader._limit = limit
+        return reader
+
+    def give_back(self) -> None:
+        """Let it read elsewhere: only after an answer that left its connection open."""
+        if len(_spare) < _SPARE:
+            self._begin(self._limit)  # now: what was read would be kept from being freed
+            _spare.append(self)
+
+    def _begin(self, limit: int) -> None:
+        self._limit = limit
         self._chunks: list[bytes] = []
         self._bodies: list[bytes] = []
         self._size = 0
@@ -112,6 +131,8 @@ class Reader:
 
         Raises AnswerError.
         """
+        if not self._chunks and data[0] != _H:  # the parser would skip empty lines
+            raise AnswerError(MALFORMED)
         self._chunks.append(data)
         self._size += len(data)
         try:
@@ -130,11 +151,6 @@ class Reader:
             raise AnswerError(CLOSED)
         self.status = self.status or self._parser.get_status_code()
         self.complete = True
-
-    @property
-    def begun(self) -> bool:
-        """Whether a byte of the answer has come."""
-        return bool(self._chunks)
 
     @property
     def raw(self) -> bytes:
@@ -171,3 +187,8 @@ class Reader:
             self.status = status
             self.keep = self._parser.should_keep_alive()
             self.complete = True
+
+
+_H: Final = ord("H")
+_SPARE: Final = 100
+_spare: Final[list[Reader]] = []
