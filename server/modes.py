@@ -130,7 +130,11 @@ class _Connections:
             if self.engine.shared:
                 self._client = db
             if not self._prepared:
-                self.run(db, self.engine.prepare)
+                try:
+                    self.run(db, self.engine.prepare)
+                except BaseException:
+                    self.drop([db])
+                    raise
                 self._prepared = True
         return db
 
@@ -368,7 +372,11 @@ class Async(_Queued):
             if self.engine.shared:
                 self._client = db
             if not self._prepared:
-                await adrive(self.engine.prepare(db))
+                try:
+                    await adrive(self.engine.prepare(db))
+                except BaseException:
+                    self._drop(db)
+                    raise
                 self._prepared = True
         return db
 
