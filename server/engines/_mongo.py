@@ -14,7 +14,7 @@ from server.record import Record, TagSummary, summary_rows
 from server.words import Durability, Operation
 
 BATCH = 10_000
-REACH_MILLIS = 3000  # to find and connect to a server, however long its answers may take
+REACH_MILLIS = 2000  # to find and connect to a server, however long its answers may take
 
 CONCERNS: dict[Durability, dict[str, Any]] = {
     Durability.UNACKED: {"w": 0},

@@ -13,6 +13,13 @@ from server.words import Durability, Mode
 
 BATCH = 1000
 
+APPEND = {
+    Durability.VOLATILE: "no",
+    Durability.FAST: "everysec",
+    Durability.SAFE: "always",
+}
+"""appendfsync, or "no" where nothing is appended: it holds for a whole server."""
+
 
 class Redis(KeyValue):
     """redis-py and its asyncio twin, a client of one connection in each place."""
@@ -34,7 +41,8 @@ class Redis(KeyValue):
         Durability.SAFE: Promise("appendonly yes, appendfsync always", True, True),
     }
     notes = (
-        "one server for each durability: appendfsync holds for a whole server",
+        "one server for each durability, as appendfsync holds for a whole server; asked when a "
+        "store opens, unless CONFIG is forbidden",
         "everysec writes to the page cache before it answers, save while a sync is under way: "
         "a killed process then loses what was acknowledged meanwhile",
         "a client of one connection in each place (single_connection_client), which takes a fifth "
@@ -84,6 +92,22 @@ class Redis(KeyValue):
         from redis.exceptions import TimeoutError as Late
 
         return ((Late, DeadlineExceeded), (RedisError, Unavailable))
+
+    def prepare(self, db: Any) -> Op[None]:
+        """Refuse a server that keeps its log otherwise than promised, where it lets us look."""
+        from redis.exceptions import ResponseError
+
+        try:
+            log = yield db.config_get("append*")
+        except ResponseError:  # hosted servers keep CONFIG to themselves
+            return
+        found = log["appendfsync"] if log["appendonly"] == "yes" else "no"
+        if found != APPEND[self.durability]:
+            wanted = self.durabilities[self.durability].how
+            raise Unavailable(
+                f"{self.title}: {self.durability} is {wanted}; this server has "
+                f"appendonly {log['appendonly']}, appendfsync {log['appendfsync']}"
+            )
 
     def ping(self, db: Any) -> Op[str]:
         """Return the server's name and version."""
