@@ -38,12 +38,11 @@ class Serving(Application):
     """A Tornado application that knows its process."""
 
     def __init__(self, process: Process) -> None:
-        super().__init__(log_function=_no_log)
+        super().__init__()
         self.process = process
 
-
-def _no_log(_: RequestHandler) -> None:
-    """Write no access log: the metrics count, and a line for each request would cost 14 us."""
+    def log_request(self, handler: RequestHandler) -> None:
+        """Write no access log: the metrics count, and a line for each request would cost 14 us."""
 
 
 class Handler(RequestHandler):
@@ -106,7 +105,9 @@ class Handler(RequestHandler):
 
     def answer(self, body: bytes, kind: str = JSON) -> None:
         """Send `body`."""
-        self._headers["Content-Type"] = kind
+        headers = self._headers  # set_header checks what is known to be right here, for 0.5 us
+        headers["Content-Type"] = kind
+        headers["Content-Length"] = str(len(body))
         self.finish(body)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:

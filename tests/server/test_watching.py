@@ -57,17 +57,25 @@ def test_requests_are_counted_by_store_operation_and_status() -> None:
     }
 
 
-def test_buckets_grow_and_end_with_the_count(server: Server) -> None:
+def buckets(family: Any) -> dict[tuple[tuple[str, str], ...], dict[str, float]]:
+    """Return labels -> upper bound -> count, in the order of the text."""
+    found: dict[tuple[tuple[str, str], ...], dict[str, float]] = {}
+    for sample in family.samples:
+        if sample.name.endswith("_bucket"):
+            labels = dict(sample.labels)
+            bound = labels.pop("le")
+            found.setdefault(tuple(labels.items()), {})[bound] = sample.value
+    return found
+
+
+def test_buckets_grow_and_end_with_all(server: Server) -> None:
     server.call("GET", "/ping")
     for name in ("windtunnel_request_seconds", "windtunnel_loop_lag_seconds"):
-        samples = families(server)[name].samples
-        buckets = [s for s in samples if s.name.endswith("_bucket")]
-        first = [
-            s for s in buckets if s.labels.get("operation") == buckets[0].labels.get("operation")
-        ]
-        values = [s.value for s in first]
-        assert values == sorted(values)
-        assert len(values) > 5
+        groups = buckets(families(server)[name])
+        assert groups
+        for group in groups.values():
+            assert list(group.values()) == sorted(group.values())
+            assert list(group)[-1] == "+Inf"
     found = families(server)
     assert found["windtunnel_requests_in_flight"].samples[0].value == 1  # this one
     assert found["process_cpu_seconds"].samples
