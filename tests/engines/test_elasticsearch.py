@@ -1,0 +1,70 @@
+"""What is Elasticsearch's own: one shard, searches that lag, updates that meet."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+from urllib.request import Request, urlopen
+
+import pytest
+
+from server.errors import Unavailable
+from server.modes import Times
+from server.record import Record
+from server.stores import Store
+from tests.engines.test_conformance import NOON, record
+
+pytestmark = pytest.mark.stores("elasticsearch/*/fast")
+
+
+def ask(store: Store, path: str, method: str = "GET") -> Any:
+    request = Request(f"{store.address}/{store.opened(1).collection}{path}", method=method)
+    with urlopen(request) as answer:
+        return json.load(answer)
+
+
+async def test_the_index_is_as_the_ledger_says(store: Store) -> None:
+    await store.reset([record()])
+    collection = store.opened(1).collection
+    settings = ask(store, "/_settings")[collection]["settings"]["index"]
+    mapping = ask(store, "/_mapping")[collection]["mappings"]
+    assert (settings["number_of_shards"], settings["number_of_replicas"]) == ("1", "0")
+    assert "refresh_interval" not in settings
+    assert mapping["dynamic"] == "strict"
+    indexed = [name for name, kind in mapping["properties"].items() if kind.get("index", True)]
+    assert indexed == ["duration"]
+
+
+async def test_a_reset_leaves_one_fresh_index(store: Store) -> None:
+    await store.reset([record() for _ in range(50)])
+    await store.reset([record() for _ in range(20)])
+    figures = ask(store, "/_stats/docs,flush,refresh")["_all"]["primaries"]
+    assert (figures["docs"]["count"], figures["docs"]["deleted"]) == (20, 0)
+    assert figures["flush"]["total"] == 1  # on disk
+
+
+async def test_reads_at_once_what_a_search_sees_later(store: Store) -> None:
+    await store.reset([])
+    original = record()
+    await store.create(Times(), original)
+    assert await store.read(Times(), original.id) == original
+    ask(store, "/_refresh", "POST")
+    assert await store.find(Times(), 0.0, 10) == [original]
+
+
+async def test_updates_that_meet_all_count(store: Store) -> None:
+    original = record()
+    await store.reset([original])
+    changed = [Record(original.id, f"{n}", NOON, float(n), []) for n in range(40)]
+    assert all(await asyncio.gather(*(store.update(Times(), one) for one in changed)))
+    assert await store.read(Times(), original.id) in changed
+
+
+async def test_a_lost_index_is_no_missing_record(store: Store) -> None:
+    await store.reset([record()])
+    await store.read(Times(), record().id)
+    ask(store, "", "DELETE")
+    for call in (store.read(Times(), record().id), store.delete(Times(), record().id)):
+        with pytest.raises(Unavailable, match="no such index"):
+            await call

@@ -1,0 +1,82 @@
+"""What is MongoDB's own: what each write concern waits for, and what is sent for an operation."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+from pymongo.database import Database
+
+from server.errors import Unavailable
+from server.modes import Times
+from server.record import Change
+from server.stores import Store
+from tests.engines.conftest import Opener
+from tests.engines.proxy import proxied
+from tests.engines.test_conformance import record
+
+
+@contextmanager
+def database(store: Store) -> Iterator[Database[Any]]:
+    with MongoClient[Any](store.address) as client:
+        yield client.get_default_database("windtunnel")
+
+
+@pytest.mark.stores("mongo-*/*/unacked", "mongo-*/*/fast")
+async def test_waits_for_an_answer_unless_unacked(store: Store, opener: Opener) -> None:
+    with proxied(store.address) as proxy:
+        remote = opener(store.id, deadline=0.5, connections=2, url=proxy.url(store.address))
+        await remote.read(Times(), record().id)
+        proxy.hang()
+        if store.durability == "unacked":
+            await remote.create(Times(), record())
+        else:
+            with pytest.raises(Unavailable):
+                await remote.create(Times(), record())
+        proxy.resume()
+        await remote.close()
+
+
+def log_syncs(store: Store) -> int:
+    with database(store) as asked:
+        log = asked.client.admin.command("serverStatus")["wiredTiger"]["log"]
+    return int(log["log sync operations"])
+
+
+@pytest.mark.stores("mongo-*/*/safe")
+async def test_a_safe_write_waits_for_the_journal(store: Store) -> None:
+    writes = 20
+    before = log_syncs(store)
+    for _ in range(writes):
+        await store.create(Times(), record())
+    assert log_syncs(store) - before >= writes
+
+
+@pytest.mark.stores("mongo-*/*/fast")
+async def test_makes_the_round_trips_of_its_ledger(store: Store) -> None:
+    """The server's profiler counts what reaches it; getMore would be a find's second trip."""
+    original = record()
+    await store.reset([record() for _ in range(300)])
+    await store.seed_summary(100)
+    with database(store) as asked:
+        asked.drop_collection("system.profile")
+        asked.command("profile", 2)
+        try:
+            await store.create(Times(), original)
+            await store.read(Times(), original.id)
+            await store.edit(Times(), original.id, Change(duration=2.0))
+            await store.find(Times(), 0.0, 200)
+            await store.summary(Times())
+            await store.delete(Times(), original.id)
+        finally:
+            asked.command("profile", 0)
+        mine = {"ns": {"$regex": f"\\.{store.opened(1).collection}"}}
+        seen = Counter(
+            next(iter(op["command"])) if op["op"] == "command" else op["op"]
+            for op in asked["system.profile"].find(mine)
+        )
+    assert seen == {"insert": 1, "query": 3, "update": 1, "aggregate": 1, "remove": 1}
