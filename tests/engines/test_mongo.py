@@ -28,8 +28,9 @@ def database(store: Store) -> Iterator[Database[Any]]:
 
 @pytest.mark.stores("mongo-*/*/unacked", "mongo-*/*/fast")
 async def test_waits_for_an_answer_unless_unacked(store: Store, opener: Opener) -> None:
+    await store.read(Times(), record().id)  # imports the driver, which may take long
     with proxied(store.address) as proxy:
-        remote = opener(store.id, deadline=0.5, connections=2, url=proxy.url(store.address))
+        remote = opener(store.id, deadline=1.0, connections=2, url=proxy.url(store.address))
         await remote.read(Times(), record().id)
         proxy.hang()
         if store.durability == "unacked":
