@@ -100,6 +100,11 @@ class Costs:
     alone: float
     added: float
 
+    @property
+    def ratio(self) -> float:
+        """What the store costs for each microsecond by hand."""
+        return 1 + self.added / self.by_hand
+
 
 async def compared(mine: Call, hand: Call, alone: Call) -> Costs:
     """Measure three ways in turn, in another order each time."""
@@ -125,14 +130,18 @@ async def measured(store: Store) -> Verdict:
         await store.create(Times(), record)
     except Problem as error:
         return Verdict(name, f"not measured: {error.detail}", limit, None)
-    found = await _beside(store, record)
-    ratio = 1 + found.added / found.by_hand
-    return Verdict(
-        name,
-        f"{found.by_hand:.1f} us ({found.alone:.1f}) {found.added:+.2f} = {ratio:.3f}",
-        limit,
-        ratio <= RATIO or found.added <= EXTRA,
-    )
+    passes = [await _beside(store, record)]
+    if not _holds(passes[0]):  # a busy machine? three passes tell
+        passes += [await _beside(store, record), await _beside(store, record)]
+    found = sorted(passes, key=lambda costs: costs.added)[len(passes) // 2]
+    said = f"{found.by_hand:.1f} us ({found.alone:.1f}) {found.added:+.2f} = {found.ratio:.3f}"
+    if len(passes) > 1:
+        said += f" (median of {len(passes)})"
+    return Verdict(name, said, limit, _holds(found))
+
+
+def _holds(costs: Costs) -> bool:
+    return costs.ratio <= RATIO or costs.added <= EXTRA
 
 
 async def _beside(store: Store, record: Record) -> Costs:
