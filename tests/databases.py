@@ -16,10 +16,11 @@ from deploy.services.ensure import ensure_all, prepare_all, services
 from deploy.services.foreground import start, stop, wait_ready
 from server.engines import discover
 from server.engines.base import Service
-from server.settings import Settings, addresses
+from server.settings import Settings, addresses, read
 from server.stores import Store, Stores
 
 RUN = Path(__file__).parent.parent / ".run"
+ENGINES = discover(read([]).engines)  # and those of WINDTUNNEL_ENGINES
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Databases:
 
 def store(id: str, settings: Settings) -> Store:
     """Return one store of ours."""
-    return Stores(discover().values(), settings)[id]
+    return Stores(ENGINES.values(), settings)[id]
 
 
 def free_port() -> int:
@@ -54,7 +55,7 @@ def free_port() -> int:
 
 def engine_services() -> dict[str, Service]:
     """Return the services that engines use, by name."""
-    used = (engine.service for engine in discover().values())
+    used = (engine.service for engine in ENGINES.values())
     return {service.name: service for service in used if service is not None}
 
 
@@ -89,7 +90,7 @@ def addresses_of(instances: Sequence[Instance]) -> dict[str, str]:
     found = {}
     for instance in instances:
         service, usual = engine_services()[instance.service], f":{PORTS[instance.name]}"
-        for engine in discover().values():
+        for engine in ENGINES.values():
             for durability in engine.durabilities if engine.service is service else ():
                 url = service.default(durability)
                 if usual in url:

@@ -1,4 +1,4 @@
-"""The conformance suite, multiplied over every store that `discover` finds.
+"""The conformance suite, multiplied over every store that there is, a person's own too.
 
 A test that takes `store` runs once for each store; one that takes `waiting` or `remote` (what a
 mode does, faults) once for each engine and mode, at its default durability. Tests may be
@@ -18,15 +18,14 @@ from fnmatch import fnmatch
 
 import pytest
 
-from server.engines import discover
 from server.settings import Settings
 from server.stores import Store, Stores
 from server.words import Operation
-from tests.databases import Databases, running
+from tests.databases import ENGINES, Databases, running
 from tests.databases import store as open_store
 from tests.engines.proxy import Proxy, proxied
 
-STORES = Stores(discover().values(), Settings())
+STORES = Stores(ENGINES.values(), Settings())
 EXCUSED = {"rethinkdb"}
 PARAMS = ("store_id", "waiting_id", "remote_id")
 

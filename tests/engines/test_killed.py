@@ -12,13 +12,12 @@ import pytest
 
 from deploy.services.base import Instance, Place
 from deploy.services.foreground import start, stop, wait_ready
-from server.engines import discover
 from server.errors import Unavailable
 from server.modes import Times
 from server.record import Record
 from server.settings import Settings
 from server.stores import Store, Stores
-from tests.databases import addresses_of, engine_services, place, prepared
+from tests.databases import ENGINES, addresses_of, engine_services, place, prepared
 from tests.engines.conftest import EXCUSED
 from tests.engines.test_conformance import record, seen
 from tests.engines.test_faults import recovered
@@ -60,7 +59,7 @@ class Servers:
 def stores_of(service: str, settings: Settings) -> list[Store]:
     return [
         store
-        for store in Stores(discover().values(), settings).values()
+        for store in Stores(ENGINES.values(), settings).values()
         if store.engine.service is not None
         and store.engine.service.name == service
         and store.engine.missing(store.mode) is None
