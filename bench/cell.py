@@ -1,29 +1,27 @@
-"""One cell: a store brought to its starting state, loaded by closed users, measured."""
+"""One cell: a store brought to its starting state, put under load, measured."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from time import perf_counter, process_time
-from typing import Any, Final
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+from typing import Final
 
 import gevent
 import msgspec
-from gevent.event import Event
-from gevent.pool import Group
-from locust.env import Environment
-from locust.event import Events
 
 from bench import cpu, population
-from bench.answer import OK
+from bench.bystander import RATE, Bystanders
 from bench.client import Client, Target
 from bench.contract import Operation
 from bench.crowd import Crowd, Terms
 from bench.deadlines import Deadlines
-from bench.health import Health, flags
+from bench.loads import CellError, Load, Streams, Swarm
 from bench.mixes import MIXES
-from bench.recorder import Counts, Key, summarise
-from bench.users import ClosedUser
+from bench.open import MOST_UNDER_WAY
+from bench.schedule import Arrivals
+from bench.users import StoreUser
+from bench.window import Window
 
 RESET_TIMEOUT: Final = 150.0
 SETTLE_AT_MOST: Final = 1.0
@@ -34,12 +32,22 @@ _IDLE: Final = 0.1
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What to measure. Times in seconds; `groups` are process ids, as in `bench.cpu`."""
+    """What to measure. Times in seconds; `groups` are process ids, as in `bench.cpu`.
+
+    With a `rate` (requests a second) the load is open and `users` does not count; as many requests
+    as `max_in_flight` says may be under way. `bystanders` are addresses of processes. `folder` is
+    where the series goes, and the cell while it is under way; `round` and `variant` only name it.
+    """
 
     scenario: str = "crud"
     store: str
+    variant: str | None = None
     mix: str
-    users: int
+    round: int = 1
+    users: int = 0
+    rate: float | None = None
+    arrivals: Arrivals = "constant"
+    max_in_flight: int = MOST_UNDER_WAY
     seed: int = 1
     population: int = 1_000
     summary_size: int = 20_000
@@ -47,74 +55,28 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     warmup: float
     duration: float
     timeout: float = 10.0
+    retry_stale: bool = False
+    bystanders: list[str] = []
+    bystander_rate: float = RATE
+    sample: int = 0
+    folder: str | None = None
     groups: dict[str, list[int]] = {}
 
-
-class CellError(Exception):
-    """A cell that could not be measured; the message is one line."""
-
-
-@dataclass(slots=True)
-class Window:
-    """What was seen between two moments; requests count if they ended between them.
-
-    CPU is read at both edges: before the first, and right after the last, when the few requests
-    still under way end.
-    """
-
-    crowd: Crowd
-    groups: cpu.Groups
-    before: dict[str, int | None] = field(init=False)
-    health: Health = field(init=False)
-    own: float = field(init=False)
-    began: float = field(init=False)
-
     def __post_init__(self) -> None:
-        self.before = cpu.read(self.groups)
-        self.health = Health()
-        self.own = process_time()
-        self.crowd.recorder.take()
-        self.began = perf_counter()
+        if self.rate is None and not self.users:
+            raise ValueError("a cell needs users or a rate")
+        if self.rate is not None and self.rate <= 0:
+            raise ValueError("a rate is more than 0")
 
-    def close(self) -> dict[str, Any]:
-        """Return the measured part of a line of `cells.jsonl`."""
-        seconds = perf_counter() - self.began
-        counted = self.crowd.recorder.take()
-        generator = round(process_time() - self.own, 6)
-        spent = cpu.seconds(self.before, cpu.read(self.groups))
-        health = self.health.stop()
-        right = sum(sum(counts.values()) for key, counts in counted.items() if key.outcome == OK)
-        return {
-            "seconds": round(seconds, 6),
-            "throughput_rps": round(right / seconds, 3),
-            "operations": [operation(key, counts) for key, counts in sorted(counted.items())],
-            "cpu_s": {"generator": generator, **dict.fromkeys(self.groups), **spent},
-            "health": health,
-            "flags": [*flags(health), *self._flags(spent)],
-            "void": None,
-        }
-
-    def _flags(self, spent: Mapping[str, float]) -> list[str]:
-        found = [f"a process of the {name} ended" for name in self.groups if name not in spent]
-        if self.crowd.depleted.is_set():
-            found.append("ended early: a user had no record left to delete")
-        return found
-
-
-def operation(key: Key, counts: Counts) -> dict[str, Any]:
-    """Return one entry of a cell's `operations`."""
-    return {
-        "operation": key.operation,
-        "pool": key.pool,
-        "outcome": key.outcome,
-        "count": sum(counts.values()),
-        "service_us": summarise(counts),
-    }
+    @property
+    def connections(self) -> int:
+        """How many requests can be under way."""
+        return self.max_in_flight if self.rate is not None else self.users
 
 
 def measure(
-    order: Order, user_class: type[ClosedUser], tell: Callable[[str], None]
-) -> dict[str, Any]:
+    order: Order, user_class: type[StoreUser], tell: Callable[[str], None]
+) -> dict[str, object]:
     """Measure a cell: `tell` hears "reset" and "measuring" when these begin.
 
     Raises CellError.
@@ -122,17 +84,51 @@ def measure(
     tell("reset")
     crowd = assemble(order)
     user_class.crowd = crowd
-    users = Swarm(user_class, order.users, crowd.depleted)
+    beside = _bystanders(order)
+    load = begin(order, user_class, crowd)
     try:
-        users.run(order.warmup)
+        beside.run()
+        load.run(order.warmup)
         tell("measuring")
-        window = Window(crowd, order.groups)
-        users.run(order.duration)
-        measured = window.close()
+        window = Window(crowd, load, beside, order.groups, _folder(order), facts(order))
+        window.open(order.duration)
+        measured = window.close(order.timeout)
     finally:
-        users.stop(order.timeout)
+        beside.close()
+        load.stop(order.timeout)
     measured["health"]["population"] = crowd.terms.population
-    return {"store": order.store, "mix": order.mix, "users": order.users, **measured}
+    return {**facts(order), **measured}
+
+
+def facts(order: Order) -> dict[str, object]:
+    """Return what names a cell."""
+    users = order.users if order.rate is None else None
+    return {
+        "store": order.store,
+        "variant": order.variant,
+        "mix": order.mix,
+        "round": order.round,
+        "users": users,
+        "rate": order.rate,
+    }
+
+
+def begin(order: Order, user_class: type[StoreUser], crowd: Crowd) -> Load:
+    """Put the load on."""
+    if order.rate is None:
+        return Swarm(user_class, crowd, order.users)
+    return Streams(user_class, crowd, order.rate, order.arrivals, order.max_in_flight)
+
+
+def _bystanders(order: Order) -> Bystanders:
+    try:
+        return Bystanders(order.bystanders, order.bystander_rate, order.timeout)
+    except (OSError, ValueError) as error:
+        raise CellError(f"no bystander: {error}") from error
+
+
+def _folder(order: Order) -> Path | None:
+    return Path(order.folder) if order.folder is not None else None
 
 
 def assemble(order: Order) -> Crowd:
@@ -141,7 +137,7 @@ def assemble(order: Order) -> Crowd:
     if mix is None:
         raise CellError(f"there is no mix {order.mix!r}: choose one of {', '.join(MIXES)}")
     seconds = order.warmup + order.duration
-    size = population.size_for(mix, order.population, order.users, seconds)
+    size = population.size_for(mix, order.population, order.connections, seconds)
     client = Client(_target(order.target), Deadlines(RESET_TIMEOUT))
     try:
         ids = population.recreate(client, order.store, order.seed, size)
@@ -160,8 +156,9 @@ def assemble(order: Order) -> Crowd:
         summary_size=order.summary_size,
         timeout=order.timeout,
         spread=min(0.1, order.warmup / 2),
+        retry_stale=order.retry_stale,
     )
-    return Crowd(terms, {order.store: population.records(order.seed, size, ids)}, order.users)
+    return Crowd(terms, {order.store: population.records(order.seed, size, ids)}, order.users or 1)
 
 
 def _target(url: str) -> Target:
@@ -181,37 +178,3 @@ def settle(database: list[int]) -> None:
         before, spent = spent, sum(map(cpu.own_ns, pids))
         if (spent - before) / 1e9 < _SETTLE_STEP * _IDLE:
             return
-
-
-class Swarm:
-    """The users of a cell, as Locust's own `User`s, without a runner.
-
-    Locust's runners ramp up and down in ticks of a second; here all start and stop at once.
-    """
-
-    def __init__(self, user_class: type[ClosedUser], count: int, over: Event) -> None:
-        environment = Environment(user_classes=[user_class], events=Events())
-        environment.events.user_error.add_listener(self._broken)
-        self._error: BaseException | None = None
-        self._over = over
-        self._group = Group()
-        self._users = [user_class(environment) for _ in range(count)]
-        for user in self._users:
-            user.start(self._group)
-
-    def run(self, seconds: float) -> None:
-        """Let the users work for `seconds`, or until it is over; raises CellError."""
-        self._over.wait(seconds)
-        if self._error is not None:
-            raise CellError(f"a user broke down: {self._error!r}") from self._error
-
-    def stop(self, timeout: float) -> None:
-        """Let every user end its request, at most `timeout` seconds."""
-        for user in self._users:
-            user.stop()
-        self._group.join(timeout)
-        self._group.kill()
-
-    def _broken(self, exception: BaseException, **_: Any) -> None:
-        self._error = exception
-        self._over.set()

@@ -12,8 +12,9 @@ from gevent.event import Event
 from bench.client import Target
 from bench.contract import Record
 from bench.deadlines import Deadlines
-from bench.mixes import MIXES, Mix
+from bench.mixes import MIXES, Deck, Mix, consumes
 from bench.recorder import Recorder
+from bench.stock import Stock
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,22 +31,36 @@ class Terms:
     summary_size: int = 0
     timeout: float = 10.0
     spread: float = 0.1
+    retry_stale: bool = False
 
 
 @dataclass(slots=True)
 class Place:
-    """One user's place: its store, the records it owns, its own random numbers."""
+    """One user's place: its store, its records, its deck of operations, its random numbers.
+
+    Closed users have all but the store for themselves; under open load, where one is as good as
+    another, those of a store share.
+    """
 
     store: str
-    owned: list[Record]
+    stock: Stock
+    deck: Deck
     rng: random.Random
+
+
+def _set() -> Event:
+    event = Event()
+    event.set()
+    return event
 
 
 @dataclass(slots=True)
 class Crowd:
     """The users of one process. `free` holds, by store, the records that no user owns yet.
 
-    `users` is how many are expected here, `rank` this process's number among the workers.
+    `users` is how many are expected here, `rank` this process's number among the workers. Under
+    open load what was intended before `since` (`time.perf_counter()`) is not recorded; `closed` is
+    set while the load is closed. `retried` counts requests that were sent once more.
     """
 
     terms: Terms
@@ -53,7 +68,10 @@ class Crowd:
     users: int
     rank: int = 0
     recorder: Recorder = field(default_factory=Recorder)
+    since: float = 0.0
+    retried: int = 0
     depleted: Event = field(default_factory=Event)
+    closed: Event = field(default_factory=_set)
     target: Target = field(init=False)
     deadlines: Deadlines = field(init=False)
     _at: Counter[str] = field(default_factory=Counter)
@@ -77,12 +95,22 @@ class Crowd:
         self._at[store] += 1
         rng = random.Random(f"user:{self.terms.seed}:{self.rank}:{self._joined}")
         self._joined += 1
-        return Place(store, self._share(store), rng)
+        return Place(store, Stock(self._share(store)), Deck(self.mix, rng), rng)
 
     def leave(self, place: Place) -> None:
-        """Take back what a user owned."""
+        """Take back what a user owned, as far as its state is certain."""
         self._at[place.store] -= 1
-        self.free[place.store].extend(place.owned)
+        self.free[place.store].extend(place.stock.settled)
+
+    def common(self, store: str) -> Place:
+        """Return the place that all requests to a store share under open load."""
+        rng = random.Random(f"store:{self.terms.seed}:{self.rank}:{store}")
+        return Place(store, Stock(self.free[store]), Deck(self.mix, rng), rng)
+
+    def deplete(self) -> None:
+        """Take note that there is nothing left to delete, if that is what the mix comes to."""
+        if consumes(self.mix):
+            self.depleted.set()
 
     def _by_turn(self) -> list[str]:
         stores = list(self.free)

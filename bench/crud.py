@@ -1,4 +1,4 @@
-"""One user's operations on the records that it owns, each answer checked against its last write."""
+"""Operations on records of nobody else, each answer checked against the last write."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from bench import checks
 from bench.answer import OK, WRONG, Answer, unexpected
 from bench.client import Client
 from bench.contract import STATUS, VERB, Operation, Record, Routes, Summary, decode_summary
-from bench.mixes import NEEDS_RECORD, Deck, Mix
+from bench.mixes import NEEDS_RECORD, Deck
 from bench.samples import LONGEST, Sample
+from bench.stock import Stock
 
 FIND_LIMIT: Final = 10
 FIND_ABOVE: Final = tuple(LONGEST * share / 20 for share in range(10, 18))
@@ -30,23 +31,23 @@ class Report(Protocol):
 
 
 class Crud:
-    """Draws operations from a mix and does them; `owned` are the records of nobody else.
+    """Draws operations from a deck and does them, one at a time, on the records of a stock.
 
-    A write that failed may have happened or not: its record is in doubt, and the next answer that
-    shows it is believed. A record that is gone has been counted as a failure and is forgotten.
+    Several may share deck and stock. A write that failed may have happened or not: its record is
+    in doubt. A record that is gone has been counted as a failure and is not put back.
     """
 
     __slots__ = (
-        "_above", "_client", "_deck", "_do", "_doubted", "_population", "_random", "_report",
-        "_routes", "_samples", "_summary", "_summary_size", "on_depleted", "owned",
+        "_above", "_client", "_deck", "_do", "_population", "_random", "_report", "_routes",
+        "_samples", "_stock", "_summary", "_summary_size", "on_depleted",
     )  # fmt: skip
 
     def __init__(
         self,
         client: Client,
         store: str,
-        mix: Mix,
-        owned: list[Record],
+        deck: Deck,
+        stock: Stock,
         rng: random.Random,
         samples: list[Sample],
         population: int,
@@ -54,39 +55,33 @@ class Crud:
         report: Report,
         on_depleted: Callable[[], None],
     ) -> None:
-        self.owned = owned
         self.on_depleted = on_depleted
         self._client = client
         self._routes = Routes(store)
-        self._deck = Deck(mix, rng)
+        self._deck = deck
+        self._stock = stock
         self._random = rng.random
         self._samples = samples
         self._population = population
         self._report = report
-        self._doubted: set[str] = set()
         self._above = {above: self._routes.find(above, FIND_LIMIT) for above in FIND_ABOVE}
         self._summary: Summary | None = None
         self._summary_size = summary_size
         self._do: Mapping[Operation, Callable[[], Answer]] = {
-            operation: getattr(self, operation.value) for operation in mix
-        } | {Operation.CREATE: self.create}
+            operation: getattr(self, operation.value) for operation in Operation
+        }
 
     def step(self) -> Answer:
         """Do the next operation of the mix; with no record left, a create in its place."""
         operation = self._deck.draw()
-        if not self.owned and operation in NEEDS_RECORD:
+        if not self._stock.records and operation in NEEDS_RECORD:
             if operation is Operation.DELETE:
                 self.on_depleted()
             operation = self._deck.create_first(operation)
         return self._do[operation]()
 
-    @property
-    def settled(self) -> list[Record]:
-        """The owned records that are not in doubt."""
-        return [record for record in self.owned if record.id not in self._doubted]
-
     def create(self) -> Answer:
-        """Create a record and own it."""
+        """Create a record."""
         sample = self._sample()
         answer, failed = self._ask(Operation.CREATE, self._routes.records, sample.body)
         if not failed:
@@ -94,43 +89,44 @@ class Crud:
             flaw = checks.created(record, sample.draft, answer, self._routes.one)
             self._judge(Operation.CREATE, answer, flaw)
             if record is not None and not flaw:
-                self.owned.append(record)
+                self._stock.put(record)
         return answer
 
     def read(self) -> Answer:
-        """Read one of the owned records."""
-        place = self._place()
-        expected = self.owned[place]
+        """Read a record."""
+        expected = self._stock.take(self._random)
         answer, failed = self._ask(Operation.READ, self._routes.one + expected.id)
         if not failed:
             record = checks.as_record(answer.body)
-            if self._doubted and expected.id in self._doubted:
-                self._believe(Operation.READ, place, answer, record, expected, ("id",))
+            if self._stock.doubts(expected.id):
+                self._believe(Operation.READ, answer, record, expected, expected, ("id",))
             else:
+                self._stock.put(expected)
                 self._judge(Operation.READ, answer, checks.same(record, expected))
-        elif failed == _GONE:
-            self._forget(place)
+        elif failed != _GONE:
+            self._stock.put(expected)
+        else:
+            self._stock.trust(expected.id)
         return answer
 
     def update(self) -> Answer:
-        """Replace one of the owned records."""
-        place, sample = self._place(), self._sample()
-        expected = checks.named(self.owned[place].id, sample.draft)
-        return self._write(Operation.UPDATE, place, sample.body, expected)
+        """Replace a record."""
+        before, sample = self._stock.take(self._random), self._sample()
+        expected = checks.named(before.id, sample.draft)
+        return self._write(Operation.UPDATE, before, sample.body, expected)
 
     def edit(self) -> Answer:
-        """Change some fields of one of the owned records."""
-        place, sample = self._place(), self._sample()
-        expected = msgspec.structs.replace(self.owned[place], **sample.change)
+        """Change some fields of a record."""
+        before, sample = self._stock.take(self._random), self._sample()
+        expected = msgspec.structs.replace(before, **sample.change)
         fields = ("id", *sample.change)
-        return self._write(Operation.EDIT, place, sample.change_body, expected, fields)
+        return self._write(Operation.EDIT, before, sample.change_body, expected, fields)
 
     def delete(self) -> Answer:
-        """Delete one of the owned records; whatever the answer, it is owned no more."""
-        place = self._place()
-        path = self._routes.one + self.owned[place].id
-        self._forget(place)
-        answer, failed = self._ask(Operation.DELETE, path)
+        """Delete a record; whatever the answer, it is not put back."""
+        record = self._stock.take(self._random)
+        self._stock.trust(record.id)
+        answer, failed = self._ask(Operation.DELETE, self._routes.one + record.id)
         if not failed:
             self._judge(Operation.DELETE, answer, "a body where none belongs" * bool(answer.body))
         return answer
@@ -166,38 +162,41 @@ class Crud:
     def _write(
         self,
         operation: Operation,
-        place: int,
+        before: Record,
         body: bytes,
         expected: Record,
         certain: tuple[str, ...] = Record.__struct_fields__,
     ) -> Answer:
-        doubted = expected.id in self._doubted
-        self._doubted.add(expected.id)  # until it is answered
-        answer, failed = self._ask(operation, self._routes.one + expected.id, body)
-        if failed == _GONE:
-            self._forget(place)
-        elif not failed and doubted:
+        answer, failed = self._ask(operation, self._routes.one + before.id, body)
+        if not failed:
             record = checks.as_record(answer.body)
-            self._believe(operation, place, answer, record, expected, certain)
-        elif not failed:
-            self._doubted.discard(expected.id)
-            self.owned[place] = expected
-            self._judge(operation, answer, checks.same(checks.as_record(answer.body), expected))
+            if self._stock.doubts(before.id):
+                self._believe(operation, answer, record, expected, before, certain)
+            else:
+                self._stock.put(expected)
+                self._judge(operation, answer, checks.same(record, expected))
+        elif failed == _GONE:
+            self._stock.trust(before.id)
+        else:
+            self._stock.doubt(before.id)
+            self._stock.put(before)
         return answer
 
     def _believe(
         self,
         operation: Operation,
-        place: int,
         answer: Answer,
         record: Record | None,
         expected: Record,
+        before: Record,
         certain: tuple[str, ...],
     ) -> None:
         flaw = checks.NO_JSON if record is None else checks.differing(record, expected, certain)
         if record is not None and not flaw:
-            self._doubted.discard(record.id)
-            self.owned[place] = record
+            self._stock.trust(record.id)
+            self._stock.put(record)
+        else:
+            self._stock.put(before)
         self._judge(operation, answer, flaw)
 
     def _summary_flaw(self, body: bytes) -> str:
@@ -208,13 +207,5 @@ class Crud:
         self._summary = self._summary or summary
         return checks.summarised(summary, self._summary, self._summary_size)
 
-    def _place(self) -> int:
-        return int(self._random() * len(self.owned))
-
     def _sample(self) -> Sample:
         return self._samples[int(self._random() * len(self._samples))]
-
-    def _forget(self, place: int) -> None:
-        self._doubted.discard(self.owned[place].id)
-        self.owned[place] = self.owned[-1]
-        self.owned.pop()

@@ -23,13 +23,14 @@ import msgspec
 from gevent.fileobject import FileObjectPosix
 from gevent.queue import Queue
 
-from bench.cell import CellError, Order, measure
-from bench.users import ClosedUser
+from bench.cell import Order, measure
+from bench.loads import CellError
+from bench.users import StoreUser
 
 Lines = IO[bytes]
 
 
-def user_class(scenario: str) -> type[ClosedUser]:
+def user_class(scenario: str) -> type[StoreUser]:
     """Return the users of `locustfiles/<scenario>.py`; raises CellError if there are none."""
     name = f"locustfiles.{scenario}"
     try:
@@ -37,7 +38,7 @@ def user_class(scenario: str) -> type[ClosedUser]:
     except ModuleNotFoundError as error:
         raise CellError(f"there is no scenario {scenario!r}") from error
     for found in vars(module).values():
-        if isinstance(found, type) and issubclass(found, ClosedUser) and not found.abstract:
+        if isinstance(found, type) and issubclass(found, StoreUser) and not found.abstract:
             return found
     raise CellError(f"{name} has no user that a cell can be measured with")
 

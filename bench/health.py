@@ -16,6 +16,7 @@ LAG_EVERY: Final = 0.01
 """Seconds between two looks at how late the generator's loop is."""
 
 GENERATOR_LIMIT: Final = 0.85
+SCHEDULE_LAG_LIMIT_MS: Final = 2.0
 STEAL_LIMIT: Final = 0.05
 
 
@@ -81,6 +82,8 @@ def flags(health: dict[str, Any]) -> Sequence[str]:
     found = []
     if health["generator_cpu"] > GENERATOR_LIMIT:
         found.append("the generator was the limit: a lower bound")
+    elif (health.get("schedule_lag_p99_ms") or 0.0) > SCHEDULE_LAG_LIMIT_MS:
+        found.append("the generator was the limit, it sent late: a lower bound")
     if health["steal"] > STEAL_LIMIT:
         found.append(f"more than {STEAL_LIMIT:.0%} of the machine was stolen")
     return found

@@ -1,6 +1,7 @@
-"""Counts service times in HdrHistogram buckets, by store, operation, pool and outcome.
+"""Counts latencies in HdrHistogram buckets, by store, operation, pool and outcome.
 
-A sample costs one addition in a dictionary; an HdrHistogram is made of it when it is asked for.
+A sample costs an addition in a dictionary for each of its latencies; an HdrHistogram is made of
+these when it is asked for.
 """
 
 from __future__ import annotations
@@ -36,39 +37,85 @@ Counts = dict[int, int]
 """How many samples fell into each bucket, by the bucket's number in an HdrHistogram."""
 
 
+class Times(NamedTuple):
+    """The latencies of the same requests; `response` stays empty under closed load."""
+
+    service: Counts
+    response: Counts
+
+
+Recorded = dict[Key, Times]
+
+
+def _times() -> Times:
+    return Times({}, {})
+
+
 class Recorder:
     """Samples since it was made, or since `take`."""
 
-    __slots__ = ("_counts",)
+    __slots__ = ("_times",)
 
     def __init__(self) -> None:
-        self._counts: defaultdict[tuple[str, str, str, str], Counts] = defaultdict(dict)
+        self._times: defaultdict[tuple[str, str, str, str], Times] = defaultdict(_times)
 
-    def record(self, store: str, operation: str, pool: str, outcome: str, us: float) -> None:
-        """Count a sample of `us` microseconds; beyond 60 s it counts as 60 s."""
-        value = int(us) if us < HIGHEST_US else HIGHEST_US
+    def record(
+        self,
+        store: str,
+        operation: str,
+        pool: str,
+        outcome: str,
+        service_us: float,
+        response_us: float | None = None,
+    ) -> None:
+        """Count a sample, in microseconds; beyond 60 s it counts as 60 s."""
+        service, response = self._times[store, operation, pool, outcome]
+        value = int(service_us) if service_us < HIGHEST_US else HIGHEST_US
         shift = value.bit_length() - _SUB_BUCKETS_LOG2
         bucket = value if shift <= 0 else (shift << 10) + (value >> shift)
-        counts = self._counts[store, operation, pool, outcome]
-        counts[bucket] = counts.get(bucket, 0) + 1
+        service[bucket] = service.get(bucket, 0) + 1
+        if response_us is not None:
+            bucket = bucket_of(response_us)
+            response[bucket] = response.get(bucket, 0) + 1
 
-    def take(self) -> dict[Key, Counts]:
+    def take(self) -> Recorded:
         """Return what was counted, and begin anew."""
-        taken, self._counts = self._counts, defaultdict(dict)
-        return {Key(*key): counts for key, counts in taken.items()}
+        taken, self._times = self._times, defaultdict(_times)
+        return {Key(*key): times for key, times in taken.items()}
+
+
+def bucket_of(us: float) -> int:
+    """The number of the bucket that a time in microseconds falls into."""
+    value = int(us) if us < HIGHEST_US else HIGHEST_US
+    shift = value.bit_length() - _SUB_BUCKETS_LOG2
+    return value if shift <= 0 else (shift << 10) + (value >> shift)
+
+
+def count(counts: Counts, us: float) -> None:
+    """Count one sample of `us` microseconds."""
+    bucket = bucket_of(us)
+    counts[bucket] = counts.get(bucket, 0) + 1
 
 
 def add(total: Counts, counts: Mapping[int, int]) -> None:
     """Merge `counts` into `total`, exactly."""
-    for bucket, count in counts.items():
-        total[bucket] = total.get(bucket, 0) + count
+    for bucket, number in counts.items():
+        total[bucket] = total.get(bucket, 0) + number
+
+
+def merge(total: Recorded, recorded: Mapping[Key, Times]) -> None:
+    """Merge what was recorded into `total`, exactly; `recorded` is left as it is."""
+    for key, times in recorded.items():
+        into = total.setdefault(key, _times())
+        add(into.service, times.service)
+        add(into.response, times.response)
 
 
 def encode(counts: Mapping[int, int]) -> str:
     """Return the counts as an HdrHistogram of microseconds: V2, compressed, base64."""
     histogram = HdrHistogram(LOWEST_US, HIGHEST_US, DIGITS)
-    for bucket, count in counts.items():
-        histogram.counts[bucket] = count
+    for bucket, number in counts.items():
+        histogram.counts[bucket] = number
     if counts:
         histogram.set_internal_tacking_values(min(counts), max(counts), sum(counts.values()))
     return str(histogram.encode().decode())
@@ -80,8 +127,15 @@ def upper_end(bucket: int) -> int:
     return ((bucket - (shift << (_SUB_BUCKETS_LOG2 - 1)) + 1) << shift) - 1
 
 
-def summarise(counts: Mapping[int, int]) -> dict[str, Any]:
-    """Return quantiles and maximum in microseconds, and the histogram, encoded.
+def quantile(counts: Mapping[int, int], q: float) -> int:
+    """Return one quantile, by nearest rank, in microseconds; raises IndexError if empty."""
+    buckets = sorted(counts)
+    ranks = list(accumulate(counts[bucket] for bucket in buckets))
+    return _at(buckets, ranks, ceil(ranks[-1] * q))
+
+
+def quantiles(counts: Mapping[int, int], *names: str) -> dict[str, Any]:
+    """Return the named ones of QUANTILES (all, if none is) and the maximum, in microseconds.
 
     Nearest rank. A quantile q of fewer than 10/(1-q) samples is None, as its place would be
     decided by less than ten of them.
@@ -91,9 +145,15 @@ def summarise(counts: Mapping[int, int]) -> dict[str, Any]:
     total = ranks[-1] if ranks else 0
     times: dict[str, Any] = {
         name: _at(buckets, ranks, ceil(total * q)) if total * (1 - q) >= 10 - 1e-6 else None
-        for name, q in QUANTILES.items()
+        for name in names or QUANTILES
+        if (q := QUANTILES[name])
     }
-    return times | {"max": upper_end(buckets[-1]) if buckets else None, "histogram": encode(counts)}
+    return times | {"max": upper_end(buckets[-1]) if buckets else None}
+
+
+def summarise(counts: Mapping[int, int]) -> dict[str, Any]:
+    """Return all quantiles and the maximum in microseconds, and the histogram, encoded."""
+    return quantiles(counts) | {"histogram": encode(counts)}
 
 
 def _at(buckets: list[int], ranks: list[int], rank: int) -> int:

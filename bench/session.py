@@ -33,7 +33,7 @@ from bench.contract import Operation
 from bench.crowd import Crowd, Terms
 from bench.discovery import ServerDownError
 from bench.mixes import MIXES
-from bench.users import ClosedUser
+from bench.users import StoreUser
 
 MESSAGE: Final = "crowd"
 ENVIRONMENT_NOT_RIGHT: Final = 3
@@ -47,7 +47,7 @@ Parts = Mapping[str, tuple[int, list[str]]]
 class Session:
     """Ties the users of one scenario to Locust's events."""
 
-    def __init__(self, user_class: type[ClosedUser], defaults: Defaults) -> None:
+    def __init__(self, user_class: type[StoreUser], defaults: Defaults) -> None:
         self._user_class = user_class
         self._defaults = defaults
         self._environment: Environment | None = None

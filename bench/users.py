@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 import gevent
 import msgspec
 from locust import User, task
-from locust.user.task import LOCUST_STATE_RUNNING
+from locust.user.task import LOCUST_STATE_RUNNING, LOCUST_STATE_WAITING
 
 from bench.answer import OK, Answer
 from bench.client import Client
@@ -29,8 +29,11 @@ class FailureError(Exception):
         return str(self)
 
 
-class ClosedUser(User):
-    """Sends its next request when the last one is answered, over one connection of its own.
+class StoreUser(User):
+    """Sends requests to a store, one at a time, over one connection of its own.
+
+    Closed: the next one when the last one is answered. Under open load users of Locust's are idle,
+    and others of the same class, which `bench.open` makes, send when they are told to.
 
     `crowd` is set before users are started. Locust's own loop picks a task and yields after every
     request, which costs as much as the request; so there is one task, which goes on until the
@@ -41,16 +44,15 @@ class ClosedUser(User):
     crowd: ClassVar[Crowd]
     place: Place
     client: Client
+    intended = 0.0
+    """When the request under way was to be sent; 0 under closed load, which intends nothing."""
 
-    def on_start(self) -> None:
+    def enter(self, place: Place) -> None:
         """Take a place in the crowd."""
-        self.place = self.crowd.join()
-        self.client = Client(self.crowd.target, self.crowd.deadlines)
-
-    def on_stop(self) -> None:
-        """Give back what it owned."""
-        self.client.close()
-        self.crowd.leave(self.place)
+        self.place = place
+        self.client = Client(
+            self.crowd.target, self.crowd.deadlines, retry_stale=self.crowd.terms.retry_stale
+        )
 
     def step(self) -> Answer:
         """Do one operation and report it."""
@@ -58,21 +60,54 @@ class ClosedUser(User):
 
     @task
     def work(self) -> None:
-        """Begin at a time of its own, and do one operation after the other."""
-        gevent.sleep(self.place.rng.random() * self.crowd.terms.spread)
+        """Work while the load is closed, and be idle while it is open."""
         while self._state == LOCUST_STATE_RUNNING:
-            if self.step().status == 0:
-                gevent.sleep(PAUSE)
+            if self.crowd.closed.is_set():
+                self._work_closed(self.crowd)
+            else:
+                self._state = LOCUST_STATE_WAITING  # so that it can be stopped
+                self.crowd.closed.wait()
+                self._state = LOCUST_STATE_RUNNING
+
+    def _work_closed(self, crowd: Crowd) -> None:
+        """Begin at a time of its own, and do one operation after the other."""
+        self.enter(crowd.join())
+        try:
+            gevent.sleep(self.place.rng.random() * crowd.terms.spread)
+            while self._state == LOCUST_STATE_RUNNING and crowd.closed.is_set():
+                if self.step().status == 0:
+                    gevent.sleep(PAUSE)
+        finally:
+            self.client.close()
+            crowd.leave(self.place)
+
+    def send(self, intended: float) -> None:
+        """Do one operation that was to begin at `intended`."""
+        self.intended = intended
+        self.step()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.client.close()
 
     def report(self, operation: Operation, answer: Answer, outcome: str, flaw: str) -> None:
-        """Count an operation, in the recorder and in whatever listens to Locust's requests."""
-        store, us = self.place.store, answer.service_us
-        pool = _text(answer.field(POOL_HEADER)) or NO_POOL
-        self.crowd.recorder.record(store, operation, pool, outcome, us)
+        """Count an operation, in the recorder and in whatever listens to Locust's requests.
+
+        These hear of the response time under open load, of the service time under closed.
+        """
+        store, crowd, intended = self.place.store, self.crowd, self.intended
+        service_us = shown_us = answer.service_us
+        response_us = None
+        if intended:
+            response_us = shown_us = (answer.done - intended) * 1e6
+        if intended >= crowd.since:
+            pool = _text(answer.field(POOL_HEADER)) or NO_POOL
+            crowd.recorder.record(store, operation, pool, outcome, service_us, response_us)
+            crowd.retried += answer.retried
         self.environment.events.request.fire(
             request_type=VERB[operation],
             name=f"{store} {operation}",
-            response_time=us / 1000,
+            response_time=shown_us / 1000,
             response_length=len(answer.body),
             exception=None if outcome is OK else _failure(outcome, flaw or _told(answer)),
             context=_NOTHING,

@@ -9,10 +9,11 @@ from locust import events
 
 from bench.answer import Answer
 from bench.arguments import Defaults
+from bench.crowd import Place
 from bench.crud import Crud
 from bench.samples import samples
 from bench.session import Session
-from bench.users import ClosedUser
+from bench.users import StoreUser
 
 MIX = "balanced"
 POPULATION = 1_000
@@ -20,30 +21,25 @@ SUMMARY_SIZE = 20_000
 SEED = 1
 
 
-class CrudUser(ClosedUser):
-    """Draws operations from the mix, on its own share of a store's records."""
+class CrudUser(StoreUser):
+    """Draws operations from the mix, on records of its store that nobody else touches."""
 
-    def on_start(self) -> None:
-        """Take a share of the records."""
-        super().on_start()
+    def enter(self, place: Place) -> None:
+        """Begin with the records of a place."""
+        super().enter(place)
         terms = self.crowd.terms
         self.crud = Crud(
             client=self.client,
-            store=self.place.store,
-            mix=self.crowd.mix,
-            owned=self.place.owned,
-            rng=self.place.rng,
+            store=place.store,
+            deck=place.deck,
+            stock=place.stock,
+            rng=place.rng,
             samples=samples(terms.seed),
             population=terms.population,
             summary_size=terms.summary_size,
             report=self.report,
-            on_depleted=self.crowd.depleted.set,
+            on_depleted=self.crowd.deplete,
         )
-
-    def on_stop(self) -> None:
-        """Leave the records whose state is certain."""
-        self.place.owned = self.crud.settled
-        super().on_stop()
 
     def step(self) -> Answer:
         """Do the next operation of the mix."""

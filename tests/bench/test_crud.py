@@ -14,8 +14,9 @@ from bench.client import Client, Target
 from bench.contract import Operation
 from bench.crud import Crud
 from bench.deadlines import Deadlines
-from bench.mixes import MIXES
+from bench.mixes import MIXES, Deck
 from bench.samples import drafts, samples
+from bench.stock import Stock
 from tests.bench.liar import Liar
 
 CREATE, READ, UPDATE, EDIT, DELETE, FIND, SUMMARY = Operation
@@ -34,14 +35,15 @@ class One:
     def __init__(self, liar: Liar, mix: str = "balanced", size: int = 200) -> None:
         self.told: list[tuple[Operation, str, str]] = []
         self.depleted = 0
-        owned = liar.populate(list(drafts(1, size)))
+        self.stock = Stock(liar.populate(list(drafts(1, size))))
+        rng = random.Random(4)
         self.client = Client(Target(liar.url), Deadlines(5))
         self.crud = Crud(
             client=self.client,
             store="an/engine/fast",
-            mix=MIXES[mix],
-            owned=owned,
-            rng=random.Random(4),
+            deck=Deck(MIXES[mix], rng),
+            stock=self.stock,
+            rng=rng,
             samples=samples(1),
             population=size,
             summary_size=3,
@@ -79,7 +81,7 @@ def test_a_mix_keeps_the_level_and_the_proportions(liar: Liar, mix: str) -> None
     assert Counter(operation for operation, _, _ in one.told) == Counter(
         {operation: hands * count for operation, count in MIXES[mix].items()}
     )
-    assert len(liar.records) == len(one.crud.owned) == 3
+    assert len(liar.records) == len(one.stock.records) == 3
 
 
 def test_deleting_alone_says_when_nothing_is_left(liar: Liar) -> None:
@@ -184,7 +186,7 @@ def test_a_create_without_its_location_is_wrong_and_not_owned(liar: Liar) -> Non
     one = One(liar)
     liar.lies = {"POST": lambda status, _, told: (status, "/elsewhere", told)}
     assert one.do(CREATE) == [(WRONG, "Location is not the record's")]
-    assert len(one.crud.owned) == 200
+    assert len(one.stock.records) == 200
 
 
 def test_another_status_is_a_failure_of_that_name(liar: Liar) -> None:
@@ -197,7 +199,7 @@ def test_a_record_that_is_gone_fails_once_and_is_forgotten(liar: Liar) -> None:
     one = One(liar, size=1)
     liar.records.clear()
     assert one.do(READ) == [("status-404", "")]
-    assert one.crud.owned == []
+    assert one.stock.records == []
 
 
 @pytest.mark.parametrize("happened", [True, False])
@@ -207,9 +209,8 @@ def test_a_write_that_failed_may_have_happened_or_not(liar: Liar, happened: bool
     before = dict(liar.records[id_])
     liar.lies = {"PUT": lambda *_: (503, "", {"title": "too late"})}
     assert one.do(UPDATE) == [("status-503", "")]
-    assert one.crud.settled == []
+    assert one.stock.settled == []
     if not happened:
         liar.records[id_] = before
     assert one.do(READ, READ, EDIT, READ) == [(OK, "")] * 4
-    assert one.crud.settled == one.crud.owned
-
+    assert one.stock.settled == one.stock.records

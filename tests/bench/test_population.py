@@ -68,10 +68,10 @@ def crowd(users: int, stores: tuple[str, ...], size: int = 100, rank: int = 0) -
 def test_no_record_has_two_owners(users: int) -> None:
     gathered = crowd(users, ("a", "b"))
     places = [gathered.join() for _ in range(users)]
-    ids = [record.id for place in places for record in place.owned]
+    ids = [record.id for place in places for record in place.stock.records]
     assert len(ids) == len(set(ids))
-    assert all(place.owned for place in places)
-    assert all(r.id.startswith(p.store) for p in places for r in p.owned)
+    assert all(place.stock.records for place in places)
+    assert all(r.id.startswith(p.store) for p in places for r in p.stock.records)
 
 
 def test_users_are_divided_evenly_over_stores_and_stay_so() -> None:
@@ -90,7 +90,7 @@ def test_what_a_user_owned_is_there_for_the_next() -> None:
     gathered = crowd(1, ("a",))
     place = gathered.join()
     gathered.leave(place)
-    assert gathered.join().owned == place.owned
+    assert gathered.join().stock.records == place.stock.records
 
 
 def test_each_user_draws_its_own_numbers_and_always_the_same() -> None:

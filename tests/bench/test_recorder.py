@@ -10,6 +10,7 @@ from bench.recorder import (
     Counts,
     Key,
     Recorder,
+    Times,
     add,
     encode,
     summarise,
@@ -24,7 +25,7 @@ def counted(times: list[float]) -> Counts:
     recorder = Recorder()
     for us in times:
         recorder.record(*KEY, us)
-    return recorder.take()[KEY]
+    return recorder.take()[KEY].service
 
 
 @given(TIMES)
@@ -87,5 +88,8 @@ def test_taking_begins_anew_and_keeps_outcomes_apart() -> None:
     recorder = Recorder()
     recorder.record(*KEY, 10)
     recorder.record(*KEY._replace(outcome="timeout"), 20)
-    assert recorder.take() == {KEY: {10: 1}, KEY._replace(outcome="timeout"): {20: 1}}
+    assert recorder.take() == {
+        KEY: Times({10: 1}, {}),
+        KEY._replace(outcome="timeout"): Times({20: 1}, {}),
+    }
     assert recorder.take() == {}

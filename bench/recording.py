@@ -1,0 +1,143 @@
+"""What a recorder counted, second by second and in all, on disk while it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Final
+
+import gevent
+import msgspec
+
+from bench.answer import OK
+from bench.recorder import Key, Recorded, Recorder, Times, merge, quantiles, summarise
+
+SERIES_FILE: Final = "series.jsonl"
+PARTIAL_FILE: Final = "partial.jsonl"
+PARTIAL_EVERY: Final = 5
+"""Seconds after which what is under way is written once more."""
+
+INCOMPLETE: Final = "incomplete: not finished when this was written"
+
+_SHOWN: Final = ("p50", "p99")
+
+
+class Recording:
+    """Drains a recorder every second, from when it is made until it is told to `end`.
+
+    `folder` gets the files, if there is one; `facts` is what every line of them begins with.
+    Should that fail, `error` says so and the rest is recorded without.
+    """
+
+    def __init__(self, recorder: Recorder, folder: Path | None, facts: Mapping[str, Any]) -> None:
+        self.error: OSError | None = None
+        self._recorder = recorder
+        self._folder = folder
+        self._facts = facts
+        self._total: Recorded = {}
+        self._second = 0
+        self._began = perf_counter()
+        recorder.take()
+        self._greenlet = gevent.spawn(self._work)
+
+    def end(self) -> Recorded:
+        """Return all that was recorded, each second of it on disk."""
+        self._greenlet.kill()
+        self._drain()
+        self._write(_no_partial)
+        return self._total
+
+    def _work(self) -> None:
+        while True:
+            gevent.sleep(max(0.0, self._began + self._second + 1 - perf_counter()))
+            self._drain()
+            if self._folder is not None and self._second % PARTIAL_EVERY == 0:
+                self._write(partial(write_partial, cells=[self._cell()]))
+
+    def _drain(self) -> None:
+        taken = self._recorder.take()
+        merge(self._total, taken)
+        line = {**self._facts, "second": self._second, "operations": seconds(taken)}
+        self._second += 1
+        self._write(partial(append_second, line=line))
+
+    def _cell(self) -> dict[str, Any]:
+        return unfinished(self._facts, self._total, perf_counter() - self._began)
+
+    def _write(self, what: Callable[[Path], None]) -> None:
+        if self._folder is None:
+            return
+        try:
+            what(self._folder)
+        except OSError as error:
+            self.error, self._folder = error, None
+
+
+def unfinished(facts: Mapping[str, Any], recorded: Recorded, seconds: float) -> dict[str, Any]:
+    """Return what is known of a cell under way, as a line of `partial.jsonl`."""
+    return {
+        **facts,
+        "seconds": round(seconds, 6),
+        "throughput_rps": round(right(recorded) / seconds, 3),
+        "operations": operations(recorded),
+        "flags": [INCOMPLETE],
+        "incomplete": True,
+    }
+
+
+def append_second(folder: Path, line: Mapping[str, Any]) -> None:
+    """Add a line to `series.jsonl`; raises OSError."""
+    with (folder / SERIES_FILE).open("ab") as file:
+        file.write(msgspec.json.encode(line) + b"\n")
+
+
+def write_partial(folder: Path, cells: Iterable[Mapping[str, Any]]) -> None:
+    """Replace `partial.jsonl`, so that whoever reads it finds whole lines; raises OSError."""
+    draft = folder / f".{PARTIAL_FILE}"
+    draft.write_bytes(b"".join(msgspec.json.encode(cell) + b"\n" for cell in cells))
+    draft.replace(folder / PARTIAL_FILE)
+
+
+def _no_partial(folder: Path) -> None:
+    (folder / PARTIAL_FILE).unlink(missing_ok=True)
+
+
+def right(recorded: Recorded) -> int:
+    """How many answers were right."""
+    return sum(sum(t.service.values()) for key, t in recorded.items() if key.outcome == OK)
+
+
+def seconds(taken: Recorded) -> list[dict[str, Any]]:
+    """Return `operations` of a line of `series.jsonl`."""
+    return [
+        named(key, times)
+        | {
+            "service_us": quantiles(times.service, *_SHOWN),
+            "response_us": quantiles(times.response, *_SHOWN) if times.response else None,
+        }
+        for key, times in sorted(taken.items())
+    ]
+
+
+def operations(recorded: Recorded) -> list[dict[str, Any]]:
+    """Return `operations` of a cell. It takes up to a millisecond each, so others get a turn."""
+    found = []
+    for key, times in sorted(recorded.items()):
+        response = summarise(times.response) if times.response else None
+        found.append(
+            named(key, times) | {"service_us": summarise(times.service), "response_us": response}
+        )
+        gevent.sleep(0)
+    return found
+
+
+def named(key: Key, times: Times) -> dict[str, Any]:
+    """What an entry of `operations` begins with."""
+    return {
+        "operation": key.operation,
+        "pool": key.pool,
+        "outcome": key.outcome,
+        "count": sum(times.service.values()),
+    }

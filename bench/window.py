@@ -1,0 +1,96 @@
+"""What is seen of a cell between two moments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from time import perf_counter, process_time
+from typing import Any
+
+from bench import cpu
+from bench.answer import STALE
+from bench.bystander import Bystanders
+from bench.crowd import Crowd
+from bench.health import Health, flags
+from bench.lane import Sent
+from bench.loads import Load
+from bench.recorder import Recorded, quantile
+from bench.recording import Recording, operations, right
+
+
+class Window:
+    """Closed load: requests count if they ended in it. Open load: if they were meant for it.
+
+    CPU is read at both edges: before the first, and right after the last of these requests.
+    """
+
+    def __init__(
+        self,
+        crowd: Crowd,
+        load: Load,
+        beside: Bystanders,
+        groups: cpu.Groups,
+        folder: Path | None,
+        facts: Mapping[str, Any],
+    ) -> None:
+        self._crowd, self._load, self._beside, self._groups = crowd, load, beside, groups
+        self._before = cpu.read(groups)
+        self._health = Health()
+        self._own = process_time()
+        self._recording = Recording(crowd.recorder, folder, facts)
+        crowd.retried = 0
+        self._began = perf_counter()
+
+    def open(self, seconds: float) -> None:
+        """Let the load work for `seconds`, or until it is over; raises CellError."""
+        self._load.begin(self._began, self._began + seconds)
+        self._beside.count_from(self._began)
+        self._beside.end(self._began + seconds)
+        self._load.run(seconds)
+
+    def close(self, timeout: float) -> dict[str, Any]:
+        """Return the measured part of a line of `cells.jsonl`, open load's last answers in it."""
+        until = self._load.finish(timeout)
+        recorded = self._recording.end()
+        generator = round(process_time() - self._own, 6)
+        spent = cpu.seconds(self._before, cpu.read(self._groups))
+        health = self._health.stop() | _schedule(self._load.sent)
+        self._beside.end(until)
+        self._beside.drain(timeout)
+        seconds = until - self._began
+        return {
+            "seconds": round(seconds, 6),
+            "throughput_rps": round(right(recorded) / seconds, 3),
+            "operations": operations(recorded),
+            **counts(recorded, self._load.sent),
+            "retried": self._crowd.retried,
+            "bystander": self._beside.told(),
+            "cpu_s": {"generator": generator, **dict.fromkeys(self._groups), **spent},
+            "health": health,
+            "flags": [*flags(health), *self._flags(spent)],
+            "void": None,
+        }
+
+    def _flags(self, spent: Mapping[str, float]) -> list[str]:
+        found = [f"a process of the {name} ended" for name in self._groups if name not in spent]
+        if self._crowd.depleted.is_set():
+            found.append("ended early: a user had no record left to delete")
+        if self._recording.error is not None:
+            found.append(f"no series: {self._recording.error.strerror}")
+        return found
+
+
+def counts(recorded: Recorded, sent: Sent | None) -> dict[str, int | None]:
+    """Return the counts of a cell; those of a schedule are None where there was none."""
+    stale = sum(sum(t.service.values()) for key, t in recorded.items() if key.outcome == STALE)
+    return {
+        "intended": None if sent is None else sent.intended,
+        "late": None if sent is None else sent.late,
+        "skipped": None if sent is None else sent.skipped,
+        "stale": stale,
+    }
+
+
+def _schedule(sent: Sent | None) -> dict[str, float | None]:
+    lag = sent.lag if sent is not None else {}
+    return {"schedule_lag_p99_ms": quantile(lag, 0.99) / 1000 if lag else None}
