@@ -16,16 +16,18 @@ _LONGEST: Final = 107 if sys.platform == "linux" else 103
 class Target:
     """`http://host[:port]`, `unix:/path/of.sock` or `http+unix://%2Fpath%2Fof.sock`.
 
-    `authority` is what Host says, `base` the address that cookies belong to.
+    `authority` is what Host says, `tail` what follows the path in a request's head, `base` the
+    address that cookies belong to.
     Raises ValueError for anything else, OSError for a name that does not resolve.
     """
 
-    __slots__ = ("address", "authority", "base", "family", "url")
+    __slots__ = ("address", "authority", "base", "family", "tail", "url")
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
         self.authority, self.family, self.address = _of_socket(self.url) or _of_host(url)
         self.base = f"http://{self.authority}"
+        self.tail = f" HTTP/1.1\r\nHost: {self.authority}\r\n"
 
     @property
     def local(self) -> bool:

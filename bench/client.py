@@ -49,7 +49,6 @@ class Client:
         "_connection",
         "_cookies",
         "_limit",
-        "_tail",
         "connections",
         "deadlines",
         "retried",
@@ -72,7 +71,6 @@ class Client:
         self.connections = 0
         self.retried = 0
         self._limit = limit
-        self._tail = f" HTTP/1.1\r\nHost: {target.authority}\r\n"
         self._cookies = None if jar is None else Cookies(jar)
         self._connection: Connection | None = None
 
@@ -85,7 +83,7 @@ class Client:
             fields += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
         if self._cookies is not None:
             fields += self._cookies.field(self.target.base + path)
-        message = f"{verb} {path}{self._tail}{fields}\r\n".encode() + body
+        message = f"{verb} {path}{self.target.tail}{fields}\r\n".encode() + body
         self.deadlines.start(self)
         try:
             answer = self._exchange(message)

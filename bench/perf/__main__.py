@@ -10,10 +10,12 @@ from rich.table import Table
 
 from bench.perf.answers import answers
 from bench.perf.check import Verdict
+from bench.perf.client import client
 from bench.perf.operations import operations
 
 CHECKS: Mapping[str, Callable[[], Iterator[Verdict]]] = {
     "answers": answers,
+    "client": client,
     "operations": operations,
 }
 """A new check is a module with such a function, and a line here."""

@@ -1,0 +1,118 @@
+"""An nginx that gives one and the same answer, and counts the connections that asked."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from string import Template
+from typing import Final
+
+from deploy import stack
+from deploy.services import Missing, ensure_all
+
+PATH: Final = "/read"
+RECORD: Final = (
+    '{"id":"6571aabbccddeeff00112233","topic":"what a request costs, and what it is made of",'
+    '"when":"2026-11-21T02:48:24.123Z","duration":12.5,"tags":["perf","client","read"]}'
+)
+FILES: Final = 20_000
+"""Descriptors of nginx, three quarters of them for connections."""
+
+_CONF: Final = Template("""
+daemon off;
+pid nginx.pid;
+error_log stderr crit;
+worker_processes 1;
+worker_rlimit_nofile $files;
+events { worker_connections $connections; }
+http {
+  log_format connection '$$connection';
+  access_log connections.log connection buffer=64k;
+  keepalive_requests 1000000000;
+  keepalive_timeout 1h;
+  client_body_temp_path body;
+  server {
+    listen 127.0.0.1:$port backlog=4096;
+    location = $path {
+      default_type application/json;
+      add_header X-Request-Id $$request_id;
+      add_header X-Process fast-10001-4711;
+      add_header X-Pool fast;
+      add_header Server-Timing "handler;dur=0.123, wait;dur=0.000, driver;dur=0.012";
+      return 200 '$record';
+    }
+  }
+}
+""")
+
+
+class Fixed:
+    """The nginx of one folder."""
+
+    def __init__(self, url: str, process: subprocess.Popen[bytes], folder: Path) -> None:
+        self.url = url
+        self._process = process
+        self._folder = folder
+
+    def connections(self) -> int:
+        """End nginx, and return over how many connections requests came."""
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait(30)
+        return len(set((self._folder / "connections.log").read_text().split()))
+
+
+def nginx_program() -> Path:
+    """Return nginx's file; raises deploy's Missing where it cannot be had."""
+    programs, missing = ensure_all(stack.default_place(), ["nginx"], lambda _: None)
+    if missing:
+        raise missing["nginx"]
+    return programs["nginx"].file
+
+
+@contextmanager
+def fixed() -> Iterator[Fixed]:
+    """Run it until the block ends; raises deploy's Missing where nginx cannot be had."""
+    program = nginx_program()
+    with tempfile.TemporaryDirectory(prefix="windtunnel-perf-") as name:
+        folder, port = Path(name), _free_port()
+        folder.chmod(0o755)  # nginx's worker is nobody where we are root
+        files = _files()
+        conf = _CONF.substitute(
+            port=port, path=PATH, record=RECORD, files=files, connections=files * 3 // 4
+        )
+        (folder / "nginx.conf").write_text(conf)
+        process = subprocess.Popen([program, "-p", folder, "-c", folder / "nginx.conf"])
+        try:
+            _wait_for(port, process)
+            yield Fixed(f"http://127.0.0.1:{port}", process, folder)
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def _files() -> int:
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + 10
+    while time.monotonic() < until and process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.01)
+    raise Missing("the nginx to measure with did not start")
