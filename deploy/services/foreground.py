@@ -21,7 +21,7 @@ PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 
 @contextmanager
 def running(
-    instance: Instance, log: Path, deadline: float = 60
+    instance: Instance, log: Path, deadline: float = 180
 ) -> Iterator[subprocess.Popen[bytes]]:
     """The instance, ready, until the block ends; raises TimeoutError, ChildProcessError."""
     process = start(instance, log)
@@ -62,7 +62,7 @@ def start(instance: Instance, log: Path) -> subprocess.Popen[bytes]:
         )
 
 
-def wait_ready(instance: Instance, process: subprocess.Popen[bytes], deadline: float = 60) -> None:
+def wait_ready(instance: Instance, process: subprocess.Popen[bytes], deadline: float = 180) -> None:
     """Returns when it answers its protocol; raises TimeoutError, ChildProcessError."""
     end = time.monotonic() + deadline
     while process.poll() is None and not instance.ready():

@@ -7,6 +7,7 @@ import os
 import pwd
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from deploy.services import Instance, Missing, Place, Program, Service, prepare_
 from deploy.services.foreground import all_running, running, start, stop, wait_ready
 from deploy.services.postgres import ready as postgres_ready
 from tests import databases
+from tests.stacks import free_offset
 
 DATABASES = {name: service for name, service in services().items() if name != "nginx"}
 CANNOT_BE_HAD_ANYWHERE = {"rethinkdb"}
@@ -24,8 +26,9 @@ CANNOT_BE_HAD_ANYWHERE = {"rethinkdb"}
 
 @pytest.fixture
 def place() -> Iterator[Place]:
+    """Below the ports that the kernel gives out, or a slow starter could lose its own."""
     with databases.place() as place:
-        yield place
+        yield replace(place, ports={}, offset=free_offset())
 
 
 @pytest.fixture(params=DATABASES.values(), ids=lambda service: service.name)
