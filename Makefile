@@ -37,7 +37,7 @@ test: environment ## the tests, with real servers (ARGS='-k sqlite')
 	@$(BIN)/python -m pytest $(ARGS)
 
 perf: environment ## what a request costs; fails when it got dearer
-	@$(BIN)/windtunnel perf $(ARGS)
+	@$(BIN)/python -m bench.perf $(ARGS)
 
 lint: environment ## ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

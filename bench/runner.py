@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import msgspec
@@ -95,11 +96,16 @@ class Run:
 
     def _cell(self, generator: Generator, order: Order) -> results.Cell:
         facts = self._facts(order)
+        reached = {"sent": monotonic()}
         try:
-            told = generator.cell(self._order(order), lambda _: None)
+            told = generator.cell(
+                self._order(order), lambda event: reached.update({event: monotonic()})
+            )
         except CellError as error:
             return results.Cell(**facts, seconds=0.0, throughput_rps=0.0, void=str(error))
         measured = {key: told[key] for key in MEASURED if key in told}
+        before = reached["measuring"] - reached["sent"]
+        measured["health"] = {**told["health"], "before_s": round(before, 3)}
         return msgspec.convert({**facts, **measured}, results.Cell)
 
     def _facts(self, order: Order) -> dict[str, Any]:

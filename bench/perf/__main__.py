@@ -12,11 +12,13 @@ from bench.perf.answers import answers
 from bench.perf.check import Verdict
 from bench.perf.client import client
 from bench.perf.operations import operations
+from bench.perf.stack import stack
 
 CHECKS: Mapping[str, Callable[[], Iterator[Verdict]]] = {
     "answers": answers,
     "client": client,
     "operations": operations,
+    "stack": stack,
 }
 """A new check is a module with such a function, and a line here."""
 

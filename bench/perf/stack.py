@@ -1,0 +1,85 @@
+"""What waiting for the suite costs: `up` with warm folders, and `make bench` outside its cells."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from time import monotonic
+
+from bench import results
+from bench.perf.check import Verdict
+from deploy import stack as stacks
+from deploy.services import Place, services
+
+UP_LIMIT, UP_ELASTICSEARCH_LIMIT, OUTSIDE_LIMIT = 8.0, 15.0, 0.25
+
+UPS = 3
+OFFSET = 1000
+"""Ports of a stack of its own, so that one that is up is left alone."""
+
+SLOWEST = "elasticsearch"
+RARE = {"rethinkdb"}
+"""No registry has its server: it is had only where somebody installed it."""
+
+
+def stack() -> Iterator[Verdict]:
+    """Measure both, in a place of its own with the programs that are there."""
+    names = sorted(services())
+    with place() as here:
+        yield up(here, [name for name in names if name != SLOWEST], UP_LIMIT)
+        yield up(here, names, UP_ELASTICSEARCH_LIMIT)
+        yield outside(here)
+
+
+@contextmanager
+def place() -> Iterator[Place]:
+    """A folder of its own beside the usual one's programs."""
+    with tempfile.TemporaryDirectory(prefix="windtunnel-perf-") as folder:
+        Path(folder).chmod(0o755)  # servers that root starts run as nobody
+        yield Place(Path(folder), offset=OFFSET, programs_folder=stacks.default_place().programs)
+
+
+def up(here: Place, names: Sequence[str], limit: float) -> Verdict:
+    """Start these databases, the processes and nginx several times; the first one warms folders."""
+    name = f"up, {'with' if SLOWEST in names else 'without'} Elasticsearch"
+    seconds: list[float] = []
+    missing: Mapping[str, str] = {}
+    for _ in range(UPS + 1):
+        began = monotonic()
+        missing = stacks.ensure_up(names, place=here).state.missing
+        seconds.append(monotonic() - began)
+        stacks.down(here)
+    told = f"{median(seconds[1:]):.1f} s (median of {UPS})"
+    if lacking := set(missing) - RARE:
+        return Verdict(name, f"without {', '.join(sorted(lacking))}", f"{limit:g} s", None)
+    return Verdict(name, told, f"{limit:g} s", median(seconds[1:]) <= limit)
+
+
+def outside(here: Place) -> Verdict:
+    """Run `make bench ARGS=--quick` as it is typed, and count what is no cell."""
+    into = here.root / "results"
+    began = monotonic()
+    subprocess.run(
+        ["make", "bench", f"ARGS=--quick --results {into}"],
+        env={
+            **os.environ,
+            "WINDTUNNEL_FOLDER": str(here.root),
+            "WINDTUNNEL_OFFSET": str(OFFSET),
+        },
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    whole = monotonic() - began
+    [folder] = into.iterdir()
+    cells = results.load(folder).cells
+    inside = sum(cell.seconds + cell.health.get("before_s", 0.0) for cell in cells)
+    share = 1 - inside / whole
+    told = f"{share:.0%} of {whole:.0f} s ({len(cells)} cells)"
+    return Verdict(
+        "make bench --quick, outside cells", told, f"{OUTSIDE_LIMIT:.0%}", share <= OUTSIDE_LIMIT
+    )
