@@ -101,10 +101,17 @@ def url_of(target: str, host: str | None) -> str:
     return (host or targets().get(target, target)).rstrip("/")
 
 
+def _address(text: str) -> str:
+    if text not in _PORTS and ":" not in text:
+        known = "neither nginx nor direct nor an address like http://127.0.0.1:10001"
+        raise argparse.ArgumentTypeError(f"{text!r} is {known}")
+    return text
+
+
 def address(argv: Sequence[str]) -> Namespace:
     """Return `target` and `host` as `argv` has them, ahead of all other arguments."""
-    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    early.add_argument("--target", default="nginx")
+    early = argparse.ArgumentParser("locust", add_help=False, allow_abbrev=False)
+    early.add_argument("--target", type=_address, default="nginx", metavar="{nginx,direct,URL}")
     early.add_argument("-H", "--host", default=os.environ.get("LOCUST_HOST"))
     return early.parse_known_args(argv)[0]
 

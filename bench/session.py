@@ -7,6 +7,7 @@ the ids of its own part ahead of the order to spawn users, on the same socket, s
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
@@ -37,6 +38,9 @@ from bench.users import StoreUser
 
 MESSAGE: Final = "crowd"
 ENVIRONMENT_NOT_RIGHT: Final = 3
+
+WORKERS_PATIENCE: Final = 3.0
+"""Seconds in which a master that was interrupted too tells its workers to end."""
 
 log = logging.getLogger("windtunnel")
 
@@ -74,8 +78,12 @@ class Session:
         """Remember the environment; a worker listens for its part of the records."""
         self._environment = environment
         stats.bucket_response_time = live.finer  # type: ignore[assignment]
+        worker = isinstance(runner, WorkerRunner)
+        gevent.signal_handler(signal.SIGINT, _interrupt, WORKERS_PATIENCE if worker else 0.0)
         if environment.web_ui is not None:
             live.attach(environment, environment.web_ui)
+        elif not worker:
+            _refuse_early(environment)
         if isinstance(runner, WorkerRunner):
             runner.register_message(MESSAGE, self._on_message)
 
@@ -118,6 +126,24 @@ class Session:
             environment.process_exit_code = ENVIRONMENT_NOT_RIGHT
             gevent.spawn(runner.quit)
         raise gevent.GreenletExit
+
+
+def _interrupt(patience: float) -> None:
+    """End by Ctrl-C through the main greenlet; Python would interrupt a user, with a traceback."""
+    gevent.sleep(patience)
+    gevent.get_hub().handle_system_error(KeyboardInterrupt, KeyboardInterrupt())
+
+
+def _refuse_early(environment: Environment) -> None:
+    """End the process with one line if a headless test cannot start."""
+    options = environment.parsed_options
+    if options is None or not options.headless:
+        return
+    try:
+        admit(options, options.num_users)
+    except REFUSALS as error:
+        print(error, file=sys.stderr)
+        sys.exit(ENVIRONMENT_NOT_RIGHT)
 
 
 def part(ids: Sequence[str], rank: int, parts: int) -> tuple[int, list[str]]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -93,6 +95,9 @@ def test_without_a_server_one_line_says_how_to_start_one() -> None:
     [
         (("--stores", "nope/*"), 2, "no store matches 'nope/*'"),
         (("--mix", "nope"), 2, "invalid choice: 'nope'"),
+        (("--target", "nope"), 2, "'nope' is neither nginx nor direct nor an address"),
+        (("--population", "1e9"), 2, "'1e9' is not a whole number from 1 to"),
+        (("-u", "1000000"), 3, "1000000 users are too many"),
         (("--stores", "memcached-*", "--mix", "find"), 3, "memcached-"),
     ],
 )
@@ -101,9 +106,30 @@ def test_what_cannot_be_loaded_is_said_in_one_line(
 ) -> None:
     done = headless(*args, "--host", served.url)
     assert done.returncode == code
-    (said,) = [one for one in done.stderr.splitlines() if "error" in one.lower()]
-    assert line in said
+    said = [one for one in done.stderr.splitlines() if "/INFO/" not in one]
+    assert line in said[-1]
+    assert code == 2 or len(said) == 1
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("more", [(), ("--processes", "2")], ids=["alone", "processes"])
+def test_ctrl_c_ends_it_quietly(served: Server, more: tuple[str, ...]) -> None:
+    port = free_port()
+    command = locust(
+        *("--headless", "-u", 4, "--stores", STORES[0], "--host", served.url, "--only-summary"),
+        *("--master-bind-port", port, "--master-port", port, *more),
+    )
+    with subprocess.Popen(
+        command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stderr is not None
+        assert any("All users spawned" in line for line in process.stderr)
+        os.killpg(process.pid, signal.SIGINT)
+        rest = process.stderr.read()
+    assert process.returncode == 0, rest
+    assert "Shutting down" in rest
+    assert "Traceback" not in rest
+    assert "KeyboardInterrupt" not in rest
 
 
 class Interface:
