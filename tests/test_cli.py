@@ -141,7 +141,7 @@ def test_a_session_from_up_to_down(place: Place) -> None:
     code, out, err = windtunnel(place, "status")
     assert (code, err) == (0, "")
     port = 16380 + place.offset
-    assert re.search(rf"^redis-fast +(starting|running) +\d+ +{port} ", out, re.MULTILINE)
+    assert re.search(rf"^redis-fast +up +\d+ +{port} ", out, re.MULTILINE)
 
     code, out, err = windtunnel(place, "stores", "redis/*/safe")
     assert (code, err) == (0, "")

@@ -24,6 +24,17 @@ Services = Annotated[
 ]
 
 
+_WORDS = {
+    "RUNNING": "up",
+    "STARTING": "up",  # supervisord's word for a process younger than 5 s
+    "STOPPING": "stopping",
+    "BACKOFF": "restarting",
+    "EXITED": "restarting",
+    "FATAL": "failed",
+    "STOPPED": "stopped",
+}
+
+
 def setup() -> None:
     """Fetch database servers and nginx."""
     from deploy.setup import setup_programs
@@ -101,7 +112,7 @@ def _rows(stack: Stack) -> list[tuple[object, ...]]:
     return [
         (
             name,
-            states[name].status.lower() if name in states else "gone",
+            _WORDS.get(states[name].status, states[name].status) if name in states else "gone",
             states[name].pid if name in states else "",
             program.port,
             f"{time.time() - states[name].since:.0f} s" if name in states else "",
