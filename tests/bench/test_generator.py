@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,64 +13,14 @@ import pytest
 from hdrh.histogram import HdrHistogram
 
 from bench.results import Cell
-from tests.bench.served import ROOT, Server, server
-
-STORE = "memory/async/volatile"
+from tests.bench.driven import Driven, counts, driven_once
+from tests.bench.served import Server, server
 
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Server]:
     with server() as started:
         yield started
-
-
-class Driven:
-    """A generator process and the lines it says."""
-
-    def __init__(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "bench.generator"],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert self.next() == {"event": "ready"}
-
-    def order(self, **fields: Any) -> None:
-        assert self.process.stdin is not None
-        order = {
-            "cmd": "cell",
-            "scenario": "crud",
-            "store": STORE,
-            "mix": "balanced",
-            "users": 4,
-            "seed": 1,
-            "population": 200,
-            "warmup": 0.1,
-            "duration": 0.3,
-        }
-        self.process.stdin.write(json.dumps(order | fields) + "\n")
-        self.process.stdin.flush()
-
-    def next(self) -> dict[str, Any]:
-        assert self.process.stdout is not None
-        return dict(json.loads(self.process.stdout.readline()))
-
-    def cell(self, **fields: Any) -> dict[str, Any]:
-        self.order(**fields)
-        events = [self.next(), self.next(), self.next()]
-        assert [event["event"] for event in events] == ["reset", "measuring", "done"]
-        return dict(events[-1]["cell"])
-
-    def error(self, **fields: Any) -> str:
-        self.order(**fields)
-        said = self.next()
-        while said["event"] != "error":
-            assert said["event"] == "reset"
-            said = self.next()
-        return str(said["detail"])
 
 
 @pytest.fixture(scope="module")
@@ -84,18 +31,6 @@ def shared() -> Iterator[Driven]:
 @pytest.fixture
 def driven() -> Iterator[Driven]:
     yield from driven_once()
-
-
-def driven_once() -> Iterator[Driven]:
-    driven = Driven()
-    yield driven
-    _, said = driven.process.communicate(timeout=20)
-    assert "Traceback" not in said
-
-
-def counts(cell: dict[str, Any], outcome: str = "ok") -> dict[str, int]:
-    found = [entry for entry in cell["operations"] if entry["outcome"] == outcome]
-    return {entry["operation"]: entry["count"] for entry in found}
 
 
 def test_a_cell_is_a_line_of_cells_jsonl(shared: Driven, served: Server) -> None:
