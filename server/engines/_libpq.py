@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import re
@@ -64,7 +65,10 @@ class Libpq(Postgres):
 
     def sever(self, db: Session) -> None:
         """Shut the socket down, as libpq waits for ever: the call ends in an error at once."""
-        with socket.socket(fileno=os.dup(db.connection.fileno())) as twin:
+        with (
+            contextlib.suppress(Exception),  # it has closed meanwhile
+            socket.socket(fileno=os.dup(db.connection.fileno())) as twin,
+        ):
             twin.shutdown(socket.SHUT_RDWR)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import threading
 from collections.abc import Sequence
@@ -127,7 +128,8 @@ class SQLite(Engine):
 
     def sever(self, db: Connection) -> None:
         """Interrupt a query that takes too long; a wait for a lock ends by itself."""
-        db.interrupt()
+        with contextlib.suppress(sqlite3.ProgrammingError):  # it has closed meanwhile
+            db.interrupt()
 
     def errors(self) -> Errors:
         """Return sqlite3's errors: locked, full, read-only, not to be opened, damaged, closed."""
