@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +17,7 @@ from server.errors import Unavailable
 from server.modes import Times
 from server.record import Change
 from server.stores import Store
+from server.words import Mode
 from tests.engines.conftest import Opener
 from tests.engines.proxy import proxied
 from tests.engines.test_conformance import record
@@ -81,3 +84,22 @@ async def test_makes_the_round_trips_of_its_ledger(store: Store) -> None:
             for op in asked["system.profile"].find(mine)
         )
     assert seen == {"insert": 1, "query": 3, "update": 1, "aggregate": 1, "remove": 1}
+
+
+@pytest.mark.stores("mongo-engine/*/fast")
+async def test_mappers_forget_the_classes_of_closed_stores(store: Store) -> None:
+    """MongoEngine and Beanie keep registries; a class for each opening must not pile up there."""
+    kept = []
+    for _ in range(5):
+        engine = store.opened(1)
+        if store.mode is Mode.ASYNC:
+            db = await engine.aconnect()
+            kept.append(weakref.ref(db.documents._record))
+            await engine.aclose(db)
+        else:
+            db = engine.connect()
+            kept.append(weakref.ref(db.documents._record))
+            engine.close(db)
+        del db
+    gc.collect()
+    assert sum(reference() is not None for reference in kept) <= 1  # the last of that name
