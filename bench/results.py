@@ -1,21 +1,24 @@
 """What a run leaves on disk, `results/<run>/run.json` and `cells.jsonl`, and the way in and out.
 
 A finished cell is one line, appended with a single write and fsync'd, so that whatever kills a run
-costs the cell in flight and nothing else. Fields unknown to this version are ignored on reading.
+costs the cell in flight and nothing else; what was seen of that one stands in `partial.jsonl`.
+Fields unknown to this version are ignored on reading, fields unknown to an older one are optional.
 """
 
 import errno
 import os
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from bench import jsonl
+
 SCHEMA = 1
 RUN_FILE = "run.json"
 CELLS_FILE = "cells.jsonl"
+PARTIAL_FILE = "partial.jsonl"
 OK = "ok"
 
 
@@ -26,7 +29,8 @@ class ResultsError(Exception):
 class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     """What a store promises and how it is reached, as the server's `/stores` tells it.
 
-    `not_available` maps an operation that the engine lacks to the reason.
+    `not_available` maps an operation that the engine lacks to the reason; `reference` is whether
+    it has no database behind it, None where the server did not tell.
     """
 
     driver: str = ""
@@ -40,6 +44,7 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     transport: str = ""
     notes: list[str] = []
     not_available: dict[str, str] = {}
+    reference: bool | None = None
 
 
 class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,8 +66,8 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     skipped: dict[str, str] = {}
 
 
-class ServiceTimes(msgspec.Struct, frozen=True, kw_only=True, rename={"p99_9": "p99.9"}):
-    """Service times in microseconds; a quantile with fewer than 10/(1-q) samples is None.
+class Times(msgspec.Struct, frozen=True, kw_only=True, rename={"p99_9": "p99.9"}):
+    """Latencies in microseconds; a quantile with fewer than 10/(1-q) samples is None.
 
     `histogram` is an HdrHistogram, V2 compressed, base64: 1 us to 60 s, 3 significant digits.
     """
@@ -77,13 +82,26 @@ class ServiceTimes(msgspec.Struct, frozen=True, kw_only=True, rename={"p99_9": "
 
 
 class OperationResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What one operation got in a cell, by pool and outcome ("ok" or a failure's name)."""
+    """What one operation got in a cell, by pool and outcome ("ok" or a failure's name).
+
+    Response times are there under open load only.
+    """
 
     operation: str
     pool: str = "fast"
     outcome: str = OK
     count: int
-    service_us: ServiceTimes | None = None
+    service_us: Times | None = None
+    response_us: Times | None = None
+
+
+class Bystander(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody who asked a process for next to nothing got meanwhile."""
+
+    process: str
+    intended: int
+    failed: int = 0
+    response_us: Times | None = None
 
 
 class CpuSeconds(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,7 +117,9 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     """A line of `cells.jsonl`: one store under one load in one round.
 
     `users` is the closed load, `rate` (requests/s) the open one; `void` says why the cell does not
-    count, `flags` what makes it doubtful; `health` holds shares of 1 such as `steal`.
+    count, `flags` what makes it doubtful; `health` holds shares of 1 such as `steal`. Of what was
+    `intended` under open load, `late` was sent more than 2 ms after its moment, and `skipped` was
+    never sent, as too many were under way; `stale` and `retried` count closed connections.
     """
 
     store: str
@@ -114,6 +134,12 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     throughput_rps: float
     operations: list[OperationResult] = []
+    intended: int | None = None
+    late: int | None = None
+    skipped: int | None = None
+    stale: int | None = None
+    retried: int | None = None
+    bystander: list[Bystander] = []
     cpu_s: CpuSeconds = CpuSeconds()
     health: dict[str, Any] = {}
     flags: list[str] = []
@@ -121,12 +147,16 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """A run as read back; `damaged` says, line by line, what of `cells.jsonl` could not be read."""
+    """A run as read back; `damaged` says, line by line, what of its cells could not be read.
+
+    `partial` holds what was seen of cells that were never finished; they count for nothing.
+    """
 
     path: Path
     info: RunInfo
     cells: list[Cell]
     damaged: list[str]
+    partial: list[Cell] = []
 
 
 def create(run_dir: Path, info: RunInfo) -> None:
@@ -166,8 +196,12 @@ def load(run_dir: Path) -> Run:
     """Read a run, a killed one too: what is damaged is named, not fatal. Raises ResultsError."""
     info = _read_info(run_dir)
     damaged: list[str] = []
-    cells = list(_read_cells(run_dir / CELLS_FILE, damaged))
-    return Run(path=run_dir, info=info, cells=cells, damaged=damaged)
+    try:
+        cells = list(jsonl.read(run_dir / CELLS_FILE, Cell, damaged))
+        partial = list(jsonl.read(run_dir / PARTIAL_FILE, Cell, damaged))
+    except OSError as error:
+        raise ResultsError(f"{error.filename} cannot be read: {error.strerror}") from error
+    return Run(path=run_dir, info=info, cells=cells, damaged=damaged, partial=partial)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -215,22 +249,6 @@ def _read_info(run_dir: Path) -> RunInfo:
             f"{run_dir} has schema {info.schema}, this version reads up to {SCHEMA}: upgrade first"
         )
     return info
-
-
-def _read_cells(path: Path, damaged: list[str]) -> Iterator[Cell]:
-    decoder = msgspec.json.Decoder(Cell)
-    try:
-        lines = path.read_bytes().split(b"\n") if path.exists() else []
-    except OSError as error:
-        raise ResultsError(f"{path} cannot be read: {error}") from error
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            yield decoder.decode(line)
-        except msgspec.DecodeError as error:
-            torn = "cut off, the run was killed while writing it" if number == len(lines) else error
-            damaged.append(f"{path.name} line {number}: {torn}")
 
 
 def _unwritable(run_dir: Path, error: OSError) -> ResultsError:

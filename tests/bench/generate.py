@@ -10,7 +10,7 @@ from pathlib import Path
 from hdrh.histogram import HdrHistogram
 
 from bench import results
-from bench.results import Cell, CpuSeconds, Ledger, OperationResult, RunInfo, ServiceTimes
+from bench.results import Cell, CpuSeconds, Ledger, OperationResult, RunInfo, Times
 
 BALANCED = {"create": 1, "read": 6, "edit": 2, "delete": 1}
 WEIGHT = {"create": 1.3, "read": 1.0, "update": 1.3, "edit": 2.1, "delete": 1.2, "find": 2.0}
@@ -161,5 +161,5 @@ def _outcomes(
     return [result for result in (good, bad) if result.count]
 
 
-def _times(values: list[int]) -> ServiceTimes | None:
-    return ServiceTimes(max=max(values), histogram=histogram(values)) if values else None
+def _times(values: list[int]) -> Times | None:
+    return Times(max=max(values), histogram=histogram(values)) if values else None

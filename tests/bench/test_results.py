@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import results
+from bench import results, streams
 from bench.results import CELLS_FILE, RUN_FILE, ResultsError
 from tests.bench.generate import Made, cells, info, write
 
@@ -28,10 +28,12 @@ def test_the_keys_on_disk_are_those_of_the_format(tmp_path: Path) -> None:
     line = msgspec.json.decode((folder / CELLS_FILE).read_bytes().splitlines()[0])
     assert list(line) == [
         *("store", "variant", "target", "mix", "processes", "connections", "round", "users"),
-        *("rate", "seconds", "throughput_rps", "operations", "cpu_s", "health", "flags", "void"),
+        *("rate", "seconds", "throughput_rps", "operations"),
+        *("intended", "late", "skipped", "stale", "retried", "bystander"),
+        *("cpu_s", "health", "flags", "void"),
     ]
     operation = line["operations"][0]
-    assert list(operation) == ["operation", "pool", "outcome", "count", "service_us"]
+    assert list(operation) == ["operation", "pool", "outcome", "count", "service_us", "response_us"]
     assert list(operation["service_us"]) == [
         "p50",
         "p90",
@@ -86,7 +88,7 @@ def test_bytes_that_are_no_text_are_damage_not_a_crash(tmp_path: Path) -> None:
 def test_fields_of_later_versions_are_ignored(tmp_path: Path) -> None:
     folder = write(tmp_path / "run", SMALL)
     path = folder / CELLS_FILE
-    path.write_bytes(path.read_bytes().replace(b'{"store"', b'{"response_us":{"p50":1},"store"'))
+    path.write_bytes(path.read_bytes().replace(b'{"store"', b'{"colour":{"p50":1},"store"'))
     assert results.load(folder).cells == cells(SMALL)
 
 
@@ -131,3 +133,41 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path) -> None:
 def test_a_cell_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ResultsError, match="cannot write"):
         results.append(tmp_path / "gone", cells(SMALL)[0])
+
+
+def test_a_cell_of_an_older_version_still_loads(tmp_path: Path) -> None:
+    folder = write(tmp_path / "run", SMALL)
+    path = folder / CELLS_FILE
+    line = msgspec.json.decode(path.read_bytes().splitlines()[0])
+    for name in ("intended", "late", "skipped", "stale", "retried", "bystander"):
+        del line[name]
+    for operation in line["operations"]:
+        del operation["response_us"]
+    path.write_bytes(msgspec.json.encode(line))
+    assert results.load(folder).cells == cells(SMALL)[:1]
+
+
+def test_what_was_seen_of_an_unfinished_cell_is_read_apart(tmp_path: Path) -> None:
+    folder = write(tmp_path / "run", SMALL, finished=False)
+    line = msgspec.json.encode(cells(SMALL)[1])
+    (folder / results.PARTIAL_FILE).write_bytes(line + b"\n" + line[:40])
+    run = results.load(folder)
+    assert (run.cells, run.partial) == (cells(SMALL), cells(SMALL)[1:2])
+    assert run.damaged == ["partial.jsonl line 2: cut off, the run was killed while writing it"]
+
+
+def test_series_and_samples_are_read_line_by_line(tmp_path: Path) -> None:
+    second = {"store": "a/b/c", "mix": "balanced", "round": 1, "second": 3.0}
+    counted = {"operation": "read", "outcome": "ok", "count": 4, "service_us": {"p50": 9}}
+    sample = {"store": "a/b/c", "round": 1, "operation": "read", "service_us": 7.5}
+    lines = msgspec.json.encode({**second, "operations": [counted]})
+    (tmp_path / streams.SERIES_FILE).write_bytes(lines + b"\n")
+    (tmp_path / streams.SAMPLES_FILE).write_bytes(msgspec.json.encode(sample) + b"\n{\n\n")
+    damaged: list[str] = []
+    (one,) = streams.series(tmp_path, damaged)
+    assert (one.operations[0].service_us, one.operations[0].response_us) == (
+        results.Times(p50=9),
+        None,
+    )
+    assert [each.service_us for each in streams.samples(tmp_path, damaged)] == [7.5]
+    assert len(damaged) == 1
