@@ -41,12 +41,14 @@ class Generator:
 
     def __exit__(self, *_: object) -> None:
         assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.stdin.close()
         try:
             self._process.wait(5)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._process.stdout.close()
 
     def cell(self, order: Mapping[str, Any], on_event: Callable[[str], None]) -> dict[str, Any]:
         """Measure a cell and return it as the generator tells it; `on_event` hears its phases.

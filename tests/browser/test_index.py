@@ -1,0 +1,26 @@
+"""The page for people that a server shows at /."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Open
+
+BRIGHTNESS = "Number(getComputedStyle(document.body).backgroundColor.match(/\\d+/)[0])"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_index_says_what_is_up_and_where_to_go(open_page: Open, url: str, scheme: str) -> None:
+    seen = open_page(color_scheme=scheme)
+    page = seen.page
+    page.goto(url)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Windtunnel")
+    expect(page.locator("tr", has_text="memory").locator(".status").first).to_have_text("up")
+    assert (page.evaluate(BRIGHTNESS) > 128) == (scheme == "light")
+    links = page.get_by_role("link").evaluate_all("all => all.map(one => one.href)")
+    assert f"{url}/stores" in links
+    for link in links:
+        assert page.request.get(link).ok, link
+    assert not seen.wrong
+    assert not seen.foreign(url)

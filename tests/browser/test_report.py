@@ -1,0 +1,65 @@
+"""`report.html` of a small real run, as a reader opens it."""
+
+from __future__ import annotations
+
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, expect
+from rich.console import Console
+
+from bench import report as reports
+from bench import runner
+from bench.request import Request
+from tests.browser.conftest import Open
+from tests.browser.test_index import BRIGHTNESS
+from tests.server.conftest import Server
+
+REQUEST = {"stores": ("memory/*", "sqlite/*/fast"), "rounds": 2, "duration": 0.3, "warmup": 0.1}
+
+
+@pytest.fixture(scope="module")
+def report(served: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    into = tmp_path_factory.mktemp("results")
+    request = Request(host=f"http://127.0.0.1:{served.port}", **REQUEST)  # type: ignore[arg-type]
+    folder = runner.run(request, Console(file=StringIO()), into)
+    reports.report(folder)
+    return folder / reports.HTML_FILE
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 375])
+def test_it_shows_itself_without_asking_anybody(
+    open_page: Open, report: Path, scheme: str, width: int
+) -> None:
+    seen = open_page(color_scheme=scheme, viewport={"width": width, "height": 800})
+    page = seen.page
+    page.goto(report.as_uri())
+    expect(page.get_by_role("heading", level=1)).to_have_text("Windtunnel: crud")
+    expect(page.locator(".js-plotly-plot svg.main-svg").first).to_be_visible()
+    expect(page.locator("table.sortable").first).to_contain_text("sqlite")
+    assert (page.evaluate(BRIGHTNESS) > 128) == (scheme == "light")
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert not seen.wrong
+    assert not seen.foreign(report.as_uri())
+
+
+def texts(table: Locator) -> list[str]:
+    return table.locator("tbody tr > :nth-child(2)").all_inner_texts()
+
+
+@pytest.mark.parametrize("key", ["Enter", "Space"])
+def test_a_table_is_sorted_from_the_keyboard(open_page: Open, report: Path, key: str) -> None:
+    page = open_page().page
+    page.goto(report.as_uri())
+    table = page.locator("table.sortable", has_text="sqlite").first
+    head = table.get_by_role("columnheader", name="store")
+    table.get_by_role("button", name="#").focus()
+    page.keyboard.press("Tab")
+    for order in ("ascending", "descending"):
+        page.keyboard.press(key)
+        expect(head).to_have_attribute("aria-sort", order)
+        assert len(set(texts(table))) > 1
+        assert texts(table) == sorted(texts(table), reverse=order == "descending")
+    expect(head.get_by_role("button")).to_be_focused()
