@@ -18,8 +18,16 @@ from bench.plan import Offer, UnknownStoreError, select
 
 _PORTS: Final = {"nginx": 10000, "direct": 10001}
 
-WHOLE: Final = {"population": (1, 400_000), "summary_size": (1, 1_000_000), "seed": (0, 2**63 - 1)}
+WHOLE: Final = {
+    "population": (1, 400_000),
+    "summary_size": (1, 1_000_000),
+    "seed": (0, 2**63 - 1),
+    "max_in_flight": (1, 10_000),
+}
 """The arguments that are whole numbers: from, to. A population has to fit into one request."""
+
+FASTEST: Final = 100_000.0
+"""Requests a second that may be asked for; more than any generator of this suite can send."""
 
 _NEEDLESS: Final = {"-h", "--help", "-V", "--version", "-l", "--list", "--worker"}
 """Options with which no server is asked: a question, or a worker, whom its master tells all."""
@@ -87,6 +95,18 @@ def between(least: int, most: int) -> Callable[[str], int]:
         return value
 
     return number
+
+
+def rate(text: str) -> float:
+    """Check that a text is a number of requests a second, as argparse wants it; 0 is none."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= FASTEST:
+        wanted = f"a number of requests a second, from 0 (closed load) to {FASTEST:.0f}"
+        raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}")
+    return value
 
 
 def targets() -> dict[str, str]:
@@ -163,10 +183,23 @@ def add(
         metavar="{nginx,direct,URL}",
         help="All processes through nginx, or one process direct; Host wins over it",
     )
+    parser.add_argument(
+        "--rate",
+        type=rate,
+        default=0.0,
+        help="Requests a second in all, sent on schedule whatever the answers do; 0: closed users",
+    )
+    parser.add_argument(
+        "--poisson",
+        action="store_true",
+        default=False,
+        help="Send at random times of that rate, not at equal distances",
+    )
     for name, (explained, default) in {
         "population": ("Records that a store starts from", defaults.population),
         "summary_size": ("Rows of the table that summary aggregates", defaults.summary_size),
         "seed": ("Makes the data the same", defaults.seed),
+        "max_in_flight": ("With a rate: requests under way at most, more are skipped", 1_000),
     }.items():
         parser.add_argument(
             f"--{name.replace('_', '-')}",

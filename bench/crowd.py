@@ -97,6 +97,11 @@ class Crowd:
         self._joined += 1
         return Place(store, Stock(self._share(store)), Deck(self.mix, rng), rng)
 
+    @property
+    def inhabited(self) -> bool:
+        """Whether any user has a place."""
+        return any(self._at.values())
+
     def leave(self, place: Place) -> None:
         """Take back what a user owned, as far as its state is certain."""
         self._at[place.store] -= 1

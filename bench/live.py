@@ -86,6 +86,8 @@ def wanted(options: Namespace, form: MultiDict[str, str]) -> Namespace:
         **{name: form[name] for name in ("mix", "target", "host") if name in form},
         **{n: whole(n, form[n], *limits) for n, limits in arguments.WHOLE.items() if n in form},
     }
+    if "rate" in form:
+        _rate(form["rate"])
     if "stores" in form or "mix" in form:
         found = {**found, "stores": form.getlist("stores")}
     return Namespace(**{**vars(options), **found})
@@ -97,6 +99,13 @@ def whole(name: str, text: str, least: int, most: int) -> int:
         return arguments.between(least, most)(text)
     except argparse.ArgumentTypeError as error:
         raise RefusedError(f"{name.replace('_', ' ')}: {error}") from error
+
+
+def _rate(text: str) -> None:
+    try:
+        arguments.rate(text)
+    except argparse.ArgumentTypeError as error:
+        raise RefusedError(f"rate: {error}") from error
 
 
 @cache

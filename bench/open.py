@@ -7,7 +7,7 @@ from time import perf_counter
 
 from locust.env import Environment
 
-from bench.crowd import Crowd
+from bench.crowd import Crowd, Place
 from bench.lane import Lane, Sent
 from bench.schedule import Arrivals, Share, arrivals
 from bench.users import StoreUser
@@ -24,8 +24,9 @@ class OpenLoad:
     ) -> None:
         self._seed = crowd.terms.seed
         of_a_store = max(1, bound // len(crowd.free))
+        self._places = [crowd.common(store) for store in crowd.free]
         self.lanes = [
-            Lane(_maker(user_class, environment, crowd, store), of_a_store) for store in crowd.free
+            Lane(_maker(user_class, environment, place), of_a_store) for place in self._places
         ]
 
     def run(self, rate: float, kind: Arrivals, share: Share, start: float | None = None) -> None:
@@ -41,6 +42,11 @@ class OpenLoad:
         """Send nothing until `run` is called again."""
         for lane in self.lanes:
             lane.run(iter(()), 0.0)
+
+    def settle(self) -> None:
+        """Forget the records whose state is not certain: others are to work on the rest."""
+        for place in self._places:
+            place.stock.records[:] = place.stock.settled
 
     def count_from(self, since: float) -> None:
         """Count anew, and only what is intended for `since` or later."""
@@ -88,10 +94,8 @@ def total(lanes: Sequence[Lane]) -> Sent:
 
 
 def _maker(
-    user_class: type[StoreUser], environment: Environment, crowd: Crowd, store: str
+    user_class: type[StoreUser], environment: Environment, place: Place
 ) -> Callable[[], StoreUser]:
-    place = crowd.common(store)
-
     def make() -> StoreUser:
         user = user_class(environment)
         user.enter(place)

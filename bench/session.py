@@ -12,9 +12,11 @@ import sys
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any, Final
 
 import gevent
+from gevent.event import Event
 from locust import stats
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
@@ -33,11 +35,18 @@ from bench.arguments import Defaults
 from bench.contract import Operation
 from bench.crowd import Crowd, Terms
 from bench.discovery import ServerDownError
+from bench.helm import Helm
 from bench.mixes import MIXES
+from bench.pilot import Course, Pilot
 from bench.users import StoreUser
 
-MESSAGE: Final = "crowd"
+CROWD: Final = "crowd"
+COURSE: Final = "course"
 ENVIRONMENT_NOT_RIGHT: Final = 3
+
+SPAWNS_WITHIN: Final = 10.0
+HERE: Final = "here"
+"""What a test's only process is called."""
 
 WORKERS_PATIENCE: Final = 3.0
 """Seconds in which a master that was interrupted too tells its workers to end."""
@@ -55,12 +64,17 @@ class Session:
         self._user_class = user_class
         self._defaults = defaults
         self._environment: Environment | None = None
+        self._pilot: Pilot | None = None
+        self._helm: Helm | None = None
+        self._ranks: list[str] = []
+        self._spawning = Event()
 
     def listen(self, events: Events) -> None:
         """Take part in whatever Locust does with the scenario."""
         events.init_command_line_parser.add_listener(self.on_parser)
         events.init.add_listener(self.on_init)
         events.test_start.add_listener(self.on_start)
+        events.test_stopping.add_listener(self.on_stopping)
 
     def on_parser(self, parser: LocustArgumentParser, **_: Any) -> None:
         """Add the arguments, and end the process with one line if no server is there."""
@@ -85,11 +99,14 @@ class Session:
         elif not worker:
             _refuse_early(environment)
         if isinstance(runner, WorkerRunner):
-            runner.register_message(MESSAGE, self._on_message)
+            runner.register_message(CROWD, self._on_crowd)
+            runner.register_message(COURSE, self._on_course, concurrent=True)
 
     def on_start(self, environment: Environment, **_: Any) -> None:
         """Recreate the populations and divide them."""
         runner, options = environment.runner, environment.parsed_options
+        if isinstance(runner, WorkerRunner):
+            self._spawning.set()
         if options is None or runner is None or isinstance(runner, WorkerRunner):
             return
         runner.update_state(STATE_SPAWNING)  # or the web UI goes back to its form meanwhile
@@ -98,23 +115,62 @@ class Session:
         except REFUSALS as error:
             self._abandon(environment, str(error))
         if isinstance(runner, MasterRunner):
-            self._send(runner, terms, ids)
+            self._send(runner, options, terms, ids)
+            self._helm = Helm(options, partial(self._members, runner), partial(_tell, runner))
         else:
             whole = {store: (0, named) for store, named in ids.items()}
-            self._user_class.crowd = gather(terms, whole, runner.target_user_count)
+            crowd = gather(terms, whole, runner.target_user_count)
+            pilot = self._begin(environment, crowd, options.max_in_flight, options.rate > 0)
+            self._helm = Helm(options, lambda: [HERE], lambda _, its: pilot.steer(its))
 
-    def _send(self, runner: MasterRunner, terms: Terms, ids: Mapping[str, list[str]]) -> None:
-        clients = runner.clients.ready + runner.clients.running + runner.clients.spawning
-        users = -(-runner.target_user_count // len(clients))
-        for rank, client in enumerate(clients):
-            parts = {store: part(named, rank, len(clients)) for store, named in ids.items()}
-            data = {"terms": asdict(terms), "parts": parts, "users": users, "rank": rank}
-            runner.send_message(MESSAGE, data, client.id)
+    def on_stopping(self, environment: Environment, **_: Any) -> None:
+        """Send no more, and give what is under way the time that users get."""
+        if self._helm is not None:
+            self._helm.let_go()
+        if self._pilot is not None:
+            self._pilot.halt(environment.stop_timeout or 0.0)
+        self._helm = self._pilot = None
 
-    def _on_message(self, environment: Environment, msg: Any, **_: Any) -> None:  # noqa: ARG002
+    def _begin(self, environment: Environment, crowd: Crowd, bound: int, open_: bool) -> Pilot:
+        self._user_class.crowd = crowd
+        self._pilot = Pilot(self._user_class, environment, crowd, bound, open_=open_)
+        return self._pilot
+
+    def _send(
+        self,
+        runner: MasterRunner,
+        options: Namespace,
+        terms: Terms,
+        ids: Mapping[str, list[str]],
+    ) -> None:
+        self._ranks = present(runner)
+        workers = len(self._ranks)
+        for rank, id_ in enumerate(self._ranks):
+            data = {
+                "terms": asdict(terms),
+                "parts": {store: part(named, rank, workers) for store, named in ids.items()},
+                "users": -(-runner.target_user_count // workers),
+                "rank": rank,
+                "bound": max(1, options.max_in_flight // workers),
+                "open": options.rate > 0,
+            }
+            runner.send_message(CROWD, data, id_)
+
+    def _members(self, runner: MasterRunner) -> list[str]:
+        there = set(present(runner))
+        return [id_ for id_ in self._ranks if id_ in there]
+
+    def _on_crowd(self, environment: Environment, msg: Any, **_: Any) -> None:
         told = msg.data
         terms = Terms(**told["terms"])
-        self._user_class.crowd = gather(terms, told["parts"], told["users"], told["rank"])
+        crowd = gather(terms, told["parts"], told["users"], told["rank"])
+        self._spawning.clear()
+        self._begin(environment, crowd, told["bound"], told["open"])
+
+    def _on_course(self, environment: Environment, msg: Any, **_: Any) -> None:  # noqa: ARG002
+        self._spawning.wait(SPAWNS_WITHIN)  # Locust clears its statistics then
+        if self._pilot is not None:
+            self._pilot.steer(Course(**msg.data))
 
     def _abandon(self, environment: Environment, line: str) -> None:
         runner, options = environment.runner, environment.parsed_options
@@ -126,6 +182,16 @@ class Session:
             environment.process_exit_code = ENVIRONMENT_NOT_RIGHT
             gevent.spawn(runner.quit)
         raise gevent.GreenletExit
+
+
+def present(runner: MasterRunner) -> list[str]:
+    """The workers that take part, by their ids."""
+    clients = runner.clients
+    return [client.id for client in clients.ready + clients.running + clients.spawning]
+
+
+def _tell(runner: MasterRunner, worker: str, its: Course) -> None:
+    runner.send_message(COURSE, asdict(its), worker)
 
 
 def _interrupt(patience: float) -> None:

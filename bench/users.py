@@ -84,7 +84,12 @@ class StoreUser(User):
     def send(self, intended: float) -> None:
         """Do one operation that was to begin at `intended`."""
         self.intended = intended
-        self.step()
+        try:
+            self.step()
+        except Exception as error:
+            fire = self.environment.events.user_error.fire
+            fire(user_instance=self, exception=error, tb=error.__traceback__)
+            raise
 
     def close(self) -> None:
         """Close the connection."""
