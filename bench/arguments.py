@@ -150,7 +150,7 @@ def offers(argv: Sequence[str]) -> list[Offer]:
 def preselected(stores: Iterable[Offer]) -> list[str]:
     """The store to begin with: one that is up and light, and can be loaded in any way, or none."""
     able = [offer for offer in stores if offer.status == "up" and offer.default]
-    able.sort(key=lambda o: (o.local, o.service is not None, o.mode != "async"))
+    able.sort(key=lambda o: (o.local, "TCP" in str(o.ledger.get("transport")), o.mode != "async"))
     return [offer.id for offer in able[:1]]
 
 

@@ -9,16 +9,13 @@ import re
 import signal
 import socket
 import subprocess
-import sys
-import time
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.bench.interface import Interface, free_port, locust
 from tests.bench.served import ROOT, Server, server
 
 STORES = ("memory/async/volatile", "memory/blocking/volatile")
@@ -28,16 +25,6 @@ STORES = ("memory/async/volatile", "memory/blocking/volatile")
 def served() -> Iterator[Server]:
     with server() as started:
         yield started
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
-def locust(*args: object) -> list[str]:
-    return [sys.executable, "-m", "locust", "-f", "locustfiles/crud.py", *map(str, args)]
 
 
 def headless(*args: object) -> subprocess.CompletedProcess[str]:
@@ -132,43 +119,11 @@ def test_ctrl_c_ends_it_quietly(served: Server, more: tuple[str, ...]) -> None:
     assert "KeyboardInterrupt" not in rest
 
 
-class Interface:
-    """The web UI of a locust process."""
-
-    def __init__(self, *args: object) -> None:
-        self.port = free_port()
-        self.process = subprocess.Popen(
-            locust("--web-port", self.port, *args), cwd=ROOT, stderr=subprocess.DEVNULL
-        )
-        self.wait_for(lambda: self.get("/"))
-
-    def get(self, path: str, **form: Any) -> str:
-        data = urllib.parse.urlencode(form, doseq=True).encode() if form else None
-        url = f"http://127.0.0.1:{self.port}{path}"
-        with urllib.request.urlopen(url, data, timeout=10) as answer:
-            return str(answer.read().decode())
-
-    def stats(self) -> dict[str, Any]:
-        return dict(json.loads(self.get("/stats/requests")))
-
-    def wait_for(self, condition: Any) -> Any:
-        until = time.monotonic() + 20
-        while time.monotonic() < until:
-            try:
-                if found := condition():
-                    return found
-            except OSError:
-                assert self.process.poll() is None
-            time.sleep(0.05)
-        raise AssertionError("it did not come to pass")
-
-
 @pytest.fixture
 def interface(served: Server) -> Iterator[Interface]:
     shown = Interface("--host", served.url)
     yield shown
-    shown.process.terminate()
-    shown.process.wait(20)
+    shown.close()
 
 
 def test_the_interface_offers_the_stores_of_the_server_and_listens_here_only(

@@ -1,0 +1,81 @@
+"""Locust's web UI on the CRUD scenario, as a person uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.bench.interface import Interface
+from tests.browser.conftest import Open, Seen
+
+MEMORY, SQLITE, OTHER = "memory/async/volatile", "sqlite/async/fast", "memory/blocking/volatile"
+
+
+@pytest.fixture
+def interface(url: str) -> Iterator[Interface]:
+    shown = Interface("--host", url)
+    yield shown
+    shown.close()
+
+
+@pytest.fixture
+def seen(open_page: Open, interface: Interface) -> Seen:
+    seen = open_page()
+    seen.page.goto(interface.url)
+    return seen
+
+
+def submit(form: Locator, *stores: str, **fields: str) -> None:
+    """Fill in a form that shows its parameters by itself, and send it."""
+    form.locator("select[name=stores]").select_option(stores)
+    for name, text in fields.items():
+        form.locator(f"input[name={name}]").fill(text)
+    form.locator("button[type=submit]").click()
+
+
+def row(page: Page, store: str, operation: str) -> Locator:
+    return page.get_by_role("cell", name=f"{store} {operation}", exact=True)
+
+
+def test_what_cannot_run_is_said_in_the_form(seen: Seen, interface: Interface) -> None:
+    form, alert = seen.page.locator("form"), seen.page.get_by_role("alert")
+    expect(form.locator("select[name=stores] option:checked")).to_have_text([SQLITE])
+    expect(alert).to_have_count(0)
+    for stores, fields, told in (
+        ([], {}, "no store is chosen"),
+        ([SQLITE], {"population": "abc"}, "population: 'abc' is not a whole number"),
+        ([SQLITE], {"population": "-1"}, "population: '-1' is not a whole number"),
+        ([SQLITE], {"population": "100", "userCount": "99999"}, "users: '99999' is not"),
+        ([SQLITE], {"userCount": "2", "host": "http://127.0.0.1:1"}, "`windtunnel up`"),
+    ):
+        submit(form, *stores, **fields)
+        expect(alert).to_contain_text(told)
+    assert interface.stats()["state"] == "ready"
+    assert not seen.wrong
+
+
+def test_stores_are_loaded_exchanged_while_it_runs_stopped_and_begun_again(
+    seen: Seen, interface: Interface
+) -> None:
+    page = seen.page
+    submit(page.locator("form"), MEMORY, SQLITE, population="100", userCount="4")
+    for store in (MEMORY, SQLITE):
+        for operation in ("create", "read", "edit", "delete"):
+            expect(row(page, store, operation)).to_be_visible()
+
+    page.get_by_role("button", name="Edit").click()
+    submit(page.locator("[role=presentation] form"), OTHER, userCount="6")
+    expect(row(page, OTHER, "read")).to_be_visible()
+    expect(row(page, MEMORY, "read")).to_have_count(0)
+    expect(page.get_by_role("banner")).to_contain_text("Users6")
+
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="New").click()
+    submit(page.locator("[role=presentation] form"), SQLITE)
+    expect(row(page, SQLITE, "read")).to_be_visible()
+    expect(row(page, OTHER, "read")).to_have_count(0)
+    assert interface.stats()["fail_ratio"] == 0
+    assert not seen.wrong
+    assert not seen.foreign(interface.url)
