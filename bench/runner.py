@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from rich.console import Console
 
-from bench import host, results
+from bench import hlog, host, results
 from bench.discovery import discover
 from bench.driving import CellError, Generator
 from bench.pinning import generator_cores, kept_off
@@ -87,12 +87,16 @@ class Run:
             cell = self._cell(generator, order)
             why = spoiled(cell)
             if why is None or not left:
-                results.append(self.folder, cell)
+                self._keep(cell)
                 break
             note(f"measured again: {describe(order)}: {why}")
-            results.append(self.folder, msgspec.structs.replace(cell, void=why))
+            self._keep(msgspec.structs.replace(cell, void=why))
         if cell.void is not None:
             note(f"void: {describe(order)}: {cell.void}")
+
+    def _keep(self, cell: results.Cell) -> None:
+        results.append(self.folder, cell)
+        hlog.append(self.folder, cell)
 
     def _cell(self, generator: Generator, order: Order) -> results.Cell:
         facts = self._facts(order)
@@ -128,7 +132,14 @@ class Run:
             "scenario": self.request.scenario,
             "store": order.store.id,
             "mix": load.mix,
+            "round": order.round,
+            "variant": order.variant,
             "users": load.users or 0,
+            "rate": load.rate,
+            "arrivals": self.request.arrivals,
+            "retry_stale": self.request.retry_stale,
+            "bystanders": list(target.processes()),
+            "folder": str(self.folder.absolute()),
             "seed": self.request.seed,
             "population": self.request.population,
             "target": target.url(load.processes),

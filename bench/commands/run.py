@@ -30,8 +30,15 @@ def run(
         typer.Option(metavar="NAME", help="balanced, read-heavy, read, ...; may be repeated"),
     ] = None,
     users: Annotated[
-        str, typer.Option(metavar="N[,N...]", help="closed users; each number is a cell")
-    ] = "8",
+        str | None, typer.Option(metavar="N[,N...]", help="closed users; each number is a cell [8]")
+    ] = None,
+    rate: Annotated[
+        str | None,
+        typer.Option(metavar="R[,R...]", help="open load: requests a second, whatever comes back"),
+    ] = None,
+    poisson: Annotated[
+        bool, typer.Option("--poisson", help="arrivals at random; without it evenly spaced")
+    ] = False,
     processes: Annotated[
         str,
         typer.Option(
@@ -56,6 +63,16 @@ def run(
     host: Annotated[
         str | None, typer.Option(metavar="URL", help="load a server that runs there; start nothing")
     ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="a second server: its cells are interleaved with the first's"
+        ),
+    ] = None,
+    retry_stale: Annotated[
+        bool,
+        typer.Option("--retry-stale", help="send once more what met a closed connection; counted"),
+    ] = False,
     into: Annotated[
         Path, typer.Option("--results", metavar="DIR", help="where the run's folder is made")
     ] = Path("results"),
@@ -75,7 +92,9 @@ def run(
         scenario=known_scenario(scenario),
         stores=tuple(stores or ()),
         mixes=known_mixes(mix or ["balanced"]),
-        users=numbers("--users", users, 10_000),
+        users=numbers("--users", users or "8", 10_000),
+        rates=rates(rate),
+        arrivals="poisson" if poisson else "constant",
         processes=numbers("--processes", processes, 64),
         rounds=rounds if rounds is not None else int(usual["rounds"]),
         duration=duration if duration is not None else usual["duration"],
@@ -83,9 +102,11 @@ def run(
         seed=seed,
         full=full,
         pin=pin,
-        host=known_url(host),
+        host=known_url("--host", host),
+        against=known_url("--against", against),
+        retry_stale=retry_stale,
     )
-    check(request)
+    check(request, users)
     folder = runner.run(request, Console(highlight=False, soft_wrap=True), into)
     reports.report(folder)
 
@@ -129,7 +150,20 @@ def numbers(option: str, text: str, most: int) -> tuple[int, ...]:
     return found
 
 
-def known_url(text: str | None) -> str | None:
+def rates(text: str | None) -> tuple[float, ...]:
+    """Return the rates of a list as `200,500`; raises UsageError."""
+    if text is None:
+        return ()
+    try:
+        found = tuple(dict.fromkeys(float(part) for part in text.split(",")))
+    except ValueError:
+        raise UsageError(f"--rate {text}: write numbers with commas, as 200,500") from None
+    if not all(0.1 <= rate <= 100_000 for rate in found):
+        raise UsageError(f"--rate {text}: between 0.1 and 100000 requests a second")
+    return found
+
+
+def known_url(option: str, text: str | None) -> str | None:
     """Return the address without a path; raises UsageError unless it is an http URL."""
     if text is None:
         return None
@@ -141,12 +175,16 @@ def known_url(text: str | None) -> str | None:
     except ValueError:
         named = None
     if not named or parts.path not in {"", "/"} or parts.query:
-        raise UsageError(f"--host {text}: write it as http://127.0.0.1:10001")
+        raise UsageError(f"{option} {text}: write it as http://127.0.0.1:10001")
     return f"http://{parts.netloc}"
 
 
-def check(request: Request) -> None:
+def check(request: Request, users: str | None) -> None:
     """Raise UsageError for what does not go together."""
+    if request.rates and users:
+        raise UsageError("--rate is open load and --users closed: give one of them")
+    if request.arrivals == "poisson" and not request.rates:
+        raise UsageError("--poisson is about --rate: give one")
     if request.host and request.processes != (1,):
         raise UsageError("--processes is for servers that this command starts, not for --host")
     if request.full and request.stores:

@@ -20,7 +20,8 @@ from tests.server.conftest import Server, serving
 
 CELL_KEYS = {
     "store", "variant", "target", "mix", "processes", "connections", "round", "users", "rate",
-    "seconds", "throughput_rps", "operations", "cpu_s", "health", "flags", "void",
+    "seconds", "throughput_rps", "operations", "cpu_s", "health", "flags", "void", "intended",
+    "late", "skipped", "stale", "retried", "bystander",
 }  # fmt: skip
 
 
@@ -92,7 +93,10 @@ def test_a_line_of_cells_has_the_keys_that_readers_count_on(
         assert set(line) == CELL_KEYS
         assert set(line["cpu_s"]) == {"generator", "server", "database", "nginx"}
         for operation in line["operations"]:
-            assert set(operation) == {"operation", "pool", "outcome", "count", "service_us"}
+            assert set(operation) == {
+                "operation", "pool", "outcome", "count", "service_us", "response_us",
+            }  # fmt: skip
+            assert operation["response_us"] is None
             assert set(operation["service_us"]) == {
                 "p50", "p90", "p95", "p99", "p99.9", "max", "histogram",
             }  # fmt: skip
