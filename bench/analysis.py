@@ -7,12 +7,13 @@ from statistics import median
 
 import msgspec
 
+from bench.conduct import conduct
 from bench.results import Cell, Run
 from bench.stats import MIN_ROUNDS
 from bench.summary import ALONE, DoubtfulCell, Load, Summary
 from bench.tables import tables
-from bench.views import View, views
-from bench.wording import answer, counted
+from bench.views import View, generator_limited, views
+from bench.wording import BOUNDS, answer, counted
 
 VARYING = ("processes", "target", "variant")
 
@@ -28,7 +29,7 @@ class Analysis:
 def analyse(run: Run) -> Analysis:
     """Everything that a report says, from the files of a run alone; the same answer every time."""
     damaged = list(run.damaged)
-    found = views(run.cells, damaged)
+    found = views(run.cells, damaged, run.info.stores)
     several = _several(run.cells)
     titled = {_title(view, several): view for view in found}
     made = [
@@ -48,10 +49,14 @@ def analyse(run: Run) -> Analysis:
         answers=[table.answer for table in made],
         caveats=list(_caveats(run, damaged)),
         tables=made,
+        conduct=[each for title, view in titled.items() for each in conduct(view, title)],
         stores=info.stores,
         skipped=info.skipped,
         unmeasured=_unmeasured(run),
-        doubtful=[_doubtful(cell) for cell in run.cells if cell.void or cell.flags],
+        doubtful=[
+            *(_doubtful(cell) for cell in run.cells if cell.void or cell.flags),
+            *(_unfinished(cell) for cell in run.partial),
+        ],
         host=info.host,
         git=info.git,
         settings=info.settings,
@@ -82,10 +87,17 @@ def _doubtful(cell: Cell) -> DoubtfulCell:
         mix=cell.mix,
         round=cell.round,
         users=cell.users,
+        rate=cell.rate,
         variant=cell.variant,
         flags=cell.flags,
         void=cell.void,
     )
+
+
+def _unfinished(cell: Cell) -> DoubtfulCell:
+    answers = counted(sum(result.count for result in cell.operations), "answer")
+    why = f"incomplete cell: the run ended {cell.seconds:.0f} s into it, after {answers}"
+    return msgspec.structs.replace(_doubtful(cell), void=why)
 
 
 def _unmeasured(run: Run) -> dict[str, str]:
@@ -108,16 +120,28 @@ def _caveats(run: Run, damaged: list[str]) -> Iterator[str]:
     rounds = len({cell.round for cell in run.cells if cell.void is None})
     if run.cells and rounds < MIN_ROUNDS:
         yield f"{counted(rounds, 'clean round')}, {MIN_ROUNDS} needed: no intervals and no places."
-    yield from _load_caveats(run.cells)
+    yield from _load_caveats([cell for cell in run.cells if cell.void is None])
     yield from _host_caveats(run)
     yield from _cell_caveats(run.cells)
     if run.info.skipped:
         yield f"{counted(len(run.info.skipped), 'store')} skipped, see the reasons below."
 
 
-def _load_caveats(cells: list[Cell]) -> Iterator[str]:
-    if any(cell.rate is None for cell in cells):
-        users = sorted({cell.users for cell in cells if cell.users is not None})
+def _load_caveats(clean: list[Cell]) -> Iterator[str]:
+    if any(map(generator_limited, clean)):
+        yield (
+            "Where the generator was the limit (above 85 % of a core, or its schedule late by more "
+            "than 2 ms at p99), a store may be better than its figures: they are bounds, with "
+            f"{BOUNDS['at most']} or {BOUNDS['at least']} before them."
+        )
+    if any(cell.rate is not None for cell in clean):
+        yield (
+            "Open load: requests come on schedule, whatever the answers do. Response time counts "
+            "from the moment that a request was intended for, service time from its sending; the "
+            "ranking that counts is by response time at a common rate."
+        )
+    if any(cell.rate is None for cell in clean):
+        users = sorted({cell.users for cell in clean if cell.users is not None})
         yield (
             f"Closed load ({', '.join(map(str, users))} users): a user sends only after its last "
             "answer came, so these are service times, without the wait that a stall would cause "

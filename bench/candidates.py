@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from bench.estimators import Estimator, GeometricMean, Quantile, Ratio
+from bench.histogram import Histogram, decode, merge
 from bench.results import OK, Cell
 from bench.stats import Sampled
-from bench.summary import BEYOND_DEADLINE, METRICS
-from bench.views import Measured, StoreView, is_reference
+from bench.summary import BEYOND_DEADLINE, METRICS, Metric
+from bench.views import Measured, StoreView, generator_limited, lost
 
 FAILED_AT_MOST = 0.001
 Either = Estimator | str
@@ -21,7 +22,9 @@ class Candidate:
     store: str
     samples: int
     failures: Counter[str]
+    skipped: int
     cells: list[Cell]
+    reference: bool = False
     figures: dict[str, Sampled | str] = field(default_factory=dict)
 
     @property
@@ -32,14 +35,23 @@ class Candidate:
     @property
     def unranked(self) -> str | None:
         """Why the store takes no place in this table, if so."""
-        if is_reference(self.store):
+        if self.reference:
             return "reference: no database behind it"
-        share = self.failed / max(1, self.samples + self.failed)
-        if share > FAILED_AT_MOST:
-            asked = f"{self.samples + self.failed:,}"
-            names = ", ".join(f"{name} {count:,}" for name, count in self.failures.most_common(3))
-            return f"{100 * share:.3g} % of {asked} failed ({names})"
+        intended, wrong = self.samples + self.failed + self.skipped, self.failed + self.skipped
+        if wrong > FAILED_AT_MOST * intended:
+            what = "failed or were skipped" if self.skipped else "failed"
+            return f"{100 * wrong / intended:.3g} % of {intended:,} {what} ({self._wrong()})"
         return None if self.samples else "no answer was measured"
+
+    @property
+    def limited(self) -> bool:
+        """Whether the generator was the limit in one of its cells."""
+        return any(map(generator_limited, self.cells))
+
+    def _wrong(self) -> str:
+        named = self.failures.most_common(3)
+        skipped = [("skipped", self.skipped)] if self.skipped else []
+        return ", ".join(f"{name} {count:,}" for name, count in [*skipped, *named])
 
     def bring(self, metric: str, found: Either) -> None:
         """Enter the figure for a metric, or the reason why there is none."""
@@ -48,11 +60,13 @@ class Candidate:
 
 def of_operation(store: str, measured: Measured, metrics: list[str]) -> Candidate:
     """A store's figures for one operation; CPU and throughput only where it ran alone."""
-    found = Candidate(store, measured.together.total, measured.failures, measured.cells)
+    skipped = round(measured.lost)
+    found = Candidate(store, measured.samples, measured.failures, skipped, measured.cells)
     for name in metrics:
-        per_mille = METRICS[name].per_mille
-        if per_mille is not None:
-            found.bring(name, _quantile(measured, per_mille))
+        if name == "bystander_p99":
+            found.bring(name, _bystander(measured.cells))
+        elif METRICS[name].per_mille is not None:
+            found.bring(name, quantile(measured, METRICS[name]))
         elif not measured.alone:
             found.bring(name, "other operations ran beside it")
         elif name == "cpu":
@@ -66,11 +80,13 @@ def overall(store: str, seen: StoreView, operations: list[str], metrics: list[st
     """A store's figures for a mix as a whole, or for all operations that ran alone."""
     parts = list(seen.operations.values())
     failures = sum((part.failures for part in parts), Counter[str]())
-    found = Candidate(store, sum(part.together.total for part in parts), failures, seen.cells)
+    skipped = sum(map(lost, seen.cells))
+    found = Candidate(store, sum(part.samples for part in parts), failures, skipped, seen.cells)
     for name in metrics:
-        per_mille = METRICS[name].per_mille
-        if per_mille is not None:
-            found.bring(name, _geometric_mean(seen, operations, per_mille))
+        if name == "bystander_p99":
+            found.bring(name, _bystander(seen.cells))
+        elif METRICS[name].per_mille is not None:
+            found.bring(name, _geometric_mean(seen, operations, METRICS[name]))
         elif name == "cpu":
             found.bring(name, _cpu(seen.cells))
         else:
@@ -78,24 +94,46 @@ def overall(store: str, seen: StoreView, operations: list[str], metrics: list[st
     return found
 
 
-def _quantile(measured: Measured, per_mille: int) -> Either:
-    total, failed = measured.together.total, measured.failures.total()
-    beyond = 1000 - per_mille
-    if failed * 1000 > (total + failed) * beyond:
+def quantile(measured: Measured, metric: Metric) -> Either:
+    """A quantile of one latency of an operation, or why it cannot be told."""
+    found = measured.latencies[metric.latency].by_round
+    return _told(found, measured.failures.total() + measured.lost, metric.per_mille or 0)
+
+
+def _told(by_round: dict[int, Histogram], wrong: float, per_mille: int) -> Either:
+    """`wrong` failed, was skipped or has no answer: beyond a share of 1-q, q is unknown."""
+    total, beyond = sum(histogram.total for histogram in by_round.values()), 1000 - per_mille
+    if wrong * 1000 > (total + wrong) * beyond:
         return BEYOND_DEADLINE
     needed = -(-10_000 // beyond)
     if total < needed:
         return f"needs {needed:,} samples"
-    return Quantile(per_mille, measured.by_round)
+    return Quantile(per_mille, by_round)
 
 
-def _geometric_mean(seen: StoreView, operations: list[str], per_mille: int) -> Either:
+def _bystander(cells: list[Cell]) -> Either:
+    histograms: dict[int, list[Histogram]] = {}
+    failed = 0
+    for cell in cells:
+        for seen in cell.bystander:
+            failed += seen.failed
+            text = (seen.response_us and seen.response_us.histogram) or ""
+            try:
+                histograms.setdefault(cell.round, []).append(decode(text))
+            except ValueError:
+                return "a histogram of it cannot be read"
+    merged = {number: merge(some) for number, some in histograms.items()}
+    clean = {number: histogram for number, histogram in merged.items() if histogram.total}
+    return _told(clean, failed, 990) if histograms else "nobody stood by"
+
+
+def _geometric_mean(seen: StoreView, operations: list[str], metric: Metric) -> Either:
     parts = []
     for operation in operations:
         measured = seen.operations.get(operation)
-        if measured is None or not (measured.together.total or measured.failures):
+        if measured is None or not (measured.samples or measured.failures):
             return f"no {operation}"
-        part = _quantile(measured, per_mille)
+        part = quantile(measured, metric)
         if isinstance(part, str):
             return f"{operation} {part}"
         parts.append(part)

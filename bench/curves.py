@@ -5,7 +5,7 @@ from typing import Any
 
 from bench.histogram import Histogram
 from bench.summary import Table
-from bench.views import StoreView, View, is_reference
+from bench.views import StoreView, View
 
 STACKED = ("create", "edit", "delete")
 POINTS_PER_DECADE = 12
@@ -28,30 +28,35 @@ def charts(title: str, view: View, tables: list[Table]) -> dict[str, Any]:
     return {
         "title": title,
         "durability": view.durability,
-        "reference": [store for store in view.stores if is_reference(store)],
+        "reference": sorted(view.references),
+        "latencies": view.latencies,
         "operations": {
-            table.subject: _curves(view, table)
+            table.subject: {latency: _curves(view, table, latency) for latency in view.latencies}
             for table in tables
             if table.subject in view.operations
         },
-        "stacked": {store: bars for store, seen in view.stores.items() if (bars := _bars(seen))},
+        "stacked": {
+            store: bars for store, seen in view.stores.items() if (bars := _bars(view, seen))
+        },
     }
 
 
-def _curves(view: View, table: Table) -> dict[str, list[tuple[float, float]]]:
+def _curves(view: View, table: Table, latency: str) -> dict[str, list[tuple[float, float]]]:
     measured = {
-        row.store: view.stores[row.store].operations[table.subject].together
+        row.store: view.stores[row.store].operations[table.subject].latencies[latency].together
         for row in table.rows
-        if row.scores
+        if row.scores and table.subject in view.stores[row.store].operations
     }
     return {store: percentiles(found) for store, found in measured.items() if found.total}
 
 
-def _bars(seen: StoreView) -> dict[str, dict[str, float]] | None:
-    found = {name: seen.operations[name].together for name in STACKED if name in seen.operations}
-    if len(found) < len(STACKED) or not all(histogram.total for histogram in found.values()):
+def _bars(view: View, seen: StoreView) -> dict[str, dict[str, float]] | None:
+    there = [seen.operations[name] for name in STACKED if name in seen.operations]
+    if len(there) < len(STACKED) or not all(measured.samples for measured in there):
         return None
-    return {
-        "mean": {name: round(histogram.mean / 1000, 4) for name, histogram in found.items()},
-        "median": {name: histogram.quantile(500) / 1000 for name, histogram in found.items()},
-    }
+    bars = {}
+    for latency in view.latencies:
+        found = {name: seen.operations[name].latencies[latency].together for name in STACKED}
+        bars[f"mean {latency}"] = {n: round(each.mean / 1000, 4) for n, each in found.items()}
+        bars[f"median {latency}"] = {n: each.quantile(500) / 1000 for n, each in found.items()}
+    return bars

@@ -30,6 +30,7 @@ class _Store(msgspec.Struct):
     not_available: dict[str, str] = {}
     service: str | None = None
     local: bool = False
+    reference: bool | None = None
 
 
 class Process(msgspec.Struct):
@@ -74,5 +75,9 @@ def _offer(store: _Store) -> Offer:
         not_available=store.not_available,
         service=store.service,
         local=store.local,
-        ledger={**store.ledger, "not_available": store.not_available},
+        ledger={
+            **store.ledger,
+            "not_available": store.not_available,
+            "reference": store.reference,
+        },
     )

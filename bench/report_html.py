@@ -31,7 +31,10 @@ def render(analysis: Analysis) -> str:
         plotly=_plotly(),
         data=_embedded({"views": data, "stacked": STACKED}),
         has_bars=any(view["stacked"] for view in data),
-        has_curves=any(any(view["operations"].values()) for view in data),
+        has_curves=any(
+            any(latencies.values()) for view in data for latencies in view["operations"].values()
+        ),
+        has_open=any(table.load.open for table in summary.tables),
         spans={table.title + table.subject: _spans(table) for table in summary.tables},
     )
 

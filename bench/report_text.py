@@ -11,7 +11,16 @@ from rich.text import Text
 
 from bench.results import Ledger
 from bench.summary import METRICS, OVERALL, DoubtfulCell, Row, Score, Summary, Table
-from bench.wording import NO_FIGURE, counted, figure, interval, listed, missing, survived
+from bench.wording import (
+    NO_FIGURE,
+    conducted,
+    counted,
+    figure,
+    interval,
+    listed,
+    missing,
+    survived,
+)
 
 GAP = 2
 
@@ -20,13 +29,14 @@ def show(summary: Summary, console: Console) -> None:
     """Print a summary, as narrow as the console is."""
     _heading(summary, console)
     for title, tables in _by_title(summary).items():
-        console.print(f"\n[bold]{escape(title)}[/]")
+        console.print(f"\n[bold]{escape(title)}[/]{_weight(summary, tables[0])}")
         for table in tables:
             _say(console, table.answer)
     for caveat in summary.caveats:
         _say(console, caveat, "! ", "yellow")
     for table in summary.tables:
         _print_table(table, console)
+    _conduct(summary, console)
     _lists(summary, console)
     _ledgers(summary.stores, console)
 
@@ -55,6 +65,18 @@ def _heading(summary: Summary, console: Console) -> None:
     console.print(Text("; ".join(facts), style="dim"))
     if not summary.tables:
         console.print("No cell was finished: there is nothing to rank.", style="bold")
+
+
+def _weight(summary: Summary, table: Table) -> str:
+    """Which ranking counts, where there are several."""
+    if table.load.open:
+        return "  [bold green](the ranking that counts)[/]"
+    mixed = any(other.load.open for other in summary.tables)
+    return (
+        "  [dim](closed load: a stall hides the requests that it would have delayed)[/]"
+        if mixed
+        else ""
+    )
 
 
 def _by_title(summary: Summary) -> dict[str, list[Table]]:
@@ -93,11 +115,19 @@ def _fitting(table: Table, width: int) -> tuple[list[str], bool]:
 def _width(table: Table, metrics: list[str], *, intervals: bool) -> int:
     lines = [list(_cells(row, metrics, intervals)) for row in table.rows if row.scores]
     columns = zip(_headers(metrics), *lines, strict=True)
-    return sum(max(map(len, column)) + GAP for column in columns)
+    return sum(max(map(_broadest, column)) + GAP for column in columns)
+
+
+def _broadest(text: str) -> int:
+    return max(map(len, text.split("\n")))
 
 
 def _headers(metrics: list[str]) -> list[str]:
-    return ["#", "store", *(f"{METRICS[name].label}, {METRICS[name].unit}" for name in metrics)]
+    """Two lines where the label has a prefix, so that a column is as narrow as its figures."""
+    labels = (METRICS[name].label.rpartition(" ") for name in metrics)
+    heads = [f"{before}\n{last}" if before else last for before, _, last in labels]
+    units = (METRICS[name].unit for name in metrics)
+    return ["#", "store", *(f"{head}, {unit}" for head, unit in zip(heads, units, strict=True))]
 
 
 def _cells(row: Row, metrics: list[str], intervals: bool) -> Iterator[str]:
@@ -127,6 +157,23 @@ def _remarks(table: Table, metrics: list[str]) -> Iterator[str]:
         yield f"no room here for {listed(left_out)}: see report.html"
 
 
+def _conduct(summary: Summary, console: Console) -> None:
+    """The schedule's own account: what of it was late, skipped, stale or sent once more."""
+    if not summary.conduct:
+        return
+    console.print("\n[bold]What became of the intended requests[/]")
+    names = ("intended", "answered", "failed", "late", "skipped", "stale", "retried", "lag p99")
+    for title in dict.fromkeys(each.title for each in summary.conduct):
+        console.print(f"[dim]{escape(title)}[/]")
+        grid = Grid(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
+        for name in ("store", *names):
+            grid.add_column(name, justify="left" if name == "store" else "right", overflow="fold")
+        for each in summary.conduct:
+            if each.title == title:
+                grid.add_row(*map(escape, [each.store, *conducted(each)]))
+        console.print(grid)
+
+
 def _lists(summary: Summary, console: Console) -> None:
     _listing("Skipped", summary.skipped, console)
     _listing("Not measured", summary.unmeasured, console)
@@ -137,7 +184,8 @@ def _lists(summary: Summary, console: Console) -> None:
 
 
 def _where(cell: DoubtfulCell) -> str:
-    load = f", {cell.users} users" if cell.users else ""
+    load = f", {cell.users} users" if cell.users else f", {cell.rate:g}/s" if cell.rate else ""
+    load += f", {cell.variant}" if cell.variant else ""
     return f"{cell.store}, {cell.mix}, round {cell.round}{load}"
 
 

@@ -16,21 +16,37 @@ OVERALL = "overall"
 BEYOND_DEADLINE = "> deadline"
 
 
+SERVICE, RESPONSE = "service", "response"
+PER_MILLE = {"p50": 500, "p90": 900, "p95": 950, "p99": 990, "p99.9": 999}
+
+
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
-    """A column: what it is called, its unit, and which way is better."""
+    """A column: what it is called, its unit, which way is better, and of which latency it is."""
 
     label: str
     unit: str
     higher_is_better: bool = False
     per_mille: int | None = None
+    latency: str = SERVICE
+
+
+def _quantiles(names: str, prefix: str, latency: str, key: str) -> dict[str, Metric]:
+    return {
+        f"{key}{name}": Metric(
+            label=f"{prefix}{name}", unit="ms", per_mille=PER_MILLE[name], latency=latency
+        )
+        for name in names.split()
+    }
 
 
 METRICS = {
-    "p50": Metric(label="p50", unit="ms", per_mille=500),
-    "p99": Metric(label="p99", unit="ms", per_mille=990),
-    "p99.9": Metric(label="p99.9", unit="ms", per_mille=999),
-    "geomean_p50": Metric(label="geomean p50", unit="ms", per_mille=500),
-    "geomean_p99": Metric(label="geomean p99", unit="ms", per_mille=990),
+    **_quantiles("p50 p99 p99.9", "", SERVICE, ""),
+    **_quantiles("p50 p99", "geomean ", SERVICE, "geomean_"),
+    **_quantiles("p50 p99 p99.9", "response ", RESPONSE, "response_"),
+    **_quantiles("p50 p99 p99.9", "service ", SERVICE, "service_"),
+    **_quantiles("p50 p99", "geomean response ", RESPONSE, "geomean_response_"),
+    **_quantiles("p50 p99", "geomean service ", SERVICE, "geomean_service_"),
+    "bystander_p99": Metric(label="bystander p99", unit="ms", per_mille=990, latency=RESPONSE),
     "cpu": Metric(label="server CPU/request", unit="ms"),
     "throughput": Metric(label="throughput", unit="req/s", higher_is_better=True),
 }
@@ -50,17 +66,23 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     variant: str | None = None
 
     @property
+    def open(self) -> bool:
+        """Whether requests came by a schedule, whatever the answers did."""
+        return self.rate is not None
+
+    @property
     def kind(self) -> str:
-        """Closed or open load, and which latency therefore stands in the table."""
+        """Closed or open load, and which latencies therefore stand in the table."""
         if self.rate is not None:
-            return f"open, {self.rate:g} requests/s: service time"
+            return f"open, {self.rate:g} requests/s: response and service time"
         return f"closed, {self.users or 0} user{'' if self.users == 1 else 's'}: service time"
 
 
 class Score(msgspec.Struct, frozen=True, kw_only=True):
     """One figure of a store: estimate, 95 % interval, place and ratio to the best of its column.
 
-    Without an estimate, or without a place, `note` says why.
+    Without an estimate, or without a place, `note` says why. `bound` is set where the generator
+    was the limit: the truth is "at least" or "at most" the estimate.
     """
 
     estimate: float | None = None
@@ -69,12 +91,14 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     place: int | None = None
     ratio: float | None = None
     note: str | None = None
+    bound: str | None = None
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """A store in a table; `unranked` says why it takes no place, if so.
 
-    `flags` counts the cells under each flag, `failures` the failed answers by name.
+    `flags` counts the cells under each flag, `failures` the failed answers by name; `skipped` is
+    how many were intended and never sent (for one operation of a mix: its share of them).
     """
 
     store: str
@@ -82,6 +106,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     rounds: int = 0
     samples: int = 0
     failed: int = 0
+    skipped: int = 0
     failures: dict[str, int] = {}
     flags: dict[str, int] = {}
     unranked: str | None = None
@@ -110,9 +135,31 @@ class DoubtfulCell(msgspec.Struct, frozen=True, kw_only=True):
     mix: str
     round: int
     users: int | None
+    rate: float | None = None
     variant: str | None
     flags: list[str]
     void: str | None
+
+
+class Conduct(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the requests that a store was to get under one load, all rounds together.
+
+    `late` was sent more than 2 ms after its moment, `skipped` never, `unanswered` has no outcome.
+    None stands for what nobody counted; the lag is the worst cell's p99 in milliseconds.
+    """
+
+    store: str
+    title: str
+    intended: int | None
+    answered: int
+    failed: int
+    late: int | None
+    skipped: int | None
+    unanswered: int | None
+    stale: int | None
+    retried: int | None
+    schedule_lag_p99_ms: float | None
+    bound: bool
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,6 +176,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     answers: list[str]
     caveats: list[str]
     tables: list[Table]
+    conduct: list[Conduct] = []
     stores: dict[str, Ledger]
     skipped: dict[str, str]
     unmeasured: dict[str, str]

@@ -3,11 +3,17 @@
 from collections import Counter
 from collections.abc import Mapping
 
+import msgspec
+
 from bench.candidates import Candidate, of_operation, overall
 from bench.results import Ledger
 from bench.stats import MIN_ROUNDS, Sampled, rank
-from bench.summary import ALONE, METRICS, OVERALL, Row, Score, Table
-from bench.views import StoreView, View, durability_of, is_reference
+from bench.summary import ALONE, METRICS, OVERALL, RESPONSE, SERVICE, Row, Score, Table
+from bench.views import StoreView, View, durability_of
+
+CLOSED = ["p50", "p99", "p99.9"]
+OPEN = [f"{latency}_{name}" for name in CLOSED for latency in (RESPONSE, SERVICE)]
+OPEN_OVERALL = [f"geomean_{name}" for name in OPEN[:4]]
 
 
 def tables(view: View, title: str, ledgers: Mapping[str, Ledger]) -> list[Table]:
@@ -22,36 +28,51 @@ def _operation_table(
     view: View, title: str, operation: str, ledgers: Mapping[str, Ledger]
 ) -> Table:
     alone = view.load.mix == ALONE
-    metrics = ["p50", "p99", "p99.9", *(["cpu", "throughput"] if alone else [])]
+    metrics = list(OPEN if view.load.open else CLOSED)
+    if alone:
+        metrics += [*_bystander(view), "cpu", *([] if view.load.open else ["throughput"])]
     rivals = [
         of_operation(store, seen.operations[operation], metrics)
         for store, seen in view.stores.items()
         if operation in seen.operations
     ]
-    rows = _rank([each for each in rivals if _took_part(each, operation, ledgers)], metrics)
+    rivals = [each for each in rivals if _took_part(each, operation, ledgers)]
+    rows = _rank(rivals, metrics, view.references)
     absent = _not_available(view, operation, ledgers, {row.store for row in rows})
     return _table(view, title, operation, metrics, rows + absent)
 
 
 def _took_part(rival: Candidate, operation: str, ledgers: Mapping[str, Ledger]) -> bool:
     known = ledgers.get(rival.store)
-    return bool(rival.samples or rival.failed or not known or operation not in known.not_available)
+    asked = rival.samples or rival.failed or rival.skipped
+    return bool(asked or not known or operation not in known.not_available)
+
+
+def _bystander(view: View) -> list[str]:
+    there = any(cell.bystander for seen in view.stores.values() for cell in seen.cells)
+    return ["bystander_p99"] if there else []
 
 
 def _overall_table(view: View, title: str) -> Table:
     alone = view.load.mix == ALONE
     operations = _offered(view)
-    several = len(operations) > 1
-    metrics = [] if alone else ["throughput"]
-    metrics += ["geomean_p50", "geomean_p99"] if several else []
-    metrics += [] if alone else ["cpu"]
+    metrics = _overall_metrics(view.load.open, alone=alone, several=len(operations) > 1)
+    metrics += [] if alone else [*_bystander(view), "cpu"]
     rivals = [overall(store, seen, operations, metrics) for store, seen in view.stores.items()]
-    return _table(view, title, OVERALL, metrics, _rank(rivals, metrics))
+    return _table(view, title, OVERALL, metrics, _rank(rivals, metrics, view.references))
+
+
+def _overall_metrics(scheduled: bool, *, alone: bool, several: bool) -> list[str]:
+    """What a mix does to a server that gets all it can is throughput; on schedule it is latency."""
+    if scheduled and several:
+        return list(OPEN_OVERALL)
+    metrics = [] if alone else ["throughput"]
+    return [*metrics, *(["geomean_p50", "geomean_p99"] if several else [])]
 
 
 def _offered(view: View) -> list[str]:
     """The operations that a rival answered; what only the reference can do compares nobody."""
-    rivals = [seen for store, seen in view.stores.items() if not is_reference(store)]
+    rivals = [seen for store, seen in view.stores.items() if store not in view.references]
     return [
         operation
         for operation in view.operations
@@ -60,18 +81,21 @@ def _offered(view: View) -> list[str]:
 
 
 def _answered(seen: StoreView, operation: str) -> bool:
-    return operation in seen.operations and bool(seen.operations[operation].by_round)
+    return operation in seen.operations and bool(seen.operations[operation].samples)
 
 
-def _rank(candidates: list[Candidate], metrics: list[str]) -> list[Row]:
+def _rank(candidates: list[Candidate], metrics: list[str], references: frozenset[str]) -> list[Row]:
+    for each in candidates:
+        each.reference = each.store in references
     columns = {name: _scores(candidates, name) for name in metrics}
     rows = [
         Row(
             store=each.store,
-            reference=is_reference(each.store),
+            reference=each.reference,
             rounds=len({cell.round for cell in each.cells}),
             samples=each.samples,
             failed=each.failed,
+            skipped=each.skipped,
             failures=dict(each.failures),
             flags=dict(Counter(flag for cell in each.cells for flag in cell.flags)),
             unranked=each.unranked,
@@ -94,7 +118,18 @@ def _scores(candidates: list[Candidate], metric: str) -> dict[str, Score]:
         standing = standings.get(store)
         note = _why_no_place(found) if standing and standing.place is None else None
         scores[store] = _score(found, best, standing.place if standing else None, note)
-    return scores
+    limited = {each.store for each in candidates if each.limited}
+    return {
+        store: msgspec.structs.replace(score, bound=_bound(metric)) if store in limited else score
+        for store, score in scores.items()
+    }
+
+
+def _bound(metric: str) -> str | None:
+    """Which way the truth may lie where the generator was the limit; CPU time is not affected."""
+    if METRICS[metric].higher_is_better:
+        return "at least"
+    return "at most" if METRICS[metric].per_mille is not None else None
 
 
 def _score(found: Sampled, best: float | None, place: int | None, note: str | None) -> Score:

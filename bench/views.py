@@ -1,16 +1,18 @@
 """Cells sorted into what may be compared: one load, one durability, clean cells by store."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from bench.histogram import Histogram, decode, merge
-from bench.results import OK, Cell, OperationResult
-from bench.summary import ALONE, Load
+from bench.results import OK, Cell, Ledger, OperationResult, Times
+from bench.summary import ALONE, RESPONSE, SERVICE, Load
 
 OPERATIONS = ("create", "read", "update", "edit", "delete", "find", "summary")
 REFERENCE_ENGINE = "memory"
+GENERATOR_LIMIT = 0.85
+SCHEDULE_LAG_LIMIT_MS = 2.0
 
 
 def durability_of(store: str) -> str:
@@ -18,23 +20,39 @@ def durability_of(store: str) -> str:
     return store.rsplit("/", 1)[-1]
 
 
-def is_reference(store: str) -> bool:
-    """Whether a store is the zero baseline, which is shown but takes no place."""
-    return store.split("/", 1)[0] == REFERENCE_ENGINE
+def is_reference(store: str, ledgers: Mapping[str, Ledger]) -> bool:
+    """Whether a store is the zero baseline, which is shown but takes no place.
+
+    Its ledger says so; where an older server did not tell, the engine's name does.
+    """
+    told = ledgers[store].reference if store in ledgers else None
+    return store.split("/", 1)[0] == REFERENCE_ENGINE if told is None else told
+
+
+def generator_limited(cell: Cell) -> bool:
+    """Whether the generator was the limit, so that the store may be better than its figures."""
+    cpu = cell.health.get("generator_cpu") or 0.0
+    lag = cell.health.get("schedule_lag_p99_ms") or 0.0
+    told = any("lower bound" in flag for flag in cell.flags)
+    return told or cpu > GENERATOR_LIMIT or lag > SCHEDULE_LAG_LIMIT_MS
+
+
+def lost(cell: Cell) -> int:
+    """How many intended requests of a cell have no outcome: skipped, or never answered."""
+    if cell.intended is None:
+        return 0
+    return max(cell.skipped or 0, cell.intended - sum(each.count for each in cell.operations))
 
 
 @dataclass
-class Measured:
-    """One operation of one store under one load: the answers of its clean cells, by round."""
+class Latency:
+    """One latency of one operation: the successful answers of its clean cells, by round."""
 
     histograms: dict[int, list[Histogram]] = field(default_factory=lambda: defaultdict(list))
-    failures: Counter[str] = field(default_factory=Counter)
-    cells: list[Cell] = field(default_factory=list)
-    alone: bool = True
 
     @cached_property
     def by_round(self) -> dict[int, Histogram]:
-        """Service times of the successful answers, one histogram a round."""
+        """One histogram a round."""
         merged = {number: merge(some) for number, some in sorted(self.histograms.items())}
         return {number: histogram for number, histogram in merged.items() if histogram.total}
 
@@ -42,6 +60,25 @@ class Measured:
     def together(self) -> Histogram:
         """All rounds in one histogram."""
         return merge(self.by_round.values())
+
+
+@dataclass
+class Measured:
+    """One operation of one store under one load.
+
+    `lost` is its share of the requests that were intended and have no outcome.
+    """
+
+    latencies: dict[str, Latency] = field(default_factory=lambda: defaultdict(Latency))
+    failures: Counter[str] = field(default_factory=Counter)
+    lost: float = 0.0
+    cells: list[Cell] = field(default_factory=list)
+    alone: bool = True
+
+    @property
+    def samples(self) -> int:
+        """How many answers were right."""
+        return self.latencies[SERVICE].together.total
 
 
 @dataclass
@@ -59,6 +96,12 @@ class View:
     load: Load
     durability: str
     stores: dict[str, StoreView]
+    references: frozenset[str] = frozenset()
+
+    @property
+    def latencies(self) -> tuple[str, ...]:
+        """What can be said of this load: users that wait for answers intend nothing."""
+        return (RESPONSE, SERVICE) if self.load.open else (SERVICE,)
 
     @property
     def operations(self) -> list[str]:
@@ -67,13 +110,17 @@ class View:
         return sorted(names, key=_operation_order)
 
 
-def views(cells: Iterable[Cell], damaged: list[str]) -> list[View]:
-    """Sort clean cells into views; a histogram that cannot be read is named in `damaged`."""
+def views(cells: Iterable[Cell], damaged: list[str], ledgers: Mapping[str, Ledger]) -> list[View]:
+    """Sort clean cells into views, those under open load first.
+
+    A histogram that cannot be read is named in `damaged`.
+    """
     loads: dict[Load, dict[str, StoreView]] = defaultdict(lambda: defaultdict(StoreView))
     for cell in cells:
         if cell.void is None:
             _add(loads[load_of(cell)][cell.store], cell, damaged)
-    return [view for load in sorted(loads, key=_load_order) for view in _split(load, loads[load])]
+    ordered = sorted(loads, key=_load_order)
+    return [view for load in ordered for view in _split(load, loads[load], ledgers)]
 
 
 def load_of(cell: Cell) -> Load:
@@ -97,9 +144,14 @@ def _add(view: StoreView, cell: Cell, damaged: list[str]) -> None:
         measured = view.operations[label]
         measured.cells.append(cell)
         measured.alone &= alone and seen <= wanted
+    missing = lost(cell) / (sum(result.count for result in cell.operations) or 1)
     for result in cell.operations:
         if result.count and _label(result) in wanted:
-            _count(view.operations[_label(result)], cell, result, damaged)
+            measured = view.operations[_label(result)]
+            measured.lost += missing * result.count
+            _count(measured, cell, result, damaged)
+    if not seen and alone:
+        view.operations[cell.mix].lost += lost(cell)
 
 
 def _count(measured: Measured, cell: Cell, result: OperationResult, damaged: list[str]) -> None:
@@ -107,23 +159,34 @@ def _count(measured: Measured, cell: Cell, result: OperationResult, damaged: lis
         measured.failures[result.outcome] += result.count
         return
     try:
-        text = result.service_us and result.service_us.histogram
-        measured.histograms[cell.round].append(decode(text or ""))
+        found = {SERVICE: _decoded(result.service_us)}
+        if cell.rate is not None:
+            found[RESPONSE] = _decoded(result.response_us)
     except ValueError as error:
         where = f"{cell.store} {result.operation}, mix {cell.mix}, round {cell.round}"
         damaged.append(f"{where}: {error}")
+        return
+    for latency, histogram in found.items():
+        measured.latencies[latency].histograms[cell.round].append(histogram)
+
+
+def _decoded(times: Times | None) -> Histogram:
+    return decode((times and times.histogram) or "")
 
 
 def _label(result: OperationResult) -> str:
     return result.operation if result.pool == "fast" else f"{result.operation} ({result.pool} pool)"
 
 
-def _split(load: Load, stores: dict[str, StoreView]) -> Iterator[View]:
-    reference = {store: view for store, view in stores.items() if is_reference(store)}
+def _split(
+    load: Load, stores: dict[str, StoreView], ledgers: Mapping[str, Ledger]
+) -> Iterator[View]:
+    reference = {store: view for store, view in stores.items() if is_reference(store, ledgers)}
     rivals = sorted({durability_of(store) for store in stores.keys() - reference.keys()})
     for durability in rivals or sorted({durability_of(store) for store in reference}):
         own = {store: view for store, view in stores.items() if durability_of(store) == durability}
-        yield View(load, durability, dict(sorted((reference | own).items())))
+        every = dict(sorted((reference | own).items()))
+        yield View(load, durability, every, frozenset(reference))
 
 
 def _operation_order(label: str) -> tuple[int, str]:
@@ -131,8 +194,9 @@ def _operation_order(label: str) -> tuple[int, str]:
     return (OPERATIONS.index(name) if name in OPERATIONS else len(OPERATIONS), label)
 
 
-def _load_order(load: Load) -> tuple[bool, str, int, float, int, str, str]:
+def _load_order(load: Load) -> tuple[bool, bool, str, int, float, int, str, str]:
     return (
+        not load.open,
         load.mix == ALONE,
         load.mix,
         load.users or 0,

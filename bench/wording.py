@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from statistics import mode
 
 from bench.results import Ledger
-from bench.summary import BEYOND_DEADLINE, METRICS, OVERALL, Row, Score, Table
+from bench.summary import ALONE, BEYOND_DEADLINE, METRICS, OVERALL, Conduct, Row, Score, Table
 
 NO_FIGURE = "\N{EN DASH}"
+BOUNDS = {"at least": "\N{GREATER-THAN OR EQUAL TO}", "at most": "\N{LESS-THAN OR EQUAL TO}"}
 
 
 def number(value: float) -> str:
@@ -27,7 +28,10 @@ def figure(metric: str, score: Score) -> str:
     """The estimate without its unit, "> deadline" where too many failed, or a dash."""
     if score.note == BEYOND_DEADLINE:
         return BEYOND_DEADLINE
-    return NO_FIGURE if score.estimate is None else number(scaled(metric, score.estimate))
+    if score.estimate is None:
+        return NO_FIGURE
+    sign = BOUNDS[score.bound] if score.bound else ""
+    return sign + number(scaled(metric, score.estimate))
 
 
 def interval(metric: str, score: Score) -> str:
@@ -52,8 +56,31 @@ def listed(names: list[str], most: int = 3) -> str:
 
 
 def answer(table: Table) -> str:
-    """The sentence above a table: who is best, by how much, and who cannot be told from it."""
-    metric = table.metrics[0]
+    """The sentence above a table: who is best, by how much, and who cannot be told from it.
+
+    Under open load it is said of the median and of p99 of the response times.
+    """
+    return "; ".join(filter(None, (_answer(table, table.metrics[0]), _by_tail(table))))
+
+
+def _by_tail(table: Table) -> str:
+    tail = table.metrics[0].replace("p50", "p99")
+    if not table.load.open or tail == table.metrics[0] or tail not in table.metrics:
+        return ""
+    rows = [row for row in table.rows if row.scores and not row.unranked]
+    seen = [row for row in rows if row.scores[tail].estimate is not None]
+    placed = sorted((row for row in seen if _place(row, tail)), key=lambda row: _order(row, tail))
+    if len(placed) < 2:
+        return ""
+    best = f"{placed[0].store}, {_measured(placed[0], tail)}"
+    return f"by {METRICS[tail].label}: {best}{_others(placed, tail)}"
+
+
+def _order(row: Row, metric: str) -> tuple[int, float]:
+    return _place(row, metric) or 0, row.scores[metric].estimate or 0.0
+
+
+def _answer(table: Table, metric: str) -> str:
     asked = f"{_best(table)} at {table.durability} durability"
     ranked = [row for row in table.rows if row.scores and _place(row, metric) is not None]
     seen = [row for row in table.rows if row.scores and row.scores[metric].estimate is not None]
@@ -74,7 +101,8 @@ def _best(table: Table) -> str:
         return f"Fastest for {table.subject}"
     if table.metrics[0] == "throughput":
         return f"Most requests per second in the {table.load.mix} mix"
-    return "Fastest over all operations, each alone"
+    how = ", each alone" if table.load.mix == ALONE else f" of the {table.load.mix} mix"
+    return f"Fastest over all operations{how}"
 
 
 def _measured(row: Row, metric: str) -> str:
@@ -120,6 +148,22 @@ def missing(table: Table, metrics: list[str]) -> Iterator[str]:
                 stores[note][row.store] = None
     for note, found in labels.items():
         yield f"{', '.join(found)}: {note} ({listed(list(stores[note]), 2)})"
+
+
+def conducted(conduct: Conduct) -> list[str]:
+    """Intended, answered, failed, late, skipped, stale, retried, and the schedule's lag."""
+    counts = (
+        conduct.intended,
+        conduct.answered,
+        conduct.failed,
+        conduct.late,
+        conduct.skipped,
+        conduct.stale,
+        conduct.retried,
+    )
+    lag = conduct.schedule_lag_p99_ms
+    told = NO_FIGURE if lag is None else f"{number(lag)} ms{' !' if conduct.bound else ''}"
+    return [*(NO_FIGURE if count is None else f"{count:,}" for count in counts), told]
 
 
 def survived(ledger: Ledger) -> str:

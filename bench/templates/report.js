@@ -46,7 +46,7 @@
   const data = JSON.parse(id("data").textContent);
   const engine = (store) => store.split("/")[0];
   const mode = (store) => store.split("/")[1];
-  const engines = [...new Set(data.views.flatMap((view) => Object.values(view.operations).flatMap(Object.keys)).map(engine))].sort();
+  const engines = [...new Set(data.views.flatMap((view) => Object.values(view.operations).flatMap((found) => Object.values(found).flatMap(Object.keys))).map(engine))].sort();
   const look = (store) => {
     const index = engines.indexOf(engine(store));
     const cycle = Math.floor(index / COLOURS.length);
@@ -79,6 +79,10 @@
 
   function drawSum() {
     const view = data.views[id("sum-view").value];
+    const kinds = [...new Set(Object.values(view.stacked).flatMap(Object.keys))];
+    const before = id("sum-of").value;
+    options(id("sum-of"), kinds.map((kind) => [kind, kind]));
+    if (kinds.includes(before)) id("sum-of").value = before;
     const of = id("sum-of").value;
     const total = (store) => data.stacked.reduce((sum, name) => sum + view.stacked[store][of][name], 0);
     const stores = Object.keys(view.stacked).sort((a, b) => total(a) - total(b));
@@ -93,7 +97,7 @@
       textposition: "middle right", showlegend: false, hoverinfo: "skip", cliponaxis: false,
     };
     Plotly.react("sum-plot", [...bars, sums], layout({
-      title: title(`${of[0].toUpperCase() + of.slice(1)} service time, ${view.durability} durability`),
+      title: title(`${of[0].toUpperCase() + of.slice(1)} time, ${view.durability} durability`),
       barmode: "stack", height: 160 + stores.length * (narrow() ? 34 : 27),
       margin: { l: 10, r: 50, t: 80, b: 65 },
       legend: { orientation: "h", y: 1, yanchor: "bottom", x: narrow() ? -0.6 : 0, traceorder: "normal" },
@@ -104,8 +108,11 @@
 
   const chosen = new Set();
 
-  function curves() {
-    return data.views[id("curve-view").value].operations[id("curve-operation").value] || {};
+  const shownLatencies = () => (id("curve-latency").value === "both" ? ["response", "service"] : [id("curve-latency").value]);
+
+  function curves(latency) {
+    const view = data.views[id("curve-view").value];
+    return (view.operations[id("curve-operation").value] || {})[latency || view.latencies[0]] || {};
   }
 
   function choose(which) {
@@ -139,24 +146,25 @@
   }
 
   function drawCurves() {
-    const found = curves();
-    const stores = Object.keys(found).filter((store) => chosen.has(store));
-    const lines = stores.map((store) => {
+    const line = (store, latency) => {
       const { colour, symbol, dash } = look(store);
+      const found = curves(latency);
+      const thin = shownLatencies().length > 1 && latency === "service";
       return {
-        type: "scatter", mode: "lines+markers", name: store, x: found[store].map(([x]) => x), y: found[store].map(([, y]) => y),
+        type: "scatter", mode: thin ? "lines" : "lines+markers", name: `${store}, ${latency}`, opacity: thin ? 0.75 : 1, x: found[store].map(([x]) => x), y: found[store].map(([, y]) => y),
         customdata: found[store].map(([x]) => (100 * (1 - 1 / x)).toPrecision(5)),
-        line: { color: colour, dash, width: 2 }, marker: { color: colour, symbol, size: 8, maxdisplayed: 8 },
+        line: { color: colour, dash, width: thin ? 1 : 2.5 }, marker: { color: colour, symbol, size: 8, maxdisplayed: 8 },
         hovertemplate: "%{fullData.name}<br>%{customdata} %: %{y:.3f} ms<extra></extra>",
       };
-    });
+    };
+    const lines = shownLatencies().flatMap((latency) => Object.keys(curves(latency)).filter((store) => chosen.has(store)).map((store) => line(store, latency)));
     const view = data.views[id("curve-view").value];
     const ticks = Object.keys(PERCENTILES).map(Number).filter((tick) => tick > 1 || !narrow());
     Plotly.react("curve-plot", lines, layout({
       title: title(`${id("curve-operation").value}, ${view.durability} durability`),
       height: narrow() ? 380 : 520, margin: { l: 10, r: 20, t: 50, b: 65 }, showlegend: false, hovermode: "closest",
       xaxis: { ...axis("percentile (scale 1/(1-q))"), type: "log", tickangle: 0, tickvals: ticks, ticktext: ticks.map((tick) => PERCENTILES[tick]) },
-      yaxis: { ...axis("service time, ms"), ...(id("curve-log").checked ? { type: "log", tickvals: LOG_TICKS, ticktext: LOG_TICKS.map(String) } : { type: "linear", rangemode: "tozero" }) },
+      yaxis: { ...axis(shownLatencies().length > 1 ? "response time (bold) and service time (thin), ms" : `${shownLatencies()[0]} time, ms`), ...(id("curve-log").checked ? { type: "log", tickvals: LOG_TICKS, ticktext: LOG_TICKS.map(String) } : { type: "linear", rangemode: "tozero" }) },
     }), config);
   }
 
@@ -166,6 +174,11 @@
     options(id("curve-operation"), names.map((name) => [name, name]));
     if (names.includes(before)) id("curve-operation").value = before;
     else if (names.includes("read")) id("curve-operation").value = "read";
+    const kinds = data.views[id("curve-view").value].latencies;
+    const all = kinds.length > 1 ? ["both", ...kinds] : kinds;
+    const earlier = id("curve-latency").value;
+    options(id("curve-latency"), all.map((kind) => [kind, kind]));
+    if (all.includes(earlier)) id("curve-latency").value = earlier;
     choose("best");
   }
 
@@ -182,6 +195,7 @@
   options(id("curve-view"), titles);
   id("curve-view").addEventListener("change", refreshOperations);
   id("curve-operation").addEventListener("change", () => choose("best"));
+  id("curve-latency").addEventListener("change", drawCurves);
   id("curve-log").addEventListener("change", drawCurves);
   document.querySelectorAll("[data-choose]").forEach((button) => button.addEventListener("click", () => choose(button.dataset.choose)));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { listStores(); drawAll(); });

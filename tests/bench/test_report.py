@@ -247,7 +247,8 @@ def test_the_page_stands_alone_and_escapes_what_it_shows() -> None:
     assert data
     view = json.loads(data.group(1))["views"][0]
     assert set(view["operations"]) == {"create", "read", "edit", "delete"}
-    assert set(view["stacked"][PAIR[0]]["mean"]) == {"create", "edit", "delete"}
+    assert set(view["operations"]["read"]) == {"service"}
+    assert set(view["stacked"][PAIR[0]]["mean service"]) == {"create", "edit", "delete"}
 
 
 def test_report_prints_and_writes_the_page_beside_the_run(
