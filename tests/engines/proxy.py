@@ -76,12 +76,15 @@ class Proxy:
         except OSError:
             client.close()
             return
-        for one in (client, server):
-            one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         pair = (client, server)
         self._pairs.add(pair)
+        for end in pair:
+            with contextlib.suppress(OSError):  # it has gone away already
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         threading.Thread(target=self._pass, args=[pair, False], daemon=True).start()
         threading.Thread(target=self._pass, args=[pair, True], daemon=True).start()
+        if self._listener.fileno() < 0:  # it came just before the door closed
+            self._cut()
 
     def _pass(self, pair: tuple[socket.socket, socket.socket], answers: bool) -> None:
         source, sink = reversed(pair) if answers else pair

@@ -79,11 +79,14 @@ async def test_a_lock_holds_the_loop_only_when_blocking(opener: Opener, mode: Mo
 
 
 def open_connections(store: Store) -> int:
-    """Return how many connections (or open files) this process has to the store's database."""
+    """Return how many connections this process has to the store's database.
+
+    Each SQLite connection opens the log; the file itself it may close late, when no other locks it.
+    """
     me = psutil.Process()
     if store.engine.service is not None and store.engine.service.name == "sqlite":
         name = store.id.replace("/", "_")
-        return sum(file.path.endswith(f"{name}.db") for file in me.open_files())
+        return sum(file.path.endswith(f"{name}.db-wal") for file in me.open_files())
     port = urlsplit(store.address).port
     sockets = me.net_connections("tcp")
     return sum(1 for s in sockets if s.raddr and s.raddr.port == port and s.status == "ESTABLISHED")
