@@ -176,7 +176,7 @@ def _plain_paths() -> Json:
         "/openapi.json": {
             "get": {
                 "operationId": "openapi",
-                "summary": "This document",
+                "summary": "This description, for machines (OpenAPI 3.1)",
                 "responses": {
                     "200": {
                         "description": "OpenAPI 3.1",
