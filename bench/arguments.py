@@ -195,6 +195,13 @@ def add(
         default=False,
         help="Send at random times of that rate, not at equal distances",
     )
+    parser.add_argument(
+        "--results",
+        default=os.environ.get("WINDTUNNEL_RESULTS", "results"),
+        metavar="DIR",
+        include_in_web_ui=False,
+        help="Where the run's folder is made, for `windtunnel report`; '' for nowhere",
+    )
     for name, (explained, default) in {
         "population": ("Records that a store starts from", defaults.population),
         "summary_size": ("Rows of the table that summary aggregates", defaults.summary_size),

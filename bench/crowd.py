@@ -60,7 +60,8 @@ class Crowd:
 
     `users` is how many are expected here, `rank` this process's number among the workers. Under
     open load what was intended before `since` (`time.perf_counter()`) is not recorded; `closed` is
-    set while the load is closed. `retried` counts requests that were sent once more.
+    set while the load is closed. `retried` counts, by store, requests that were
+    sent once more.
     """
 
     terms: Terms
@@ -69,7 +70,7 @@ class Crowd:
     rank: int = 0
     recorder: Recorder = field(default_factory=Recorder)
     since: float = 0.0
-    retried: int = 0
+    retried: Counter[str] = field(default_factory=Counter)
     depleted: Event = field(default_factory=Event)
     closed: Event = field(default_factory=_set)
     target: Target = field(init=False)

@@ -23,6 +23,7 @@ class OpenLoad:
         self, user_class: type[StoreUser], environment: Environment, crowd: Crowd, bound: int
     ) -> None:
         self._seed = crowd.terms.seed
+        self._stores = list(crowd.free)
         of_a_store = max(1, bound // len(crowd.free))
         self._places = [crowd.common(store) for store in crowd.free]
         self.lanes = [
@@ -61,6 +62,13 @@ class OpenLoad:
     def drain(self, timeout: float) -> None:
         """Wait until all is answered, `timeout` seconds at most."""
         drain(self.lanes, timeout)
+
+    def take_sent(self) -> dict[str, Sent]:
+        """What became of what was intended, by store, since the last call."""
+        taken = {store: lane.sent for store, lane in zip(self._stores, self.lanes, strict=True)}
+        for lane in self.lanes:
+            lane.sent = Sent()
+        return taken
 
     @property
     def sent(self) -> Sent:

@@ -11,8 +11,9 @@ from typing import Any, Final
 import gevent
 import msgspec
 
-from bench.answer import OK
-from bench.recorder import Key, Recorded, Recorder, Times, merge, quantiles, summarise
+from bench.answer import OK, STALE
+from bench.lane import Sent
+from bench.recorder import Key, Recorded, Recorder, Times, merge, quantile, quantiles, summarise
 
 SERIES_FILE: Final = "series.jsonl"
 PARTIAL_FILE: Final = "partial.jsonl"
@@ -77,13 +78,15 @@ class Recording:
 
 def unfinished(facts: Mapping[str, Any], recorded: Recorded, seconds: float) -> dict[str, Any]:
     """Return what is known of a cell under way, as a line of `partial.jsonl`."""
+    return {**facts, **measured(recorded, seconds), "flags": [INCOMPLETE]}
+
+
+def measured(recorded: Recorded, seconds: float) -> dict[str, Any]:
+    """Return what a cell says of `seconds` in which this was recorded."""
     return {
-        **facts,
         "seconds": round(seconds, 6),
         "throughput_rps": round(right(recorded) / seconds, 3),
         "operations": operations(recorded),
-        "flags": [INCOMPLETE],
-        "incomplete": True,
     }
 
 
@@ -141,3 +144,20 @@ def named(key: Key, times: Times) -> dict[str, Any]:
         "outcome": key.outcome,
         "count": sum(times.service.values()),
     }
+
+
+def counts(recorded: Recorded, sent: Sent | None) -> dict[str, int | None]:
+    """Return the counts of a cell; those of a schedule are None where there was none."""
+    stale = sum(sum(t.service.values()) for key, t in recorded.items() if key.outcome == STALE)
+    return {
+        "intended": None if sent is None else sent.intended,
+        "late": None if sent is None else sent.late,
+        "skipped": None if sent is None else sent.skipped,
+        "stale": stale,
+    }
+
+
+def schedule(sent: Sent | None) -> dict[str, float | None]:
+    """Return what a cell's `health` says of how late it sent."""
+    lag = sent.lag if sent is not None else {}
+    return {"schedule_lag_p99_ms": quantile(lag, 0.99) / 1000 if lag else None}

@@ -6,6 +6,7 @@ the ids of its own part ahead of the order to spawn users, on the same socket, s
 
 from __future__ import annotations
 
+import inspect
 import logging
 import signal
 import sys
@@ -13,6 +14,7 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 import gevent
@@ -29,22 +31,30 @@ from locust.runners import (
     WorkerRunner,
 )
 
-from bench import arguments, live, population
+from bench import arguments, journal, live, population
 from bench.admission import REFUSALS, admit
 from bench.arguments import Defaults
 from bench.contract import Operation
 from bench.crowd import Crowd, Terms
 from bench.discovery import ServerDownError
 from bench.helm import Helm
+from bench.journal import Journal
+from bench.keeper import Keeper
 from bench.mixes import MIXES
 from bench.pilot import Course, Pilot
+from bench.plan import Offer
+from bench.results import ResultsError
 from bench.users import StoreUser
 
 CROWD: Final = "crowd"
 COURSE: Final = "course"
+HALT: Final = "halt"
 ENVIRONMENT_NOT_RIGHT: Final = 3
 
 SPAWNS_WITHIN: Final = 10.0
+WORKERS_BEHIND: Final = 7
+"""Seconds until what workers record in one of them, and tell every three, is there."""
+
 HERE: Final = "here"
 """What a test's only process is called."""
 
@@ -66,6 +76,7 @@ class Session:
         self._environment: Environment | None = None
         self._pilot: Pilot | None = None
         self._helm: Helm | None = None
+        self._keeper = Keeper()
         self._ranks: list[str] = []
         self._spawning = Event()
 
@@ -101,6 +112,8 @@ class Session:
         if isinstance(runner, WorkerRunner):
             runner.register_message(CROWD, self._on_crowd)
             runner.register_message(COURSE, self._on_course, concurrent=True)
+            runner.register_message(HALT, self._on_halt, concurrent=True)
+        self._keeper.listen(environment)
 
     def on_start(self, environment: Environment, **_: Any) -> None:
         """Recreate the populations and divide them."""
@@ -111,9 +124,10 @@ class Session:
             return
         runner.update_state(STATE_SPAWNING)  # or the web UI goes back to its form meanwhile
         try:
-            terms, ids = prepare(options, runner.target_user_count)
+            terms, ids, offers = prepare(options, runner.target_user_count)
         except REFUSALS as error:
             self._abandon(environment, str(error))
+        self._keeper.keep(self._journal(options, runner, offers))
         if isinstance(runner, MasterRunner):
             self._send(runner, options, terms, ids)
             self._helm = Helm(options, partial(self._members, runner), partial(_tell, runner))
@@ -127,13 +141,37 @@ class Session:
         """Send no more, and give what is under way the time that users get."""
         if self._helm is not None:
             self._helm.let_go()
+        runner, timeout = environment.runner, environment.stop_timeout or 0.0
+        if isinstance(runner, MasterRunner):
+            members = self._members(runner)
+            for worker in members:
+                runner.send_message(HALT, {"timeout": timeout}, worker)
+            self._keeper.await_last(members, timeout)
         if self._pilot is not None:
-            self._pilot.halt(environment.stop_timeout or 0.0)
+            self._pilot.halt(timeout)
         self._helm = self._pilot = None
+        self._keeper.close()
+
+    def _journal(
+        self, options: Namespace, runner: Runner, offers: Sequence[Offer]
+    ) -> Journal | None:
+        scenario = Path(inspect.getfile(self._user_class)).stem
+        patience = WORKERS_BEHIND if isinstance(runner, MasterRunner) else 1
+
+        def users() -> int:
+            return runner.target_user_count
+
+        try:
+            if options.results:
+                return journal.begin(options, scenario, offers, users, patience)
+        except ResultsError as error:
+            log.warning("not recorded: %s", error)
+        return None
 
     def _begin(self, environment: Environment, crowd: Crowd, bound: int, open_: bool) -> Pilot:
         self._user_class.crowd = crowd
         self._pilot = Pilot(self._user_class, environment, crowd, bound, open_=open_)
+        self._keeper.collect(crowd, self._pilot.load)
         return self._pilot
 
     def _send(
@@ -171,6 +209,13 @@ class Session:
         self._spawning.wait(SPAWNS_WITHIN)  # Locust clears its statistics then
         if self._pilot is not None:
             self._pilot.steer(Course(**msg.data))
+
+    def _on_halt(self, environment: Environment, msg: Any, **_: Any) -> None:
+        if self._pilot is not None:
+            pilot, self._pilot = self._pilot, None
+            pilot.halt(msg.data["timeout"])
+        if isinstance(environment.runner, WorkerRunner):
+            self._keeper.send_last(environment.runner)
 
     def _abandon(self, environment: Environment, line: str) -> None:
         runner, options = environment.runner, environment.parsed_options
@@ -227,8 +272,8 @@ def gather(terms: Terms, parts: Parts, users: int, rank: int = 0) -> Crowd:
     return Crowd(terms, free, users, rank)
 
 
-def prepare(options: Namespace, users: int) -> tuple[Terms, dict[str, list[str]]]:
-    """Recreate the population of every chosen store; return the terms, and the ids by store.
+def prepare(options: Namespace, users: int) -> tuple[Terms, dict[str, list[str]], Sequence[Offer]]:
+    """Recreate the population of every chosen store; return the terms, ids by store, the stores.
 
     Raises one of REFUSALS.
     """
@@ -243,4 +288,4 @@ def prepare(options: Namespace, users: int) -> tuple[Terms, dict[str, list[str]]
             population.seed_summary(admitted.client, store.id, options.summary_size)
     admitted.client.close()
     terms = Terms(admitted.url, options.mix, options.seed, admitted.size, options.summary_size)
-    return terms, ids
+    return terms, ids, admitted.stores

@@ -108,7 +108,8 @@ class StoreUser(User):
         if intended >= crowd.since:
             pool = _text(answer.field(POOL_HEADER)) or NO_POOL
             crowd.recorder.record(store, operation, pool, outcome, service_us, response_us)
-            crowd.retried += answer.retried
+            if answer.retried:
+                crowd.retried[store] += 1
         self.environment.events.request.fire(
             request_type=VERB[operation],
             name=f"{store} {operation}",

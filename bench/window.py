@@ -8,14 +8,11 @@ from time import perf_counter, process_time
 from typing import Any
 
 from bench import cpu
-from bench.answer import STALE
 from bench.bystander import Bystanders
 from bench.crowd import Crowd
 from bench.health import Health, flags
-from bench.lane import Sent
 from bench.loads import Load
-from bench.recorder import Recorded, quantile
-from bench.recording import Recording, operations, right
+from bench.recording import Recording, counts, measured, schedule
 
 
 class Window:
@@ -38,7 +35,7 @@ class Window:
         self._health = Health()
         self._own = process_time()
         self._recording = Recording(crowd.recorder, folder, facts)
-        crowd.retried = 0
+        crowd.retried.clear()
         self._began = perf_counter()
 
     def open(self, seconds: float) -> None:
@@ -54,16 +51,14 @@ class Window:
         recorded = self._recording.end()
         generator = round(process_time() - self._own, 6)
         spent = cpu.seconds(self._before, cpu.read(self._groups))
-        health = self._health.stop() | _schedule(self._load.sent)
+        health = self._health.stop() | schedule(self._load.sent)
         self._beside.end(until)
         self._beside.drain(timeout)
         seconds = until - self._began
         return {
-            "seconds": round(seconds, 6),
-            "throughput_rps": round(right(recorded) / seconds, 3),
-            "operations": operations(recorded),
+            **measured(recorded, seconds),
             **counts(recorded, self._load.sent),
-            "retried": self._crowd.retried,
+            "retried": self._crowd.retried.total(),
             "bystander": self._beside.told(),
             "cpu_s": {"generator": generator, **dict.fromkeys(self._groups), **spent},
             "health": health,
@@ -78,19 +73,3 @@ class Window:
         if self._recording.error is not None:
             found.append(f"no series: {self._recording.error.strerror}")
         return found
-
-
-def counts(recorded: Recorded, sent: Sent | None) -> dict[str, int | None]:
-    """Return the counts of a cell; those of a schedule are None where there was none."""
-    stale = sum(sum(t.service.values()) for key, t in recorded.items() if key.outcome == STALE)
-    return {
-        "intended": None if sent is None else sent.intended,
-        "late": None if sent is None else sent.late,
-        "skipped": None if sent is None else sent.skipped,
-        "stale": stale,
-    }
-
-
-def _schedule(sent: Sent | None) -> dict[str, float | None]:
-    lag = sent.lag if sent is not None else {}
-    return {"schedule_lag_p99_ms": quantile(lag, 0.99) / 1000 if lag else None}

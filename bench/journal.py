@@ -1,0 +1,188 @@
+"""A test under Locust as a run on disk: a cell for each store, readable while it goes on."""
+
+from __future__ import annotations
+
+import logging
+import time
+from argparse import Namespace
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Final
+
+import gevent
+import msgspec
+
+from bench import host, results
+from bench.collector import Report, by_store
+from bench.lane import Sent
+from bench.plan import Offer
+from bench.recorder import Recorded, merge
+from bench.recording import (
+    INCOMPLETE,
+    PARTIAL_EVERY,
+    append_second,
+    counts,
+    measured,
+    schedule,
+    seconds,
+    write_partial,
+)
+
+log = logging.getLogger("windtunnel")
+
+Load = Mapping[str, float | None]
+"""`users` and `rate` as in a cell."""
+
+SETTINGS: Final = (
+    "mix", "target", "host", "population", "summary_size", "seed", "rate", "poisson",
+    "max_in_flight",
+)  # fmt: skip
+
+NAMED: Final = "%Y-%m-%dT%H-%M-%S"
+
+
+class Journal:
+    """Takes reports and writes them down.
+
+    What this process records comes from `source`, if there is one, every second.
+    `load` tells what the stores are under now: a cell whose load changed is flagged. `patience` is
+    how many seconds reports may be behind the clock. Raises ResultsError.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        info: results.RunInfo,
+        facts: Mapping[str, Mapping[str, Any]],
+        load: Callable[[], Load],
+        patience: int,
+    ) -> None:
+        results.create(folder, info)
+        self.folder = folder
+        self.source: Callable[[], Report] | None = None
+        self._info = info
+        self._facts = facts
+        self._load = load
+        self._patience = patience
+        self._under = load()
+        self._flags: list[str] = []
+        self._began, self._first = perf_counter(), int(time.time())
+        self._total: dict[str, Recorded] = {store: {} for store in facts}
+        self._sent = {store: Sent() for store in facts}
+        self._retried: Counter[str] = Counter()
+        self._pending: dict[int, Recorded] = {}
+        self._written = self._first
+        self._greenlet: gevent.Greenlet = gevent.spawn(self._work)
+
+    def take(self, report: Report) -> None:
+        """Add what a process recorded."""
+        for second, entries in report.seconds.items():
+            recorded = dict(entries)
+            merge(self._pending.setdefault(max(second, self._written), {}), recorded)
+            for store, part in by_store(recorded).items():
+                merge(self._total[store], part)
+        for store, sent in report.sent.items():
+            self._sent[store].add(sent)
+        self._retried.update(report.retried)
+
+    def finish(self) -> None:
+        """Write down all that came, as a finished run; raises ResultsError."""
+        self._greenlet.kill()
+        self._look()
+        self._write_series(int(time.time()) + 1)
+        for cell in self._cells([]):
+            results.append(self.folder, msgspec.convert(cell, results.Cell))
+        (self.folder / results.PARTIAL_FILE).unlink(missing_ok=True)
+        results.finish(self.folder, self._info)
+
+    def _work(self) -> None:
+        try:
+            for step in range(1, 10**9):
+                gevent.sleep(1)
+                self._look()
+                if self.source is not None:
+                    self.take(self.source())
+                self._write_series(int(time.time()) - self._patience)
+                if step % PARTIAL_EVERY == 0:
+                    write_partial(self.folder, self._cells([INCOMPLETE]))
+        except OSError as error:
+            log.warning("%s is not written any more: %s", self.folder, error.strerror)
+
+    def _look(self) -> None:
+        under = self._load()
+        if under != self._under:
+            at = int(time.time()) - self._first
+            self._flags.append(f"the load changed at second {at}, from {_told(self._under)}")
+            self._under = under
+
+    def _write_series(self, before: int) -> None:
+        for second in range(self._written, before):
+            recorded = by_store(self._pending.pop(second, {}))
+            for store, facts in self._facts.items():
+                line = {**facts, **self._under, "second": second - self._first}
+                operations = seconds(recorded.get(store, {}))
+                append_second(self.folder, {**line, "operations": operations})
+        self._written = max(self._written, before)
+
+    def _cells(self, flags: Sequence[str]) -> list[dict[str, Any]]:
+        return [self._cell(store, flags) for store in self._facts]
+
+    def _cell(self, store: str, flags: Sequence[str]) -> dict[str, Any]:
+        sent = self._sent[store] if self._sent[store].intended else None
+        recorded = self._total[store]
+        return {
+            **self._facts[store],
+            **self._under,
+            **measured(recorded, perf_counter() - self._began),
+            **counts(recorded, sent),
+            "retried": self._retried[store],
+            "health": schedule(sent),
+            "flags": [*flags, *self._flags],
+        }
+
+
+def _told(load: Load) -> str:
+    return f"{load['rate']:g} requests/s" if load["rate"] else f"{load['users']} users"
+
+
+def begin(
+    options: Namespace,
+    scenario: str,
+    offers: Sequence[Offer],
+    users: Callable[[], int],
+    patience: int,
+) -> Journal:
+    """Open the run of a test that begins; raises ResultsError."""
+    settings = {name: getattr(options, name) for name in SETTINGS} | {"users": users()}
+    started = datetime.now(UTC)
+    info = results.RunInfo(
+        scenario=scenario,
+        started=started,
+        seed=settings["seed"],
+        git=host.git(Path(__file__).parent),
+        host=host.gather(),
+        settings={**settings, "under": "locust"},
+        stores={offer.id: msgspec.convert(offer.ledger, results.Ledger) for offer in offers},
+    )
+    facts = {offer.id: _facts(settings, offer) for offer in offers}
+    folder = Path(options.results) / f"{started:{NAMED}}-{scenario}"
+    return Journal(folder, info, facts, partial(_load, options, users), patience)
+
+
+def _load(options: Namespace, users: Callable[[], int]) -> Load:
+    return {"users": None if options.rate else users(), "rate": options.rate or None}
+
+
+def _facts(settings: Mapping[str, Any], offer: Offer) -> dict[str, Any]:
+    return {
+        "store": offer.id,
+        "variant": None,
+        "target": settings["target"],
+        "mix": settings["mix"],
+        "connections": offer.ledger.get("connections"),
+        "round": 1,
+    }
