@@ -28,7 +28,7 @@ down: environment ## stop all of it
 ui: environment ## the stack, then Locust with its web UI
 	@$(BIN)/windtunnel up
 	@echo 'Locust: http://127.0.0.1:8089 (Ctrl-C ends it; the stack goes on until make down)'
-	@exec $(BIN)/locust -f locustfiles/crud.py --web-host 127.0.0.1 $(ARGS)
+	@exec $(BIN)/locust -f locustfiles/crud.py $(ARGS)
 
 bench: environment ## rank every engine (ARGS=--full: every mode and durability)
 	@$(BIN)/windtunnel run crud $(ARGS)

@@ -75,7 +75,7 @@ def _tell(stack: Stack) -> None:
     up_since = "is up" if stack.started else "was up already"
     servers = ", ".join(url.removeprefix("http://") for url in stack.state.processes)
     say(f"the stack {up_since}: nginx at {stack.state.nginx}, processes at {servers}")
-    say("next: windtunnel run crud | locust -f locustfiles/crud.py --web-host 127.0.0.1")
+    say("next: windtunnel run crud | locust -f locustfiles/crud.py")
     say("      windtunnel stores | status | logs | down")
 
 
