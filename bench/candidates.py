@@ -97,7 +97,12 @@ def overall(store: str, seen: StoreView, operations: list[str], metrics: list[st
 def quantile(measured: Measured, metric: Metric) -> Either:
     """A quantile of one latency of an operation, or why it cannot be told."""
     found = measured.latencies[metric.latency].by_round
-    return _told(found, measured.failures.total() + measured.lost, metric.per_mille or 0)
+    return _told(found, lost_or_failed(measured), metric.per_mille or 0)
+
+
+def lost_or_failed(measured: Measured) -> float:
+    """How many of an operation's intended requests got no right answer."""
+    return measured.failures.total() + measured.lost
 
 
 def _told(by_round: dict[int, Histogram], wrong: float, per_mille: int) -> Either:

@@ -4,6 +4,7 @@ Times are in microseconds, throughput in requests per second. `schema` grows wit
 """
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 import msgspec
@@ -160,6 +161,30 @@ class Conduct(msgspec.Struct, frozen=True, kw_only=True):
     retried: int | None
     schedule_lag_p99_ms: float | None
     bound: bool
+
+
+class State(StrEnum):
+    """What can be said of an objective."""
+
+    HOLDS = "holds"
+    FAILS = "fails"
+    CANNOT_TELL = "cannot tell"
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """An objective and one store under one load, for one operation or all together.
+
+    `found` and `limit` are in microseconds, requests a second, or shares of 1.
+    """
+
+    slo: str
+    store: str | None = None
+    operation: str | None = None
+    load: Load | None = None
+    found: float | None = None
+    limit: float | None = None
+    state: State
+    why: str | None = None
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,12 @@ from bench.commands.saying import ENVIRONMENT, USAGE, CommandError
 
 INTERRUPTED = 130
 
-_USAGE = ("bench.plan.UnknownStoreError", "nginx.split.SplitError", "bench.plan.PlanError")
+_USAGE = (
+    "bench.plan.UnknownStoreError",
+    "nginx.split.SplitError",
+    "bench.plan.PlanError",
+    "bench.slo.SloError",
+)
 _ENVIRONMENT = (
     "deploy.errors.StackError",
     "deploy.services.base.Missing",

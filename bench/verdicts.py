@@ -1,0 +1,113 @@
+"""Whether objectives held in a run: for each store, load and operation that they speak of."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from bench.candidates import lost_or_failed, quantile
+from bench.estimators import Quantile
+from bench.results import OK, Run
+from bench.slo import Slo
+from bench.stats import Sampled
+from bench.summary import BEYOND_DEADLINE, PER_MILLE, RESPONSE, SERVICE, Metric, State, Verdict
+from bench.views import Measured, StoreView, View, generator_limited, lost, views
+
+Found = tuple[str | None, float | None, str | None]
+"""Operation, figure in the unit of the limit, and why there is none."""
+
+
+def judge(slos: Sequence[Slo], run: Run) -> list[Verdict]:
+    """Every verdict on a run's clean cells; what needs two variants is left to `compare`."""
+    found = views(run.cells, [], run.info.stores)
+    return [each for slo in slos if slo.measure != "regression" for each in _of(slo, found)]
+
+
+def failed(verdicts: Iterable[Verdict]) -> bool:
+    """Whether an objective was broken, or asks for what was not measured: exit code 1."""
+    return any(verdict.state is State.FAILS for verdict in verdicts)
+
+
+def _of(slo: Slo, found: list[View]) -> list[Verdict]:
+    verdicts = [
+        _verdict(slo, view, store, each)
+        for view in found
+        for store, seen in view.stores.items()
+        if slo.speaks_of(store) and not (store in view.references and slo.glob is None)
+        if not (slo.latency == RESPONSE and not view.load.open)
+        for each in _figures(slo, view, seen)
+    ]
+    if verdicts:
+        return verdicts
+    return [Verdict(slo=str(slo), state=State.FAILS, why=_unmeasured(slo, found))]
+
+
+def _unmeasured(slo: Slo, found: list[View]) -> str:
+    if slo.latency == RESPONSE and found and not any(view.load.open for view in found):
+        return "closed load has no response time: give a --rate"
+    return "nothing that was measured matches it"
+
+
+def _figures(slo: Slo, view: View, seen: StoreView) -> Iterator[Found]:
+    if slo.measure == "throughput":
+        yield slo.operation, _throughput(slo.operation, seen), None
+        return
+    if slo.measure == "failures" and slo.operation is None:
+        yield None, *_failures(seen)
+        return
+    for operation in view.operations:
+        if operation in seen.operations and slo.operation in (None, operation):
+            yield operation, *_figure(slo, view, seen.operations[operation])
+
+
+def _throughput(operation: str | None, seen: StoreView) -> float:
+    seconds = sum(cell.seconds for cell in seen.cells) or 1.0
+    right = (r for cell in seen.cells for r in cell.operations if r.outcome == OK)
+    return sum(r.count for r in right if operation in (None, r.operation)) / seconds
+
+
+def _failures(seen: StoreView) -> tuple[float | None, str | None]:
+    results = [result for cell in seen.cells for result in cell.operations]
+    wrong = sum(r.count for r in results if r.outcome != OK) + sum(map(lost, seen.cells))
+    right = sum(r.count for r in results if r.outcome == OK)
+    return _share(wrong, right)
+
+
+def _share(wrong: float, right: int) -> tuple[float | None, str | None]:
+    return (wrong / (wrong + right), None) if wrong + right else (None, "no request was made")
+
+
+def _figure(slo: Slo, view: View, measured: Measured) -> tuple[float | None, str | None]:
+    wrong = lost_or_failed(measured)
+    if slo.measure == "failures":
+        return _share(wrong, measured.samples)
+    latency = slo.latency or (RESPONSE if view.load.open else SERVICE)
+    if slo.measure == "max":
+        together = measured.latencies[latency].together
+        if wrong:
+            return None, BEYOND_DEADLINE
+        return (together.values[-1], None) if together.total else (None, "no answer was measured")
+    per_mille = PER_MILLE[slo.measure]
+    found = quantile(measured, Metric(label="", unit="ms", per_mille=per_mille, latency=latency))
+    if isinstance(found, str):
+        return None, found
+    assert isinstance(found, Quantile)
+    return Sampled(found).estimate, None
+
+
+def _verdict(slo: Slo, view: View, store: str, found: Found) -> Verdict:
+    operation, value, why = found
+    state = State.CANNOT_TELL
+    if value is not None:
+        state = State.HOLDS if slo.held_by(value) else State.FAILS
+    elif why == BEYOND_DEADLINE:
+        state = State.FAILS
+    if state is State.FAILS and any(map(generator_limited, view.stores[store].cells)):
+        state, why = State.CANNOT_TELL, "the generator was the limit: the store may be better"
+    return Verdict(
+        slo=str(slo),
+        store=store,
+        operation=operation,
+        load=view.load,
+        found=value,
+        limit=slo.limit,
+        state=state,
+        why=why,
+    )
