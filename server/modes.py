@@ -80,6 +80,11 @@ def keeps_connection(failure: Exception) -> bool:
     return isinstance(failure, Problem) and not isinstance(failure, Unavailable)
 
 
+def late(engine: Engine) -> DeadlineExceeded:
+    """Return what a client is told when the database did not answer in time."""
+    return DeadlineExceeded(f"{engine.title}: no answer within {engine.deadline:g} s")
+
+
 class Waiting(ABC):
     """An opened engine and the way its operations are waited for."""
 
@@ -144,9 +149,17 @@ class _Connections:
             return drive(operate(db, *args))
         dog.enter(db)
         try:
-            return drive(operate(db, *args))
-        finally:
-            dog.leave(db)
+            result = drive(operate(db, *args))
+        except Exception as error:
+            if dog.leave(db):
+                raise late(self.engine) from error
+            raise
+        dog.leave(db)
+        return result
+
+    def distrust(self) -> None:
+        """Make the tables anew before they are used again: the database may have lost them."""
+        self._prepared = False
 
     def drop(self, connections: Iterable[Any]) -> None:
         for db in connections:
@@ -183,6 +196,7 @@ class Blocking(Waiting):
         except Exception as error:
             failure = translated(self.engine, error)
             if not keeps_connection(failure):
+                self._connections.distrust()
                 self._connections.drop([self._db])
                 self._db = None
             raise failure from failure.__cause__
@@ -214,10 +228,6 @@ class _Queued(Waiting):
         """When the latest call began, by perf_counter."""
         return self._places.used
 
-    def _late(self) -> DeadlineExceeded:
-        title, seconds = self.engine.title, self.engine.deadline
-        return DeadlineExceeded(f"{title}: no answer within {seconds:g} s")
-
 
 class Threads(_Queued):
     """The call runs in an executor of its own, with as many threads as connections."""
@@ -247,7 +257,7 @@ class Threads(_Queued):
             if not overdue:
                 raise
             _uncancel(self._loop)
-            raise self._late() from None
+            raise late(self.engine) from None
 
     def _run(
         self,
@@ -295,6 +305,7 @@ class Threads(_Queued):
             broken.append(place.db)
             place.db = None
             if isinstance(failure, Unavailable):
+                self._connections.distrust()
                 broken += self._places.empty()
         self._places.put(place)
         self._connections.drop(broken)
@@ -354,7 +365,7 @@ class Async(_Queued):
             if not overdue:
                 raise
             _uncancel(self._loop)
-            raise self._late() from None
+            raise late(self.engine) from None
         except Exception as error:
             failure = translated(self.engine, error)
             self._back(place, failure)
@@ -385,6 +396,7 @@ class Async(_Queued):
             self._places.put(place)
             return
         if isinstance(failure, Unavailable):
+            self._prepared = False  # the database may have lost its tables
             for idle in self._places.empty():
                 self._drop(idle)
         self._replace(place)

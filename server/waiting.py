@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -148,9 +149,9 @@ class Watchdog:
         """A call on `connection` begins."""
         self._since[id(connection)] = (monotonic(), connection)
 
-    def leave(self, connection: Any) -> None:
-        """The call on `connection` has ended."""
-        self._since.pop(id(connection), None)
+    def leave(self, connection: Any) -> bool:
+        """The call on `connection` has ended; return whether it was severed."""
+        return self._since.pop(id(connection), None) is None
 
     def close(self) -> None:
         """End the thread."""
@@ -161,4 +162,5 @@ class Watchdog:
             latest = monotonic() - self.seconds
             for key, (since, connection) in list(self._since.items()):
                 if since <= latest and self._since.pop(key, None) is not None:
-                    self._sever(connection)
+                    with contextlib.suppress(Exception):  # it may have closed meanwhile
+                        self._sever(connection)
