@@ -1,0 +1,31 @@
+"""A database that comes back without its tables is used again without a restart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from server.engines.base import Engine, Op
+from server.errors import Problem
+from server.modes import Times
+from server.record import new_id
+from server.stores import Store
+from tests.engines.test_conformance import record
+from tests.engines.test_durability import in_session
+
+
+def dropped(engine: Engine, db: Any) -> Op[None]:
+    """Lose the tables, as a database that was made anew has."""
+    yield db.execute(f"DROP TABLE {engine.collection}, {engine.collection}_summary")
+
+
+@pytest.mark.stores("postgres-*/*/fast")
+async def test_tables_that_are_gone_are_made_anew(store: Store) -> None:
+    await store.create(Times(), record())
+    await in_session(store, dropped)
+    with pytest.raises(Problem):
+        await store.read(Times(), new_id())
+    fresh = record()
+    await store.create(Times(), fresh)
+    assert await store.read(Times(), fresh.id) == fresh
