@@ -13,10 +13,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+import gevent
 from flask import Response, jsonify, request
 from locust import stats
 from locust.env import Environment
-from locust.runners import STATE_RUNNING, STATE_SPAWNING
+from locust.runners import STATE_RUNNING, STATE_SPAWNING, MasterRunner, Runner
 from locust.web import WebUI
 from werkzeug.datastructures import MultiDict
 
@@ -24,6 +25,9 @@ from bench import arguments
 from bench.admission import MOST_USERS, REFUSALS, RefusedError, admit
 
 PAGE: Final = Path(__file__).parent / "templates" / "live.html"
+
+BACK_WITHIN: Final = 20.0
+"""Seconds in which workers that have stopped are ready again; it takes them three."""
 
 _OURS: Final = ("stores", "mix", "target", "host", *arguments.WHOLE)
 
@@ -74,7 +78,19 @@ def _check(environment: Environment, form: MultiDict[str, str]) -> None:
     admit(told, users)
     if running:
         log.info("starting anew, as the test is to be another one")
+        _stop(runner)
+
+
+def _stop(runner: Runner) -> None:
+    """Stop a test, and wait for its workers, which Locust takes for gone until they report."""
+    if not isinstance(runner, MasterRunner):
         runner.stop()
+        return
+    workers = runner.worker_count
+    runner.stop()
+    with gevent.Timeout(BACK_WITHIN, RefusedError("the workers did not come back: start again")):
+        while len(runner.clients.ready) < workers:
+            gevent.sleep(0.1)
 
 
 def wanted(options: Namespace, form: MultiDict[str, str]) -> Namespace:

@@ -104,7 +104,7 @@ def test_ctrl_c_ends_it_quietly(served: Server, more: tuple[str, ...]) -> None:
     port = free_port()
     command = locust(
         *("--headless", "-u", 4, "--stores", STORES[0], "--host", served.url, "--only-summary"),
-        *("--master-bind-port", port, "--master-port", port, *more),
+        *("--master-bind-port", port, "--master-port", port, "-t", "60s", *more),
     )
     with subprocess.Popen(
         command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -120,8 +120,10 @@ def test_ctrl_c_ends_it_quietly(served: Server, more: tuple[str, ...]) -> None:
 
 
 @pytest.fixture
-def interface(served: Server) -> Iterator[Interface]:
-    shown = Interface("--host", served.url)
+def interface(served: Server, request: pytest.FixtureRequest) -> Iterator[Interface]:
+    port = free_port()
+    master = ("--master-bind-port", port, "--master-port", port)
+    shown = Interface("--host", served.url, *master, *getattr(request, "param", ()))
     yield shown
     shown.close()
 
@@ -183,6 +185,9 @@ def test_what_cannot_run_is_said_in_the_interface(
     assert interface.stats()["state"] == "ready"
 
 
+@pytest.mark.parametrize(
+    "interface", [(), ("--processes", 2)], ids=["alone", "processes"], indirect=True
+)
 def test_a_running_test_takes_other_users_as_it_goes_and_other_stores_anew(
     interface: Interface,
 ) -> None:
