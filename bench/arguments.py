@@ -196,6 +196,12 @@ def add(
         help="Send at random times of that rate, not at equal distances",
     )
     parser.add_argument(
+        "--retry-stale",
+        action="store_true",
+        default=False,
+        help="Send an idempotent request once more if its connection was found closed",
+    )
+    parser.add_argument(
         "--results",
         default=os.environ.get("WINDTUNNEL_RESULTS", "results"),
         metavar="DIR",

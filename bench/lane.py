@@ -18,6 +18,9 @@ from bench.timer import Timer
 LATE: Final = 0.002
 """Seconds after the intended time from which on a request counts as sent late."""
 
+IDLE_AT_MOST: Final = 60.0
+"""Seconds after which connections that nobody needed are closed, before the server does it."""
+
 BATCH: Final = 16
 """Requests sent before answers get their turn again."""
 
@@ -67,7 +70,9 @@ class Lane:
         self._bound = bound
         self._senders: list[Sender] = []
         self._greenlets: list[gevent.Greenlet] = []
-        self._idle: list[Any] = []
+        self._idle: list[tuple[Any, Sender]] = []
+        self._unused = 0
+        self._trimmed = perf_counter()
         self._arrivals: Iterator[float] = iter(())
         self._next = inf
         self._until = inf
@@ -126,6 +131,8 @@ class Lane:
         now = perf_counter()
         if self._next < self._until and self._next <= now:
             self._note_lag(now)
+        if now - self._trimmed > IDLE_AT_MOST:
+            self._trim(now)
         for _ in range(BATCH):
             intended = self._next
             if intended > now or intended >= self._until:
@@ -137,6 +144,12 @@ class Lane:
             self._timer.at(self._next)
         else:
             self._timer.off()
+
+    def _trim(self, now: float) -> None:
+        """Close what was not needed since the last time; the last one idle is used first."""
+        for _, sender in self._idle[: self._unused]:
+            sender.close()
+        self._unused, self._trimmed = len(self._idle), now
 
     def _note_lag(self, now: float) -> None:
         expected = self._rate * (now - self._woken)
@@ -151,7 +164,9 @@ class Lane:
             sent.late += now - intended > LATE
             sent.skipped += not self._idle and len(self._senders) >= self._bound
         if self._idle:
-            self._idle.pop().switch(intended)
+            greenlet, _ = self._idle.pop()
+            self._unused = min(self._unused, len(self._idle))
+            greenlet.switch(intended)
         elif len(self._senders) < self._bound:
             self._hire(intended)
 
@@ -163,7 +178,7 @@ class Lane:
     # -- in a greenlet of a sender ----------------------------------------------------------
 
     def _work(self, sender: Sender, intended: float) -> None:
-        me, wait, send = getcurrent(), get_hub().switch, sender.send
+        me, wait, send = (getcurrent(), sender), get_hub().switch, sender.send
         try:
             while True:
                 send(intended)

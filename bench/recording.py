@@ -14,9 +14,9 @@ import msgspec
 from bench.answer import OK, STALE
 from bench.lane import Sent
 from bench.recorder import Key, Recorded, Recorder, Times, merge, quantile, quantiles, summarise
+from bench.results import PARTIAL_FILE
+from bench.streams import SERIES_FILE
 
-SERIES_FILE: Final = "series.jsonl"
-PARTIAL_FILE: Final = "partial.jsonl"
 PARTIAL_EVERY: Final = 5
 """Seconds after which what is under way is written once more."""
 

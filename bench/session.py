@@ -287,5 +287,12 @@ def prepare(options: Namespace, users: int) -> tuple[Terms, dict[str, list[str]]
         if Operation.SUMMARY in MIXES[options.mix]:
             population.seed_summary(admitted.client, store.id, options.summary_size)
     admitted.client.close()
-    terms = Terms(admitted.url, options.mix, options.seed, admitted.size, options.summary_size)
+    terms = Terms(
+        admitted.url,
+        options.mix,
+        options.seed,
+        admitted.size,
+        options.summary_size,
+        retry_stale=options.retry_stale,
+    )
     return terms, ids, admitted.stores

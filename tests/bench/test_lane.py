@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from time import perf_counter
 
@@ -167,3 +168,31 @@ def test_a_bystander_counts_what_is_no_pong_as_failed(silent: str) -> None:
     assert [one["intended"] for one in told] == [10, 10]
     assert [one["failed"] for one in told] == [10, 10]
     assert told[0]["process"] == url.removeprefix("http://")
+
+
+def test_connections_that_nobody_needs_any_more_are_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bench.lane.IDLE_AT_MOST", 0.1)
+    askers: list[Asker] = []
+    closed: set[int] = set()
+
+    def make() -> Asker:
+        asker = Asker(url, [])
+        asker.close = partial(closed.add, len(askers))
+        askers.append(asker)
+        return asker
+
+    with stalling(0.0, 60) as url:
+        lane = Lane(make, 50)
+        now = perf_counter()
+        lane.run(iter([now] * 10), 100)  # all at once: each needs its own
+        gevent.sleep(0.2)
+        lane.drain(20)
+        assert len(askers) == 10
+        run(lane, 50, 0.5)
+        assert len(askers) == 10
+        assert 1 <= len(closed) < 10
+        lane.close()
+        for asker in askers:
+            asker.client.close()
