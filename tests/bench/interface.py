@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -33,7 +34,10 @@ class Interface:
     def __init__(self, *args: object) -> None:
         self.port = free_port()
         self.process = subprocess.Popen(
-            locust("--web-port", self.port, *args), cwd=ROOT, stderr=subprocess.DEVNULL
+            locust("--web-port", self.port, *args),
+            cwd=ROOT,
+            env={"WINDTUNNEL_RESULTS": "", **os.environ},
+            stderr=subprocess.DEVNULL,
         )
         self.wait_for(lambda: self.get("/"))
 
