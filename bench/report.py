@@ -34,9 +34,9 @@ def report(run: str | Path, json: bool = False) -> None:
         write_atomically(page, report_html.render(analysis).encode())
     except OSError as error:
         raise ResultsError(f"cannot write {page}: {error.strerror}") from error
-    console = _console()
-    report_text.show(analysis.summary, console)
-    console.print(f"Full report: {page}", soft_wrap=True, markup=False)
+    terminal = console()
+    report_text.show(analysis.summary, terminal)
+    terminal.print(f"Full report: {page}", soft_wrap=True, markup=False)
 
 
 def find(run: str | Path) -> Path:
@@ -51,7 +51,8 @@ def find(run: str | Path) -> Path:
     raise ResultsError(f"no run {str(run)!r} here or under {RESULTS}/; {hint}")
 
 
-def _console() -> Console:
+def console() -> Console:
+    """A console as wide as the terminal, or as a file is read."""
     if sys.stdout.isatty() or "COLUMNS" in os.environ:
         return Console(highlight=False)
     return Console(highlight=False, width=PIPED_WIDTH)

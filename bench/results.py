@@ -51,6 +51,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     """`run.json`: everything a figure of the run depends on, apart from the cells.
 
     `stores` maps a store's id to its ledger, `skipped` an id to the reason it was not measured;
+    `against` the ledgers of a second server, where it differs from the first;
     `finished` is None while the run goes on, and stays None when it was killed.
     """
 
@@ -64,6 +65,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     settings: dict[str, Any] = {}
     stores: dict[str, Ledger] = {}
     skipped: dict[str, str] = {}
+    against: dict[str, Ledger] = {}
 
 
 class Times(msgspec.Struct, frozen=True, kw_only=True, rename={"p99_9": "p99.9"}):

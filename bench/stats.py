@@ -77,15 +77,50 @@ class Sampled:
         return Figure(self.estimate, self.estimate / reach, self.estimate * reach, rounds)
 
 
-def compare(one: Sampled, other: Sampled) -> float:
-    """Two-sided p-value that both figures are equal, over common rounds; NaN below six rounds."""
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """The logarithm of a ratio of two figures, its standard error, and degrees of freedom."""
+
+    log_ratio: float
+    error: float
+    freedom: int
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The ratio's 95 % interval."""
+        reach = t_quantile(self.freedom) * self.error
+        return math.exp(self.log_ratio - reach), math.exp(self.log_ratio + reach)
+
+    @property
+    def p_value(self) -> float:
+        """Two-sided, that the ratio is 1."""
+        return t_two_sided(self.log_ratio / self.error, self.freedom)
+
+
+def paired_spread(one: Sampled, other: Sampled) -> Spread | None:
+    """Of figures that met in the same rounds; None below six common rounds."""
     common = sorted(set(one.rounds) & set(other.rounds))
     if len(common) < MIN_ROUNDS:
-        return math.nan
+        return None
     one, other = one.only(common), other.only(common)
-    distance = math.log(one.estimate / other.estimate)
     pairs = [a - b for a, b in zip(one.logs, other.logs, strict=True)]
-    return t_two_sided(distance / _standard_error(pairs, len(common)), len(common) - 1)
+    error = _standard_error(pairs, len(common))
+    return Spread(math.log(one.estimate / other.estimate), error, len(common) - 1)
+
+
+def unpaired_spread(one: Sampled, other: Sampled) -> Spread | None:
+    """Of figures from rounds that have nothing to do with each other; None below six of either."""
+    if min(len(one.rounds), len(other.rounds)) < MIN_ROUNDS:
+        return None
+    errors = [_standard_error(each.logs, len(each.rounds)) for each in (one, other)]
+    freedom = min(len(one.rounds), len(other.rounds)) - 1
+    return Spread(math.log(one.estimate / other.estimate), math.hypot(*errors), freedom)
+
+
+def compare(one: Sampled, other: Sampled) -> float:
+    """Two-sided p-value that both figures are equal, over common rounds; NaN below six rounds."""
+    spread = paired_spread(one, other)
+    return math.nan if spread is None else spread.p_value
 
 
 def rank(rivals: Mapping[str, Sampled], *, higher_is_better: bool) -> dict[str, Standing]:

@@ -187,6 +187,48 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     why: str | None = None
 
 
+class Outcome(StrEnum):
+    """What the second is, compared with the first."""
+
+    FASTER = "faster"
+    SLOWER = "slower"
+    SAME = "no difference"
+    CANNOT_TELL = "cannot tell"
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """One figure of one store, twice; `ratio` is second to first, with its 95 % interval.
+
+    `p_value` is corrected for all comparisons of the whole (Holm).
+    """
+
+    store: str
+    load: Load
+    operation: str
+    metric: str
+    first: float | None
+    second: float | None
+    ratio: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p_value: float | None = None
+    outcome: Outcome
+    why: str | None = None
+
+
+class Compared(msgspec.Struct, frozen=True, kw_only=True):
+    """Two variants of one run (`interleaved`), or two runs; `differences` come first."""
+
+    schema: int = SCHEMA
+    first: str
+    second: str
+    interleaved: bool
+    differences: list[str]
+    caveats: list[str]
+    comparisons: list[Comparison]
+    verdicts: list[Verdict] = []
+
+
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """A whole report. `unmeasured` maps a store without a clean cell to the reason."""
 

@@ -2,12 +2,26 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
+import msgspec
+
 from bench.candidates import lost_or_failed, quantile
 from bench.estimators import Quantile
 from bench.results import OK, Run
 from bench.slo import Slo
 from bench.stats import Sampled
-from bench.summary import BEYOND_DEADLINE, PER_MILLE, RESPONSE, SERVICE, Metric, State, Verdict
+from bench.summary import (
+    BEYOND_DEADLINE,
+    METRICS,
+    PER_MILLE,
+    RESPONSE,
+    SERVICE,
+    Compared,
+    Comparison,
+    Metric,
+    Outcome,
+    State,
+    Verdict,
+)
 from bench.views import Measured, StoreView, View, generator_limited, lost, views
 
 Found = tuple[str | None, float | None, str | None]
@@ -15,7 +29,7 @@ Found = tuple[str | None, float | None, str | None]
 
 
 def judge(slos: Sequence[Slo], run: Run) -> list[Verdict]:
-    """Every verdict on a run's clean cells; what needs two variants is left to `compare`."""
+    """Every verdict on a run's clean cells; `regression` is left to `judge_regression`."""
     found = views(run.cells, [], run.info.stores)
     return [each for slo in slos if slo.measure != "regression" for each in _of(slo, found)]
 
@@ -111,3 +125,41 @@ def _verdict(slo: Slo, view: View, store: str, found: Found) -> Verdict:
         state=state,
         why=why,
     )
+
+
+def judge_regression(slos: Sequence[Slo], compared: Compared) -> list[Verdict]:
+    """Whether `regression < N%` holds: for every store and operation it speaks of.
+
+    It fails only where a difference is proved and the whole interval lies beyond the limit.
+    """
+    verdicts = []
+    for slo in slos:
+        if slo.measure != "regression":
+            continue
+        asked = [each for each in compared.comparisons if slo.speaks_of(each.store)]
+        verdicts += [_regression(slo, each) for each in asked] or [
+            Verdict(slo=str(slo), state=State.FAILS, why="nothing that was compared matches it")
+        ]
+    return verdicts
+
+
+def _regression(slo: Slo, one: Comparison) -> Verdict:
+    verdict = Verdict(
+        slo=str(slo),
+        store=one.store,
+        operation=f"{one.operation} {METRICS[one.metric].label}",
+        load=one.load,
+        limit=slo.limit,
+        state=State.CANNOT_TELL,
+        why=one.why,
+    )
+    if one.ratio is None or one.low is None or one.high is None:
+        state = State.FAILS if one.outcome is Outcome.SLOWER else State.CANNOT_TELL
+        return msgspec.structs.replace(verdict, state=state)
+    ends = (one.low, one.ratio, one.high)
+    if METRICS[one.metric].higher_is_better:
+        ends = (1 / one.high, 1 / one.ratio, 1 / one.low)
+    state = State.HOLDS if ends[2] < 1 + slo.limit else State.CANNOT_TELL
+    if ends[0] > 1 + slo.limit and one.outcome is Outcome.SLOWER:
+        state = State.FAILS
+    return msgspec.structs.replace(verdict, found=ends[1] - 1, state=state)

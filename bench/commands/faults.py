@@ -14,6 +14,7 @@ _USAGE = (
     "nginx.split.SplitError",
     "bench.plan.PlanError",
     "bench.slo.SloError",
+    "bench.compare.VariantsError",
 )
 _ENVIRONMENT = (
     "deploy.errors.StackError",
