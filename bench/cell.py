@@ -19,6 +19,7 @@ from bench.deadlines import Deadlines
 from bench.loads import CellError, Load, Streams, Swarm
 from bench.mixes import MIXES
 from bench.open import MOST_UNDER_WAY
+from bench.sampler import Sampler
 from bench.schedule import Arrivals
 from bench.users import StoreUser
 from bench.window import Window
@@ -36,7 +37,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
     With a `rate` (requests a second) the load is open and `users` does not count; as many requests
     as `max_in_flight` says may be under way. `bystanders` are addresses of processes. `folder` is
-    where the series goes, and the cell while it is under way; `round` and `variant` only name it.
+    where the series goes, the cell while it is under way, and `sample` requests of every second;
+    `round` and `variant` only name it.
     """
 
     scenario: str = "crud"
@@ -84,6 +86,8 @@ def measure(
     tell("reset")
     crowd = assemble(order)
     user_class.crowd = crowd
+    if order.sample and order.folder is not None:
+        crowd.sampler = Sampler(order.sample, order.seed)
     beside = _bystanders(order)
     load = begin(order, user_class, crowd)
     try:

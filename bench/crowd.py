@@ -14,6 +14,7 @@ from bench.contract import Record
 from bench.deadlines import Deadlines
 from bench.mixes import MIXES, Deck, Mix, consumes
 from bench.recorder import Recorder
+from bench.sampler import Sampler
 from bench.stock import Stock
 
 
@@ -70,6 +71,7 @@ class Crowd:
     rank: int = 0
     recorder: Recorder = field(default_factory=Recorder)
     since: float = 0.0
+    sampler: Sampler | None = None
     retried: Counter[str] = field(default_factory=Counter)
     depleted: Event = field(default_factory=Event)
     closed: Event = field(default_factory=_set)

@@ -15,7 +15,8 @@ from bench.answer import OK, STALE
 from bench.lane import Sent
 from bench.recorder import Key, Recorded, Recorder, Times, merge, quantile, quantiles, summarise
 from bench.results import PARTIAL_FILE
-from bench.streams import SERIES_FILE
+from bench.sampler import Sampler, told
+from bench.streams import SAMPLES_FILE, SERIES_FILE
 
 PARTIAL_EVERY: Final = 5
 """Seconds after which what is under way is written once more."""
@@ -32,15 +33,24 @@ class Recording:
     Should that fail, `error` says so and the rest is recorded without.
     """
 
-    def __init__(self, recorder: Recorder, folder: Path | None, facts: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        folder: Path | None,
+        facts: Mapping[str, Any],
+        sampler: Sampler | None = None,
+    ) -> None:
         self.error: OSError | None = None
         self._recorder = recorder
         self._folder = folder
         self._facts = facts
+        self._sampler = sampler
         self._total: Recorded = {}
         self._second = 0
         self._began = perf_counter()
         recorder.take()
+        if sampler is not None:
+            sampler.take()
         self._greenlet = gevent.spawn(self._work)
 
     def end(self) -> Recorded:
@@ -63,6 +73,9 @@ class Recording:
         line = {**self._facts, "second": self._second, "operations": seconds(taken)}
         self._second += 1
         self._write(partial(append_second, line=line))
+        if self._sampler is not None:
+            samples = [{**self._facts, **told(one)} for one in self._sampler.take()]
+            self._write(partial(append_samples, samples=samples))
 
     def _cell(self) -> dict[str, Any]:
         return unfinished(self._facts, self._total, perf_counter() - self._began)
@@ -94,6 +107,12 @@ def append_second(folder: Path, line: Mapping[str, Any]) -> None:
     """Add a line to `series.jsonl`; raises OSError."""
     with (folder / SERIES_FILE).open("ab") as file:
         file.write(msgspec.json.encode(line) + b"\n")
+
+
+def append_samples(folder: Path, samples: Iterable[Mapping[str, Any]]) -> None:
+    """Add lines to `samples.jsonl`; raises OSError."""
+    with (folder / SAMPLES_FILE).open("ab") as file:
+        file.write(b"".join(msgspec.json.encode(sample) + b"\n" for sample in samples))
 
 
 def write_partial(folder: Path, cells: Iterable[Mapping[str, Any]]) -> None:

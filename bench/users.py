@@ -14,6 +14,7 @@ from bench.answer import OK, Answer
 from bench.client import Client
 from bench.contract import POOL_HEADER, VERB, Operation, decode_problem
 from bench.crowd import Crowd, Place
+from bench.sampler import Sample
 
 PAUSE: Final = 0.05
 """Seconds that a user waits after a request without an answer, so as not to spin."""
@@ -108,6 +109,8 @@ class StoreUser(User):
         if intended >= crowd.since:
             pool = _text(answer.field(POOL_HEADER)) or NO_POOL
             crowd.recorder.record(store, operation, pool, outcome, service_us, response_us)
+            if crowd.sampler is not None and outcome is OK:
+                crowd.sampler.offer(Sample(store, operation, answer, service_us, response_us))
             if answer.retried:
                 crowd.retried[store] += 1
         self.environment.events.request.fire(

@@ -34,7 +34,7 @@ class Window:
         self._before = cpu.read(groups)
         self._health = Health()
         self._own = process_time()
-        self._recording = Recording(crowd.recorder, folder, facts)
+        self._recording = Recording(crowd.recorder, folder, facts, crowd.sampler)
         crowd.retried.clear()
         self._began = perf_counter()
 

@@ -111,6 +111,22 @@ def test_seconds_add_up_to_the_cell(shared: Driven, served: Server, tmp_path: Pa
     assert not (tmp_path / "partial.jsonl").exists()
 
 
+@pytest.mark.parametrize("load", [{"users": 4}, {"users": 0, "rate": 100}])
+def test_some_requests_of_every_second_are_told_whole(
+    shared: Driven, served: Server, tmp_path: Path, load: dict[str, int]
+) -> None:
+    told = shared.cell(target=served.url, duration=1.2, folder=str(tmp_path), sample=8, **load)
+    sampled = lines(tmp_path / "samples.jsonl")
+    assert 8 < len(sampled) <= 16
+    assert len({line["request_id"] for line in sampled}) == len(sampled)
+    for line in sampled:
+        assert (line["store"], line["rate"]) == (STORE, told["rate"])
+        whole = line["response_us"] or line["service_us"]
+        parts = line["parts_us"]
+        assert sum(us or 0 for us in parts.values()) == pytest.approx(whole, abs=5)
+        assert parts["handler"] > 0
+
+
 def test_a_killed_cell_is_readable(served: Server, tmp_path: Path) -> None:
     doomed = Driven()
     doomed.order(target=served.url, users=0, rate=50, duration=60, folder=str(tmp_path))
