@@ -10,8 +10,7 @@ not matter what other processes do meanwhile.
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +19,8 @@ from time import process_time_ns
 from typing import Any
 
 from bench.perf.check import Verdict
+from bench.perf.place import place
+from deploy import processes, stack
 from server.engines import discover
 from server.engines.base import Engine, Op
 from server.errors import Problem
@@ -35,6 +36,7 @@ RATIO, EXTRA = 1.05, 3.0
 BLOCKS, CALLS = 120, 50
 
 ENGINES = ("memory", "sqlite", "redis", "postgres-asyncpg")
+SERVICES = ("redis", "postgres")
 
 Call = Callable[[], Awaitable[Any]]
 
@@ -166,14 +168,16 @@ async def _beside(store: Store, record: Record) -> Costs:
         await store.close()
 
 
-def chosen() -> Iterator[Store]:
+def chosen(environ: Mapping[str, str]) -> Iterator[Store]:
     """Yield the stores that are measured: each mode of a few engines at the default durability."""
-    settings = Settings(addresses=addresses(os.environ))
+    settings = Settings(addresses=addresses(environ))
     stores = Stores(discover().values(), settings)
     return (s for s in stores.values() if s.engine.name in ENGINES and s.default)
 
 
 def operations() -> Iterator[Verdict]:
-    """Measure one store after another."""
-    for store in chosen():
-        yield asyncio.run(measured(store))
+    """Measure one store after another, on databases of their own."""
+    with place() as here:
+        stack.ensure_up(SERVICES, place=here)
+        for store in chosen(processes.addresses(here)):
+            yield asyncio.run(measured(store))

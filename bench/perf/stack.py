@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import os
 import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
 from statistics import median
 from time import monotonic
 
 from bench import results
 from bench.perf.check import Verdict
+from bench.perf.place import OFFSET, place
 from deploy import stack as stacks
 from deploy.services import Place, services
 
 UP_LIMIT, UP_ELASTICSEARCH_LIMIT, OUTSIDE_LIMIT = 8.0, 15.0, 0.25
 
 UPS = 3
-OFFSET = 1000
-"""Ports of a stack of its own, so that one that is up is left alone."""
-
 SLOWEST = "elasticsearch"
 RARE = {"rethinkdb"}
 """No registry has its server: it is had only where somebody installed it."""
@@ -34,14 +29,6 @@ def stack() -> Iterator[Verdict]:
         yield up(here, [name for name in names if name != SLOWEST], UP_LIMIT)
         yield up(here, names, UP_ELASTICSEARCH_LIMIT)
         yield outside(here)
-
-
-@contextmanager
-def place() -> Iterator[Place]:
-    """A folder of its own beside the usual one's programs."""
-    with tempfile.TemporaryDirectory(prefix="windtunnel-perf-") as folder:
-        Path(folder).chmod(0o755)  # servers that root starts run as nobody
-        yield Place(Path(folder), offset=OFFSET, programs_folder=stacks.default_place().programs)
 
 
 def up(here: Place, names: Sequence[str], limit: float) -> Verdict:
