@@ -114,12 +114,42 @@ class Lag(TypedDict):
     total_s: float
 
 
+class HolderInfo(TypedDict):
+    """Who held the loop: a handler's class and verb, or a callback; in which function, mostly.
+
+    What is not known, or does not apply, is "".
+    """
+
+    handler: str
+    store: str
+    operation: str
+    where: str
+
+
+class Held(HolderInfo):
+    """The blocks of one holder."""
+
+    count: int
+    total_ms: float
+    longest_ms: float
+
+
+class BlocksInfo(TypedDict):
+    """Turns of the loop that lasted `at_least_ms`, since the start; `by`: the worst first."""
+
+    at_least_ms: float
+    count: int
+    total_ms: float
+    by: list[Held]
+
+
 class Recent(TypedDict):
-    """The last ten seconds or so."""
+    """The last ten seconds or so; nobody is named for what was no block."""
 
     seconds: float
     busy_share: float
     longest_block_ms: float
+    longest_block_by: HolderInfo | None
 
 
 class LoopInfo(TypedDict):
@@ -134,3 +164,4 @@ class LoopInfo(TypedDict):
     busy_s: float
     lag: Lag
     recent: Recent
+    blocks: BlocksInfo

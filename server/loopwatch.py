@@ -6,6 +6,10 @@ asyncio sleeps in whole milliseconds, so an idle loop shows up to 1 ms.
 Busy is the share of time in which the loop runs callbacks (or is blocked by one) and does not
 wait for events. asyncio's selector tells exactly (`WatchedSelector`); uvloop tells nothing, so
 there the larger of two lower bounds is taken: CPU time of the loop's thread, and lateness.
+
+A block is a turn of the loop that lasted `BLOCK` or longer; on uvloop, as much of one as made the
+timer late. A thread looks now and then who it is that holds the loop (`server.holding`); who it
+does not see is known all the same, on asyncio, if its request ended within the block (`note`).
 """
 
 from __future__ import annotations
@@ -14,12 +18,16 @@ import asyncio
 import selectors
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
+from tornado.web import RequestHandler
+
 from server.answers import LoopInfo
+from server.blocks import BLOCK, NONE, Block, Blocks
+from server.holding import Holder, Sampler
 from server.metrics import Histogram
 
 TICK = 0.02
@@ -33,13 +41,22 @@ BOUNDS = (
 
 
 class WatchedSelector(selectors.DefaultSelector):
-    """Adds up the time spent waiting for events, and notes the longest time between waits."""
+    """Adds up the time spent waiting for events, and notes the longest time between waits.
+
+    `on_block` is called with the seconds and the turn of each block when it has ended.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.idle = 0.0
         self.longest = 0.0
+        self.on_block: Callable[[float, float], None] = lambda _seconds, _turn: None
         self._woken = perf_counter()
+        self._waiting = False
+
+    def turn(self) -> float | None:
+        """When this turn began; None while the loop waits. From any thread."""
+        return None if self._waiting else self._woken
 
     def select(self, timeout: float | None = None) -> list[Any]:
         """Wait for events."""
@@ -47,10 +64,25 @@ class WatchedSelector(selectors.DefaultSelector):
         held = start - self._woken
         if held > self.longest:
             self.longest = held
+        if held >= BLOCK:
+            self.on_block(held, self._woken)
+        self._waiting = True
         events = super().select(timeout)
         self._woken = woken = perf_counter()
+        self._waiting = False
         self.idle += woken - start
         return events
+
+
+class Ticks:
+    """The turns of a loop that tells nothing: from one tick of the watch's timer to the next."""
+
+    def __init__(self) -> None:
+        self.began = perf_counter()
+
+    def turn(self) -> float:
+        """When this turn began. From any thread."""
+        return self.began
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +91,7 @@ class _Sample:
 
     when: float
     busy: float
-    longest: float
+    longest: Block
 
 
 class LoopWatch:
@@ -67,27 +99,53 @@ class LoopWatch:
 
     def __init__(self, selector: WatchedSelector | None = None) -> None:
         self.lag = Histogram("windtunnel_loop_lag_seconds", bounds=BOUNDS)
+        self.blocks = Blocks()
         self._selector = selector
-        self._late = self._longest = 0.0
+        self._ticks = Ticks()
+        self._late = 0.0
+        self._longest = NONE
+        self._noted: Holder | None = None
+        self._noted_in = self._noted_for = 0.0
         self._samples: deque[_Sample] = deque(maxlen=int(RECENT) + 1)
         self._timer: asyncio.TimerHandle | None = None
+        self._sampler: Sampler | None = None
 
     def start(self) -> None:
-        """Begin to watch the running loop."""
+        """Begin to watch the running loop, from its thread."""
         self._loop = asyncio.get_running_loop()
         self._began = perf_counter()
+        if self._selector is not None:
+            self._selector.longest = 0.0
+            self._selector.on_block = self._blocked
         self._idle_before = self._selector.idle if self._selector else 0.0
         self._cpu_before = time.thread_time()
-        self._samples.append(_Sample(self._began, 0.0, 0.0))
+        self._samples.append(_Sample(self._began, 0.0, NONE))
+        self._sampler = Sampler(self._selector or self._ticks)
         self._set()
 
     def stop(self) -> None:
         """Watch no more."""
         if self._timer is not None:
             self._timer.cancel()
+        if self._sampler is not None:
+            self._sampler.stop()
+
+    def note(self, handler: RequestHandler, entered: float) -> None:
+        """Take note of a request that ends now, if it took `BLOCK` or longer within this turn.
+
+        Where one turn cannot be told from the next (uvloop) this is not known.
+        """
+        turn = self._selector.turn() if self._selector else None
+        if turn is None or entered < turn:
+            return
+        held = perf_counter() - entered
+        if held >= BLOCK and (turn, held) > (self._noted_in, self._noted_for):
+            self._noted, self._noted_in, self._noted_for = Holder.of(handler), turn, held
 
     def _set(self) -> None:
         self._due = perf_counter() + TICK
+        if self._sampler is not None:
+            self._sampler.in_time(TICK + BLOCK)
         self._timer = self._loop.call_later(TICK, self._tick)
 
     def _tick(self) -> None:
@@ -96,16 +154,36 @@ class LoopWatch:
         self.lag.observe(lag)
         if lag > BOUNDS[0]:
             self._late += lag
-            self._longest = max(self._longest, lag)
+            if self._selector is None:
+                self._held(lag)
+        self._ticks.began = now
         if now - self._samples[-1].when >= 1.0:
             self._sample(now)
         self._set()
 
+    def _held(self, lag: float) -> None:
+        if lag >= BLOCK:
+            self._blocked(lag, self._ticks.began)
+        elif lag > self._longest.seconds:
+            self._longest = Block(lag)
+
+    def _blocked(self, seconds: float, turn: float) -> None:
+        seen = self._sampler.holder(turn) if self._sampler else None
+        block = Block(seconds, seen or (self._noted if self._noted_in == turn else None))
+        self.blocks.add(block)
+        if seconds > self._longest.seconds:
+            self._longest = block
+
     def _sample(self, now: float) -> None:
-        longest, self._longest = self._longest, 0.0
+        self._samples.append(_Sample(now, self.busy(now), self._running()))
+        self._longest = NONE
         if self._selector is not None:
-            longest, self._selector.longest = self._selector.longest, 0.0
-        self._samples.append(_Sample(now, self.busy(now), longest))
+            self._selector.longest = 0.0
+
+    def _running(self) -> Block:
+        """The longest hold since the last sample."""
+        shorter = self._selector.longest if self._selector else 0.0
+        return self._longest if self._longest.seconds >= shorter else Block(shorter)
 
     def busy(self, now: float) -> float:
         """Return for how many seconds the loop has been busy."""
@@ -121,13 +199,14 @@ class LoopWatch:
         yield "# HELP windtunnel_loop_busy_seconds_total Time in which the event loop did not wait."
         yield "# TYPE windtunnel_loop_busy_seconds_total counter"
         yield f"windtunnel_loop_busy_seconds_total {self.busy(perf_counter())!r}"
+        yield from self.blocks.expose()
 
     def report(self, name: str) -> LoopInfo:
         """Return what `GET /loop` answers; totals grow, so two reads give what lies between."""
         now = perf_counter()
         first = self._samples[0]
         busy, span = self.busy(now), now - first.when
-        running = self._selector.longest if self._selector else self._longest
+        longest = max(self._running(), *(s.longest for s in self._samples), key=Block.length)
         return {
             "loop": name,
             "exact": self._selector is not None,
@@ -141,6 +220,8 @@ class LoopWatch:
             "recent": {
                 "seconds": span,
                 "busy_share": min(1.0, (busy - first.busy) / span) if span else 0.0,
-                "longest_block_ms": 1000 * max(running, *(s.longest for s in self._samples)),
+                "longest_block_ms": 1000 * longest.seconds,
+                "longest_block_by": longest.told(),
             },
+            "blocks": self.blocks.report(),
         }

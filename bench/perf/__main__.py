@@ -13,12 +13,14 @@ from bench.perf.check import Verdict
 from bench.perf.client import client
 from bench.perf.operations import operations
 from bench.perf.stack import stack
+from bench.perf.watching import watching
 
 CHECKS: Mapping[str, Callable[[], Iterator[Verdict]]] = {
     "answers": answers,
     "client": client,
     "operations": operations,
     "stack": stack,
+    "watching": watching,
 }
 """A new check is a module with such a function, and a line here."""
 

@@ -14,6 +14,7 @@ from msgspec import UNSET
 from tornado.web import Application, HTTPError, RequestHandler
 
 from server.answers import ProblemDetails
+from server.blocks import BLOCK
 from server.errors import MethodNotAllowed, Problem
 from server.limits import RECORD_LIMIT
 from server.modes import Times
@@ -55,7 +56,7 @@ class Handler(RequestHandler):
     store_id = ""
     operation = "other"
     times = _NO_TIMES
-    started = 0.0
+    started = entered = 0.0
     request_id = ""
 
     def set_default_headers(self) -> None:
@@ -77,6 +78,10 @@ class Handler(RequestHandler):
         given = headers["X-Request-Id"]
         return given if SANE_ID.fullmatch(given) else None
 
+    def prepare(self) -> None:
+        """Take note that the loop has come round to this request; what blocks it comes now."""
+        self.entered = perf_counter()
+
     def finish(self, chunk: str | bytes | dict[str, Any] | None = None) -> Future[None]:
         """Send the answer, with the time it took."""
         times = self.times
@@ -90,11 +95,11 @@ class Handler(RequestHandler):
 
     def on_finish(self) -> None:
         """Count the answer."""
-        metrics = self.application.process.metrics
-        metrics.in_flight -= 1
-        metrics.observe(
-            self.store_id, self.operation, self._status_code, perf_counter() - self.started
-        )
+        process, seconds = self.application.process, perf_counter() - self.started
+        process.metrics.in_flight -= 1
+        process.metrics.observe(self.store_id, self.operation, self._status_code, seconds)
+        if seconds >= BLOCK:
+            process.watch.note(self, self.entered)
 
     def set_etag_header(self) -> None:
         """Make none: nobody caches what is measured."""

@@ -98,6 +98,7 @@ class RecordHandler(StoreHandler):
 
     def prepare(self) -> None:
         """Refuse what can be no id."""
+        super().prepare()
         if not ID.fullmatch(self.id):
             raise BadRequest("id: it has 24 lower-case hexadecimal digits", "id")
 

@@ -114,8 +114,12 @@ def test_a_block_is_seen(kind: str) -> None:
 def test_waiting_is_not_busy() -> None:
     """A loop that waits for something in a thread is idle meanwhile."""
     event = threading.Event()
-    threading.Timer(0.3, event.set).start()
-    before, after = watched("asyncio", lambda: asyncio.to_thread(event.wait))
+
+    def wait() -> Any:
+        threading.Timer(0.3, event.set).start()
+        return asyncio.to_thread(event.wait)
+
+    before, after = watched("asyncio", wait)
     assert after["elapsed_s"] - before["elapsed_s"] >= 0.3
     assert after["busy_s"] - before["busy_s"] < after["elapsed_s"] - before["elapsed_s"]
 

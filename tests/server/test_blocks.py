@@ -1,0 +1,150 @@
+"""Who holds the event loop: seen from outside, on real servers, on both kinds of loop."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from server.app import new_loop
+from server.blocks import BLOCK
+from tests.server.conftest import ENGINES, Server, serving
+from tests.server.toy import Toy
+
+LOOPS = ["asyncio", "uvloop"]
+ID = "0" * 23 + "1"
+HELD = 0.3
+
+
+def with_toy(loop: str, toy: Toy) -> Any:
+    environ = {
+        "WINDTUNNEL_ENGINES": str(ENGINES),
+        "WINDTUNNEL_LINE_URL": f"127.0.0.1:{toy.port}",
+    }
+    return serving("--loop", loop, **environ)
+
+
+def read_slowly(server: Server, toy: Toy, mode: str, seconds: float = HELD) -> None:
+    """Read with a database that takes so many seconds; the first read has connected."""
+    path = f"/line/{mode}/volatile/records/{ID}"
+    assert server.call("GET", path).status == 200
+    while toy.asked.acquire(blocking=False):
+        pass
+    toy.answering.clear()
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(server.call, "GET", path)
+        toy.asked.acquire(timeout=20)
+        time.sleep(seconds)
+        toy.answering.set()
+        assert reading.result(20).status == 200
+
+
+def of_store(info: Any, store: str) -> list[Any]:
+    return [held for held in info["blocks"]["by"] if held["store"] == store]
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_blocking_call_is_told_with_handler_and_store(loop: str, toy: Toy) -> None:
+    with with_toy(loop, toy) as server:
+        read_slowly(server, toy, "blocking")
+        info = server.call("GET", "/loop").json
+        metrics = server.call("GET", "/metrics").body.decode()
+    (held,) = [h for h in of_store(info, "line/blocking/volatile") if h["longest_ms"] >= 100]
+    assert (held["handler"], held["operation"]) == ("RecordHandler.get", "read")
+    assert held["where"].endswith("line.Line.ask") or "server." in held["where"]
+    recent = info["recent"]
+    assert recent["longest_block_ms"] >= 100
+    assert info["blocks"]["count"] >= 1
+    assert info["blocks"]["total_ms"] >= held["total_ms"] >= held["longest_ms"]
+    labels = {"handler": "RecordHandler.get", "store": "line/blocking/volatile"}
+    assert blocked_seconds(metrics, labels) >= 0.1
+
+
+def blocked_seconds(text: str, labels: dict[str, str]) -> float:
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+    return sum(
+        sample.value
+        for sample in families["windtunnel_loop_blocked_seconds"].samples
+        if labels.items() <= sample.labels.items()
+    )
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("mode", ["threads", "async"])
+def test_a_call_that_is_waited_for_elsewhere_holds_nothing(loop: str, mode: str, toy: Toy) -> None:
+    with with_toy(loop, toy) as server:
+        read_slowly(server, toy, mode)
+        info = server.call("GET", "/loop").json
+    store = f"line/{mode}/volatile"
+    assert not [h for h in of_store(info, store) if h["longest_ms"] >= HELD * 1000]
+
+
+def watched(kind: str, blocks: list[Callable[[], Any]]) -> Any:
+    """Run each on a watched loop, some turns apart, and return the report."""
+    make_loop, watch = new_loop(kind)
+
+    async def main() -> Any:
+        watch.start()
+        for block in blocks:
+            block()
+            ticks = sum(watch.lag.counts)
+            while sum(watch.lag.counts) < ticks + 2:
+                await asyncio.sleep(0.001)
+        watch.stop()
+        return watch.report(kind)
+
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        return runner.run(main())
+
+
+def sleep_long() -> None:
+    time.sleep(0.2)
+
+
+def spin() -> None:
+    until = time.perf_counter() + 0.3
+    while time.perf_counter() < until:
+        pass
+
+
+def match_without_yielding() -> None:
+    """One call into C that never lets another thread run."""
+    re.fullmatch(r"(a|aa)+b", "a" * 31)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_blocks_are_counted_by_who_caused_them(loop: str) -> None:
+    info = watched(loop, [sleep_long, spin, sleep_long])
+    (held,) = [held for held in info["blocks"]["by"] if held["handler"].endswith(".main")]
+    assert held["count"] >= 3
+    assert held["total_ms"] >= 500
+    assert held["longest_ms"] >= 250
+    assert held["where"].endswith(".sleep_long")
+    assert held["store"] == held["operation"] == ""
+
+
+def test_a_block_between_two_looks_is_told_by_the_request_that_made_it(toy: Toy) -> None:
+    with with_toy("asyncio", toy) as server:
+        for _ in range(10):
+            read_slowly(server, toy, "blocking", seconds=BLOCK * 1.2)
+        held = of_store(server.call("GET", "/loop").json, "line/blocking/volatile")
+    assert [(h["handler"], h["operation"]) for h in held] == [("RecordHandler.get", "read")]
+    assert held[0]["count"] >= 10
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_what_lets_nobody_look_still_counts(loop: str) -> None:
+    info = watched(loop, [match_without_yielding])
+    assert info["blocks"]["count"] >= 1
+    assert info["recent"]["longest_block_ms"] >= 1000 * BLOCK
+
+
+def test_an_undisturbed_loop_names_nobody() -> None:
+    info = watched("asyncio", [lambda: None])
+    assert not [held for held in info["blocks"]["by"] if held["longest_ms"] > 1000]
