@@ -9,7 +9,7 @@ import argparse
 import logging
 from argparse import Namespace
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,12 +17,13 @@ import gevent
 from flask import Response, jsonify, request
 from locust import stats
 from locust.env import Environment
-from locust.runners import STATE_RUNNING, STATE_SPAWNING, MasterRunner, Runner
+from locust.runners import STATE_INIT, STATE_RUNNING, STATE_SPAWNING, MasterRunner, Runner
 from locust.web import WebUI
 from werkzeug.datastructures import MultiDict
 
 from bench import arguments
 from bench.admission import MOST_USERS, REFUSALS, RefusedError, admit
+from bench.pilot import course
 
 PAGE: Final = Path(__file__).parent / "templates" / "live.html"
 
@@ -59,7 +60,17 @@ def attach(environment: Environment, web_ui: WebUI) -> None:
         return start()
 
     app.view_functions[endpoint] = web_ui.auth_required_if_enabled(swarm)
+    tell = web_ui.auth_required_if_enabled(partial(_load, environment))
+    app.add_url_rule("/load", "load", tell)
     app.after_request(_dressed)
+
+
+def _load(environment: Environment) -> str:
+    """Say which latency the tables show; nothing before a test began."""
+    runner, options = environment.runner, environment.parsed_options
+    if runner is None or options is None or runner.state == STATE_INIT:
+        return ""
+    return str(course(options))
 
 
 def _check(environment: Environment, form: MultiDict[str, str]) -> None:

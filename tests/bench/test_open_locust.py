@@ -77,9 +77,12 @@ def test_a_rate_is_taken_up_changed_and_given_up_while_a_test_runs(
         return (total() - first) / (time.monotonic() - began)
 
     try:
+        assert shown.get("/load") == ""
         begin(0)
         assert sent(100) > 0
+        assert shown.get("/load").startswith("closed load: times are service times")
         begin(10)
+        assert shown.get("/load").startswith("open load, 10 requests/s, constant: times are resp")
         time.sleep(4)  # what workers sent before is told by then
         assert sent(30) < 25
         begin(0)
