@@ -10,7 +10,7 @@ from typing import Final
 import gevent
 import msgspec
 
-from bench import cpu, population
+from bench import cpu, descriptors, population
 from bench.bystander import RATE, Bystanders
 from bench.client import Client, Target
 from bench.contract import Operation
@@ -84,6 +84,8 @@ def measure(
     Raises CellError.
     """
     tell("reset")
+    if short := descriptors.allow(order.connections):
+        raise CellError(short)
     crowd = assemble(order)
     user_class.crowd = crowd
     if order.sample and order.folder is not None:

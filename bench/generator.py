@@ -11,7 +11,6 @@ from __future__ import annotations
 import gc
 import importlib
 import logging
-import resource
 import signal
 import sys
 from collections.abc import Callable
@@ -23,6 +22,7 @@ import msgspec
 from gevent.fileobject import FileObjectPosix
 from gevent.queue import Queue
 
+from bench import descriptors
 from bench.cell import Order, measure
 from bench.loads import CellError
 from bench.users import StoreUser
@@ -69,8 +69,7 @@ def main() -> int:
     """Serve orders until there are no more; returns the exit status."""
     gevent.signal_handler(signal.SIGTERM, sys.exit, 0)
     gevent.signal_handler(signal.SIGINT, sys.exit, 130)
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    descriptors.allow()
     gc.collect()
     gc.freeze()  # what was imported is never garbage: do not look at it again in a cell
     orders: Queue[bytes] = Queue()

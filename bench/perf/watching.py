@@ -71,7 +71,7 @@ def _watching() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == NAME]
 
 
-KINDS: Final[dict[str, Callable[[], Any]]] = {"idle": idle, "blocked": blocked, "busy": at_work}
+KINDS: Final[dict[str, Callable[[], Any]]] = {"idle": idle, "blocked": blocked, "at work": at_work}
 
 
 def once(kind: str, work: Callable[[], Any], watched: bool) -> float:
@@ -108,7 +108,7 @@ def watching() -> Iterator[Verdict]:
         told = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=300, check=True)
         for name, share in json.loads(told.stdout).items():
             yield Verdict(
-                f"watching an {name} loop ({kind})",
+                f"watching a loop that is {name} ({kind})",
                 f"{share:.2%} of a processor",
                 f"{LIMIT:.0%}",
                 share <= LIMIT,
