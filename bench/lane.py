@@ -107,13 +107,17 @@ class Lane:
         self._until = until
 
     def drain(self, timeout: float) -> None:
-        """Wait until all that was to be sent is sent and answered, `timeout` seconds at most."""
-        while self._next < self._until and timeout > 0:
-            gevent.sleep(min(LATE, timeout))
-            timeout -= LATE
+        """Wait until all that was to be sent is sent and answered, `timeout` seconds at most.
+
+        What could not even be sent by then counts as skipped.
+        """
+        over = perf_counter() + timeout
+        while self._next < self._until and perf_counter() < over:
+            gevent.sleep(LATE)
+        self._give_up()
         self._quiet.clear()
         if self.under_way and self.broken is None:
-            self._quiet.wait(max(timeout, 0))
+            self._quiet.wait(max(over - perf_counter(), 0))
 
     def close(self) -> None:
         """Stop, whatever is under way, and give everything back."""
@@ -124,6 +128,12 @@ class Lane:
             sender.close()
         self._senders.clear()
         self._idle.clear()
+
+    def _give_up(self) -> None:
+        while self._next < self._until < inf:
+            self.sent.intended += self._next >= self._since
+            self.sent.skipped += self._next >= self._since
+            self._next = next(self._arrivals, inf)
 
     # -- in the hub -------------------------------------------------------------------------
 
@@ -158,16 +168,17 @@ class Lane:
         self._woken, self._answered = now, 0
 
     def _send(self, intended: float, now: float) -> None:
+        able = bool(self._idle) or len(self._senders) < self._bound
         if intended >= self._since:
             sent = self.sent
             sent.intended += 1
-            sent.late += now - intended > LATE
-            sent.skipped += not self._idle and len(self._senders) >= self._bound
+            sent.late += able and now - intended > LATE
+            sent.skipped += not able
         if self._idle:
             greenlet, _ = self._idle.pop()
             self._unused = min(self._unused, len(self._idle))
             greenlet.switch(intended)
-        elif len(self._senders) < self._bound:
+        elif able:
             self._hire(intended)
 
     def _hire(self, intended: float) -> None:

@@ -83,6 +83,27 @@ def test_it_waits_for_no_answer_and_counts_what_it_cannot_send(silent: str) -> N
     lane.close()
 
 
+def test_what_a_generator_has_no_time_for_is_counted_too() -> None:
+    class Slow:
+        close: Callable[[], None] = staticmethod(lambda: None)
+
+        def send(self, intended: float) -> None:
+            until = perf_counter() + 0.005
+            while perf_counter() < until:
+                pass
+
+    lane = Lane(Slow, 5)
+    began = perf_counter()
+    lane.end(began + 0.3)
+    lane.run((began + time for time in constant(1_000)), 1_000)
+    gevent.sleep(0.3)
+    lane.drain(0.1)
+    assert lane.sent.intended == 300
+    assert 0 < lane.sent.skipped < 300
+    assert 0 < lane.sent.late <= 300 - lane.sent.skipped
+    lane.close()
+
+
 def test_counting_from_a_moment_to_another() -> None:
     told: list[tuple[float, float, bytes]] = []
     with stalling(0.0, 60) as url:
