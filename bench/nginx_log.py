@@ -1,0 +1,81 @@
+"""What nginx's access log adds to samples: how much of a request's time was nginx's.
+
+nginx's clock ticks in milliseconds. In a request below `RESOLVED` that is as good as nothing, and
+nginx and waiting for the loop stay one part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from bench.streams import SAMPLES_FILE
+
+RESOLVED: Final = 5_000.0
+"""Microseconds of service time from which on nginx and the loop are told apart."""
+
+
+class _Line(msgspec.Struct):
+    request_id: str
+    upstream_response: str = ""
+
+
+_decode = msgspec.json.Decoder(_Line).decode
+
+
+def upstream_times(lines: Iterable[bytes], wanted: frozenset[str]) -> dict[str, float]:
+    """Return by request id how long nginx waited for the process, in microseconds.
+
+    From connecting to the last byte (`$upstream_response_time`). A request that went to several
+    processes, to none, or is there twice is left out, and so is a line that is cut.
+    """
+    found: dict[str, float] = {}
+    twice = set()
+    for line in lines:
+        with suppress(msgspec.MsgspecError, ValueError):
+            told = _decode(line)
+            if told.request_id in wanted:
+                if told.request_id in found:
+                    twice.add(told.request_id)
+                found[told.request_id] = float(told.upstream_response) * 1e6
+    return {id_: us for id_, us in found.items() if id_ not in twice}
+
+
+def with_nginx(sample: Mapping[str, Any], upstream_us: float) -> dict[str, Any]:
+    """Return a sample whose part `loop` is split into `nginx` and `loop`; their sum stays."""
+    parts = sample["parts_us"]
+    if sample["service_us"] < RESOLVED or parts.get("nginx") is not None:
+        return dict(sample)
+    both = parts["loop"]
+    seen = parts["wait"] + parts["driver"] + parts["handler"]
+    loop = round(min(max(upstream_us - seen, 0.0), both), 1)
+    return {**sample, "parts_us": {**parts, "nginx": round(both - loop, 1), "loop": loop}}
+
+
+def join(folder: Path, log: Path, offset: int = 0) -> int:
+    """Tell the samples of a run in `folder` what `log` knows from byte `offset` on.
+
+    Returns how many it knew; raises OSError. The file is replaced at once, as a whole.
+    """
+    file = folder / SAMPLES_FILE
+    samples = [msgspec.json.decode(line) for line in file.read_bytes().splitlines()]
+    wanted = frozenset(sample["request_id"] for sample in samples if sample["request_id"])
+    known = upstream_times(_lines(log, offset), wanted)
+    draft = file.with_name(f".{SAMPLES_FILE}")
+    with draft.open("wb") as out:
+        for sample in samples:
+            us = known.get(sample["request_id"])
+            told = sample if us is None else with_nginx(sample, us)
+            out.write(msgspec.json.encode(told) + b"\n")
+    draft.replace(file)
+    return len(known)
+
+
+def _lines(log: Path, offset: int) -> Iterator[bytes]:
+    with log.open("rb") as file:
+        file.seek(offset)
+        yield from file
