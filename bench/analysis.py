@@ -1,17 +1,23 @@
 """A run becomes its summary: every table, the answers in words, and what to be careful about."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from statistics import median
 
 import msgspec
 
+from bench.capacity import capacities
+from bench.compare import compare, variants
 from bench.conduct import conduct
+from bench.parts import parts
 from bench.results import Cell, Run
+from bench.slo import Slo, SloError, parse
 from bench.stats import MIN_ROUNDS
+from bench.streams import SampledRequest
 from bench.summary import ALONE, DoubtfulCell, Load, Summary
 from bench.tables import tables
+from bench.verdicts import judge, judge_regression
 from bench.views import View, generator_limited, views
 from bench.wording import BOUNDS, answer, counted
 
@@ -26,7 +32,7 @@ class Analysis:
     views: dict[str, View]
 
 
-def analyse(run: Run) -> Analysis:
+def analyse(run: Run, sampled: Iterable[SampledRequest] = ()) -> Analysis:
     """Everything that a report says, from the files of a run alone; the same answer every time."""
     damaged = list(run.damaged)
     found = views(run.cells, damaged, run.info.stores)
@@ -38,6 +44,10 @@ def analyse(run: Run) -> Analysis:
         for table in tables(view, title, run.info.stores)
     ]
     info = run.info
+    compared = compare(run) if len(variants(run)) == 2 else None
+    slos = list(_objectives(run, damaged))
+    verdicts = judge(slos, run)
+    verdicts += judge_regression(slos, compared)
     summary = Summary(
         run=run.path.name,
         scenario=info.scenario,
@@ -50,6 +60,10 @@ def analyse(run: Run) -> Analysis:
         caveats=list(_caveats(run, damaged)),
         tables=made,
         conduct=[each for title, view in titled.items() for each in conduct(view, title)],
+        parts=parts(sampled, run.cells),
+        verdicts=verdicts,
+        capacities=capacities(verdicts),
+        compared=compared,
         stores=info.stores,
         skipped=info.skipped,
         unmeasured=_unmeasured(run),
@@ -62,6 +76,14 @@ def analyse(run: Run) -> Analysis:
         settings=info.settings,
     )
     return Analysis(summary, titled)
+
+
+def _objectives(run: Run, damaged: list[str]) -> Iterator[Slo]:
+    for text in run.info.settings.get("slos") or ():
+        try:
+            yield parse(text)
+        except SloError as error:
+            damaged.append(str(error))
 
 
 def _several(cells: list[Cell]) -> set[str]:

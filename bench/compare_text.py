@@ -1,7 +1,8 @@
 """What `windtunnel compare` prints: what differs first, then verdicts, then how to read them."""
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import Console
 from rich.markup import escape
@@ -17,6 +18,9 @@ STYLES = {
     Outcome.SAME: "",
     Outcome.CANNOT_TELL: "dim",
 }
+MOST = 8
+"""So many verdicts on one objective are written out."""
+
 VERDICTS = {State.HOLDS: "green", State.FAILS: "bold red", State.CANNOT_TELL: "yellow"}
 
 
@@ -33,12 +37,33 @@ def show(compared: Compared, console: Console) -> None:
 
 
 def show_verdicts(verdicts: Sequence[Verdict], console: Console) -> None:
-    """Print whether objectives held, those that did not first."""
+    """Print how often each objective held, and where it did not."""
     if not verdicts:
         return
     console.print("\n[bold]Objectives[/]")
-    for verdict in sorted(verdicts, key=lambda each: list(VERDICTS).index(each.state) != 1):
-        say(console, told(verdict), style=VERDICTS[verdict.state])
+    for slo, found in by_slo(verdicts).items():
+        say(console, f"{slo}: {tally(found)}")
+        shown = [each for each in found if each.state is not State.HOLDS]
+        for verdict in shown[:MOST]:
+            say(console, told(verdict), "    ", VERDICTS[verdict.state])
+        if len(shown) > MOST:
+            say(console, f"and {len(shown) - MOST} more: see report.html or --json", "    ", "dim")
+
+
+def by_slo(verdicts: Iterable[Verdict]) -> dict[str, list[Verdict]]:
+    """The verdicts on each objective, those that failed first, then what cannot be told."""
+    found: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        found.setdefault(verdict.slo, []).append(verdict)
+    order = [State.FAILS, State.CANNOT_TELL, State.HOLDS]
+    return {slo: sorted(some, key=lambda v: order.index(v.state)) for slo, some in found.items()}
+
+
+def tally(verdicts: Iterable[Verdict]) -> str:
+    """How many failed, cannot be told, and held."""
+    counts = Counter(verdict.state for verdict in verdicts)
+    words = {State.FAILS: "failed", State.CANNOT_TELL: "cannot be told", State.HOLDS: "held"}
+    return ", ".join(f"{counts[state]} {word}" for state, word in words.items() if counts[state])
 
 
 def told(verdict: Verdict) -> str:

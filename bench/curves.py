@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from bench.candidates import lost_or_failed
 from bench.histogram import Histogram
 from bench.summary import Table
 from bench.views import StoreView, View
@@ -12,10 +13,15 @@ POINTS_PER_DECADE = 12
 SAMPLES_BEYOND = 10
 
 
-def percentiles(histogram: Histogram) -> list[tuple[float, float]]:
-    """Points (1/(1-q), ms), evenly spaced on a log axis, as far as 10 samples lie beyond q."""
+def percentiles(histogram: Histogram, wrong: float = 0.0) -> list[tuple[float, float]]:
+    """Points (1/(1-q), ms), evenly spaced on a log axis, as far as 10 samples lie beyond q.
+
+    Where `wrong` of all requests got no right answer, it ends before these would count.
+    """
     points = []
     reach = max(1.0, histogram.total / SAMPLES_BEYOND)
+    if wrong:
+        reach = min(reach, (histogram.total + wrong) / wrong)
     for step in range(int(POINTS_PER_DECADE * math.log10(reach) + 1e-9) + 1):
         scale = 10 ** (step / POINTS_PER_DECADE)
         rank = max(1, math.ceil(histogram.total * (1 - 1 / scale)))
@@ -42,12 +48,14 @@ def charts(title: str, view: View, tables: list[Table]) -> dict[str, Any]:
 
 
 def _curves(view: View, table: Table, latency: str) -> dict[str, list[tuple[float, float]]]:
-    measured = {
-        row.store: view.stores[row.store].operations[table.subject].latencies[latency].together
-        for row in table.rows
-        if row.scores and table.subject in view.stores[row.store].operations
-    }
-    return {store: percentiles(found) for store, found in measured.items() if found.total}
+    curves = {}
+    for row in table.rows:
+        if row.scores and table.subject in view.stores[row.store].operations:
+            measured = view.stores[row.store].operations[table.subject]
+            found = measured.latencies[latency].together
+            if found.total:
+                curves[row.store] = percentiles(found, lost_or_failed(measured))
+    return curves
 
 
 def _bars(view: View, seen: StoreView) -> dict[str, dict[str, float]] | None:

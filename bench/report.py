@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from bench import report_html, report_text
-from bench.analysis import analyse
+from bench import report_html, report_text, streams
+from bench.analysis import Analysis, analyse
 from bench.results import RUN_FILE, ResultsError, load, write_atomically
 
 RESULTS = Path("results")
@@ -24,7 +24,7 @@ def report(run: str | Path, json: bool = False) -> None:
     nothing. Raises ResultsError, its message one line for the user, if there is no such run.
     """
     folder = find(run)
-    analysis = analyse(load(folder))
+    analysis = _analysed(folder)
     if json:
         text = msgspec.json.format(msgspec.json.encode(analysis.summary), indent=2)
         sys.stdout.write(text.decode() + "\n")
@@ -37,6 +37,15 @@ def report(run: str | Path, json: bool = False) -> None:
     terminal = console()
     report_text.show(analysis.summary, terminal)
     terminal.print(f"Full report: {page}", soft_wrap=True, markup=False)
+
+
+def _analysed(folder: Path) -> Analysis:
+    run = load(folder)
+    try:
+        sampled = list(streams.samples(folder, run.damaged))
+    except OSError as error:
+        raise ResultsError(f"cannot read {error.filename}: {error.strerror}") from error
+    return analyse(run, sampled)
 
 
 def find(run: str | Path) -> Path:

@@ -9,9 +9,10 @@ import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from bench import wording
+from bench import compare_text, wording
 from bench.analysis import Analysis
 from bench.curves import STACKED, charts
+from bench.parts import ORDER
 from bench.summary import METRICS, OVERALL, Summary, Table
 
 
@@ -29,7 +30,7 @@ def render(analysis: Analysis) -> str:
         style=_asset("report.css"),
         script=_asset("report.js"),
         plotly=_plotly(),
-        data=_embedded({"views": data, "stacked": STACKED}),
+        data=_embedded({"views": data, "stacked": STACKED, "parts": _drawn(summary)}),
         has_bars=any(view["stacked"] for view in data),
         has_curves=any(
             any(latencies.values()) for view in data for latencies in view["operations"].values()
@@ -46,6 +47,18 @@ def _by_title(summary: Summary) -> dict[str, list[Table]]:
     return groups
 
 
+def _drawn(summary: Summary) -> dict[str, Any]:
+    """The stacked bars of time parts: for each load and operation, each band, each store, ms."""
+    found: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
+    for each in summary.parts:
+        what = found.setdefault(f"{each.operation}; {wording.under(each)}", {})
+        for name, band in each.bands.items():
+            if band is not None:
+                ms = {part: us / 1000 for part, us in band.parts_us.items()}
+                what.setdefault(name, {})[each.store] = ms
+    return {"order": ORDER, "views": {what: bands for what, bands in found.items() if bands}}
+
+
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("bench"),
@@ -55,6 +68,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals |= {"wording": wording, "whisker": whisker, "broken": broken}
+    environment.globals |= {"compare_text": compare_text}
     environment.filters["json"] = _readable
     return environment
 

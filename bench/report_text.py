@@ -9,17 +9,21 @@ from rich.markup import escape
 from rich.table import Table as Grid
 from rich.text import Text
 
+from bench import compare_text
 from bench.results import Ledger
 from bench.summary import METRICS, OVERALL, DoubtfulCell, Row, Score, Summary, Table
 from bench.wording import (
     NO_FIGURE,
+    capacity,
     conducted,
     counted,
     figure,
     interval,
     listed,
     missing,
+    split,
     survived,
+    under,
 )
 
 GAP = 2
@@ -36,6 +40,11 @@ def show(summary: Summary, console: Console) -> None:
         _say(console, caveat, "! ", "yellow")
     for table in summary.tables:
         _print_table(table, console)
+    if summary.compared is not None:
+        compare_text.show(summary.compared, console)
+    compare_text.show_verdicts(summary.verdicts, console)
+    _capacities(summary, console)
+    _parts(summary, console)
     _conduct(summary, console)
     _lists(summary, console)
     _ledgers(summary.stores, console)
@@ -155,6 +164,31 @@ def _remarks(table: Table, metrics: list[str]) -> Iterator[str]:
     left_out = [METRICS[name].label for name in table.metrics if name not in metrics]
     if left_out:
         yield f"no room here for {listed(left_out)}: see report.html"
+
+
+def _capacities(summary: Summary, console: Console) -> None:
+    """The highest rate at which each objective held."""
+    for slo in dict.fromkeys(each.slo for each in summary.capacities):
+        console.print(f"\n[bold]Highest rate at which it held: {escape(slo)}[/]")
+        for each in summary.capacities:
+            if each.slo == slo:
+                _say(console, capacity(each))
+
+
+def _parts(summary: Summary, console: Console) -> None:
+    """Where the time went, all of a store's operations together where it had several."""
+    if not summary.parts:
+        return
+    console.print("\n[bold]Where the time went[/] [dim]mean parts of sampled requests, ms[/]")
+    grid = Grid(box=None, pad_edge=False, header_style="bold", padding=(0, GAP, 0, 0))
+    for head in ("store", "load", "requests", "latency", "parts"):
+        grid.add_column(head, justify="right" if head == "latency" else "left", overflow="fold")
+    chosen = [each for each in summary.parts if each.operation == OVERALL] or summary.parts
+    for each in chosen:
+        for name, band in each.bands.items():
+            if band is not None:
+                grid.add_row(*map(escape, (each.store, under(each), name, *split(band))))
+    console.print(grid)
 
 
 def _conduct(summary: Summary, console: Console) -> None:

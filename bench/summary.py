@@ -171,6 +171,44 @@ class State(StrEnum):
     CANNOT_TELL = "cannot tell"
 
 
+class Capacity(msgspec.Struct, frozen=True, kw_only=True):
+    """The highest rate (requests/s) at which an objective held, and the lowest at which not.
+
+    `why` says whether that one failed, or whether nothing can be told of it; None for both where
+    every rate that was tried held.
+    """
+
+    slo: str
+    store: str
+    mix: str
+    processes: int = 1
+    variant: str | None = None
+    held: float | None
+    broke: float | None
+    why: State | None
+
+
+class Band(msgspec.Struct, frozen=True, kw_only=True):
+    """The mean latency of some requests, and its parts, in microseconds."""
+
+    count: int
+    mean_us: float
+    parts_us: dict[str, float]
+
+
+class Parts(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the time of a store's sampled requests went, by band of their latency."""
+
+    store: str
+    mix: str | None
+    variant: str | None
+    users: int | None
+    rate: float | None
+    operation: str
+    latency: str
+    bands: dict[str, Band | None]
+
+
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """An objective and one store under one load, for one operation or all together.
 
@@ -244,6 +282,10 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     caveats: list[str]
     tables: list[Table]
     conduct: list[Conduct] = []
+    parts: list[Parts] = []
+    verdicts: list[Verdict] = []
+    capacities: list[Capacity] = []
+    compared: Compared | None = None
     stores: dict[str, Ledger]
     skipped: dict[str, str]
     unmeasured: dict[str, str]

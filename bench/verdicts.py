@@ -127,7 +127,7 @@ def _verdict(slo: Slo, view: View, store: str, found: Found) -> Verdict:
     )
 
 
-def judge_regression(slos: Sequence[Slo], compared: Compared) -> list[Verdict]:
+def judge_regression(slos: Sequence[Slo], compared: Compared | None) -> list[Verdict]:
     """Whether `regression < N%` holds: for every store and operation it speaks of.
 
     It fails only where a difference is proved and the whole interval lies beyond the limit.
@@ -136,9 +136,13 @@ def judge_regression(slos: Sequence[Slo], compared: Compared) -> list[Verdict]:
     for slo in slos:
         if slo.measure != "regression":
             continue
-        asked = [each for each in compared.comparisons if slo.speaks_of(each.store)]
+        seen = compared.comparisons if compared is not None else []
+        asked = [each for each in seen if slo.speaks_of(each.store)]
+        why = "nothing that was compared matches it"
+        if compared is None:
+            why = "a regression takes two variants: run with --against URL, or compare two runs"
         verdicts += [_regression(slo, each) for each in asked] or [
-            Verdict(slo=str(slo), state=State.FAILS, why="nothing that was compared matches it")
+            Verdict(slo=str(slo), state=State.FAILS, why=why)
         ]
     return verdicts
 

@@ -5,7 +5,20 @@ from collections.abc import Iterator
 from statistics import mode
 
 from bench.results import Ledger
-from bench.summary import ALONE, BEYOND_DEADLINE, METRICS, OVERALL, Conduct, Row, Score, Table
+from bench.summary import (
+    ALONE,
+    BEYOND_DEADLINE,
+    METRICS,
+    OVERALL,
+    Band,
+    Capacity,
+    Conduct,
+    Parts,
+    Row,
+    Score,
+    State,
+    Table,
+)
 
 NO_FIGURE = "\N{EN DASH}"
 BOUNDS = {"at least": "\N{GREATER-THAN OR EQUAL TO}", "at most": "\N{LESS-THAN OR EQUAL TO}"}
@@ -72,7 +85,8 @@ def _by_tail(table: Table) -> str:
     placed = sorted((row for row in seen if _place(row, tail)), key=lambda row: _order(row, tail))
     if len(placed) < 2:
         return ""
-    best = f"{placed[0].store}, {_measured(placed[0], tail)}"
+    measured = _measured(placed[0], tail).removeprefix(f"{METRICS[tail].label} ")
+    best = f"{placed[0].store}, {measured}"
     return f"by {METRICS[tail].label}: {best}{_others(placed, tail)}"
 
 
@@ -164,6 +178,31 @@ def conducted(conduct: Conduct) -> list[str]:
     lag = conduct.schedule_lag_p99_ms
     told = NO_FIGURE if lag is None else f"{number(lag)} ms{' !' if conduct.bound else ''}"
     return [*(NO_FIGURE if count is None else f"{count:,}" for count in counts), told]
+
+
+def capacity(found: Capacity) -> str:
+    """A capacity in a sentence."""
+    name = ", ".join(filter(None, (found.store, found.mix, found.variant)))
+    if found.held is None:
+        end = "failed" if found.why is State.FAILS else "cannot be told"
+        return f"{name}: at none of the rates tried; the lowest, {found.broke:g}/s, {end}"
+    if found.broke is None:
+        return f"{name}: at least {found.held:g} requests/s, the highest tried"
+    end = "it failed" if found.why is State.FAILS else "it cannot be told"
+    return f"{name}: {found.held:g} requests/s; at {found.broke:g} {end}"
+
+
+def under(parts: Parts) -> str:
+    """Under what load, and which variant: "200/s, response"."""
+    load = f"{parts.rate:g}/s" if parts.rate else f"{parts.users} users" if parts.users else ""
+    return ", ".join(filter(None, (parts.variant, parts.mix, load, parts.latency)))
+
+
+def split(band: Band) -> tuple[str, str]:
+    """The mean latency of a band in ms, and its parts, the greatest first."""
+    ordered = sorted(band.parts_us.items(), key=lambda part: -part[1])
+    told = (f"{name} {number(us / 1000)}" for name, us in ordered if us >= 0.01 * band.mean_us)
+    return number(band.mean_us / 1000), ", ".join(told)
 
 
 def survived(ledger: Ledger) -> str:

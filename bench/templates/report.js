@@ -4,6 +4,7 @@
   const GLYPHS = { circle: "\u25cf", square: "\u25a0", diamond: "\u25c6", "triangle-up": "\u25b2", x: "\u2716", star: "\u2605", "triangle-down": "\u25bc", cross: "\u271a" };
   const SYMBOLS = Object.keys(GLYPHS);
   const DASHES = { blocking: "solid", threads: "dash", async: "dot" };
+  const PARTS = { generator: "#8c6d31", nginx: "#56b4e9", "nginx and loop": "#8c6bd1", loop: "#0072b2", wait: "#e69f00", driver: "#009e73", handler: "#cc79a7", rest: "#999999" };
   const BARS = { create: "#0072b2", edit: "#e69f00", delete: "#009e73" };
   const PERCENTILES = { 1: "0 %", 2: "50 %", 10: "90 %", 100: "99 %", 1000: "99.9 %", 10000: "99.99 %", 100000: "99.999 %" };
   const BEST = 6;
@@ -106,6 +107,24 @@
     }), config);
   }
 
+  function drawTime() {
+    const bands = data.parts.views[id("time-view").value];
+    const rows = Object.entries(bands).flatMap(([band, stores]) => Object.entries(stores).map(([store, parts]) => ({ band, store, parts })));
+    const names = [rows.map(({ band }) => band), rows.map(({ store }) => (narrow() ? store.split("/").slice(0, 2).join("<br>") : store.split("/").slice(0, 2).join("/")))];
+    const bars = data.parts.order.filter((name) => rows.some(({ parts }) => name in parts)).map((name) => ({
+      type: "bar", orientation: "h", name, y: names, x: rows.map(({ parts }) => parts[name] || 0),
+      marker: { color: PARTS[name], line: { color: css("--card"), width: 1 } },
+      hovertemplate: `%{y}<br>${name}: %{x:.3f} ms<extra></extra>`,
+    }));
+    Plotly.react("time-plot", bars, layout({
+      title: title(narrow() ? "" : id("time-view").value), barmode: "stack", height: (narrow() ? 270 : 190) + rows.length * (narrow() ? 38 : 28),
+      margin: { l: 10, r: 20, t: narrow() ? 170 : 90, b: 65 },
+      legend: { orientation: "h", y: 1, yanchor: "bottom", x: 0, traceorder: "normal" },
+      xaxis: { ...axis("ms, mean"), rangemode: "tozero" },
+      yaxis: { ...axis(""), autorange: "reversed", type: "multicategory" },
+    }), config);
+  }
+
   const chosen = new Set();
 
   const shownLatencies = () => (id("curve-latency").value === "both" ? ["response", "service"] : [id("curve-latency").value]);
@@ -185,9 +204,14 @@
   const titles = data.views.map((view, index) => [index, view.title]);
   function drawAll() {
     if (id("sum-view")) drawSum();
+    if (id("time-plot")) drawTime();
     drawCurves();
   }
 
+  if (id("time-plot")) {
+    options(id("time-view"), Object.keys(data.parts.views).map((name) => [name, name]));
+    id("time-view").addEventListener("change", drawTime);
+  }
   if (id("sum-view")) {
     options(id("sum-view"), titles.filter(([index]) => Object.keys(data.views[index].stacked).length));
     ["sum-view", "sum-of"].forEach((name) => id(name).addEventListener("change", drawSum));

@@ -1,0 +1,95 @@
+"""The highest rate at which an objective held, and objectives in a report."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from bench import report_html, wording
+from bench.analysis import analyse
+from bench.capacity import capacities, together
+from bench.results import Run
+from bench.summary import Load, State, Verdict
+from tests.bench.generate import Made, cells, info
+from tests.bench.test_report import shown
+
+STORES = ("redis/async/fast", "sqlite/async/fast")
+HOLDS, FAILS, CANNOT_TELL = State.HOLDS, State.FAILS, State.CANNOT_TELL
+
+
+def verdict(rate: float | None, state: State, store: str = STORES[0]) -> Verdict:
+    load = Load(mix="balanced", rate=rate, users=None if rate else 8)
+    return Verdict(slo="p99 < 1ms", store=store, operation="read", load=load, state=state)
+
+
+def run_of(*slos: str, **changes: Any) -> Run:
+    made = Made(
+        **{"stores": STORES, "samples": 1500, "users": (), "rates": (100.0, 400.0), **changes}
+    )
+    told = msgspec.structs.replace(info(made), settings={"slos": list(slos)})
+    return Run(path=Path("made"), info=told, cells=cells(made), damaged=[])
+
+
+@pytest.mark.parametrize(
+    ("states", "held", "broke", "words"),
+    [
+        ({100: HOLDS, 200: HOLDS, 400: FAILS}, 200, 400, "200 requests/s; at 400 it failed"),
+        ({100: HOLDS, 200: HOLDS}, 200, None, "at least 200 requests/s, the highest tried"),
+        ({100: FAILS, 200: HOLDS}, None, 100, "at none of the rates tried; the lowest, 100/s"),
+        ({100: HOLDS, 200: CANNOT_TELL}, 100, 200, "100 requests/s; at 200 it cannot be told"),
+    ],
+)
+def test_it_is_the_highest_below_the_lowest_that_did_not_hold(
+    states: dict[int, State], held: float | None, broke: float | None, words: str
+) -> None:
+    (found,) = capacities(verdict(float(rate), state) for rate, state in states.items())
+    assert (found.held, found.broke) == (held, broke)
+    assert words in wording.capacity(found)
+
+
+def test_every_operation_must_hold() -> None:
+    assert together([HOLDS, HOLDS]) is HOLDS
+    assert together([HOLDS, CANNOT_TELL]) is CANNOT_TELL
+    assert together([CANNOT_TELL, FAILS, HOLDS]) is FAILS
+
+
+def test_the_best_store_comes_first_and_one_rate_or_closed_load_makes_no_capacity() -> None:
+    better = [verdict(100.0, HOLDS, STORES[1]), verdict(200.0, HOLDS, STORES[1])]
+    worse = [verdict(100.0, HOLDS), verdict(200.0, FAILS)]
+    assert [each.store for each in capacities([*worse, *better])] == [STORES[1], STORES[0]]
+    assert capacities([verdict(100.0, HOLDS), verdict(None, HOLDS)]) == []
+
+
+def test_a_report_says_what_held_and_up_to_which_rate() -> None:
+    run = run_of("p50(read) < 3ms", base_us={STORES[0]: 300.0, STORES[1]: 9000.0})
+    analysis = analyse(run)
+    assert {each.store: each.held for each in analysis.summary.capacities} == {
+        STORES[0]: 400.0,
+        STORES[1]: None,
+    }
+    for text in (shown(analysis.summary), report_html.render(analysis).replace("&lt;", "<")):
+        assert "Highest rate at which it held: p50(read) < 3ms" in text
+        assert "redis/async/fast, balanced: at least 400 requests/s" in text
+        assert "2 failed, 2 held" in text
+
+
+def test_a_regression_without_variants_fails_with_what_is_missing() -> None:
+    (found,) = analyse(run_of("regression < 5%")).summary.verdicts
+    assert found.state is FAILS
+    assert "two variants" in (found.why or "")
+
+
+def test_variants_are_compared_in_the_report_itself() -> None:
+    run = run_of("regression < 5%", variants=("base", "against"), variant_factor=1.5)
+    analysis = analyse(run)
+    assert analysis.summary.compared
+    assert FAILS in {each.state for each in analysis.summary.verdicts}
+    assert analysis.summary.capacities == []
+    for text in (shown(analysis.summary), report_html.render(analysis)):
+        assert "against compared with base" in text
+
+
+def test_an_objective_that_cannot_be_read_back_is_a_caveat() -> None:
+    summary = analyse(run_of("p99(read) < 5parsec")).summary
+    assert any("5parsec" in caveat for caveat in summary.caveats)
