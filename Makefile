@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 BIN := .venv/bin
 ARGS ?=
-.PHONY: help environment setup up down ui bench test perf lint lock clean
+.PHONY: help environment setup up down ui bench test perf truth lint lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ test: environment ## the tests, with real servers (ARGS='-k sqlite')
 
 perf: environment ## what a request costs; fails when it got dearer
 	@$(BIN)/python -m bench.perf $(ARGS)
+
+truth: environment ## what is reported against what was so (ARGS='stall --quick')
+	@$(BIN)/python -m bench.truth $(ARGS)
 
 lint: environment ## ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

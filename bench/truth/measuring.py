@@ -1,0 +1,55 @@
+"""Runs `windtunnel run crud` as it is typed, and reads what it wrote."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench import histogram, results
+from bench.histogram import Histogram
+from bench.results import OK, Cell, OperationResult
+from bench.truth.processes import ROOT, command
+from bench.truth.verdict import ExperimentError
+
+STORE = "memory/async/volatile"
+
+
+def measure(url: str, *arguments: str) -> Sequence[Cell]:
+    """Measure reads of one store at `url`; return every cell. Raises ExperimentError."""
+    with tempfile.TemporaryDirectory(prefix="windtunnel-truth-") as into:
+        options = ("--host", url, "--stores", STORE, "--mix", "read", "--results", into)
+        done = subprocess.run(
+            command("bench.cli", "run", "crud", *options, *arguments),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+            raise ExperimentError(f"windtunnel run: {said[-1] if said else done.returncode}")
+        [folder] = Path(into).iterdir()
+        return results.load(folder).cells
+
+
+def reads(cell: Cell) -> OperationResult:
+    """What the reads of a cell got; raises ExperimentError where any failed or was not sent."""
+    outcomes = {result.outcome: result for result in cell.operations}
+    if set(outcomes) != {OK} or cell.skipped:
+        why = cell.void or f"outcomes {', '.join(outcomes) or 'none'}, {cell.skipped} skipped"
+        raise ExperimentError(f"a cell is not whole: {why}")
+    return outcomes[OK]
+
+
+def service(cells: Sequence[Cell]) -> Histogram:
+    """The service times of all cells together, as a report merges them."""
+    found = [reads(cell).service_us for cell in cells]
+    return histogram.merge(histogram.decode(t.histogram or "") for t in found if t)
+
+
+def response(cells: Sequence[Cell]) -> Histogram:
+    """The response times of all cells together, as a report merges them."""
+    found = [reads(cell).response_us for cell in cells]
+    return histogram.merge(histogram.decode(t.histogram or "") for t in found if t)
