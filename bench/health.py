@@ -80,10 +80,10 @@ class Health:
 def flags(health: dict[str, Any]) -> Sequence[str]:
     """What of `health` makes a cell doubtful."""
     found = []
-    if health["generator_cpu"] > GENERATOR_LIMIT:
+    if (health.get("generator_cpu") or 0.0) > GENERATOR_LIMIT:
         found.append("the generator was the limit: a lower bound")
     elif (health.get("schedule_lag_p99_ms") or 0.0) > SCHEDULE_LAG_LIMIT_MS:
         found.append("the generator was the limit, it sent late: a lower bound")
-    if health["steal"] > STEAL_LIMIT:
+    if (health.get("steal") or 0.0) > STEAL_LIMIT:
         found.append(f"more than {STEAL_LIMIT:.0%} of the machine was stolen")
     return found

@@ -18,6 +18,7 @@ import msgspec
 
 from bench import host, results
 from bench.collector import Report, by_store
+from bench.health import flags as doubts
 from bench.lane import Sent
 from bench.plan import Offer
 from bench.recorder import Recorded, merge
@@ -134,14 +135,15 @@ class Journal:
     def _cell(self, store: str, flags: Sequence[str]) -> dict[str, Any]:
         sent = self._sent[store] if self._sent[store].intended else None
         recorded = self._total[store]
+        health = schedule(sent)
         return {
             **self._facts[store],
             **self._under,
             **measured(recorded, perf_counter() - self._began),
             **counts(recorded, sent),
             "retried": self._retried[store],
-            "health": schedule(sent),
-            "flags": [*flags, *self._flags],
+            "health": health,
+            "flags": [*flags, *doubts(health), *self._flags],
         }
 
 

@@ -56,7 +56,7 @@ class Recording:
     def end(self) -> Recorded:
         """Return all that was recorded, each second of it on disk."""
         self._greenlet.kill()
-        self._drain()
+        self._drain(last=True)
         self._write(_no_partial)
         return self._total
 
@@ -67,8 +67,10 @@ class Recording:
             if self._folder is not None and self._second % PARTIAL_EVERY == 0:
                 self._write(partial(write_partial, cells=[self._cell()]))
 
-    def _drain(self) -> None:
+    def _drain(self, *, last: bool = False) -> None:
         taken = self._recorder.take()
+        if last and not taken:
+            return
         merge(self._total, taken)
         line = {**self._facts, "second": self._second, "operations": seconds(taken)}
         self._second += 1
