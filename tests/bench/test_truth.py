@@ -1,0 +1,172 @@
+"""What `make truth` rests on: proxies that do what they say, and a truth that is computed right."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+
+from bench.histogram import Histogram
+from bench.truth import counting, known, processes
+from bench.truth.harm import Delay, Humps, Ramp, Stall
+from bench.truth.injected import ask
+from bench.truth.measuring import measure
+from bench.truth.proxy import Seen
+from bench.truth.verdict import ExperimentError
+from tests.bench.served import ROOT
+
+STORE = "memory/async/volatile"
+
+
+def truth(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "bench.truth", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    with processes.server() as port:
+        yield port
+
+
+# -- harm ---------------------------------------------------------------------------------------
+
+
+def test_a_stall_holds_until_it_is_over() -> None:
+    stall = Stall(1, 10)
+    assert [stall.hold(moment) for moment in (0, 8.9, 9.25, 9.75, 10.5, 19.5)] == pytest.approx(
+        [0, 0, 0.75, 0.25, 0, 0.5]
+    )
+
+
+def test_a_ramp_begins_again() -> None:
+    assert [Ramp(0.1, 10).hold(moment) for moment in (0, 5, 10, 15)] == pytest.approx(
+        [0, 0.05, 0, 0.05]
+    )
+
+
+def test_humps_are_as_frequent_as_they_should_be() -> None:
+    humps = Humps(0.005, 0.05, 0.1)
+    held = [humps.hold(0) for _ in range(10_000)]
+    assert set(held) == {0.005, 0.05}
+    assert held.count(0.05) == pytest.approx(1_000, rel=0.1)
+    assert Delay(0.3).hold(7) == 0.3
+
+
+# -- the proxy ----------------------------------------------------------------------------------
+
+
+def test_a_proxy_passes_all_on_and_remembers_it(port: int) -> None:
+    with processes.proxy(port, "delay", 0.02) as harmed:
+        with urllib.request.urlopen(f"{harmed.url}/ping") as answer:
+            assert answer.read() == b"pong"
+            request_id = answer.headers["X-Request-Id"]
+        body = json.dumps([]).encode()
+        put = urllib.request.Request(
+            f"{harmed.url}/{STORE}/records",
+            body,
+            {"Content-Type": "application/json"},
+            method="PUT",
+        )
+        with urllib.request.urlopen(put) as answer:
+            assert json.load(answer) == {"ids": []}
+        seen = harmed.seen()
+    assert [each.line for each in seen] == ["GET /ping HTTP/1.1", f"PUT /{STORE}/records HTTP/1.1"]
+    assert seen[0].request_id == request_id
+    assert all(each.answered - each.arrived >= 0.02 for each in seen)
+
+
+def test_requests_on_one_connection_are_told_apart(port: int) -> None:
+    with processes.proxy(port, "delay", 0.005) as harmed:
+        found, ids = ask(harmed.url, 6, at_once=2)
+        seen = {each.request_id: each for each in harmed.seen()}
+    assert set(ids) == set(seen)
+    assert found.total == len(seen) == 6
+
+
+def test_a_server_that_is_gone_ends_the_connection() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        nobody = probe.getsockname()[1]
+    with processes.proxy(nobody, "delay", 0) as harmed, pytest.raises(ExperimentError):
+        ask(harmed.url, 1, at_once=1)
+
+
+# -- the truth ----------------------------------------------------------------------------------
+
+
+def read(arrived: float, answered: float) -> Seen:
+    return Seen(f"GET /{STORE}/records/{'0' * 24} HTTP/1.1", arrived, "", answered)
+
+
+def test_response_times_begin_when_a_request_was_meant_to_be_sent() -> None:
+    sent_late = [read(10.0, 10.001), read(10.15, 10.2), read(10.2, 10.201), read(10.3, 10.301)]
+    assert known.responses(sent_late, 10, 4) == pytest.approx([1_000, 100_000, 1_000, 1_000])
+    assert known.responses(sent_late, 10, 2) == pytest.approx([1_000, 1_000])
+
+
+def test_more_counted_than_seen_is_no_truth() -> None:
+    with pytest.raises(ExperimentError, match="3 were counted, 1 came"):
+        known.responses([read(1, 2)], 10, 3)
+
+
+def test_cells_are_told_apart_by_their_population() -> None:
+    put = Seen(f"PUT /{STORE}/records HTTP/1.1", 1.0)
+    again = Seen(f"PUT /{STORE}/records HTTP/1.1", 4.0)
+    ping = Seen("GET /ping HTTP/1.1", 2.5)
+    first, second, third = read(2, 2), read(3, 3), read(5, 5)
+    assert known.cells([put, first, ping, second, again, third], STORE) == [
+        [first, second],
+        [third],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("found", "near"),
+    [(500_000, True), (509_000, True), (512_000, False), (480_000, False)],
+)
+def test_a_figure_has_to_be_near_the_truth(found: float, near: bool) -> None:
+    times = [float(us) for us in range(1_000, 1_000_001, 1_000)]
+    assert known.near(found, times, 500) is near
+
+
+def test_three_thousandths_of_rank_are_near_enough() -> None:
+    cliff = [1_000.0] * 900 + [100_000.0] * 100
+    assert known.near(100_000, cliff, 900)
+    assert not known.near(100_000, cliff, 896)
+    assert not known.near(50_000, cliff, 950)
+
+
+def test_too_few_samples_report_no_tail() -> None:
+    assert dict(known.reportable(Histogram([(5, 999)]))) == {"p50": 500, "p90": 900, "p95": 950}
+    assert "p99.9" in dict(known.reportable(Histogram([(5, 10_000)])))
+
+
+# -- the command --------------------------------------------------------------------------------
+
+
+def test_four_processes_are_merged_exactly() -> None:
+    done = truth("merge", "--quick")
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("pass") == 2
+
+
+def test_the_same_seed_makes_the_same_samples() -> None:
+    assert list(counting.made(50, "a")) == list(counting.made(50, "a"))
+    assert list(counting.made(50, "a")) != list(counting.made(50, "b"))
+
+
+def test_an_unknown_experiment_is_named() -> None:
+    done = truth("nonsense")
+    assert done.returncode == 2
+    assert done.stderr.startswith("truth: 'nonsense' is none of stall, ")
+
+
+def test_what_cannot_be_measured_is_told_in_a_line() -> None:
+    with pytest.raises(ExperimentError, match=r"^windtunnel run: "):
+        measure("http://127.0.0.1:9", "--rate", "10")
