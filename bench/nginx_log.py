@@ -6,9 +6,10 @@ nginx and waiting for the loop stay one part.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any, Final
 
 import msgspec
@@ -17,6 +18,9 @@ from bench.streams import SAMPLES_FILE
 
 RESOLVED: Final = 5_000.0
 """Microseconds of service time from which on nginx and the loop are told apart."""
+
+FLUSHED: Final = 2.0
+"""Seconds after which every line is in the log: nginx writes them once a second."""
 
 
 class _Line(msgspec.Struct):
@@ -56,26 +60,41 @@ def with_nginx(sample: Mapping[str, Any], upstream_us: float) -> dict[str, Any]:
     return {**sample, "parts_us": {**parts, "nginx": round(both - loop, 1), "loop": loop}}
 
 
-def join(folder: Path, log: Path, offset: int = 0) -> int:
-    """Tell the samples of a run in `folder` what `log` knows from byte `offset` on.
+class Tail:
+    """nginx's log, from where it was when this was made."""
 
-    Returns how many it knew; raises OSError. The file is replaced at once, as a whole.
-    """
-    file = folder / SAMPLES_FILE
-    samples = [msgspec.json.decode(line) for line in file.read_bytes().splitlines()]
-    wanted = frozenset(sample["request_id"] for sample in samples if sample["request_id"])
-    known = upstream_times(_lines(log, offset), wanted)
-    draft = file.with_name(f".{SAMPLES_FILE}")
-    with draft.open("wb") as out:
-        for sample in samples:
-            us = known.get(sample["request_id"])
-            told = sample if us is None else with_nginx(sample, us)
-            out.write(msgspec.json.encode(told) + b"\n")
-    draft.replace(file)
-    return len(known)
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._offset = log.stat().st_size if log.exists() else 0
 
+    def join(self, folder: Path) -> int:
+        """Tell the samples of the run in `folder` what the log knows, and return of how many.
 
-def _lines(log: Path, offset: int) -> Iterator[bytes]:
-    with log.open("rb") as file:
-        file.seek(offset)
-        yield from file
+        Waits at most `FLUSHED` seconds for the last of them. Raises OSError. The file is replaced
+        at once, as a whole.
+        """
+        file = folder / SAMPLES_FILE
+        samples = [msgspec.json.decode(line) for line in file.read_bytes().splitlines()]
+        wanted = frozenset(sample["request_id"] for sample in samples if sample["request_id"])
+        known = self._awaited(wanted)
+        draft = file.with_name(f".{SAMPLES_FILE}")
+        with draft.open("wb") as out:
+            for sample in samples:
+                us = known.get(sample["request_id"])
+                told = sample if us is None else with_nginx(sample, us)
+                out.write(msgspec.json.encode(told) + b"\n")
+        draft.replace(file)
+        return len(known)
+
+    def _awaited(self, wanted: frozenset[str]) -> dict[str, float]:
+        until = monotonic() + FLUSHED
+        known = self._known(wanted)
+        while len(known) < len(wanted) and monotonic() < until:
+            sleep(0.1)
+            known = self._known(wanted)
+        return known
+
+    def _known(self, wanted: frozenset[str]) -> dict[str, float]:
+        with self._log.open("rb") as log:
+            log.seek(self._offset)
+            return upstream_times(log, wanted)

@@ -16,6 +16,7 @@ from rich.console import Console
 from bench import hlog, host, results
 from bench.discovery import discover
 from bench.driving import CellError, Generator
+from bench.nginx_log import Tail
 from bench.pinning import generator_cores, kept_off
 from bench.plan import Offer, Order, Plan, plan
 from bench.progress import Shown
@@ -25,6 +26,9 @@ from bench.targets import Foreign, Target
 
 AGAIN = 2
 """How often a spoiled cell is measured again before it is kept as it is."""
+
+SAMPLES = 50
+"""Requests of every second that are kept whole."""
 
 STEAL_LIMIT = 0.05
 """The share of the machine's CPU time that the hypervisor may steal before a cell is spoiled."""
@@ -62,6 +66,7 @@ class Run:
             if cores:
                 stack.enter_context(kept_off(cores, self._others()))
             stack.enter_context(self._told_if_interrupted(shown))
+            stack.enter_context(self._told_by_nginx(shown))
             for order in self.plan:
                 shown.begin(describe(order))
                 self._settle(generator, order, shown.note)
@@ -76,6 +81,19 @@ class Run:
         except KeyboardInterrupt:
             shown.note(f"interrupted: windtunnel report {self.folder} has the finished cells")
             raise
+
+    @contextmanager
+    def _told_by_nginx(self, shown: Shown) -> Iterator[None]:
+        """Tell the samples in the end how much of their time nginx had."""
+        logs = [target.log for target in self.targets.values() if target.log]
+        through = any(load.processes > 1 for load in self.request.loads)
+        tails = [Tail(log) for log in logs] if through else []
+        yield
+        for tail in tails:
+            try:
+                tail.join(self.folder)
+            except OSError as error:
+                shown.note(f"nginx's part of the samples is not known: {error}")
 
     def _others(self) -> set[int]:
         groups = (t.groups(offer) for t in self.targets.values() for offer in self.plan.stores)
@@ -140,6 +158,7 @@ class Run:
             "retry_stale": self.request.retry_stale,
             "bystanders": list(target.processes()),
             "folder": str(self.folder.absolute()),
+            "sample": SAMPLES,
             "seed": self.request.seed,
             "population": self.request.population,
             "target": target.url(load.processes),

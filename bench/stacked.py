@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from bench.plan import Offer
 from deploy import stack
 from deploy.stack import Stack
+from nginx.render import ACCESS_LOG
 
 
 class StackTarget:
@@ -17,6 +19,7 @@ class StackTarget:
 
     def __init__(self, running: Stack) -> None:
         self._stack = running
+        self.log: Path | None = running.nginx.folder / ACCESS_LOG
 
     def url(self, processes: int) -> str:
         """Return the address of so many processes, with exactly these behind nginx if several."""

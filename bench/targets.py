@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -17,6 +18,9 @@ class Target(Protocol):
 
     name: str
     """What `target` of a cell says where it is loaded straight: direct, or host."""
+
+    log: Path | None
+    """nginx's access log, if there is an nginx of ours before it."""
 
     def url(self, processes: int) -> str:
         """Make so many processes ready and return the address to load."""
@@ -35,6 +39,7 @@ class Foreign:
     """
 
     name = "host"
+    log: Path | None = None
 
     def __init__(self, url: str, process: Process) -> None:
         self._url = url

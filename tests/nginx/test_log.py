@@ -12,13 +12,12 @@ from hypothesis import strategies as st
 
 from bench.client import Client, Target
 from bench.deadlines import Deadlines
-from bench.nginx_log import RESOLVED, join, upstream_times, with_nginx
+from bench.nginx_log import RESOLVED, Tail, upstream_times, with_nginx
 from bench.recording import append_samples
 from bench.sampler import Sample, told
 from bench.streams import SAMPLES_FILE
 from nginx.apply import Nginx
 from nginx.render import ACCESS_LOG
-from tests.stacks import eventually
 
 STORE = "memory/blocking/volatile"
 SUMMARY = f"/{STORE}/summary"
@@ -38,18 +37,13 @@ def total(sample: dict[str, Any]) -> float:
 def test_the_log_tells_nginx_and_loop_apart(nginx: Nginx, tmp_path: Path) -> None:
     client = Client(Target(f"http://127.0.0.1:{nginx.port}"), Deadlines(60))
     assert client.request("PUT", SUMMARY, b'{"size":%d}' % ROWS).status == 200
-    offset = (nginx.folder / ACCESS_LOG).stat().st_size
+    tail = Tail(nginx.folder / ACCESS_LOG)
     before = sampled(client, SUMMARY, 5)
     client.request("PUT", SUMMARY, b'{"size":0}')
     client.close()
     append_samples(tmp_path, before)
 
-    def logged() -> bool:
-        append = (nginx.folder / ACCESS_LOG).read_bytes()
-        return all(one["request_id"].encode() in append for one in before)
-
-    eventually(logged)
-    assert join(tmp_path, nginx.folder / ACCESS_LOG, offset) == 5
+    assert tail.join(tmp_path) == 5
     after = [
         msgspec.json.decode(line) for line in (tmp_path / SAMPLES_FILE).read_bytes().splitlines()
     ]
