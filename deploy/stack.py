@@ -115,11 +115,11 @@ class Stack:
     def pids(self) -> dict[str, dict[str, list[int]]]:
         """kind -> program (of databases: service) -> pids, all children among them."""
         told: dict[str, dict[str, list[int]]] = {"server": {}, "database": {}, "nginx": {}}
-        running = self.supervisor.states()
+        running, children = self.supervisor.states(), every_child()
         for name, program in self.state.programs.items():
             if name in running and running[name].pid:
                 key = program.service if program.kind == "database" else name
-                told[program.kind].setdefault(key, []).extend(family(running[name].pid))
+                told[program.kind].setdefault(key, []).extend(family(running[name].pid, children))
         return told
 
     def healthy(self) -> bool:
@@ -139,13 +139,19 @@ def addresses(programs: dict[str, state.Program]) -> list[str]:
     return [f"http://127.0.0.1:{program.port}" for program in servers]
 
 
-def family(pid: int) -> list[int]:
+def family(pid: int, children: Mapping[int, list[int]]) -> Iterator[int]:
     """A process and all that descend from it."""
-    try:
-        process = psutil.Process(pid)
-        return [pid, *(child.pid for child in process.children(recursive=True))]
-    except psutil.NoSuchProcess:
-        return []
+    yield pid
+    for child in children.get(pid, ()):
+        yield from family(child, children)
+
+
+def every_child() -> dict[int, list[int]]:
+    """The children of each process of this machine, by one look at them all."""
+    found: dict[int, list[int]] = {}
+    for process in psutil.process_iter(["ppid"]):
+        found.setdefault(process.info["ppid"], []).append(process.pid)
+    return found
 
 
 @contextlib.contextmanager
