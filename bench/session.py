@@ -31,7 +31,7 @@ from locust.runners import (
     WorkerRunner,
 )
 
-from bench import arguments, journal, live, population
+from bench import arguments, descriptors, journal, live, population
 from bench.admission import REFUSALS, admit
 from bench.arguments import Defaults
 from bench.contract import Operation
@@ -265,6 +265,8 @@ def part(ids: Sequence[str], rank: int, parts: int) -> tuple[int, list[str]]:
 
 def gather(terms: Terms, parts: Parts, users: int, rank: int = 0) -> Crowd:
     """Return the crowd of a process that owns these parts of the populations."""
+    if short := descriptors.allow(users):
+        log.warning(short)
     free = {
         store: population.records(terms.seed, terms.population, ids, start)
         for store, (start, ids) in parts.items()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 from bench.descriptors import SPARE
+from tests.bench.served import ROOT, server
 
 CODE = """
 import json, resource, sys
@@ -35,3 +36,20 @@ def test_too_low_a_hard_limit_is_said_with_what_to_do() -> None:
     assert "do not fit into 900 open files" in said
     assert f"at most {900 - SPARE} users" in said
     assert "\n" not in said
+
+
+def test_a_locust_with_too_few_open_files_says_so() -> None:
+    command = (
+        "ulimit -n 500; exec $0 -m locust -f locustfiles/crud.py --headless --host $1 "
+        "-u 400 -r 400 -t 1s --stores memory/async/volatile --only-summary"
+    )
+    with server() as one:
+        told = subprocess.run(
+            ["bash", "-c", command, sys.executable, one.url],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            cwd=ROOT,
+            check=False,
+        )
+    assert "400 connections do not fit into 500 open files" in told.stderr
