@@ -60,8 +60,8 @@ class Quantile:
     def _window(self) -> tuple[list[int], list[tuple[int, ...]]]:
         histograms = [self.by_round[number] for number in self.rounds]
         own = [histogram.quantile(self.per_mille) for histogram in histograms]
-        seen = {value for histogram in histograms for value in histogram.values}
-        values = sorted(value for value in seen if min(own) <= value <= max(own))
+        low, high = min(own), max(own)
+        values = sorted({value for h in histograms for value in h.between(low, high)})
         return values, [tuple(h.up_to(value) for h in histograms) for value in values]
 
 

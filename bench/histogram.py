@@ -1,7 +1,7 @@
 """A latency histogram as the report needs it: sparse, immutable, merged exactly."""
 
 from bisect import bisect_left, bisect_right
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable
 from functools import cached_property, lru_cache
 from itertools import accumulate, compress
@@ -13,9 +13,9 @@ class Histogram:
     """Service times in microseconds by bucket, ascending; 3 significant digits as recorded."""
 
     def __init__(self, counts: Iterable[tuple[int, int]]) -> None:
-        buckets = sorted((value, count) for value, count in counts if count)
-        self.values = [value for value, _ in buckets]
-        self.counts = [count for _, count in buckets]
+        buckets = sorted(counts)
+        self.values = [value for value, count in buckets if count]
+        self.counts = [count for _, count in buckets if count]
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Histogram):
@@ -44,6 +44,10 @@ class Histogram:
         index = bisect_right(self.values, value)
         return self.cumulative[index - 1] if index else 0
 
+    def between(self, low: int, high: int) -> list[int]:
+        """The buckets that hold samples, from `low` up to `high` us."""
+        return self.values[bisect_left(self.values, low) : bisect_right(self.values, high)]
+
     def quantile(self, per_mille: int) -> int:
         """Nearest-rank quantile in us (500 is the median). Raises IndexError when empty."""
         return self.at_rank(-(-self.total * per_mille // 1000))
@@ -55,8 +59,11 @@ class Histogram:
 
 def merge(histograms: Iterable[Histogram]) -> Histogram:
     """The histogram of all samples together; equal to one recorded from their concatenation."""
-    total: Counter[int] = Counter()
-    for histogram in histograms:
+    some = list(histograms)
+    if len(some) == 1:
+        return some[0]
+    total: dict[int, int] = defaultdict(int)
+    for histogram in some:
         for value, count in zip(histogram.values, histogram.counts, strict=True):
             total[value] += count
     return Histogram(total.items())
@@ -68,19 +75,27 @@ def decode(text: str) -> Histogram:
         packed = HdrHistogram.decode(text)
         length = packed.get_counts_array_index(packed.get_max_value()) + 1
         counts = packed.counts[:length]
+        ruler = _upper_ends(packed.lowest_trackable_value, packed.significant_figures)
+        ends = ruler.up_to(length)
     except Exception as error:  # the library raises half a dozen unrelated types
         raise ValueError(f"not an HdrHistogram: {error!r}") from error
-    settings = (packed.lowest_trackable_value, packed.significant_figures)
-    values = [_upper_end(settings, index) for index in compress(range(length), counts)]
-    return Histogram(zip(values, filter(None, counts), strict=True))
+    return Histogram(zip(compress(ends, counts), filter(None, counts), strict=True))
 
 
-@lru_cache(maxsize=1 << 16)
-def _upper_end(settings: tuple[int, int], index: int) -> int:
-    ruler = _ruler(*settings)
-    return int(ruler.get_highest_equivalent_value(ruler.get_value_from_index(index)))
+class _UpperEnds:
+    """The upper end of each bucket in turn, worked out once."""
+
+    def __init__(self, lowest: int, digits: int) -> None:
+        self._ruler = HdrHistogram(lowest, 3_600_000_000, digits)
+        self._known: list[int] = []
+
+    def up_to(self, length: int) -> list[int]:
+        """Those of the first buckets, at least `length` of them."""
+        ruler = self._ruler
+        for index in range(len(self._known), length):
+            value = ruler.get_value_from_index(index)
+            self._known.append(int(ruler.get_highest_equivalent_value(value)))
+        return self._known
 
 
-@lru_cache
-def _ruler(lowest: int, digits: int) -> HdrHistogram:
-    return HdrHistogram(lowest, 3_600_000_000, digits)
+_upper_ends = lru_cache(_UpperEnds)
