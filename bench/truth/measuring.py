@@ -9,15 +9,15 @@ from pathlib import Path
 
 from bench import histogram, results
 from bench.histogram import Histogram
-from bench.results import OK, Cell, OperationResult
+from bench.results import OK, Cell, OperationResult, Run
 from bench.truth.processes import ROOT, command
 from bench.truth.verdict import ExperimentError
 
 STORE = "memory/async/volatile"
 
 
-def measure(url: str, *arguments: str) -> Sequence[Cell]:
-    """Measure reads of one store at `url`; return every cell. Raises ExperimentError."""
+def measure(url: str, *arguments: str) -> Run:
+    """Measure reads of one store at `url`, and return the run. Raises ExperimentError."""
     with tempfile.TemporaryDirectory(prefix="windtunnel-truth-") as into:
         options = ("--host", url, "--stores", STORE, "--mix", "read", "--results", into)
         done = subprocess.run(
@@ -31,7 +31,7 @@ def measure(url: str, *arguments: str) -> Sequence[Cell]:
             said = (done.stderr.strip() or done.stdout.strip()).splitlines()
             raise ExperimentError(f"windtunnel run: {said[-1] if said else done.returncode}")
         [folder] = Path(into).iterdir()
-        return results.load(folder).cells
+        return results.load(folder)
 
 
 def reads(cell: Cell) -> OperationResult:

@@ -1,27 +1,27 @@
 """Interleaved pairs: how often is a difference found where there is none, and where there is one?
 
-A comparison is six rounds in each of which both variants are measured once, in shuffled order.
-All comparisons come out of one run with so many rounds, six after six.
+A comparison is six rounds in each of which both variants are measured once, in shuffled order,
+judged as `windtunnel compare` judges them. All come out of one run, six rounds after six.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from statistics import median
 
-from bench import stats
-from bench.estimators import Quantile
-from bench.histogram import Histogram, decode
-from bench.results import Cell
-from bench.runner import AGAINST, BASE
-from bench.stats import MIN_ROUNDS, Sampled
+import msgspec
+
+from bench.compare import compare
+from bench.results import Run
+from bench.stats import MIN_ROUNDS
+from bench.summary import Comparison, Outcome
 from bench.truth import processes
-from bench.truth.measuring import measure, reads
-from bench.truth.verdict import Verdict
+from bench.truth.measuring import measure
+from bench.truth.verdict import ExperimentError, Verdict
 
 COMPARISONS, QUICK = 20, 5
-MEDIAN = 500
 SERVICE_S, INJECTED = 0.020, 0.10
+USERS = 4
 
 
 def aa(quick: bool) -> Iterator[Verdict]:
@@ -29,14 +29,14 @@ def aa(quick: bool) -> Iterator[Verdict]:
     number, most = (QUICK, 1) if quick else (COMPARISONS, 3)
     with processes.server() as port:
         url = f"http://127.0.0.1:{port}"
-        found, ratio = compared(url, url, number, seconds=0.3)
+        found = compared(url, url, number, seconds=0.3)
     yield Verdict(
         f"A/A: differences in {number} comparisons",
         "none",
-        str(found),
+        str(differences(found)),
         f"at most {most}",
-        found <= most,
-        f"median ratio {ratio:.3f}",
+        differences(found) <= most,
+        told(found),
     )
 
 
@@ -49,42 +49,41 @@ def ab(quick: bool) -> Iterator[Verdict]:
         processes.proxy(port, "delay", SERVICE_S) as one,
         processes.proxy(port, "delay", slower) as other,
     ):
-        found, ratio = compared(one.url, other.url, number, seconds=0.4)
+        found = compared(one.url, other.url, number, seconds=0.4)
+    right = sum(each.outcome is Outcome.SLOWER for each in found)
     yield Verdict(
-        f"A/B: differences in {number} comparisons",
-        f"10 % at {SERVICE_S * 1000:g} ms in each",
-        str(found),
+        f"A/B: slower in {number} comparisons",
+        f"each, by 10 % of {SERVICE_S * 1000:g} ms",
+        str(right),
         f"at least {least}",
-        found >= least,
-        f"median ratio {ratio:.3f}",
+        right >= least,
+        told(found),
     )
 
 
-def compared(one: str, other: str, comparisons: int, seconds: float) -> tuple[int, float]:
-    """Return in how many comparisons the p50 of read differs, and the median of the ratios."""
+def compared(one: str, other: str, comparisons: int, seconds: float) -> list[Comparison]:
+    """Compare the p50 of read, so many times; raises ExperimentError."""
     rounds = comparisons * MIN_ROUNDS
     options = ("--against", other, "--rounds", str(rounds), "--duration", str(seconds))
-    cells = measure(one, *options, "--warmup", "0.1", "--users", "4")
-    kept = [cell for cell in cells if cell.void is None]
-    base, against = _by_round(kept, BASE), _by_round(kept, AGAINST)
-    pairs = [_pair(base, against, first) for first in range(1, rounds, MIN_ROUNDS)]
-    found = sum(stats.compare(*pair) < stats.LEVEL for pair in pairs)
-    return found, median(other.estimate / one.estimate for one, other in pairs)
+    run = measure(one, *options, "--warmup", "0.1", "--users", str(USERS))
+    return [_comparison(run, first) for first in range(1, rounds, MIN_ROUNDS)]
 
 
-def _by_round(cells: Sequence[Cell], variant: str) -> dict[int, Histogram]:
-    return {
-        cell.round: decode(times.histogram or "")
-        for cell in cells
-        if cell.variant == variant and (times := reads(cell).service_us)
-    }
+def differences(found: list[Comparison]) -> int:
+    """How many say that one is faster or slower."""
+    return sum(each.outcome in {Outcome.FASTER, Outcome.SLOWER} for each in found)
 
 
-def _pair(
-    one: dict[int, Histogram], other: dict[int, Histogram], first: int
-) -> tuple[Sampled, Sampled]:
-    rounds = range(first, first + MIN_ROUNDS)
-    return (
-        Sampled(Quantile(MEDIAN, {number: one[number] for number in rounds})),
-        Sampled(Quantile(MEDIAN, {number: other[number] for number in rounds})),
-    )
+def told(found: list[Comparison]) -> str:
+    """The ratios in a few words."""
+    ratios = [each.ratio for each in found if each.ratio is not None]
+    return f"ratio {min(ratios):.2f} to {max(ratios):.2f}, median {median(ratios):.2f}"
+
+
+def _comparison(run: Run, first: int) -> Comparison:
+    cells = [cell for cell in run.cells if first <= cell.round < first + MIN_ROUNDS]
+    some = msgspec.structs.replace(run, cells=cells)
+    for each in compare(some).comparisons:
+        if (each.operation, each.metric) == ("read", "p50") and each.ratio is not None:
+            return each
+    raise ExperimentError(f"rounds {first} to {first + MIN_ROUNDS - 1} give no comparison")

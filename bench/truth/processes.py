@@ -51,20 +51,18 @@ def proxy(port: int, harm: str, *numbers: float) -> Iterator[Harmed]:
 
 @contextmanager
 def _process(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
+    with subprocess.Popen(
         command(*arguments),
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,  # it probes databases that are not up, and says so
         text=True,
-    )
-    try:
-        with process:
+    ) as process:
+        try:
             yield process
+        finally:
             process.terminate()
-    finally:
-        process.kill()
 
 
 def command(*arguments: str) -> Sequence[str]:

@@ -75,7 +75,7 @@ def judge(shape: Shape) -> Iterator[Verdict]:
 def _open(shape: Shape) -> tuple[Histogram, Sequence[float]]:
     options = ("--rate", f"{shape.rate:g}", "--rounds", str(shape.rounds))
     with processes.server() as port, processes.proxy(port, *shape.harm) as harmed:
-        cells = measure(harmed.url, *options, "--duration", str(shape.seconds))
+        cells = measure(harmed.url, *options, "--duration", str(shape.seconds)).cells
         seen = known.cells(harmed.seen(), STORE)
     if len(seen) != len(cells):
         raise ExperimentError(f"{len(cells)} cells are on disk, the proxy saw {len(seen)}")
@@ -91,5 +91,5 @@ def _open(shape: Shape) -> tuple[Histogram, Sequence[float]]:
 def _closed(shape: Shape) -> Histogram:
     options = ("--users", str(USERS), "--rounds", "1", "--duration", str(shape.closed))
     with processes.server() as port, processes.proxy(port, *shape.harm) as harmed:
-        cells = measure(harmed.url, *options)
+        cells = measure(harmed.url, *options).cells
     return service([cell for cell in cells if cell.void is None])

@@ -170,3 +170,10 @@ def test_an_unknown_experiment_is_named() -> None:
 def test_what_cannot_be_measured_is_told_in_a_line() -> None:
     with pytest.raises(ExperimentError, match=r"^windtunnel run: "):
         measure("http://127.0.0.1:9", "--rate", "10")
+
+
+def test_a_process_ends_with_the_experiment_that_breaks_down() -> None:
+    with pytest.raises(ExperimentError), processes.server() as port:
+        raise ExperimentError("broken")
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
