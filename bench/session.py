@@ -31,18 +31,17 @@ from locust.runners import (
     WorkerRunner,
 )
 
-from bench import arguments, descriptors, journal, live, population
+from bench import arguments, journal, live
 from bench.admission import REFUSALS, admit
 from bench.arguments import Defaults
-from bench.contract import Operation
 from bench.crowd import Crowd, Terms
 from bench.discovery import ServerDownError
 from bench.helm import Helm
 from bench.journal import Journal
 from bench.keeper import Keeper
-from bench.mixes import MIXES
 from bench.pilot import Course, Pilot
 from bench.plan import Offer
+from bench.preparing import gather, part, prepare
 from bench.results import ResultsError
 from bench.users import StoreUser
 
@@ -62,9 +61,6 @@ WORKERS_PATIENCE: Final = 3.0
 """Seconds in which a master that was interrupted too tells its workers to end."""
 
 log = logging.getLogger("windtunnel")
-
-Parts = Mapping[str, tuple[int, list[str]]]
-"""By store: where a part of its population begins, and the ids of that part."""
 
 
 class Session:
@@ -255,46 +251,3 @@ def _refuse_early(environment: Environment) -> None:
     except REFUSALS as error:
         print(error, file=sys.stderr)
         sys.exit(ENVIRONMENT_NOT_RIGHT)
-
-
-def part(ids: Sequence[str], rank: int, parts: int) -> tuple[int, list[str]]:
-    """Return where part `rank` of `parts` begins, and its ids."""
-    begin, end = len(ids) * rank // parts, len(ids) * (rank + 1) // parts
-    return begin, list(ids[begin:end])
-
-
-def gather(terms: Terms, parts: Parts, users: int, rank: int = 0) -> Crowd:
-    """Return the crowd of a process that owns these parts of the populations."""
-    if short := descriptors.allow(users):
-        log.warning(short)
-    free = {
-        store: population.records(terms.seed, terms.population, ids, start)
-        for store, (start, ids) in parts.items()
-    }
-    return Crowd(terms, free, users, rank)
-
-
-def prepare(options: Namespace, users: int) -> tuple[Terms, dict[str, list[str]], Sequence[Offer]]:
-    """Recreate the population of every chosen store; return the terms, ids by store, the stores.
-
-    Raises one of REFUSALS.
-    """
-    admitted = admit(options, users)
-    for reason, left_out in admitted.left_out.items():
-        log.warning("left out: %s: %s", ", ".join(left_out), reason)
-    ids = {}
-    for store in admitted.stores:
-        log.info("recreating %s records in %s", admitted.size, store.id)
-        ids[store.id] = population.recreate(admitted.client, store.id, options.seed, admitted.size)
-        if Operation.SUMMARY in MIXES[options.mix]:
-            population.seed_summary(admitted.client, store.id, options.summary_size)
-    admitted.client.close()
-    terms = Terms(
-        admitted.url,
-        options.mix,
-        options.seed,
-        admitted.size,
-        options.summary_size,
-        retry_stale=options.retry_stale,
-    )
-    return terms, ids, admitted.stores
