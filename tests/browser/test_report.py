@@ -53,7 +53,7 @@ def texts(table: Locator) -> list[str]:
 def test_a_table_is_sorted_from_the_keyboard(open_page: Open, report: Path, key: str) -> None:
     page = open_page().page
     page.goto(report.as_uri())
-    table = page.locator("table.sortable", has_text="sqlite").first
+    table = page.locator("#tables table.sortable", has_text="sqlite").first
     head = table.get_by_role("columnheader", name="store")
     table.get_by_role("button", name="#").focus()
     page.keyboard.press("Tab")
