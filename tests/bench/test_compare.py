@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from bench import compare_text
+from bench import cli, compare_text
 from bench.compare import DRIFT, VariantsError, compare
 from bench.comparing import compare as command
 from bench.results import Cell, Ledger, Run
@@ -214,3 +214,36 @@ def shown(compared: Compared, width: int = 140) -> str:
     with console.capture() as captured:
         compare_text.show(compared, console)
     return captured.get()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "line"),
+    [
+        (["--slo", "regression < 10%"], 1, ""),
+        (["--slo", "regression < 90%"], 0, ""),
+        ([], 0, ""),
+        (["--slo", "regression < 10"], 2, "expected % after 10"),
+        (["nowhere"], 3, "no run 'nowhere' here"),
+    ],
+)
+def test_the_exit_code_is_that_of_the_objectives_or_of_the_mistake(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    code: int,
+    line: str,
+) -> None:
+    made = Made(stores=STORES, variants=VARIANTS, variant_factor=1.5, samples=1000, drift=0.01)
+    folder = str(write(tmp_path / "run", made))
+    assert cli.run(["compare", folder, *arguments]) == code
+    told = capsys.readouterr().err
+    assert line in told
+    assert told.count("\n") == bool(line)
+
+
+def test_one_run_without_variants_is_wrong_usage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = str(write(tmp_path / "run", Made(stores=STORES)))
+    assert cli.run(["compare", folder]) == 2
+    assert "--against URL" in capsys.readouterr().err
