@@ -42,6 +42,11 @@ class Shown:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
+    def more(self, cells: int) -> None:
+        """Expect so many cells more."""
+        self._total += cells
+        self._bar.update(self._task, total=self._total)
+
     def begin(self, what: str) -> None:
         """Say which cell is under way."""
         self._bar.update(self._task, description=what)

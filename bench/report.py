@@ -10,6 +10,7 @@ from rich.console import Console
 from bench import report_html, report_text, streams
 from bench.analysis import Analysis, analyse
 from bench.results import RUN_FILE, ResultsError, load, write_atomically
+from bench.summary import Summary
 
 RESULTS = Path("results")
 HTML_FILE = "report.html"
@@ -17,8 +18,8 @@ LATEST = "latest"
 PIPED_WIDTH = 140
 
 
-def report(run: str | Path, json: bool = False) -> None:
-    """Print the report of a run, given as a folder or its name under `results/`.
+def report(run: str | Path, json: bool = False) -> Summary:
+    """Print the report of a run, given as a folder or its name under `results/`, and return it.
 
     Writes `report.html` beside it; with `json` prints a `bench.summary.Summary` as JSON and writes
     nothing. Raises ResultsError, its message one line for the user, if there is no such run.
@@ -28,7 +29,7 @@ def report(run: str | Path, json: bool = False) -> None:
     if json:
         text = msgspec.json.format(msgspec.json.encode(analysis.summary), indent=2)
         sys.stdout.write(text.decode() + "\n")
-        return
+        return analysis.summary
     page = folder / HTML_FILE
     try:  # first, as a reader of the terminal's output may stop reading
         write_atomically(page, report_html.render(analysis).encode())
@@ -37,6 +38,7 @@ def report(run: str | Path, json: bool = False) -> None:
     terminal = console()
     report_text.show(analysis.summary, terminal)
     terminal.print(f"Full report: {page}", soft_wrap=True, markup=False)
+    return analysis.summary
 
 
 def _analysed(folder: Path) -> Analysis:

@@ -35,7 +35,7 @@ class Request:
     against: str | None = None
     retry_stale: bool = False
     precision: float | None = None
-    max_time: float | None = None
+    max_time: float = 1800.0
     slos: tuple[str, ...] = ()
 
     @property

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -19,6 +20,7 @@ from bench.driving import CellError, Generator
 from bench.nginx_log import Tail
 from bench.pinning import generator_cores, kept_off
 from bench.plan import Offer, Order, Plan, plan
+from bench.precision import precision
 from bench.progress import Shown
 from bench.request import Request
 from bench.stacked import stacked
@@ -67,12 +69,40 @@ class Run:
                 stack.enter_context(kept_off(cores, self._others()))
             stack.enter_context(self._told_if_interrupted(shown))
             stack.enter_context(self._told_by_nginx(shown))
-            for order in self.plan:
+            for order in self._orders(shown):
                 shown.begin(describe(order))
                 self._settle(generator, order, shown.note)
                 shown.done()
         self.info = msgspec.structs.replace(self.info, finished=datetime.now(UTC))
         results.finish(self.folder, self.info)
+
+    def _orders(self, shown: Shown) -> Iterator[Order]:
+        """Round after round: as many as planned, and with a precision to reach, until it is."""
+        began = monotonic()
+        for number in count(1):
+            yield from self.plan.round(number)
+            if number >= self.plan.rounds:
+                if self._precise(monotonic() - began, shown.note):
+                    return
+                shown.more(self.plan.a_round)
+
+    def _precise(self, seconds: float, note: Callable[[str], None]) -> bool:
+        """Return whether rounds may end, and say which it was: the precision or the time."""
+        wanted = self.request.precision
+        if wanted is None:
+            return True
+        found = precision(results.load(self.folder))
+        if found is None:
+            note("nothing can be ranked, so that no precision can be reached")
+            return True
+        reached = f"{found.what} is known to within {found.width:.1%}"
+        if found.width <= wanted:
+            note(f"precision reached: {reached}")
+            return True
+        if seconds >= self.request.max_time:
+            note(f"time is over: {reached}, {wanted:.1%} was wanted")
+            return True
+        return False
 
     @contextmanager
     def _told_if_interrupted(self, shown: Shown) -> Iterator[None]:

@@ -63,6 +63,17 @@ def run(
     host: Annotated[
         str | None, typer.Option(metavar="URL", help="load a server that runs there; start nothing")
     ] = None,
+    slo: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TEXT", help="as 'p99(read) < 20ms on redis/*'; else exit code 1"),
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(metavar="P%", help="more rounds, until ratios to the best are known so well"),
+    ] = None,
+    max_time: Annotated[
+        float, typer.Option(min=1, metavar="S", help="seconds after which --precision gives up")
+    ] = 1800.0,
     against: Annotated[
         str | None,
         typer.Option(
@@ -86,6 +97,7 @@ def run(
     from bench import report as reports
     from bench import runner
     from bench.request import Request
+    from bench.verdicts import failed
 
     usual = QUICK if quick else USUAL
     request = Request(
@@ -105,10 +117,14 @@ def run(
         host=known_url("--host", host),
         against=known_url("--against", against),
         retry_stale=retry_stale,
+        slos=objectives(slo or []),
+        precision=percentage(precision),
+        max_time=max_time,
     )
     check(request, users)
     folder = runner.run(request, Console(highlight=False, soft_wrap=True), into)
-    reports.report(folder)
+    if failed(reports.report(folder).verdicts):
+        raise typer.Exit(1)
 
 
 def report(
@@ -161,6 +177,28 @@ def rates(text: str | None) -> tuple[float, ...]:
     if not all(0.1 <= rate <= 100_000 for rate in found):
         raise UsageError(f"--rate {text}: between 0.1 and 100000 requests a second")
     return found
+
+
+def objectives(texts: list[str]) -> tuple[str, ...]:
+    """Return them as written; raises SloError for one that cannot be read."""
+    from bench.slo import parse
+
+    for text in texts:
+        parse(text)
+    return tuple(texts)
+
+
+def percentage(text: str | None) -> float | None:
+    """Return a share of 1 of a text as `5%`; raises UsageError."""
+    if text is None:
+        return None
+    try:
+        share = float(text.strip().removesuffix("%")) / 100
+    except ValueError:
+        share = 0.0
+    if not 0.001 <= share <= 1:
+        raise UsageError(f"--precision {text}: write it as 5%, from 0.1% to 100%")
+    return share
 
 
 def known_url(option: str, text: str | None) -> str | None:
