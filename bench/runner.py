@@ -227,7 +227,7 @@ def run(request: Request, console: Console, into: Path) -> Path:
             return _run(request, console, into, {None: target}, offers)
         process, others = discover(request.against)
         both: dict[str | None, Target] = {BASE: target, AGAINST: Foreign(request.against, process)}
-        return _run(request, console, into, both, in_both(offers, others))
+        return _run(request, console, into, both, in_both(offers, others), others)
 
 
 def _first(request: Request, console: Console, stack: ExitStack) -> tuple[Target, list[Offer]]:
@@ -254,6 +254,7 @@ def _run(
     into: Path,
     targets: Mapping[str | None, Target],
     offers: Sequence[Offer],
+    others: Sequence[Offer] = (),
 ) -> Path:
     planned = plan(
         offers,
@@ -268,6 +269,7 @@ def _run(
         reasons = "; ".join(f"{store}: {why}" for store, why in planned.skipped.items())
         raise NothingToMeasureError(f"nothing to measure: {reasons or 'no store is offered'}")
     started = datetime.now(UTC)
+    chosen = {offer.id for offer in planned.stores}
     info = results.RunInfo(
         scenario=request.scenario,
         started=started,
@@ -275,10 +277,16 @@ def _run(
         git=host.git(Path(__file__).parent),
         host=host.gather(),
         settings=asdict(request),
-        stores={o.id: msgspec.convert(o.ledger, results.Ledger) for o in planned.stores},
+        stores=ledgers(planned.stores),
+        against=ledgers([other for other in others if other.id in chosen]),
         skipped=dict(planned.skipped),
     )
     folder = into / f"{started:%Y-%m-%dT%H-%M-%S}-{request.scenario}"
     results.create(folder, info)
     Run(request, folder, planned, targets, console, info).measure()
     return folder
+
+
+def ledgers(offers: Sequence[Offer]) -> dict[str, results.Ledger]:
+    """Return the ledger of each store."""
+    return {offer.id: msgspec.convert(offer.ledger, results.Ledger) for offer in offers}

@@ -179,3 +179,56 @@ def test_cells_without_a_server_are_void_and_say_why(host: Server, tmp_path: Pat
     assert len(cells) == 4
     assert cells[0].void is None
     assert "refused" in (cells[-1].void or "")
+
+
+def test_a_broken_objective_fails_the_run(host: Server, tmp_path: Path) -> None:
+    stores = ("--stores", "memory/async/*", "--rounds", "1", "--duration", "1")
+    met = command(host, tmp_path / "met", *stores, "--slo", "p50(read) < 50s on memory/*")
+    assert subprocess.run(met, capture_output=True, check=False).returncode == 0
+    broken = command(host, tmp_path / "broken", *stores, "--slo", "p50(read) < 0.001us on memory/*")
+    done = subprocess.run(broken, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_an_objective_that_cannot_be_read_is_wrong_usage(host: Server, tmp_path: Path) -> None:
+    done = subprocess.run(
+        command(host, tmp_path, "--slo", "p99(read) <"), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("windtunnel: --slo 'p99(read) <', place 12")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_open_load_records_both_latencies_and_what_was_intended(
+    host: Server, tmp_path: Path
+) -> None:
+    arguments = command(
+        host, tmp_path, "--stores", "memory/async/*", "--rounds", "1", "--rate", "100"
+    )
+    subprocess.run(arguments, capture_output=True, check=True)
+    [cell] = [cell for cell in only_run(tmp_path).cells if cell.void is None]
+    assert (cell.rate, cell.users) == (100, None)
+    assert cell.intended == sum(one.count for one in cell.operations) + (cell.skipped or 0)
+    assert all(one.response_us and one.response_us.histogram for one in cell.operations)
+
+
+def test_a_second_server_is_measured_in_the_same_rounds(host: Server, tmp_path: Path) -> None:
+    with serving() as other:
+        arguments = command(
+            host, tmp_path, "--stores", "memory/async/*", "--rounds", "2",
+            "--against", f"http://127.0.0.1:{other.port}",
+        )  # fmt: skip
+        subprocess.run(arguments, capture_output=True, check=True)
+    clean = [cell for cell in only_run(tmp_path).cells if cell.void is None]
+    assert {(cell.variant, cell.round) for cell in clean} == {
+        (variant, number) for variant in ("base", "against") for number in (1, 2)
+    }
+
+
+def test_rounds_go_on_until_the_time_for_precision_is_over(host: Server, tmp_path: Path) -> None:
+    arguments = command(
+        host, tmp_path, "--stores", "sqlite/*/fast", "--precision", "0.1%", "--max-time", "1"
+    )
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    assert "time is over: " in done.stdout
+    assert max(cell.round for cell in only_run(tmp_path).cells) == 6
