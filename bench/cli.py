@@ -13,7 +13,7 @@ import traceback
 
 import typer
 
-from bench.commands import compare, doctor, stack, stores
+from bench.commands import capacity, compare, doctor, stack, stores
 from bench.commands import run as running
 from bench.commands.faults import INTERRUPTED, exit_code, one_line
 
@@ -34,6 +34,7 @@ for command in (
     stores.stores,
     running.run,
     running.report,
+    capacity.capacity,
     compare.compare,
 ):
     app.command()(command)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from itertools import count
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -18,9 +17,9 @@ from bench import hlog, host, results
 from bench.discovery import discover
 from bench.driving import CellError, Generator
 from bench.nginx_log import Tail
+from bench.orders import Orders, rounds
 from bench.pinning import generator_cores, kept_off
 from bench.plan import Offer, Order, Plan, plan
-from bench.precision import precision
 from bench.progress import Shown
 from bench.request import Request
 from bench.stacked import stacked
@@ -58,6 +57,7 @@ class Run:
     targets: Mapping[str | None, Target]
     console: Console
     info: results.RunInfo
+    orders: Orders
 
     def measure(self) -> None:
         """Measure every cell of the plan and put each on disk before the next begins."""
@@ -69,40 +69,12 @@ class Run:
                 stack.enter_context(kept_off(cores, self._others()))
             stack.enter_context(self._told_if_interrupted(shown))
             stack.enter_context(self._told_by_nginx(shown))
-            for order in self._orders(shown):
+            for order in self.orders(self.plan, self.folder, shown):
                 shown.begin(describe(order))
                 self._settle(generator, order, shown.note)
                 shown.done()
         self.info = msgspec.structs.replace(self.info, finished=datetime.now(UTC))
         results.finish(self.folder, self.info)
-
-    def _orders(self, shown: Shown) -> Iterator[Order]:
-        """Round after round: as many as planned, and with a precision to reach, until it is."""
-        began = monotonic()
-        for number in count(1):
-            yield from self.plan.round(number)
-            if number >= self.plan.rounds:
-                if self._precise(monotonic() - began, shown.note):
-                    return
-                shown.more(self.plan.a_round)
-
-    def _precise(self, seconds: float, note: Callable[[str], None]) -> bool:
-        """Return whether rounds may end, and say which it was: the precision or the time."""
-        wanted = self.request.precision
-        if wanted is None:
-            return True
-        found = precision(results.load(self.folder))
-        if found is None:
-            note("nothing can be ranked, so that no precision can be reached")
-            return True
-        reached = f"{found.what} is known to within {found.width:.1%}"
-        if found.width <= wanted:
-            note(f"precision reached: {reached}")
-            return True
-        if seconds >= self.request.max_time:
-            note(f"time is over: {reached}, {wanted:.1%} was wanted")
-            return True
-        return False
 
     @contextmanager
     def _told_if_interrupted(self, shown: Shown) -> Iterator[None]:
@@ -215,19 +187,22 @@ def describe(order: Order) -> str:
     return f"round {order.round}  {order.store.id}{variant}  {load.mix}, {amount}{processes}"
 
 
-def run(request: Request, console: Console, into: Path) -> Path:
+def run(request: Request, console: Console, into: Path, orders: Orders | None = None) -> Path:
     """Do a whole run and return its folder in `into`; see `Run.measure`.
+
+    `orders` says which cell comes next; rounds as planned unless it is given.
 
     Raises ServerDownError, UnknownStoreError, NothingToMeasureError, ResultsError,
     GeneratorError and what `deploy.stack` raises, each one line for the user.
     """
     with ExitStack() as stack:
         target, offers = _first(request, console, stack)
+        orders = orders or rounds(request)
         if request.against is None:
-            return _run(request, console, into, {None: target}, offers)
+            return _run(request, console, into, {None: target}, offers, orders)
         process, others = discover(request.against)
         both: dict[str | None, Target] = {BASE: target, AGAINST: Foreign(request.against, process)}
-        return _run(request, console, into, both, in_both(offers, others), others)
+        return _run(request, console, into, both, in_both(offers, others), orders, others)
 
 
 def _first(request: Request, console: Console, stack: ExitStack) -> tuple[Target, list[Offer]]:
@@ -254,6 +229,7 @@ def _run(
     into: Path,
     targets: Mapping[str | None, Target],
     offers: Sequence[Offer],
+    orders: Orders,
     others: Sequence[Offer] = (),
 ) -> Path:
     planned = plan(
@@ -283,7 +259,7 @@ def _run(
     )
     folder = into / f"{started:%Y-%m-%dT%H-%M-%S}-{request.scenario}"
     results.create(folder, info)
-    Run(request, folder, planned, targets, console, info).measure()
+    Run(request, folder, planned, targets, console, info, orders).measure()
     return folder
 
 
