@@ -50,7 +50,10 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run will measure, and why the rest of what was asked for is left out."""
+    """What a run will measure, and why the rest of what was asked for is left out.
+
+    A store that bears some loads only is in `stores` and in `skipped`.
+    """
 
     stores: tuple[Offer, ...]
     loads: tuple[Load, ...]
@@ -110,10 +113,10 @@ def plan(
         if offer.id in skipped:
             continue
         reasons = [unfit(offer, load) for load in loads]
-        if any(reason is None for reason in reasons):
+        if None in reasons:
             able.append(offer)
-        else:
-            skipped[offer.id] = next(reason for reason in reasons if reason)
+        if left_out := "; ".join(dict.fromkeys(reason for reason in reasons if reason)):
+            skipped[offer.id] = left_out
     return Plan(tuple(able), tuple(loads), rounds, seed, skipped, variants)
 
 
@@ -139,7 +142,7 @@ def select(offers: Sequence[Offer], globs: Sequence[str]) -> list[Offer]:
 def unfit(offer: Offer, load: Load) -> str | None:
     """Return why `offer` cannot bear `load`, or None."""
     if offer.local and load.processes > 1:
-        return "each process has data of its own, so only one can be loaded"
+        return f"{load.processes} processes: each has data of its own, so only one can be loaded"
     missing = sorted(needed(load.mix) - offer.operations)
     if missing:
         reasons = (f"{name}: {offer.not_available.get(name, 'not offered')}" for name in missing)

@@ -74,10 +74,18 @@ def test_what_an_engine_does_not_offer_is_skipped_with_its_reason() -> None:
 
 def test_a_store_is_measured_under_the_loads_that_it_bears() -> None:
     made = planned(["redis/async/fast", "memory/*"], [BALANCED, Load("balanced", 8, 2)])
-    assert not made.skipped
     assert Counter(order.store.id for order in made) == {
         "redis/async/fast": 4,
         "memory/async/volatile": 2,
+    }
+
+
+def test_the_loads_that_a_store_does_not_bear_are_told_too() -> None:
+    made = planned(["redis/async/fast", "memory/*"], [BALANCED, Load("find", 8, 2)])
+    assert {o.id for o in made.stores} == {"redis/async/fast", "memory/async/volatile"}
+    assert made.skipped == {
+        "redis/async/fast": "mix find needs find: no index",
+        "memory/async/volatile": "2 processes: each has data of its own, so only one can be loaded",
     }
 
 
