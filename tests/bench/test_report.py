@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -302,3 +303,10 @@ def test_a_killed_run_reports_what_it_has(
     text = capsys.readouterr().out
     assert "cut off" in text
     assert "next sqlite/async/fast" in text or "tied with" in text
+
+
+def test_a_run_that_says_nothing_of_its_machine_is_reported(tmp_path: Path) -> None:
+    bare = results.RunInfo(scenario="crud", started=datetime.now(UTC), seed=1)
+    results.create(tmp_path / "run", bare)
+    report(tmp_path / "run")
+    assert "Unknown CPU" in (tmp_path / "run" / "report.html").read_text()
