@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -57,7 +56,7 @@ def addresses(place: Place) -> dict[str, str]:
     moved = {name for name in PORTS if place.port(name) != PORTS[name]}
     if moved:
         told |= _moved(place, moved)
-    return {name: url for name, url in told.items() if name not in place.environ}
+    return {name: url for name, url in told.items() if not place.environ.get(name)}
 
 
 def _moved(place: Place, moved: set[str]) -> dict[str, str]:
@@ -66,12 +65,17 @@ def _moved(place: Place, moved: set[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     known = {e.service.name: e.service for e in discover().values() if e.service}
     for service in known.values():
+        if place.environ.get(_variable(service.name)):  # one address for all its durabilities
+            continue
         for durability, url in service.addresses.items():
             name = f"{service.name}-{durability}" if durability else service.name
             if name in moved:
-                variable = f"WINDTUNNEL_{re.sub('-', '_', name).upper()}_URL"
-                found[variable] = _with_port(url, place.port(name))
+                found[_variable(name)] = _with_port(url, place.port(name))
     return found
+
+
+def _variable(name: str) -> str:
+    return f"WINDTUNNEL_{name.replace('-', '_').upper()}_URL"
 
 
 def _with_port(url: str, port: int) -> str:
