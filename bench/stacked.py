@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bench.plan import Offer
 from deploy import stack
+from deploy.lease import leased
 from deploy.stack import Stack
 from nginx.render import ACCESS_LOG
 
@@ -49,11 +50,15 @@ def stacked(say: Callable[[str], None]) -> Iterator[StackTarget]:
     A stack that was up has as many processes afterwards as before. Raises StackError.
     """
     running = stack.ensure_up(say=say)
+    if running.started:
+        with leased(running.layout):
+            try:
+                yield StackTarget(running)
+            finally:
+                stack.down(say=say)
+        return
     fast = len(running.split.pools["fast"].ports)
     try:
         yield StackTarget(running)
     finally:
-        if running.started:
-            stack.down(say=say)
-        else:
-            running.resize(fast=fast)
+        running.resize(fast=fast)

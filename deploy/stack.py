@@ -17,6 +17,7 @@ from deploy.errors import BusyError, NotReadyError, StackError
 from deploy.kinds import kind
 from deploy.launch import Launch
 from deploy.layout import PROJECT, Layout
+from deploy.lease import take_over
 from deploy.processes import Options, server
 from deploy.readiness import wait_ready
 from deploy.services import Place
@@ -50,7 +51,7 @@ def default_place() -> Place:
 
 @dataclass(slots=True)
 class Stack:
-    """A stack that runs. `started` says whether it was this call that started it."""
+    """A stack that runs. `started`: by this call, or by a command that was killed since."""
 
     layout: Layout
     state: StackState
@@ -203,11 +204,13 @@ def ensure_up(
     given = {"loop": loop, "connections": connections}
     options = {name: value for name, value in given.items() if value is not None}
     with locked(layout):
+        left = take_over(layout)
         stack = _as_wanted(layout, options, services)
         if stack is None:
             sweep(layout, say)
             launch = Launch(layout, Options(**options), say)  # type: ignore[arg-type]
             return Stack(layout, launch.up(services, processes, slow), started=True)
+    stack.started = left
     stack.refresh()
     stack.resize(processes, slow)
     return stack

@@ -1,0 +1,45 @@
+"""Who must stop a stack that was left by a killed command."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from deploy.layout import PROJECT, Layout
+from deploy.lease import leased, take_over
+from deploy.services import Place
+
+HOLD = """
+import sys
+from pathlib import Path
+from deploy.layout import Layout
+from deploy.lease import leased
+from deploy.services import Place
+with leased(Layout(Place(Path(sys.argv[1])))):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_lease_that_ended_leaves_nothing_to_take_over(tmp_path: Path) -> None:
+    layout = Layout(Place(tmp_path))
+    with leased(layout):
+        assert not take_over(layout)
+    assert not take_over(layout)
+
+
+def test_what_a_killed_process_leased_is_taken_over_once(tmp_path: Path) -> None:
+    layout = Layout(Place(tmp_path))
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)],
+        cwd=PROJECT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        assert not take_over(layout)
+        holder.kill()
+    assert take_over(layout)
+    assert not take_over(layout)
