@@ -15,6 +15,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from fnmatch import fnmatch
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +33,18 @@ PARAMS = ("store_id", "waiting_id", "remote_id")
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "stores(glob, ...): run for these stores only")
+
+
+LEFT_BY_PYMONGO = "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
+"""Its async monitor leaves the socket of an attempt that it cancels to the garbage collector, which
+comes at any time, in a test of any store. What a store leaves open is counted by tests of its own.
+"""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.filterwarnings(LEFT_BY_PYMONGO))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
