@@ -9,8 +9,7 @@ from typing import Any, Final
 
 from bench.client import Client, Target
 from bench.deadlines import Deadlines
-from bench.lane import Lane
-from bench.open import drain
+from bench.lane import Lane, drain
 from bench.recorder import Counts, count, summarise
 from bench.schedule import Share, constant
 

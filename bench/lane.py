@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from time import perf_counter
@@ -201,3 +201,10 @@ class Lane:
         except Exception as error:
             self.broken = self.broken or error
             self._quiet.set()
+
+
+def drain(lanes: Sequence[Lane], timeout: float) -> None:
+    """Wait until every lane has its answers, `timeout` seconds at most."""
+    until = perf_counter() + timeout
+    for lane in lanes:
+        lane.drain(until - perf_counter())

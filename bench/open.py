@@ -8,7 +8,7 @@ from time import perf_counter
 from locust.env import Environment
 
 from bench.crowd import Crowd, Place
-from bench.lane import Lane, Sent
+from bench.lane import Lane, Sent, drain
 from bench.schedule import Arrivals, Share, arrivals
 from bench.users import StoreUser
 
@@ -84,13 +84,6 @@ class OpenLoad:
         """Stop at once."""
         for lane in self.lanes:
             lane.close()
-
-
-def drain(lanes: Sequence[Lane], timeout: float) -> None:
-    """Wait until every lane has its answers, `timeout` seconds at most."""
-    until = perf_counter() + timeout
-    for lane in lanes:
-        lane.drain(until - perf_counter())
 
 
 def total(lanes: Sequence[Lane]) -> Sent:
