@@ -61,10 +61,11 @@ async def test_updates_that_meet_all_count(store: Store) -> None:
     assert await store.read(Times(), original.id) in changed
 
 
-async def test_a_lost_index_is_no_missing_record(store: Store) -> None:
+async def test_a_lost_index_is_no_missing_record_and_is_made_anew(store: Store) -> None:
     await store.reset([record()])
     await store.read(Times(), record().id)
-    ask(store, "", "DELETE")
-    for call in (store.read(Times(), record().id), store.delete(Times(), record().id)):
+    for operate in (store.read, store.delete):
+        ask(store, "", "DELETE")
         with pytest.raises(Unavailable, match="no such index"):
-            await call
+            await operate(Times(), record().id)
+        assert not await operate(Times(), record().id)
