@@ -100,4 +100,4 @@ class Waiting(ABC):
 
     @abstractmethod
     async def close(self) -> None:
-        """Close every connection. No call may be under way."""
+        """Close every connection. No call may be awaited any more."""

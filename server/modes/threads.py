@@ -22,6 +22,7 @@ class Threads(Queued):
         super().__init__(engine)
         self._connections = Connections(engine)
         self._executor = ThreadPoolExecutor(engine.opening.connections, engine.name)
+        self._closed = False
 
     async def call(self, times: Times, operate: Operate, *args: Any) -> Any:
         """Run the operation in a thread; see `Waiting.call`."""
@@ -68,12 +69,15 @@ class Threads(Queued):
         try:
             self._loop.call_soon_threadsafe(self._ended, coming, place, result, error)
         except RuntimeError:  # the loop has closed meanwhile
-            return
+            self._connections.drop([place.db])
 
     def _ended(
         self, coming: asyncio.Future[Any], place: Place, result: Any, error: Exception | None
     ) -> None:
         """Give the place back, late where the caller has gone, and the result to the caller."""
+        if self._closed:  # the caller had gone, and so has the store
+            self._connections.drop([place.db])
+            place.db = None
         if error is None:
             self._places.put(place)
             if not coming.done():
@@ -98,6 +102,7 @@ class Threads(Queued):
         return failure
 
     async def close(self) -> None:
-        """Close the connections and end the threads."""
+        """Close the connections and end the threads; one that is busy closes its own at its end."""
+        self._closed = True
         self._executor.shutdown(wait=False)
         self._connections.close(self._places.empty())

@@ -128,10 +128,13 @@ async def test_closes_when_unused_and_opens_again(waiting: Store) -> None:
 async def test_cancelled_callers_leave_no_trace(waiting: Store) -> None:
     """Clients that go away in the middle of a call cost neither places nor connections."""
     await waiting.read(Times(), new_id())
-    for _ in range(30):
+    for turns in range(60):
         call = asyncio.ensure_future(waiting.read(Times(), new_id()))
-        await asyncio.sleep(0)
+        for _ in range(turns % 20):
+            await asyncio.sleep(0)
         call.cancel()
         await asyncio.wait([call])
     await asyncio.gather(*(waiting.read(Times(), new_id()) for _ in range(20)))
     await at_most(allowed(waiting), waiting)
+    await waiting.close()
+    await at_most(0, waiting)
