@@ -6,6 +6,7 @@ Locust's web UI keeps the arguments editable while a test runs and fires no even
 from __future__ import annotations
 
 import logging
+import time
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -24,7 +25,8 @@ log = logging.getLogger("windtunnel")
 class Helm:
     """Tells courses until it is let go of. `members` names the processes that are there now.
 
-    Should one of them end, the others take over its share.
+    Should one of them end, the others take over its share. `turned` holds when (seconds of the
+    epoch) the course of the whole changed, its beginning first.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class Helm:
         self._tell = tell
         self._told: dict[str, Course] = {}
         self._said: Course | None = None
+        self.turned: list[float] = []
         self._greenlet: gevent.Greenlet = gevent.spawn(self._work)
 
     def let_go(self) -> None:
@@ -60,4 +63,5 @@ class Helm:
             whole = replace(its, parts=1)
             if whole != self._said:
                 log.info("%s", whole)
+                self.turned.append(time.time())
             self._said = whole

@@ -20,6 +20,7 @@ from bench import host, results
 from bench.collector import Report, by_store
 from bench.health import flags as doubts
 from bench.lane import Sent
+from bench.pilot import paused
 from bench.plan import Offer
 from bench.recorder import Recorded, merge
 from bench.recording import (
@@ -176,6 +177,8 @@ def begin(
 
 
 def _load(options: Namespace, users: Callable[[], int]) -> Load:
+    if paused(options):
+        return {"users": 0, "rate": None}
     return {"users": None if options.rate else users(), "rate": options.rate or None}
 
 

@@ -25,15 +25,18 @@ _STEP: Final = 0.01
 class Course:
     """What a process is to do: part `index` of `parts` of `rate` requests a second in all.
 
-    Without a rate the load is closed.
+    Without a rate the load is closed. While `paused` nothing is sent, and nothing intended.
     """
 
     rate: float = 0.0
     arrivals: Arrivals = "constant"
     index: int = 0
     parts: int = 1
+    paused: bool = False
 
     def __str__(self) -> str:
+        if self.paused:
+            return "paused: nothing is sent"
         if not self.rate:
             return "closed load: times are service times, from the actual send"
         how = f"open load, {self.rate:g} requests/s, {self.arrivals}"
@@ -42,7 +45,18 @@ class Course:
 
 def course(options: Namespace, index: int = 0, parts: int = 1) -> Course:
     """Return what the arguments of a test say."""
-    return Course(options.rate, "poisson" if options.poisson else "constant", index, parts)
+    arrivals: Arrivals = "poisson" if options.poisson else "constant"
+    return Course(options.rate, arrivals, index, parts, paused(options))
+
+
+def pause(options: Namespace, on: bool) -> None:
+    """Pause the load of a test, or let it go on; every process follows within a second."""
+    options.paused = on
+
+
+def paused(options: Namespace) -> bool:
+    """Whether the load is paused."""
+    return getattr(options, "paused", False)
 
 
 class Pilot:
@@ -71,7 +85,10 @@ class Pilot:
         if course == self._course:
             return
         self._course = course
-        if course.rate:
+        if course.paused:
+            self._crowd.closed.clear()
+            self.load.pause()
+        elif course.rate:
             self._crowd.closed.clear()
             self._wait_for_users()
             self.load.run(course.rate, course.arrivals, Share(course.index, course.parts))

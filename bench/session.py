@@ -39,7 +39,7 @@ from bench.discovery import ServerDownError
 from bench.helm import Helm
 from bench.journal import Journal
 from bench.keeper import Keeper
-from bench.pilot import Course, Pilot
+from bench.pilot import Course, Pilot, pause
 from bench.plan import Offer
 from bench.preparing import gather, part, prepare
 from bench.results import ResultsError
@@ -118,6 +118,7 @@ class Session:
             self._spawning.set()
         if options is None or runner is None or isinstance(runner, WorkerRunner):
             return
+        pause(options, False)
         runner.update_state(STATE_SPAWNING)  # or the web UI goes back to its form meanwhile
         try:
             terms, ids, offers = prepare(options, runner.target_user_count)
