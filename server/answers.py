@@ -7,6 +7,7 @@ from typing import TypedDict
 from msgspec import UNSET, Struct, UnsetType
 
 from server.record import Record, TagSummary
+from server.words import Mode
 
 
 class ProblemDetails(Struct, gc=False):
@@ -46,6 +47,13 @@ class Size(Struct, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if not 0 <= self.size <= 10_000_000:
             raise ValueError("`size` is not between 0 and 10000000")
+
+
+class Slept(Struct):
+    """How long was slept, in whole milliseconds, and in which of the ways to wait."""
+
+    ms: int
+    mode: Mode
 
 
 class Status(Struct):

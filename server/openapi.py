@@ -14,6 +14,7 @@ from server.answers import (
     LoopInfo,
     ProblemDetails,
     Size,
+    Slept,
     Status,
     Summary,
 )
@@ -25,7 +26,7 @@ VERSION = "1.0.0"
 JSON, MERGE_PATCH = "application/json", "application/merge-patch+json"
 
 SHAPES = (
-    list[Draft], Change, Record, Found, Ids, Summary, Size, Status, Catalog, LoopInfo,
+    list[Draft], Change, Record, Found, Ids, Summary, Size, Slept, Status, Catalog, LoopInfo,
     ProblemDetails,
 )  # fmt: skip
 
@@ -48,6 +49,8 @@ def document(engines: Sequence[str]) -> Json:
         "paths": {
             **store,
             **{f"/slow{path}": _slow(item) for path, item in store.items()},
+            "/sleep": _sleep(),
+            "/slow/sleep": _slow(_sleep()),
             **_plain_paths(),
         },
         "components": {
@@ -150,6 +153,12 @@ def _summary() -> Json:
     }
 
 
+def _sleep() -> Json:
+    asked = [_ref("parameters", "ms"), _ref("parameters", "way")]
+    told = "Take a set time: blocking unless `mode` is threads or async"
+    return {"get": _operation("sleep", told, {200: "Slept"}, (422,), parameters=asked)}
+
+
 def _slow(item: Json) -> Json:
     return {
         verb: {**found, "operationId": f"slow_{found['operationId']}"}
@@ -210,6 +219,8 @@ def _parameters(engines: Sequence[str]) -> Json:
             "durability", "path", type="string", enum=[d.value for d in Durability]
         ),
         "id": place("id", "path", type="string", pattern="^[0-9a-f]{24}$"),
+        "ms": {**place("ms", "query", type="integer", minimum=1, maximum=10_000), "required": True},
+        "way": place("mode", "query", type="string", enum=[*Mode], default=Mode.BLOCKING),
         "min_duration": place("min_duration", "query", type="number", default=0),
         "limit": place("limit", "query", type="integer", minimum=1, maximum=1000, default=10),
     }

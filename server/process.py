@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from server.catalogue import Catalogue
@@ -22,6 +23,8 @@ class Process:
     watch: LoopWatch
     metrics: Metrics = field(default_factory=Metrics)
     draining: bool = False
+    sleepers: ThreadPoolExecutor | None = None
+    """The threads of `/sleep?mode=threads`, once somebody has asked for it."""
     catalogue: Catalogue = field(init=False)
     name: str = field(init=False)
     mark: str = field(init=False)

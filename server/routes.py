@@ -18,6 +18,7 @@ from server.handlers.probe import (
     StoresHandler,
 )
 from server.handlers.records import RecordHandler, RecordsHandler, SummaryHandler
+from server.handlers.sleep import SleepHandler
 from server.stores import Store
 
 Target = tuple[type[Handler], dict[str, Any]]
@@ -25,6 +26,8 @@ Target = tuple[type[Handler], dict[str, Any]]
 SLOW = "/slow"
 
 PLAIN: Mapping[str, type[Handler]] = {
+    "/sleep": SleepHandler,
+    f"{SLOW}/sleep": SleepHandler,
     "/ping": PingHandler,
     "/healthz": HealthHandler,
     "/readyz": ReadyHandler,

@@ -54,7 +54,11 @@ def routes() -> str:
         for verb, operation in item.items()
         if verb != "parameters"
     ]
-    slow = [f"any of `{SLOW}S`", "The same, sent to the slow pool by nginx", "the same"]
+    slow = [
+        f"any of `{SLOW}S`, `{SLOW}/sleep`",
+        "The same, sent to the slow pool by nginx",
+        "the same",
+    ]
     return table(("request", "what it does", "answers"), [*rows, slow])
 
 

@@ -15,7 +15,7 @@ from tornado.web import Application, HTTPError, RequestHandler
 
 from server.answers import ProblemDetails
 from server.blocks import BLOCK
-from server.errors import MethodNotAllowed, Problem
+from server.errors import Invalid, MethodNotAllowed, Problem
 from server.limits import RECORD_LIMIT
 from server.modes import Times
 from server.process import Process
@@ -100,6 +100,17 @@ class Handler(RequestHandler):
         process.metrics.observe(self.store_id, self.operation, self._status_code, seconds)
         if seconds >= BLOCK:
             process.watch.note(self, self.entered)
+
+    def query(self, *names: str) -> dict[str, str]:
+        """Return the query's arguments; raises Invalid for unknown or repeated ones."""
+        found: dict[str, str] = {}
+        for name, values in self.request.query_arguments.items():
+            if name not in names:
+                raise Invalid(f"{name}: there is no such argument, only {', '.join(names)}", name)
+            if len(values) > 1:
+                raise Invalid(f"{name}: given {len(values)} times", name)
+            found[name] = values[0].decode("utf-8", "replace")
+        return found
 
     def set_etag_header(self) -> None:
         """Make none: nobody caches what is measured."""

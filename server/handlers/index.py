@@ -27,6 +27,7 @@ ROUTES = {
     "/metrics": "for Prometheus",
     "/loop": "how late and how busy the event loop is",
     "/readyz": "does it take requests?",
+    "/sleep?ms=50": "takes so long, and holds the loop meanwhile; mode=threads, mode=async do not",
 }
 
 

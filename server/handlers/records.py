@@ -40,17 +40,6 @@ class StoreHandler(Handler):
             raise WrongMediaType(f"the body should be {' or '.join(kinds)}, {got}", "Content-Type")
         return self.request.body
 
-    def query(self, *names: str) -> dict[str, str]:
-        """Return the query's arguments; raises Invalid for unknown or repeated ones."""
-        found: dict[str, str] = {}
-        for name, values in self.request.query_arguments.items():
-            if name not in names:
-                raise Invalid(f"{name}: there is no such argument, only {', '.join(names)}", name)
-            if len(values) > 1:
-                raise Invalid(f"{name}: given {len(values)} times", name)
-            found[name] = values[0].decode("utf-8", "replace")
-        return found
-
 
 class RecordsHandler(StoreHandler):
     """All records of a store."""

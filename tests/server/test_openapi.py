@@ -85,6 +85,14 @@ def test_the_answers_about_the_server_match(server: Server, document: Any, path:
     check(document, path, "get", server.call("GET", path))
 
 
+@pytest.mark.parametrize("lead", ["", "/slow"])
+def test_the_answers_of_sleep_match(server: Server, document: Any, lead: str) -> None:
+    for query, status in (("?ms=1&mode=async", 200), ("?ms=0", 422)):
+        answer = server.call("GET", f"{lead}/sleep{query}")
+        assert answer.status == status
+        check(document, f"{lead}/sleep", "get", answer)
+
+
 def test_what_the_document_refuses_is_refused(server: Server, document: Any) -> None:
     """The schema of a draft and the server agree on what is wrong."""
     validator = Draft202012Validator(
