@@ -22,7 +22,7 @@ class Bystander:
     """One process as seen by somebody who wants next to nothing from it."""
 
     def __init__(self, url: str, rate: float, timeout: float, share: Share) -> None:
-        self.process = url.partition("://")[2].rstrip("/")
+        self.process = url.removeprefix("http://").rstrip("/")
         self.times: Counts = {}
         self._since = 0.0
         self._rate, self._share = rate, share

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import urllib.request
-from http.client import HTTPException
+import socket
+from http.client import HTTPConnection, HTTPException
 from typing import Any
 
 import msgspec
 
+from bench.address import Target
 from bench.plan import Offer
-
-_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""Asks without a proxy: what is measured is loaded without one too."""
 
 
 class ServerDownError(Exception):
@@ -53,15 +51,40 @@ class _Answer(msgspec.Struct):
 def discover(url: str, timeout: float = 10.0) -> tuple[Process, list[Offer]]:
     """Return the process at `url` and its stores; raises ServerDownError."""
     try:
-        with _direct.open(f"{url}/stores", timeout=timeout) as answer:
-            body = answer.read()
-        told = msgspec.json.decode(body, type=_Answer)
+        told = msgspec.json.decode(_got(Target(url), "/stores", timeout), type=_Answer)
     except (OSError, ValueError, HTTPException) as error:
-        reason = getattr(error, "reason", error)
+        reason = getattr(error, "strerror", None) or error
         raise ServerDownError(
             f"no Windtunnel server answers at {url} ({reason}): start one with `windtunnel up`"
         ) from error
     return told.process, [_offer(store) for store in told.stores]
+
+
+class _Connection(HTTPConnection):
+    """Goes to a unix socket as well, and through no proxy, as the load does."""
+
+    def __init__(self, target: Target, timeout: float) -> None:
+        super().__init__(target.authority, timeout=timeout)
+        self._target = target
+
+    def connect(self) -> None:
+        self.sock = socket.socket(self._target.family, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._target.address)
+
+
+def _got(target: Target, path: str, timeout: float) -> bytes:
+    """Return the body of a right answer; raises OSError, ValueError or HTTPException."""
+    connection = _Connection(target, timeout)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        body = answer.read()
+    finally:
+        connection.close()
+    if answer.status != 200:
+        raise ValueError(f"{answer.status} {answer.reason}")
+    return body
 
 
 def _offer(store: _Store) -> Offer:

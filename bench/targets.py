@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
+from bench.address import Target as Address
 from bench.discovery import Process
 from bench.plan import Offer
 
@@ -43,7 +44,7 @@ class Foreign:
 
     def __init__(self, url: str, process: Process) -> None:
         self._url = url
-        here = urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}
+        here = Address(url).local or urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}
         self._server = [process.pid] if here and psutil.pid_exists(process.pid) else []
 
     def url(self, processes: int) -> str:  # noqa: ARG002

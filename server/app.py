@@ -18,7 +18,7 @@ from tornado.netutil import bind_sockets
 from server.engines import EngineError, discover
 from server.handlers.base import Handler, Serving
 from server.limits import PATIENCE, POPULATION_LIMIT, Bounded, Refused, announced
-from server.listening import Listener
+from server.listening import Listener, at_path
 from server.loopwatch import LoopWatch, WatchedSelector
 from server.process import Process
 from server.routes import Routes, TooLargeHandler
@@ -77,9 +77,7 @@ async def serve(app: App, sockets: list[socket.socket]) -> None:
     server.add_sockets(sockets)
     process.watch.start()
     closing = asyncio.ensure_future(_close_unused(process))
-    print(
-        f"{process.name} serves http://{process.settings.host}:{process.settings.port}", flush=True
-    )
+    print(f"{process.name} serves {process.settings.url}", flush=True)
     await ending.wait()
     process.draining = True
     ending.clear()
@@ -121,20 +119,27 @@ def new_loop(kind: str) -> tuple[Callable[[], asyncio.AbstractEventLoop], LoopWa
     return lambda: asyncio.SelectorEventLoop(selector), LoopWatch(selector)
 
 
+def listen(settings: Settings) -> tuple[Settings, list[socket.socket]]:
+    """Listen where the settings say; return them as they came true. Raises OSError."""
+    if settings.unix:
+        return replace(settings, port=0), [at_path(settings.unix)]
+    sockets = bind_sockets(settings.port, settings.host)
+    return replace(settings, port=sockets[0].getsockname()[1]), sockets
+
+
 def run(settings: Settings) -> int:
-    """Listen on the settings' port and serve; return the exit status."""
+    """Listen and serve; return the exit status."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     try:
         engines = discover(settings.engines)
         make_loop, watch = new_loop(settings.loop)
-        sockets = bind_sockets(settings.port, settings.host)
+        settings, sockets = listen(settings)
     except EngineError as error:
         return _refuse(str(error))
     except ImportError:
         return _refuse("uvloop is not installed: pip install uvloop, or leave out --loop")
     except OSError as error:
         return _refuse(_why_not(error, settings))
-    settings = replace(settings, port=sockets[0].getsockname()[1])
     app = make_app(Stores(engines.values(), settings), settings, watch)
     with asyncio.Runner(loop_factory=make_loop) as runner:
         runner.run(serve(app, sockets))
@@ -142,9 +147,10 @@ def run(settings: Settings) -> int:
 
 
 def _why_not(error: OSError, settings: Settings) -> str:
-    where = f"{settings.host} port {settings.port}"
+    other = "--unix" if settings.unix else "--port"
+    where = str(settings.unix or f"{settings.host} port {settings.port}")
     if error.errno == errno.EADDRINUSE:
-        return f"{where} is in use by another program; end it, or take another --port"
+        return f"{where} is in use by another program; end it, or take another {other}"
     return f"cannot listen on {where}: {error.strerror or error}"
 
 

@@ -1,8 +1,9 @@
 """The listening end: takes connections, and stops without dropping a request it has accepted.
 
 How it drains, and what remains:
-1. New connections are refused in the kernel first, then what waits in its queue is accepted, then
-   the listening socket is closed: a connection that was established is served.
+1. New connections are refused in the kernel first (a unix socket loses its path), then what waits
+   in its queue is accepted, then the listening socket is closed: a connection that was established
+   is served.
 2. Every answer from then on says `Connection: close`; connections stay open until the client
    closes them, or has sent nothing for `LINGER` seconds.
 3. Requests under way, uploads among them, are finished, for `patience` seconds at most.
@@ -15,9 +16,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import errno
 import socket
 import struct
 import sys
+from pathlib import Path
 from time import monotonic
 from typing import Any, cast
 
@@ -25,6 +28,7 @@ from tornado.http1connection import HTTP1ServerConnection
 from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPConnection, HTTPMessageDelegate
 from tornado.iostream import IOStream
+from tornado.netutil import bind_unix_socket
 
 LINGER = 1.0
 """Seconds without a request after which an idle connection is closed while draining."""
@@ -103,12 +107,28 @@ def readable(connection: socket.socket | None) -> bool:
         return False
 
 
+def at_path(path: Path) -> socket.socket:
+    """Listen on a unix socket; one that nobody listens on any more is replaced. Raises OSError."""
+    if path.exists() and not path.is_socket():
+        raise FileExistsError(errno.EEXIST, "it is a file, and no socket")
+    if path.is_socket() and _answered(path):
+        raise OSError(errno.EADDRINUSE, "somebody listens there")
+    return bind_unix_socket(str(path))
+
+
+def _answered(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knocking:
+        return knocking.connect_ex(str(path)) != errno.ECONNREFUSED
+
+
 def refuse_new(listening: socket.socket) -> None:
     """Let the kernel drop what knocks at a listening socket; what is in its queue stays.
 
     A socket filter of one instruction, "return 0" (Linux, no rights needed). Without it a
     connection can come in between the last accept and the close, and would be reset.
     """
+    if listening.family == socket.AF_UNIX:
+        Path(listening.getsockname()).unlink(missing_ok=True)
     if sys.platform != "linux":
         return
     instruction = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0))

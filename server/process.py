@@ -33,5 +33,5 @@ class Process:
     def __post_init__(self) -> None:
         settings = self.settings
         self.catalogue = Catalogue(self.stores, settings)
-        self.name = f"{settings.pool}-{settings.port}-{os.getpid()}"
+        self.name = f"{settings.pool}-{settings.port or 'unix'}-{os.getpid()}"
         self.mark = f"{os.getpid():x}{time.time_ns() // 1_000_000:x}-"

@@ -10,15 +10,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+LONGEST_SOCKET = 103
+"""Bytes of a unix socket's path that every system has room for (unix(7): 108 with a zero)."""
+
 N = TypeVar("N", int, float)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What one server process is told. Times are in seconds."""
+    """What one server process is told. Times are in seconds.
+
+    With `unix`, the path of a socket, it listens there and on no port.
+    """
 
     port: int = 10001
     host: str = "127.0.0.1"
+    unix: Path | None = None
     pool: str = "fast"
     loop: str = "asyncio"
     connections: int = 10
@@ -26,6 +33,11 @@ class Settings:
     idle: float = 60.0
     engines: Path | None = None
     addresses: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        """Where it is reached."""
+        return f"unix:{self.unix}" if self.unix else f"http://{self.host}:{self.port}"
 
     def address(self, service: str, durability: str) -> str | None:
         """Return where the environment says that `service` is, for one durability or for all."""
@@ -58,6 +70,13 @@ def _word(text: str) -> str:
     return text
 
 
+def _socket(text: str) -> Path:
+    path = Path(text).absolute()
+    if len(os.fsencode(path)) > LONGEST_SOCKET:
+        raise argparse.ArgumentTypeError(f"a socket's path has {LONGEST_SOCKET} bytes at most")
+    return path
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m server", description="One Tornado process of Windtunnel's server."
@@ -65,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--port", type=_between(int, 0, 65535), default=10001, help="0 takes a free one")
     add("--host", default="127.0.0.1", help="the address to listen on")
+    add("--unix", type=_socket, metavar="PATH", help="listen on a unix socket, and on no port")
     add(
         "--pool",
         type=_word,

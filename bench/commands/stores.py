@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bench.commands.options import known_url
 from bench.commands.saying import UsageError, say, table
 
 if TYPE_CHECKING:
@@ -18,13 +19,15 @@ def stores(
     globs: Annotated[
         list[str] | None, typer.Argument(metavar="[GLOB]...", help="such as 'postgres-*/*/safe'")
     ] = None,
-    host: Annotated[str | None, typer.Option(help="ask the server at this address")] = None,
+    host: Annotated[
+        str | None, typer.Option(metavar="URL", help="ask the server there (or at unix:/PATH)")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="all facts, the ledger too")] = False,
 ) -> None:
     """List what the running server offers."""
     from bench.discovery import discover
 
-    _, offers = discover(host or _own_url())
+    _, offers = discover(known_url("--host", host) or _own_url())
     chosen = [offer for offer in offers if _wanted(offer.id, globs or ["*"])]
     if not chosen:
         raise UsageError(f"no store matches {' '.join(globs or [])}: see `windtunnel stores`")

@@ -31,10 +31,10 @@ class Server:
 
 
 @contextmanager
-def server(port: str = "0") -> Iterator[Server]:
+def server(port: str = "0", *more: str) -> Iterator[Server]:
     """Start a server at a free port, and stop it."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "server", "--port", port],
+        [sys.executable, "-m", "server", "--port", port, *more],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -89,7 +89,8 @@ def serving(*arguments: str, **environ: str) -> Iterator[Server]:
         line = process.stdout.readline()
         if not line:
             raise AssertionError(f"the server did not start: {process.communicate()[1]}")
-        yield Server(process, int(line.rpartition(":")[2]))
+        port = line.rpartition(":")[2]
+        yield Server(process, int(port) if port.strip().isdecimal() else 0)
     finally:
         process.kill()
         process.communicate()

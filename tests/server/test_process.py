@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,33 @@ def test_uvloop_is_what_it_says() -> None:
         assert server.call("GET", "/ping").headers["X-Pool"] == "slow"
         loop = server.call("GET", "/loop").json
         assert (loop["loop"], loop["exact"]) == ("uvloop", False)
+
+
+def test_a_unix_socket_is_made_and_removed_and_what_a_crash_left_is_replaced() -> None:
+    with tempfile.TemporaryDirectory(prefix="wt") as short:
+        path = Path(short, "s")
+        with serving("--unix", str(path)) as server:
+            assert ping(path) == b"pong"
+            server.process.kill()
+        assert path.is_socket()
+        with serving("--unix", str(path)) as server:
+            assert ping(path) == b"pong"
+            assert run("--unix", str(path)).stderr.endswith("or take another --unix\n")
+            assert ping(path) == b"pong"
+            server.process.terminate()
+            assert (server.process.wait(60), path.exists()) == (0, False)
+
+
+def ping(path: Path) -> bytes:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+        client.sendall(b"GET /ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        return b"".join(iter(lambda: client.recv(4096), b"")).rpartition(b"\r\n")[2]
+
+
+@pytest.mark.parametrize("path", ["/no/folder/s", "/dev/null", "x" * 200])
+def test_a_unix_socket_that_cannot_be(path: str) -> None:
+    ended = run("--unix", path)
+    assert ended.returncode == (2 if "xx" in path else 3)
+    assert path in ended.stderr or "bytes at most" in ended.stderr
+    assert "Traceback" not in ended.stderr
