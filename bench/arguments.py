@@ -202,6 +202,12 @@ def add(
         help="Send an idempotent request once more if its connection was found closed",
     )
     parser.add_argument(
+        "--cookies",
+        action="store_true",
+        default=False,
+        help="Let each user keep the cookies that it is sent",
+    )
+    parser.add_argument(
         "--results",
         default=os.environ.get("WINDTUNNEL_RESULTS", "results"),
         metavar="DIR",

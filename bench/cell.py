@@ -58,6 +58,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     duration: float
     timeout: float = 10.0
     retry_stale: bool = False
+    cookies: bool = False
     bystanders: list[str] = []
     bystander_rate: float = RATE
     sample: int = 0
@@ -163,6 +164,7 @@ def assemble(order: Order) -> Crowd:
         timeout=order.timeout,
         spread=min(0.1, order.warmup / 2),
         retry_stale=order.retry_stale,
+        cookies=order.cookies,
     )
     return Crowd(terms, {order.store: population.records(order.seed, size, ids)}, order.users or 1)
 

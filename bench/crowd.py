@@ -22,7 +22,8 @@ from bench.stock import Stock
 class Terms:
     """What users are told to do. `timeout` and `spread` in seconds.
 
-    `spread` is the time over which users begin, so that they do not march in step.
+    `spread` is the time over which users begin, so that they do not march in step. With `cookies`
+    each user keeps those that it is sent.
     """
 
     target: str
@@ -33,6 +34,7 @@ class Terms:
     timeout: float = 10.0
     spread: float = 0.1
     retry_stale: bool = False
+    cookies: bool = False
 
 
 @dataclass(slots=True)

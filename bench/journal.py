@@ -41,7 +41,7 @@ Load = Mapping[str, float | None]
 
 SETTINGS: Final = (
     "mix", "target", "host", "population", "summary_size", "seed", "rate", "poisson",
-    "max_in_flight",
+    "max_in_flight", "retry_stale", "cookies",
 )  # fmt: skip
 
 NAMED: Final = "%Y-%m-%dT%H-%M-%S"

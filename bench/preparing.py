@@ -58,5 +58,6 @@ def prepare(options: Namespace, users: int) -> tuple[Terms, dict[str, list[str]]
         admitted.size,
         options.summary_size,
         retry_stale=options.retry_stale,
+        cookies=options.cookies,
     )
     return terms, ids, admitted.stores

@@ -34,6 +34,7 @@ class Request:
     host: str | None = None
     against: str | None = None
     retry_stale: bool = False
+    cookies: bool = False
     precision: float | None = None
     max_time: float = 1800.0
     slos: tuple[str, ...] = ()

@@ -158,6 +158,7 @@ class Run:
             "rate": load.rate,
             "arrivals": self.request.arrivals,
             "retry_stale": self.request.retry_stale,
+            "cookies": self.request.cookies,
             "bystanders": list(target.processes()),
             "folder": str(self.folder.absolute()),
             "sample": SAMPLES,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from http.cookiejar import CookieJar
 from typing import Any, ClassVar, Final
 
 import gevent
@@ -43,6 +44,8 @@ class StoreUser(User):
 
     abstract = True
     crowd: ClassVar[Crowd]
+    cookies: ClassVar[bool] = False
+    """Whether users of this scenario keep cookies, each for itself, whatever the options say."""
     place: Place
     client: Client
     intended = 0.0
@@ -51,8 +54,12 @@ class StoreUser(User):
     def enter(self, place: Place) -> None:
         """Take a place in the crowd."""
         self.place = place
+        terms = self.crowd.terms
         self.client = Client(
-            self.crowd.target, self.crowd.deadlines, retry_stale=self.crowd.terms.retry_stale
+            self.crowd.target,
+            self.crowd.deadlines,
+            retry_stale=terms.retry_stale,
+            jar=CookieJar() if self.cookies or terms.cookies else None,
         )
 
     def step(self) -> Answer:

@@ -70,6 +70,9 @@ MaxTime = Annotated[
 RetryStale = Annotated[
     bool, typer.Option("--retry-stale", help="send once more what met a closed connection; counted")
 ]
+Cookies = Annotated[
+    bool, typer.Option("--cookies", help="let each user keep the cookies that it is sent")
+]
 Into = Annotated[
     Path, typer.Option("--results", metavar="DIR", help="where the run's folder is made")
 ]

@@ -35,6 +35,7 @@ def run(
     max_time: options.MaxTime = 1800.0,
     against: options.Against = None,
     retry_stale: options.RetryStale = False,
+    cookies: options.Cookies = False,
     into: options.Into = Path("results"),
 ) -> None:
     """Measure stores cell by cell, and rank them.
@@ -58,6 +59,7 @@ def run(
         host=options.known_url("--host", host),
         against=options.known_url("--against", against),
         retry_stale=retry_stale,
+        cookies=cookies,
         slos=options.objectives(slo or []),
         precision=options.percentage(precision),
         max_time=max_time,
