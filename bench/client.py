@@ -42,7 +42,8 @@ class Client:
     may be shared. A reused connection that turns out to be closed before a byte of the answer came
     is reported as `stale`; with `retry_stale` an idempotent request is then sent once more, on a
     new connection (RFC 9112, 9.3.1), and its answer says `retried`. Cookies go into and come out
-    of `jar`, if there is one. Not for HEAD, whose answers have a length and no body.
+    of `jar`, if there is one. `owner` is for whoever made it. Not for HEAD, whose answers have a
+    length and no body.
     """
 
     __slots__ = (
@@ -51,6 +52,7 @@ class Client:
         "_limit",
         "connections",
         "deadlines",
+        "owner",
         "retried",
         "retry_stale",
         "target",
@@ -68,6 +70,7 @@ class Client:
         self.target = target
         self.deadlines = deadlines
         self.retry_stale = retry_stale
+        self.owner: object = None
         self.connections = 0
         self.retried = 0
         self._limit = limit

@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import gevent
 import msgspec
 
+from bench.client import Client
 from bench.crowd import Crowd
 from bench.lane import Sent
-from bench.recorder import Key, Recorded, Times, merge
+from bench.recorder import NO_POOL, Key, Recorded, Times, merge
+from bench.sampler import told
 
 FIELD: Final = "windtunnel"
 """Under which a worker's report to its master stands."""
 
+UnderWay = list[tuple[str, str, int]]
+"""How many requests are under way, by store and by the pool that answered the sender last."""
+
 
 class Report(msgspec.Struct, frozen=True, array_like=True):
-    """What was recorded since the last one: by second (of the epoch), by store, counts by store."""
+    """What was recorded since the last one: by second (of the epoch), by store, counts by store.
+
+    `under_way` is as it was when a second ended, `until` the last second that is whole, `samples`
+    are lines of `samples.jsonl` but for what names the cell.
+    """
 
     seconds: dict[int, list[tuple[Key, Times]]]
     sent: dict[str, Sent]
     retried: dict[str, int]
+    until: int = 0
+    under_way: dict[int, UnderWay] = {}
+    samples: list[dict[str, Any]] = []
 
 
 encode = msgspec.msgpack.Encoder().encode
@@ -30,23 +43,40 @@ decode = msgspec.msgpack.Decoder(Report).decode
 
 
 class Collector:
-    """Drains the recorder of a crowd at the end of every second of the clock."""
+    """Drains the recorder of a crowd at the end of every second of the clock.
 
-    def __init__(self, crowd: Crowd, take_sent: Callable[[], dict[str, Sent]]) -> None:
+    `deliver`, if there is one, gets a report right then; otherwise it is to be fetched.
+    """
+
+    def __init__(
+        self,
+        crowd: Crowd,
+        take_sent: Callable[[], dict[str, Sent]],
+        deliver: Callable[[Report], None] | None = None,
+    ) -> None:
         self._crowd = crowd
         self._take_sent = take_sent
+        self._deliver = deliver
         self._seconds: dict[int, Recorded] = {}
+        self._under_way: dict[int, UnderWay] = {}
+        self._samples: list[dict[str, Any]] = []
+        self._until = int(time.time()) - 1
         self._greenlet: gevent.Greenlet = gevent.spawn(self._work)
 
     def fetch(self) -> Report:
         """Return what was recorded since the last call, the second under way excepted."""
         taken, self._seconds = self._seconds, {}
+        under_way, self._under_way = self._under_way, {}
+        samples, self._samples = self._samples, []
         retried = dict(self._crowd.retried)
         self._crowd.retried.clear()
         return Report(
             {second: list(recorded.items()) for second, recorded in taken.items()},
             self._take_sent(),
             retried,
+            self._until,
+            under_way,
+            samples,
         )
 
     def end(self) -> Report:
@@ -59,9 +89,26 @@ class Collector:
         while True:
             gevent.sleep(1 - time.time() % 1)
             self._drain(round(time.time()) - 1)
+            if self._deliver is not None:
+                self._deliver(self.fetch())
 
     def _drain(self, second: int) -> None:
-        merge(self._seconds.setdefault(second, {}), self._crowd.recorder.take())
+        crowd = self._crowd
+        merge(self._seconds.setdefault(second, {}), crowd.recorder.take())
+        self._under_way[second] = under_way(crowd)
+        self._until = second
+        if crowd.sampler is not None:
+            self._samples += [{"store": one.store, **told(one)} for one in crowd.sampler.take()]
+
+
+def under_way(crowd: Crowd) -> UnderWay:
+    """Count the requests of a crowd that have no answer yet."""
+    found: Counter[tuple[str, str]] = Counter()
+    for client in crowd.deadlines.pending:
+        user: Any = client.owner if isinstance(client, Client) else None
+        if user is not None:
+            found[user.place.store, user.pool] += 1
+    return [(store, pool, number) for (store, pool), number in found.items() if pool != NO_POOL]
 
 
 def by_store(recorded: Mapping[Key, Times]) -> dict[str, Recorded]:

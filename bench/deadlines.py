@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import takewhile
 from time import perf_counter
 from typing import Protocol
@@ -30,6 +31,11 @@ class Deadlines:
         self.seconds = seconds
         self._pending: dict[Expiring, float] = {}
         self._timer = gevent.get_hub().loop.timer(seconds, ref=False)
+
+    @property
+    def pending(self) -> Iterable[Expiring]:
+        """Those whose time runs now."""
+        return self._pending
 
     def start(self, waiter: Expiring) -> None:
         """Begin the time of `waiter`; its `expire` is called from the hub when it is over."""

@@ -26,6 +26,7 @@ from bench.recorder import Recorded, merge
 from bench.recording import (
     INCOMPLETE,
     PARTIAL_EVERY,
+    append_samples,
     append_second,
     counts,
     measured,
@@ -50,7 +51,6 @@ NAMED: Final = "%Y-%m-%dT%H-%M-%S"
 class Journal:
     """Takes reports and writes them down.
 
-    What this process records comes from `source`, if there is one, every second.
     `load` tells what the stores are under now: a cell whose load changed is flagged. `patience` is
     how many seconds reports may be behind the clock. Raises ResultsError.
     """
@@ -65,7 +65,6 @@ class Journal:
     ) -> None:
         results.create(folder, info)
         self.folder = folder
-        self.source: Callable[[], Report] | None = None
         self._info = info
         self._facts = facts
         self._load = load
@@ -77,6 +76,7 @@ class Journal:
         self._sent = {store: Sent() for store in facts}
         self._retried: Counter[str] = Counter()
         self._pending: dict[int, Recorded] = {}
+        self._samples: list[dict[str, Any]] = []
         self._written = self._first
         self._greenlet: gevent.Greenlet = gevent.spawn(self._work)
 
@@ -87,6 +87,7 @@ class Journal:
             merge(self._pending.setdefault(max(second, self._written), {}), recorded)
             for store, part in by_store(recorded).items():
                 merge(self._total[store], part)
+        self._samples += report.samples
         for store, sent in report.sent.items():
             self._sent[store].add(sent)
         self._retried.update(report.retried)
@@ -106,8 +107,6 @@ class Journal:
             for step in range(1, 10**9):
                 gevent.sleep(1)
                 self._look()
-                if self.source is not None:
-                    self.take(self.source())
                 self._write_series(int(time.time()) - self._patience)
                 if step % PARTIAL_EVERY == 0:
                     write_partial(self.folder, self._cells([INCOMPLETE]))
@@ -129,6 +128,9 @@ class Journal:
                 operations = seconds(recorded.get(store, {}))
                 append_second(self.folder, {**line, "operations": operations})
         self._written = max(self._written, before)
+        samples, self._samples = self._samples, []
+        named = ({**self._facts[one["store"]], **self._under, **one} for one in samples)
+        append_samples(self.folder, named)
 
     def _cells(self, flags: Sequence[str]) -> list[dict[str, Any]]:
         return [self._cell(store, flags) for store in self._facts]

@@ -12,14 +12,22 @@ from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
 from bench import collector
-from bench.collector import FIELD, Collector
+from bench.collector import FIELD, Collector, Report
 from bench.crowd import Crowd
 from bench.journal import Journal
 from bench.open import OpenLoad
+from bench.recent import Recent
 from bench.results import ResultsError
+from bench.sampler import Sampler
 
 LAST: Final = "recorded"
 """The message with which a worker that has halted tells the rest."""
+
+HERE: Final = "here"
+"""What a test's only process is called."""
+
+SAMPLES: Final = 50
+"""Requests of every second of a process that are kept whole."""
 
 GRACE: Final = 2.0
 """Seconds that a last report may take, beyond what requests under way are given."""
@@ -30,9 +38,13 @@ log = logging.getLogger("windtunnel")
 
 
 class Keeper:
-    """Collects, or keeps the journal, or both: by the part that this process has in a test."""
+    """Collects, or keeps the journal, or both: by the part that this process has in a test.
+
+    `recent` is what is seen of a test while it goes on; a worker's stays empty.
+    """
 
     def __init__(self) -> None:
+        self.recent = Recent()
         self._collector: Collector | None = None
         self._journal: Journal | None = None
         self._awaited: set[str] = set()
@@ -40,6 +52,7 @@ class Keeper:
     def listen(self, environment: Environment) -> None:
         """Take part in how workers report to their master."""
         runner = environment.runner
+        self._alone = not isinstance(runner, WorkerRunner)
         if isinstance(runner, WorkerRunner):
             environment.events.report_to_master.add_listener(self._on_report)
         if isinstance(runner, MasterRunner):
@@ -50,15 +63,13 @@ class Keeper:
         """Begin to collect what this process records."""
         if self._collector is not None:
             self._collector.end()
-        self._collector = Collector(crowd, load.take_sent)
-        if self._journal is not None:
-            self._journal.source = self._collector.fetch
+        crowd.sampler = Sampler(SAMPLES, crowd.terms.seed + crowd.rank)
+        self._collector = Collector(crowd, load.take_sent, self._take if self._alone else None)
 
     def keep(self, journal: Journal | None) -> None:
-        """Begin a journal, of what this process collects and of what workers report."""
+        """Begin a journal, if there is one, of what this process collects or workers report."""
         self._journal = journal
-        if journal is not None and self._collector is not None:
-            journal.source = self._collector.fetch
+        self.recent.begin()
 
     def send_last(self, runner: WorkerRunner) -> None:
         """Tell the master what is left; this process has halted."""
@@ -76,12 +87,12 @@ class Keeper:
     def close(self) -> None:
         """Finish the journal, if there is one."""
         journal, ended = self._journal, self._collector
-        self._journal = self._collector = None
-        report = ended.end() if ended is not None else None
+        self._collector = None
+        if ended is not None:
+            self._take(ended.end())
+        self._journal = None
         if journal is None:
             return
-        if report is not None:
-            journal.take(report)
         try:
             journal.finish()
         except ResultsError as error:
@@ -93,12 +104,16 @@ class Keeper:
         if self._collector is not None:
             data[FIELD] = collector.encode(self._collector.fetch())
 
-    def _on_worker_report(self, data: dict[str, Any], **_: Any) -> None:
+    def _on_worker_report(self, client_id: str, data: dict[str, Any], **_: Any) -> None:
         report = data.pop(FIELD, None)
-        if report is not None and self._journal is not None:
-            self._journal.take(collector.decode(report))
+        if report is not None:
+            self._take(collector.decode(report), client_id)
 
     def _on_last(self, msg: Any, **_: Any) -> None:
-        if self._journal is not None:
-            self._journal.take(collector.decode(msg.data[FIELD]))
+        self._take(collector.decode(msg.data[FIELD]), msg.node_id)
         self._awaited.discard(msg.node_id)
+
+    def _take(self, report: Report, member: str = HERE) -> None:
+        self.recent.take(report, member)
+        if self._journal is not None:
+            self._journal.take(report)

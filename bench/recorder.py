@@ -24,6 +24,10 @@ _SUB_BUCKETS_LOG2: Final = 11
 """2,048 sub-buckets are what 3 significant digits take."""
 
 
+NO_POOL: Final = "none"
+"""The pool of a request that no process answered."""
+
+
 class Key(NamedTuple):
     """What a histogram is of. `outcome` is "ok" or a failure's name."""
 

@@ -34,6 +34,7 @@ from locust.runners import (
 from bench import arguments, journal, live
 from bench.admission import REFUSALS, admit
 from bench.arguments import Defaults
+from bench.board import Board
 from bench.crowd import Crowd, Terms
 from bench.discovery import ServerDownError
 from bench.helm import Helm
@@ -73,6 +74,7 @@ class Session:
         self._pilot: Pilot | None = None
         self._helm: Helm | None = None
         self._keeper = Keeper()
+        self.board: Board | None = None
         self._ranks: list[str] = []
         self._spawning = Event()
 
@@ -103,6 +105,8 @@ class Session:
         gevent.signal_handler(signal.SIGINT, _interrupt, WORKERS_PATIENCE if worker else 0.0)
         if environment.web_ui is not None:
             live.attach(environment, environment.web_ui)
+            self.board = Board(environment, self._keeper.recent)
+            self.board.attach(environment.web_ui)
         elif not worker:
             _refuse_early(environment)
         if isinstance(runner, WorkerRunner):

@@ -15,13 +15,11 @@ from bench.answer import OK, Answer
 from bench.client import Client
 from bench.contract import POOL_HEADER, VERB, Operation, decode_problem
 from bench.crowd import Crowd, Place
+from bench.recorder import NO_POOL
 from bench.sampler import Sample
 
 PAUSE: Final = 0.05
 """Seconds that a user waits after a request without an answer, so as not to spin."""
-
-NO_POOL: Final = "none"
-"""The pool of a request that no process answered."""
 
 
 class FailureError(Exception):
@@ -48,6 +46,8 @@ class StoreUser(User):
     """Whether users of this scenario keep cookies, each for itself, whatever the options say."""
     place: Place
     client: Client
+    pool = NO_POOL
+    """Which answered last."""
     intended = 0.0
     """When the request under way was to be sent; 0 under closed load, which intends nothing."""
 
@@ -61,6 +61,7 @@ class StoreUser(User):
             retry_stale=terms.retry_stale,
             jar=CookieJar() if self.cookies or terms.cookies else None,
         )
+        self.client.owner = self
 
     def step(self) -> Answer:
         """Do one operation and report it."""
@@ -114,7 +115,7 @@ class StoreUser(User):
         if intended:
             response_us = shown_us = (answer.done - intended) * 1e6
         if intended >= crowd.since:
-            pool = _text(answer.field(POOL_HEADER)) or NO_POOL
+            pool = self.pool = _text(answer.field(POOL_HEADER)) or NO_POOL
             crowd.recorder.record(store, operation, pool, outcome, service_us, response_us)
             if crowd.sampler is not None and outcome is OK:
                 crowd.sampler.offer(Sample(store, operation, answer, service_us, response_us))

@@ -163,10 +163,12 @@ class Recent(TypedDict):
 class LoopInfo(TypedDict):
     """The event loop since its start; two reads give what lies between them.
 
-    `exact` is false where `busy_s` is a lower bound (uvloop).
+    `exact` is false where `busy_s` is a lower bound (uvloop). `connections` are those of HTTP that
+    are open now, the asker's among them, null where nobody counts them (under gunicorn).
     """
 
     loop: str
+    connections: int | None
     exact: bool
     elapsed_s: float
     busy_s: float

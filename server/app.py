@@ -75,6 +75,7 @@ async def serve(app: App, sockets: list[socket.socket]) -> None:
     server = Listener(app, max_body_size=POPULATION_LIMIT)
     ending = _ended_by(signal.SIGTERM, signal.SIGINT)
     server.add_sockets(sockets)
+    process.connected = server.connected
     process.watch.start()
     closing = asyncio.ensure_future(_close_unused(process))
     print(f"{process.name} serves {process.settings.url}", flush=True)

@@ -48,6 +48,10 @@ class Listener(HTTPServer):
         self._listening: list[socket.socket] = []
         self._closed = asyncio.Event()
 
+    def connected(self) -> int:
+        """How many connections are open."""
+        return len(self._requests)
+
     def add_sockets(self, sockets: Any) -> None:
         """Listen on `sockets`."""
         self._listening += sockets

@@ -201,7 +201,7 @@ class LoopWatch:
         yield f"windtunnel_loop_busy_seconds_total {self.busy(perf_counter())!r}"
         yield from self.blocks.expose()
 
-    def report(self, name: str) -> LoopInfo:
+    def report(self, name: str, connections: int | None = None) -> LoopInfo:
         """Return what `GET /loop` answers; totals grow, so two reads give what lies between."""
         now = perf_counter()
         first = self._samples[0]
@@ -209,6 +209,7 @@ class LoopWatch:
         longest = max(self._running(), *(s.longest for s in self._samples), key=Block.length)
         return {
             "loop": name,
+            "connections": connections,
             "exact": self._selector is not None,
             "elapsed_s": now - self._began,
             "busy_s": busy,

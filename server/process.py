@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -25,6 +26,8 @@ class Process:
     draining: bool = False
     sleepers: ThreadPoolExecutor | None = None
     """The threads of `/sleep?mode=threads`, once somebody has asked for it."""
+    connected: Callable[[], int | None] = lambda: None
+    """How many HTTP connections are open; set by whatever listens."""
     catalogue: Catalogue = field(init=False)
     name: str = field(init=False)
     mark: str = field(init=False)

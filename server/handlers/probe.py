@@ -62,4 +62,4 @@ class LoopHandler(Handler):
     def get(self) -> None:
         """Answer."""
         process = self.application.process
-        self.answer(encode(process.watch.report(process.settings.loop)))
+        self.answer(encode(process.watch.report(process.settings.loop, process.connected())))
