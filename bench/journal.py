@@ -20,7 +20,7 @@ from bench import host, results
 from bench.collector import Report, by_store
 from bench.health import flags as doubts
 from bench.lane import Sent
-from bench.pilot import paused
+from bench.pausing import paused
 from bench.plan import Offer
 from bench.recorder import Recorded, merge
 from bench.recording import (

@@ -12,6 +12,7 @@ from locust.env import Environment
 
 from bench.crowd import Crowd
 from bench.open import OpenLoad
+from bench.pausing import paused
 from bench.schedule import Arrivals, Share
 from bench.users import StoreUser
 
@@ -47,16 +48,6 @@ def course(options: Namespace, index: int = 0, parts: int = 1) -> Course:
     """Return what the arguments of a test say."""
     arrivals: Arrivals = "poisson" if options.poisson else "constant"
     return Course(options.rate, arrivals, index, parts, paused(options))
-
-
-def pause(options: Namespace, on: bool) -> None:
-    """Pause the load of a test, or let it go on; every process follows within a second."""
-    options.paused = on
-
-
-def paused(options: Namespace) -> bool:
-    """Whether the load is paused."""
-    return getattr(options, "paused", False)
 
 
 class Pilot:

@@ -40,7 +40,8 @@ from bench.discovery import ServerDownError
 from bench.helm import Helm
 from bench.journal import Journal
 from bench.keeper import Keeper
-from bench.pilot import Course, Pilot, pause
+from bench.pausing import pause
+from bench.pilot import Course, Pilot
 from bench.plan import Offer
 from bench.preparing import gather, part, prepare
 from bench.results import ResultsError
