@@ -13,7 +13,7 @@ import traceback
 
 import typer
 
-from bench.commands import capacity, compare, doctor, stack, stores
+from bench.commands import capacity, compare, doctor, split, stack, stores
 from bench.commands import run as running
 from bench.commands.faults import INTERRUPTED, exit_code, one_line
 
@@ -38,6 +38,7 @@ for command in (
     compare.compare,
 ):
     app.command()(command)
+app.add_typer(split.app)
 
 
 def main(arguments: list[str] | None = None) -> None:

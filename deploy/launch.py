@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from deploy import ports, state
-from deploy.errors import NotReadyError
+from deploy.errors import NotReadyError, StackError
 from deploy.kinds import Kind, kind
 from deploy.processes import Options, checked_nginx, databases, nginx_instance, server
 from deploy.readiness import wait_ready
 from deploy.services import Instance, ensure_all, prepare_all
+from deploy.splitfile import settled
 from deploy.supervisor import Supervisor
 from deploy.sweep import sweep
 from nginx.apply import Nginx
-from nginx.split import Split, read_plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from deploy.layout import Layout
+    from nginx.plan import Plan
+    from nginx.split import Split
 
 TIMEOUT = 90.0
 """Seconds for everything to become ready; a cold Elasticsearch on a busy machine takes most."""
@@ -45,7 +47,8 @@ class Launch:
         """
         begun = time.monotonic()
         self.layout.log.mkdir(parents=True, exist_ok=True)
-        split = self._split(fast, slow)
+        plan = self._plan(fast, slow)
+        split = plan.split(self.layout.allot({p: plan.processes(p) for p in plan.pools}, {}))
         instances, binary = self._programs(databases() if wanted is None else wanted)
         nginx = Nginx(binary, self.layout.nginx, self.layout.nginx_port)
         front = [*self._servers(split), nginx_instance(nginx, nginx.write(split).generation)]
@@ -53,19 +56,12 @@ class Launch:
         ports.require_free(ports.wanted(self.layout.place, everything))
         self._start_fresh_logs()
         self.say(f"starting {_listing(everything)}")
-        told = self._start(everything, nginx)
+        told = self._start(everything, nginx, plan)
         self.say(f"ready in {time.monotonic() - begun:.1f} s")
         return told
 
-    def _split(self, fast: int | None, slow: int | None) -> Split:
-        plan = read_plan()
-        given = {"fast": fast, "slow": slow}
-        return plan.split(
-            {
-                pool: self.layout.ports(pool, given.get(pool) or plan.processes(pool))
-                for pool in plan.pools
-            }
-        )
+    def _plan(self, fast: int | None, slow: int | None) -> Plan:
+        return resized(settled(self.layout, self.say), fast, slow)
 
     def _programs(self, wanted: Sequence[str]) -> tuple[list[Instance], str]:
         """The databases to start, and the file of nginx; what cannot be had goes to `missing`."""
@@ -89,13 +85,14 @@ class Launch:
             with contextlib.suppress(FileNotFoundError):
                 log.replace(log.with_suffix(".log.1"))
 
-    def _start(self, everything: Sequence[Instance], nginx: Nginx) -> state.StackState:
+    def _start(self, everything: Sequence[Instance], nginx: Nginx, plan: Plan) -> state.StackState:
         supervisor = Supervisor(self.layout)
         try:
             pid = supervisor.start(everything)
             late = wait_ready(supervisor, everything, TIMEOUT)
             self._judge(supervisor, everything, late)
             told = self._state(supervisor, pid, everything, nginx)
+            told = replace(told, split=plan.as_dict())
         except BaseException:
             sweep(self.layout, self.say)
             raise
@@ -133,6 +130,15 @@ class Launch:
             options=asdict(self.options),
             nginx_binary=nginx.binary,
         )
+
+
+def resized(plan: Plan, fast: int | None, slow: int | None) -> Plan:
+    """The plan with other numbers of processes in `fast` and `slow`; raises StackError."""
+    wanted = {pool: number for pool, number in (("fast", fast), ("slow", slow)) if number}
+    for pool in wanted:
+        if pool not in plan.pools:
+            raise StackError(f"the split has no pool {pool}: see windtunnel split show")
+    return plan.resized(wanted)
 
 
 def _listing(everything: Sequence[Instance]) -> str:

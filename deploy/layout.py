@@ -6,21 +6,26 @@ import hashlib
 import os
 import tempfile
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deploy.errors import StackError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from deploy.services import Place
 
 PROJECT = Path(__file__).resolve().parent.parent
 NGINX_PORT = 10000
+FIRST_PORT = 10001
 MARK = "WINDTUNNEL_RUN"
 """The variable in each process's environment that says which stack it belongs to."""
 
-_FAST = (10001, 10002, 10003, *range(10011, 10100))
-_SLOW = tuple(range(10004, 10011))
+_FAST = (FIRST_PORT, 10002, 10003, *range(10011, 10100))
+_SLOW = (*range(10004, 10011), *range(10051, 10100))
+_OTHERS = (*range(10051, 10100), *range(10011, 10051))
 _SOCKET_LIMIT = 90  # of the kernel's 108 bytes; supervisord adds its pid while it binds
 
 
@@ -51,16 +56,37 @@ class Layout:
         return self.root / "stack.json"
 
     @property
+    def split(self) -> Path:
+        """The split of this stack, for people."""
+        return self.root / "split.toml"
+
+    @property
     def nginx_port(self) -> int:
         """Where nginx listens."""
         return NGINX_PORT + self.place.offset
 
-    def ports(self, pool: str, processes: int) -> tuple[int, ...]:
-        """The ports of a pool of so many processes; a larger pool keeps a smaller one's ports."""
-        known = _SLOW if pool == "slow" else _FAST
-        if not 1 <= processes <= len(known):
-            raise StackError(f"the {pool} pool takes 1 to {len(known)} processes, not {processes}")
-        return tuple(port + self.place.offset for port in known[:processes])
+    def allot(
+        self, numbers: Mapping[str, int], held: Mapping[str, Sequence[int]]
+    ) -> dict[str, tuple[int, ...]]:
+        """Ports for so many processes a pool, in order; a pool keeps those that it holds already.
+
+        Raises StackError when there are no more.
+        """
+        taken = {port for ports in held.values() for port in ports}
+        given: dict[str, tuple[int, ...]] = {}
+        for pool, number in numbers.items():
+            kept = sorted(held.get(pool, ()))[:number]
+            free = (port for port in self._known(pool) if port not in taken)
+            fresh = list(islice(free, number - len(kept)))
+            if len(kept) + len(fresh) < number:
+                raise StackError(f"there is no port for {number} processes in the {pool} pool")
+            taken |= {*fresh}
+            given[pool] = tuple(sorted([*kept, *fresh]))
+        return given
+
+    def _known(self, pool: str) -> list[int]:
+        known = {"fast": _FAST, "slow": _SLOW}.get(pool, _OTHERS)
+        return [port + self.place.offset for port in known]
 
     def socket(self) -> Path:
         """The supervisor's control socket; in a private folder of ours if our path is too long."""

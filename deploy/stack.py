@@ -8,30 +8,30 @@ import os
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
 from deploy import state
-from deploy.errors import BusyError, NotReadyError, StackError
-from deploy.kinds import kind
-from deploy.launch import Launch
-from deploy.layout import PROJECT, Layout
+from deploy.errors import BusyError, StackError
+from deploy.launch import Launch, resized
+from deploy.layout import FIRST_PORT, PROJECT, Layout
 from deploy.lease import take_over
-from deploy.processes import Options, server
-from deploy.readiness import wait_ready
+from deploy.processes import Options
 from deploy.services import Place
+from deploy.shift import shift
+from deploy.splitfile import read_split
 from deploy.supervisor import GONE, Supervisor
 from deploy.sweep import sweep
 from nginx.apply import Nginx
-from nginx.split import Split, read_plan
+from nginx.plan import Plan, plan_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from deploy.state import StackState
+    from deploy.state import Program, StackState
+    from nginx.split import Split
 
-SERVER_TIMEOUT = 60.0
 _HIGHEST_OFFSET = 65535 - 29115
 
 
@@ -68,49 +68,56 @@ class Stack:
         return Nginx(self.state.nginx_binary, self.layout.nginx, self.layout.nginx_port)
 
     @property
+    def plan(self) -> Plan:
+        """The split in force, as split.toml would say it."""
+        return plan_of(self.state.split)
+
+    @property
     def split(self) -> Split:
-        """The split of the processes that run now, balanced as split.toml says."""
-        plan = read_plan()
+        """The split in force, with its ports."""
+        plan = self.plan
         return plan.split({pool: self.state.ports(pool) for pool in plan.pools})
 
     def resize(self, fast: int | None = None, slow: int | None = None) -> float:
         """Run so many processes in each pool and return the seconds it took.
 
-        When it returns nginx serves exactly these, and no old worker of nginx remains.
-        Raises NotReadyError and nginx.apply.ApplyError.
+        When it returns nginx serves exactly these, and no old worker of nginx remains. All else
+        of the split stays; weights that no longer fit are back with the number of processes that
+        .run/split.toml gives them. Raises NotReadyError and nginx.apply.ApplyError.
         """
         begun = time.monotonic()
         with locked(self.layout):
-            for pool, number in (("fast", fast), ("slow", slow)):
-                if number and number != len(self.state.ports(pool)):
-                    self._resize(pool, self.layout.ports(pool, number))
+            self.reread()
+            plan = resized(self.plan, fast, slow)
+            plan = plan.with_weights_of(read_split(self.layout))
+            if plan != self.plan:
+                shift(self, plan)
         return time.monotonic() - begun
 
-    def _resize(self, pool: str, ports: tuple[int, ...]) -> None:
-        had = self.state.ports(pool)
-        options = Options(**self.state.options)
-        fresh = [server(self.layout, pool, port, options) for port in ports if port not in had]
-        self.supervisor.add(fresh)
-        if late := wait_ready(self.supervisor, fresh, SERVER_TIMEOUT):
-            self.supervisor.remove(late)
-            raise NotReadyError("; ".join(f"{name} {why}" for name, why in late.items()))
-        self.nginx.apply(self.split.with_ports(pool, ports))
-        self.supervisor.remove(f"server-{port}" for port in had if port not in ports)
-        self.refresh({one.name: one.service for one in fresh})
+    def reread(self) -> None:
+        """Take over what another command has changed since."""
+        self.state = state.read(self.layout.state) or self.state
 
-    def refresh(self, fresh: dict[str, str] | None = None) -> None:
-        """Bring `state` and stack.json up to what the supervisor runs; `fresh` are new servers."""
-        programs = dict(self.state.programs)
-        for name, pool in (fresh or {}).items():
-            port = int(name.removeprefix("server-"))
-            programs[name] = state.Program(kind(name), pool, port, 0)
+    def refresh(self) -> None:
+        """Bring `state` and stack.json up to what the supervisor runs."""
         running = self.supervisor.states()
         programs = {
             name: replace(program, pid=running[name].pid)
-            for name, program in programs.items()
+            for name, program in self.state.programs.items()
             if name in running
         }
-        self.state = replace(self.state, programs=programs, processes=addresses(programs))
+        self.adopt(programs)
+
+    def adopt(
+        self, programs: Mapping[str, Program], split: Mapping[str, Any] | None = None
+    ) -> None:
+        """Say in stack.json that these programs run, and which split is in force."""
+        self.state = replace(
+            self.state,
+            programs=programs,
+            processes=addresses(programs),
+            split=self.state.split if split is None else split,
+        )
         self.state.write(self.layout.state)
 
     def pids(self) -> dict[str, dict[str, list[int]]]:
@@ -133,7 +140,7 @@ class Stack:
         return set(self.state.programs) <= alive and self.nginx.generation() is not None
 
 
-def addresses(programs: dict[str, state.Program]) -> list[str]:
+def addresses(programs: Mapping[str, Program]) -> list[str]:
     """The Tornado processes' own addresses, fast ones first."""
     servers = [program for program in programs.values() if program.kind == "server"]
     servers.sort(key=lambda program: (program.service, program.port))
@@ -195,10 +202,10 @@ def ensure_up(
 ) -> Stack:
     """The stack that runs already, resized if need be, or a fresh one.
 
-    None leaves a running stack as it is; a fresh one then has all databases, pools as split.toml
-    says, asyncio, 10 connections. A stack that lacks a database or runs on another loop is
-    restarted. A database that cannot be had stands in `state.missing`; raises StackError for all
-    else.
+    None leaves a running stack as it is; a fresh one then has all databases, pools as
+    .run/split.toml says, asyncio, 10 connections. A stack that lacks a database or runs on another
+    loop is restarted. A database that cannot be had stands in `state.missing`; raises StackError
+    for all else.
     """
     layout = Layout(place or default_place())
     given = {"loop": loop, "connections": connections}
@@ -235,7 +242,7 @@ def down(place: Place | None = None, say: Callable[[str], None] = lambda _: None
 
 def default_url() -> str:
     """The first process of the default place, up or not."""
-    return f"http://127.0.0.1:{Layout(default_place()).ports('fast', 1)[0]}"
+    return f"http://127.0.0.1:{FIRST_PORT + default_place().offset}"
 
 
 def log_files(place: Place | None = None) -> dict[str, Path]:

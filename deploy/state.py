@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from deploy.kinds import Kind
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -23,7 +25,7 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class StackState:
-    """The contents of `stack.json`."""
+    """The contents of `stack.json`; `split` is the plan in force, in the shape of split.toml."""
 
     supervisor_pid: int
     programs: Mapping[str, Program]
@@ -32,10 +34,20 @@ class StackState:
     missing: Mapping[str, str]
     options: Mapping[str, Any] = field(default_factory=dict)
     nginx_binary: str = ""
+    split: Mapping[str, Any] = field(default_factory=dict)
 
     def ports(self, pool: str) -> tuple[int, ...]:
         """The ports of a pool's processes, in order."""
-        return tuple(sorted(p.port for p in self.programs.values() if p.service == pool))
+        return self.pools().get(pool, ())
+
+    def pools(self) -> dict[str, tuple[int, ...]]:
+        """The ports of each pool's processes, in order."""
+        found: dict[str, tuple[int, ...]] = {}
+        for program in self.programs.values():
+            if program.kind == Kind.SERVER:
+                ports = (*found.get(program.service, ()), program.port)
+                found[program.service] = tuple(sorted(ports))
+        return found
 
     def write(self, path: Path) -> None:
         """Put it on disk, whole or not at all."""

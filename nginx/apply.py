@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import os
+import secrets
 import signal
 import subprocess
 import time
@@ -14,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from nginx.render import CONF, Features, Rendered, features, render
+from nginx.features import Features, features
+from nginx.render import CONF, PAGES, Rendered, render
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,20 +49,34 @@ class Nginx:
         return (self.binary, "-p", f"{self.folder}/", "-e", "stderr", "-c", CONF)
 
     def write(self, split: Split) -> Rendered:
-        """Render, test and place nginx.conf; raises ApplyError if nginx refuses it."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Render, test and place nginx.conf.
+
+        Raises SplitError for what this nginx lacks, ApplyError if nginx refuses it; nothing has
+        changed then.
+        """
+        rendered = self.check(split)
+        self._candidate.replace(self.folder / CONF)
+        return rendered
+
+    def check(self, split: Split) -> Rendered:
+        """Render and test; raises SplitError and ApplyError. Nothing that serves is touched."""
+        self.features.check(split)
+        (self.folder / PAGES).mkdir(parents=True, exist_ok=True)
         rendered = render(
             split,
             port=self.port,
             folder=self.folder,
             features=self.features,
             workers=self.workers,
+            serial=secrets.token_hex(4),
         )
-        candidate = self.folder / f"{CONF}.new"
-        candidate.write_text(rendered.text)
-        self._test(candidate)
-        candidate.replace(self.folder / CONF)
+        self._candidate.write_text(rendered.text)
+        self._test(self._candidate)
         return rendered
+
+    @property
+    def _candidate(self) -> Path:
+        return self.folder / f"{CONF}.new"
 
     def _test(self, conf: Path) -> None:
         command = (*self.command[:-1], conf.name, "-t", "-q")
@@ -69,33 +85,27 @@ class Nginx:
             lines = tested.stderr.strip().splitlines() or ["no reason given"]
             raise ApplyError(f"nginx refuses the configuration: {lines[0]}")
 
-    def apply(self, split: Split, *, timeout: float = 30.0) -> float:
+    def apply(self, split: Split, *, timeout: float | None = None) -> Served:
         """Test, reload, and wait until new workers serve and no old worker remains.
 
-        Returns the seconds it took. Raises ApplyError when nginx does not run, refuses, or still
-        has old workers after `timeout` seconds (they go on with the old split until their last
-        connection ends).
+        Raises ApplyError when nginx does not run, refuses, or still has old workers after
+        `timeout` seconds (those that the longest request may take, and a few more): they go on
+        with the old split until their last connection ends.
         """
-        started = time.monotonic()
-        master = self.master()
+        reload = self.reload(split)
+        serving = reload.await_serving()
+        reload.await_clean(split.patience + 10 if timeout is None else timeout)
+        return Served(reload.begun, serving, time.time())
+
+    def reload(self, split: Split) -> Reload:
+        """Test, and let nginx begin with the split; raises SplitError and ApplyError."""
+        begun, master = time.time(), self.master()
         if master is None:
             raise ApplyError("nginx does not run; start the stack: windtunnel up")
-        old = _workers(master)
-        rendered = self.write(split)
+        old, before = _workers(master), (self.folder / CONF).read_bytes()
+        generation = self.write(split).generation
         os.kill(master.pid, signal.SIGHUP)
-        deadline = started + timeout
-        if not _until(lambda: self._renewed(master, old, rendered.generation), deadline):
-            raise ApplyError(self._still(master, old, rendered.generation, timeout))
-        return time.monotonic() - started
-
-    def _renewed(self, master: psutil.Process, old: set[int], generation: str) -> bool:
-        return not old & _workers(master) and self.generation() == generation
-
-    def _still(self, master: psutil.Process, old: set[int], generation: str, timeout: float) -> str:
-        left = sorted(old & _workers(master))
-        if self.generation() == generation:
-            return f"old nginx workers still finish connections after {timeout:g} s: {left}"
-        return f"nginx did not take the new split within {timeout:g} s; see: windtunnel logs nginx"
+        return Reload(self, master, frozenset(old), generation, before, begun)
 
     def master(self) -> psutil.Process | None:
         """The running master process by its pid file, or None."""
@@ -120,6 +130,71 @@ class Nginx:
             except (OSError, ValueError, http.client.HTTPException):
                 return None
         return answer if isinstance(answer, dict) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """When a reload was asked for, when only the new split was served, when no old worker was left.
+
+    All in Unix seconds.
+    """
+
+    begun: float
+    serving: float
+    clean: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """A reload under way; `before` is the configuration that it replaces."""
+
+    nginx: Nginx
+    master: psutil.Process
+    old: frozenset[int]
+    generation: str
+    before: bytes
+    begun: float
+
+    def await_serving(self, timeout: float = 30.0) -> float:
+        """Return when every new connection meets the new split, in Unix seconds.
+
+        Raises ApplyError if nginx does not take it; then the configuration before is back.
+        """
+        try:
+            if _until(self._serving, time.monotonic() + timeout):
+                return time.time()
+        except BaseException:
+            self._take_back()
+            raise
+        self._take_back()
+        told = f"nginx did not take the new split within {timeout:g} s"
+        raise ApplyError(f"{told}; see: windtunnel logs nginx")
+
+    def _take_back(self) -> None:
+        (self.nginx.folder / CONF).write_bytes(self.before)
+        with contextlib.suppress(psutil.Error):
+            self.master.send_signal(signal.SIGHUP)
+        _until(lambda: self.nginx.generation() != self.generation, time.monotonic() + 5)
+
+    def await_clean(self, timeout: float) -> None:
+        """Return when no old worker remains; raises ApplyError, and the new split is served."""
+        if not _until(lambda: not self._left(), time.monotonic() + timeout):
+            left = sorted(self._left())
+            raise ApplyError(f"old nginx workers still finish requests after {timeout:g} s: {left}")
+
+    def _serving(self) -> bool:
+        """An old worker that has not been told to leave still accepts connections."""
+        return all(map(_leaving, self._left())) and self.nginx.generation() == self.generation
+
+    def _left(self) -> set[int]:
+        return _workers(self.master) & self.old
+
+
+def _leaving(pid: int) -> bool:
+    try:
+        return "shutting down" in " ".join(psutil.Process(pid).cmdline())
+    except psutil.Error:
+        return True
 
 
 def _workers(master: psutil.Process) -> set[int]:

@@ -5,57 +5,31 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import resource
-import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import jinja2
 
-from nginx.split import Split
+from nginx.features import Features, features
+from nginx.routing import prefixes, routing
+from nginx.split import NONE, Split
+
+__all__ = ["ACCESS_LOG", "CONF", "PAGES", "Features", "Rendered", "features", "render", "site"]
 
 CONF = "nginx.conf"
 ACCESS_LOG = "access.log"
-_OTHER_TEMP_PATHS = ("fastcgi", "uwsgi", "scgi")
+PAGES = "pages"
 
-
-@dataclass(frozen=True, slots=True)
-class Features:
-    """What one nginx binary is and has, as `nginx -V` tells."""
-
-    version: tuple[int, ...]
-    arguments: str = ""
-
-    @property
-    def text(self) -> str:
-        """The version as people write it, such as 1.31.3."""
-        return ".".join(map(str, self.version))
-
-    @property
-    def keepalive_min_timeout(self) -> bool:
-        """A reload that warns idle clients before it closes them (from 1.27.4 on)."""
-        return self.version >= (1, 27, 4)
-
-    @property
-    def other_temp_paths(self) -> tuple[str, ...]:
-        """Modules whose folders nginx makes at start, though nothing here uses them."""
-        return tuple(
-            name
-            for name in _OTHER_TEMP_PATHS
-            if f"--without-http_{name}_module" not in self.arguments
-        )
-
-
-@cache
-def features(binary: str) -> Features:
-    """Ask the binary; raises OSError if it does not run, ValueError if it is no nginx."""
-    told = subprocess.run([binary, "-V"], capture_output=True, text=True, timeout=10, check=False)
-    version = re.search(r"nginx version: \S+?/(\d+(?:\.\d+)*)", told.stderr)
-    if not version:
-        raise ValueError(f"{binary} -V did not tell a version of nginx")
-    return Features(tuple(map(int, version[1].split("."))), told.stderr)
+_PROBLEMS = (
+    ("@too_large", 413, "The body is over 64 MB"),
+    ("@no_answer", 502, "No process of the pool answered"),
+    ("@too_late", 504, "The process did not answer in time"),
+    ("@maintained", 503, "The pool is under maintenance"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,29 +41,90 @@ class Rendered:
 
 
 def render(
-    split: Split, *, port: int, folder: Path, features: Features, workers: int = 1
+    split: Split,
+    *,
+    port: int,
+    folder: Path,
+    features: Features,
+    workers: int = 1,
+    serial: str = "",
 ) -> Rendered:
-    """Render nginx.conf for a folder that holds its pid, logs and bodies."""
+    """Render nginx.conf for a folder that holds its pid, logs, pages and bodies.
+
+    `serial` makes the generation another one, though nothing else has changed.
+    """
     facts = _facts(split)
-    generation = hashlib.sha256(f"{facts}{port}{workers}{features.text}".encode()).hexdigest()[:12]
-    text = _template().render(
-        access_log=ACCESS_LOG,
+    seed = f"{facts}{port}{workers}{features.text}{serial}"
+    generation = hashlib.sha256(seed.encode()).hexdigest()[:12]
+    inner = site(
+        split,
+        listen=f"127.0.0.1:{port} backlog=4096",
+        features=features,
+        log=folder / ACCESS_LOG,
+        pages=folder / PAGES,
+        facts=json.dumps({"generation": generation, **facts}),
+        about=features.lacks,
+    )
+    text = _template("nginx.conf.j2").render(
         connections=min(16384, _descriptors() // 2),
         descriptors=_descriptors(),
-        facts=json.dumps({"generation": generation, **facts}),
         features=features,
         path=lambda name: _quoted(folder / name),
-        port=port,
-        problem=_problem,
         root=os.geteuid() == 0,
-        routes=sorted(split.routes.items(), key=lambda route: (-len(route[0]), route[0])),
+        site=inner,
         split=split,
         workers=workers,
     )
     return Rendered(text, generation)
 
 
-def _facts(split: Split) -> dict[str, object]:
+def site(
+    split: Split,
+    *,
+    listen: str,
+    features: Features,
+    log: Path,
+    pages: Path,
+    facts: str = "",
+    about: tuple[str, ...] = (),
+    addresses: Mapping[int, str] | None = None,
+) -> str:
+    """What goes into `http {}`: routes, pools, and the server that listens at `listen`.
+
+    `addresses` say where a port's process is, if not on 127.0.0.1; `facts` is what `GET /split`
+    answers, if anything.
+    """
+    where = addresses or {}
+    return _template("site.conf.j2").render(
+        about=about,
+        dispatched=bool(split.methods or split.headers),
+        facts=facts,
+        features=features,
+        listen=listen,
+        log=_quoted(log),
+        log_name="windtunnel",
+        maps=routing(split),
+        members=lambda name: [
+            (where.get(port, f"127.0.0.1:{port}"), weight)
+            for port, weight in split.pools[name].members
+        ],
+        overflows=[name for name, pool in split.pools.items() if pool.overflow != NONE],
+        page=lambda name: _quoted(pages / name),
+        pages=_quoted(pages),
+        prefixes=prefixes(split),
+        problem=_problem,
+        problems=_problems(split),
+        root_folder=_quoted(pages),
+        split=split,
+    )
+
+
+def _problems(split: Split) -> list[tuple[str, int, str]]:
+    maintained = any(pool.maintenance for pool in split.pools.values())
+    return [one for one in _PROBLEMS if one[0] != "@maintained" or maintained]
+
+
+def _facts(split: Split) -> dict[str, Any]:
     pools = {
         name: {
             "balance": str(pool.balance),
@@ -97,7 +132,9 @@ def _facts(split: Split) -> dict[str, object]:
         }
         for name, pool in split.pools.items()
     }
-    return {"pools": pools, "routes": {**split.routes, "/": split.default}}
+    told: dict[str, Any] = {"pools": pools, "routes": {**split.routes, "/": split.default}}
+    also = {"methods": dict(split.methods), "headers": dict(split.headers)}
+    return told | {name: routes for name, routes in also.items() if routes}
 
 
 def _descriptors() -> int:
@@ -111,15 +148,15 @@ def _quoted(path: Path) -> str:
 
 
 def _problem(status: int, title: str) -> str:
-    body = json.dumps({"type": "about:blank", "title": title, "status": status, "detail": title})
-    return (
-        "internal; default_type application/problem+json; "
-        f"add_header X-Request-Id $rid always; return {status} '{body}';"
-    )
+    return json.dumps({"type": "about:blank", "title": title, "status": status, "detail": title})
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.0f}ms"
 
 
 @cache
-def _template() -> jinja2.Template:
+def _template(name: str) -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         undefined=jinja2.StrictUndefined,
@@ -128,5 +165,5 @@ def _template() -> jinja2.Template:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - nginx.conf is no HTML
     )
-    environment.filters["regex"] = re.escape
-    return environment.get_template("nginx.conf.j2")
+    environment.filters["ms"] = _ms
+    return environment.get_template(name)

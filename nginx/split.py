@@ -1,20 +1,11 @@
-"""The split: pools of processes, and which routes go to which pool."""
+"""The split: pools of processes with their options, and which requests go to which pool."""
 
 from __future__ import annotations
 
 import re
-import tomllib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-DEFAULT_FILE = Path(__file__).with_name("split.toml")
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
-_PREFIX = re.compile(r"/[A-Za-z0-9/_.~-]*")
 
 
 class SplitError(ValueError):
@@ -28,23 +19,51 @@ class Balance(StrEnum):
     LEAST_CONN = "least_conn"
     RANDOM_TWO = "random_two"
     IP_HASH = "ip_hash"
+    HASH = "hash"
 
-    @property
-    def directive(self) -> str:
-        """The line in nginx's `upstream` block; empty for round robin, its default."""
-        return {"round_robin": "", "random_two": "random two least_conn;"}.get(self, f"{self};")
+
+SHED, SPILL, NONE = "shed", "spill", "none"
+"""What becomes of a request for a full pool; `spill:NAME` says to which pool."""
+
+HASH_KEYS: Mapping[str, str] = {
+    "uri": "$request_uri",
+    "path": "$uri",
+    "client": "$remote_addr",
+    "request_id": "$rid",
+}
+"""nginx's variable for each plain hash key; others are `header:`, `argument:`, `cookie:` + name."""
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+ANY_VALUE = "*"
+
+_POOL_NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
+_PREFIX = re.compile(r"/[A-Za-z0-9/_.~-]*")
+_NAMED_KEY = re.compile(r"(header|argument|cookie):([A-Za-z][A-Za-z0-9_-]{0,60})")
+_HEADER = re.compile(r"([A-Za-z][A-Za-z0-9-]{0,60}): ?([A-Za-z0-9_.,/*+=-]{1,200})")
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Processes on ports of 127.0.0.1 that nginx balances over.
+    """Processes on ports of 127.0.0.1 that nginx balances over, and how it treats them.
 
-    `weights` has one whole number a port, or is empty for equal shares.
+    `weights` has one whole number a port, or is empty for equal shares. Times are in seconds.
+    `max_conns` 0 and `max_fails` 0 are nginx's "no limit" and "never taken out"; `keepalive` is
+    how many idle connections a worker of nginx keeps to the pool.
     """
 
     ports: tuple[int, ...]
     balance: Balance = Balance.ROUND_ROBIN
     weights: tuple[int, ...] = ()
+    hash: str = "uri"
+    keepalive: int = 128
+    max_conns: int = 0
+    max_fails: int = 0
+    connect_timeout: float = 2.0
+    read_timeout: float = 120.0
+    send_timeout: float = 120.0
+    retries: int = 0
+    maintenance: str = ""
+    overflow: str = NONE
 
     def __post_init__(self) -> None:
         if not self.ports:
@@ -61,29 +80,74 @@ class Pool:
         """(port, weight) of each process."""
         return tuple(zip(self.ports, self.weights or (1,) * len(self.ports), strict=True))
 
+    @property
+    def directive(self) -> str:
+        """The balancing line in nginx's `upstream` block; empty for round robin, its default."""
+        match self.balance:
+            case Balance.ROUND_ROBIN:
+                return ""
+            case Balance.RANDOM_TWO:
+                return "random two least_conn;"
+            case Balance.HASH:
+                return f"hash {hash_variable(self.hash)} consistent;"
+        return f"{self.balance};"
+
+
+def hash_variable(key: str) -> str:
+    """nginx's variable for a hash key; raises SplitError."""
+    if key in HASH_KEYS:
+        return HASH_KEYS[key]
+    if named := _NAMED_KEY.fullmatch(key):
+        kind, name = named[1], named[2].replace("-", "_")
+        start = {"header": "http", "argument": "arg", "cookie": "cookie"}[kind]
+        return f"${start}_{name.lower() if kind == 'header' else name}"
+    raise SplitError(
+        f"{key!r} is no hash key: {', '.join(HASH_KEYS)}, header:NAME, argument:NAME, cookie:NAME"
+    )
+
+
+def header_condition(text: str) -> tuple[str, str]:
+    """nginx's variable of a header, and the value asked for, of `Name: value`."""
+    found = _HEADER.fullmatch(text)
+    if found is None:
+        told = "write a header as 'Name: value', or 'Name: *' for any value"
+        raise SplitError(f'routes.headers."{text}": {told}')
+    return f"$http_{found[1].replace('-', '_').lower()}", found[2]
+
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """`pools` by name, and the pool of each path prefix; the longest prefix wins."""
+    """`pools` by name, and which requests go to which.
+
+    A header (`Name: value`, `Name: *`) decides first, then a method, then the longest prefix of
+    the path, then `default`.
+    """
 
     pools: Mapping[str, Pool]
     routes: Mapping[str, str] = field(default_factory=lambda: {"/slow/": "slow"})
     default: str = "fast"
+    methods: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in self.pools:
-            if not _NAME.fullmatch(name):
-                raise SplitError(f"pool name {name!r}: use small letters, digits and _")
-        for prefix, pool in {**self.routes, "/": self.default}.items():
-            if not _PREFIX.fullmatch(prefix):
-                raise SplitError(f"route {prefix!r}: a prefix starts with / and is plain text")
-            if pool not in self.pools:
-                raise SplitError(f"route {prefix!r} goes to {pool!r}, which is no pool")
+        for name, pool in self.pools.items():
+            check_name(name)
+            spill_target(name, pool.overflow, list(self.pools))
+        check_routes(self.pools, self.routes, self.default, self.methods, self.headers)
 
     @property
     def ports(self) -> tuple[int, ...]:
         """Every process's port."""
         return tuple(port for pool in self.pools.values() for port in pool.ports)
+
+    def spill(self, name: str) -> str | None:
+        """The pool that takes what a full pool cannot, if one does."""
+        return spill_target(name, self.pools[name].overflow, list(self.pools))
+
+    @property
+    def patience(self) -> int:
+        """Seconds that the longest request may take after a reload, and a few more."""
+        return int(max(pool.read_timeout for pool in self.pools.values())) + 10
 
     def with_pool(self, name: str, pool: Pool) -> Split:
         """The same split with one pool replaced."""
@@ -96,47 +160,51 @@ class Split:
         return self.with_pool(name, replace(pool, ports=ports, weights=weights))
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What split.toml says, before ports are given out."""
-
-    pools: Mapping[str, Mapping[str, Any]]
-    routes: Mapping[str, str]
-    default: str
-
-    def processes(self, pool: str) -> int:
-        """How many processes the pool starts with."""
-        return int(self.pools[pool].get("processes", 1))
-
-    def split(self, ports: Mapping[str, tuple[int, ...]]) -> Split:
-        """The split with these ports a pool."""
-        pools = {name: _pool(table, ports[name]) for name, table in self.pools.items()}
-        return Split(pools, dict(self.routes), self.default)
+def check_name(name: str) -> None:
+    """Raise SplitError for what cannot name a pool."""
+    if not _POOL_NAME.fullmatch(name):
+        raise SplitError(f"pool name {name!r}: use small letters, digits and _")
 
 
-def _pool(table: Mapping[str, Any], ports: tuple[int, ...]) -> Pool:
-    weights = tuple(table.get("weights", ()))
-    balance = Balance(table.get("balance", Balance.ROUND_ROBIN))
-    return Pool(ports, balance, weights if len(weights) == len(ports) else ())
+def spill_target(name: str, overflow: str, pools: list[str]) -> str | None:
+    """The pool that `overflow` of a pool names, None for a rule that names none."""
+    kind, _, target = overflow.partition(":")
+    if kind != SPILL or (target and target not in pools) or target == name or pools == [name]:
+        if overflow in {NONE, SHED}:
+            return None
+        raise SplitError(f"overflow {overflow!r}: choose none, shed, spill or spill:ANOTHER_POOL")
+    return target or next(other for other in pools if other != name)
 
 
-def read_plan(path: Path = DEFAULT_FILE) -> Plan:
-    """Read split.toml; raises SplitError that names the file and what is wrong in it."""
-    try:
-        return _plan(tomllib.loads(path.read_text()))
-    except (tomllib.TOMLDecodeError, OSError, KeyError, AttributeError, ValueError) as error:
-        raise SplitError(f"{path}: {error}") from error
+def check_routes(
+    pools: Mapping[str, object],
+    routes: Mapping[str, str],
+    default: str,
+    methods: Mapping[str, str],
+    headers: Mapping[str, str],
+) -> None:
+    """Raise SplitError, which begins with the key at fault, for a route that cannot be."""
+    for prefix in routes:
+        if prefix == "/" or not _PREFIX.fullmatch(prefix):
+            raise SplitError(f'routes."{prefix}": a prefix starts with / and goes on in plain text')
+    for method in methods:
+        if method not in METHODS:
+            raise SplitError(f"routes.methods.{method}: choose from {', '.join(METHODS)}")
+    for header in headers:
+        header_condition(header)
+    for key, pool in route_keys(routes, default, methods, headers):
+        if pool not in pools:
+            raise SplitError(f"{key}: it goes to {pool!r}, which is no pool")
 
 
-def _plan(table: Mapping[str, Any]) -> Plan:
-    routes = dict(table["routes"])
-    default = routes.pop("default", "fast")
-    plan = Plan(table["pools"], routes, default)
-    trial = {name: tuple(range(1, plan.processes(name) + 1)) for name in plan.pools}
-    for name, pool in plan.pools.items():
-        if unknown := set(pool) - {"processes", "balance", "weights"}:
-            raise SplitError(f"pools.{name}: unknown {', '.join(sorted(unknown))}")
-        if len(pool.get("weights", ())) not in {0, plan.processes(name)}:
-            raise SplitError(f"pools.{name}: weights must number {plan.processes(name)} or none")
-    plan.split(trial)
-    return plan
+def route_keys(
+    routes: Mapping[str, str],
+    default: str,
+    methods: Mapping[str, str],
+    headers: Mapping[str, str],
+) -> Iterator[tuple[str, str]]:
+    """The key in split.toml of each route, and its pool."""
+    yield "routes.default", default
+    yield from ((f'routes."{prefix}"', pool) for prefix, pool in routes.items())
+    yield from ((f"routes.methods.{method}", pool) for method, pool in methods.items())
+    yield from ((f'routes.headers."{header}"', pool) for header, pool in headers.items())

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from nginx.split import Balance, Pool, Split, SplitError, read_plan
+from nginx.plan import read_plan
+from nginx.split import Balance, Pool, Split, SplitError
 
 
 def test_the_file_in_the_project_is_the_articles_split() -> None:
@@ -53,9 +54,9 @@ def test_a_route_is_a_prefix_and_goes_to_a_pool(routes: dict[str, str], default:
         ("[pools.fast]\nprocesses = x", "line 2"),
         ("[pools.fast]\n[routes]\n'/slow/' = 'slow'", "'slow', which is no pool"),
         ("[pools.fast]\nbalance = 'best'\n[routes]", "best"),
-        ("[pools.fast]\nproceses = 2\n[routes]", "unknown proceses"),
+        ("[pools.fast]\nproceses = 2\n[routes]", "2: pools.fast.proceses: there is no such key"),
         ("[pools.fast]\nprocesses = 2\nweights = [1]\n[routes]", "2"),
-        ("[pools.fast]\nprocesses = 0\n[routes]", "at least one"),
+        ("[pools.fast]\nprocesses = 0\n[routes]", "2: pools.fast.processes: 0 is no whole"),
         ("[pools.fast]", "routes"),
     ],
 )
@@ -75,9 +76,10 @@ def test_no_file_is_one_line_that_names_it(tmp_path: Path) -> None:
 
 
 def test_every_balance_has_a_directive() -> None:
-    assert {balance: balance.directive for balance in Balance} == {
+    assert {balance: Pool((1,), balance).directive for balance in Balance} == {
         "round_robin": "",
         "least_conn": "least_conn;",
         "random_two": "random two least_conn;",
         "ip_hash": "ip_hash;",
+        "hash": "hash $request_uri consistent;",
     }

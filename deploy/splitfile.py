@@ -1,0 +1,66 @@
+"""`.run/split.toml`: the split of one stack, for people to read and edit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import tomlkit
+
+from nginx.plan import DEFAULT_FILE, Plan, read_plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from deploy.layout import Layout
+
+_ORIGIN = "split.origin.toml"
+
+
+def settled(layout: Layout, say: Callable[[str], None]) -> Plan:
+    """The plan to start with; raises SplitError.
+
+    The file is the project's until somebody changes it, and stays as it is from then on.
+    """
+    origin, ours = layout.root / _ORIGIN, layout.split
+    if not ours.exists() or (origin.exists() and origin.read_text() == ours.read_text()):
+        for file in (origin, ours):
+            file.write_text(DEFAULT_FILE.read_text())
+    else:
+        say(f"the split is that of {ours}; back to the project's: windtunnel split reset")
+    return read_plan(ours)
+
+
+def read_split(layout: Layout) -> Plan:
+    """The plan that the file says; raises SplitError."""
+    return read_plan(layout.split if layout.split.exists() else DEFAULT_FILE)
+
+
+def write_split(layout: Layout, plan: Plan) -> None:
+    """Put a plan into the file; what people wrote around it stays."""
+    ours = layout.split
+    draft = ours.with_suffix(".new")
+    draft.write_text(updated((ours if ours.exists() else DEFAULT_FILE).read_text(), plan))
+    draft.replace(ours)
+
+
+def updated(text: str, plan: Plan) -> str:
+    """The text of a split.toml with a plan's values in place, comments kept."""
+    try:
+        document = tomlkit.parse(text)
+        _merge(document, plan.as_dict())
+    except (tomlkit.exceptions.TOMLKitError, TypeError, AttributeError):
+        return tomlkit.dumps(plan.as_dict())
+    return tomlkit.dumps(document)
+
+
+def _merge(document: Any, values: Mapping[str, Any]) -> None:
+    for gone in [key for key in document if key not in values]:
+        if isinstance(document[gone], dict) and gone in {"methods", "headers"}:
+            document[gone].clear()
+        else:
+            del document[gone]
+    for key, value in values.items():
+        if isinstance(value, dict) and key in document:
+            _merge(document[key], value)
+        elif key not in document or document[key] != value:
+            document[key] = value

@@ -1,0 +1,127 @@
+"""The split of the stack that runs: what it is, changed, recorded, undone."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from deploy.errors import StackError
+from deploy.layout import Layout
+from deploy.shift import shift
+from deploy.splitfile import write_split
+from deploy.stack import default_place, locked
+from nginx.plan import Plan, changed, differences, plan_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from deploy.services import Place
+    from deploy.stack import Stack
+
+__all__ = ["Change", "Plan", "apply", "changed", "differences", "history", "plan", "undo"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of the split; `apply_s` until the new one served, `clean_s` until only it did.
+
+    Both count from the beginning, in seconds; `clean_s` and `clean_at` are None of a change that
+    was interrupted while old workers of nginx finished their requests. `undoes` is the number of
+    the change that this one takes back.
+    """
+
+    number: int
+    by: str
+    when: datetime
+    before: dict[str, Any]
+    after: dict[str, Any]
+    differences: list[tuple[str, str, str]]
+    apply_s: float
+    clean_s: float | None
+    serving_at: float
+    clean_at: float | None
+    undoes: int | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The change as JSON has it."""
+        return {**asdict(self), "when": self.when.isoformat()}
+
+
+def plan(stack: Stack) -> Plan:
+    """The split in force."""
+    stack.reread()
+    return stack.plan
+
+
+def apply(stack: Stack, plan: Plan, by: str = "split set", undoes: int | None = None) -> Change:
+    """Bring a plan into force and record it; returns when no old worker of nginx remains.
+
+    Raises SplitError, ApplyError, NotReadyError and StackError (BusyError); what is raised before
+    the new split is served leaves everything as it was.
+    """
+    with locked(stack.layout):
+        stack.reread()
+        before, file = stack.plan, _file(stack.layout)
+        change = Change(
+            number=len(_read(file)) + 1,
+            by=by,
+            when=datetime.now(UTC),
+            before=before.as_dict(),
+            after=plan.as_dict(),
+            differences=differences(before, plan),
+            apply_s=0.0,
+            clean_s=None,
+            serving_at=0.0,
+            clean_at=None,
+            undoes=undoes,
+        )
+        return _recorded(stack, plan, change, file)
+
+
+def _recorded(stack: Stack, plan: Plan, change: Change, file: Path) -> Change:
+    def served(begun: float, serving: float) -> None:
+        nonlocal change
+        change = replace(change, apply_s=round(serving - begun, 3), serving_at=serving)
+        write_split(stack.layout, plan)
+
+    try:
+        times = shift(stack, plan, served)
+        change = replace(change, clean_s=round(times.clean - times.begun, 3), clean_at=times.clean)
+    finally:
+        if change.serving_at:
+            with file.open("a") as lines:
+                lines.write(json.dumps(change.as_dict()) + "\n")
+    return change
+
+
+def history(place: Place | None = None) -> list[Change]:
+    """Every change of the place's split, the oldest first."""
+    return _read(_file(Layout(place or default_place())))
+
+
+def undo(stack: Stack, by: str = "split undo") -> Change:
+    """Take back the last change that is not taken back yet; raises StackError if there is none."""
+    changes = _read(_file(stack.layout))
+    undone = {change.undoes for change in changes}
+    for change in reversed(changes):
+        if change.undoes is None and change.number not in undone:
+            return apply(stack, plan_of(change.before), by, change.number)
+    raise StackError("there is no change of the split to undo")
+
+
+def _file(layout: Layout) -> Path:
+    return layout.root / "split.jsonl"
+
+
+def _read(file: Path) -> list[Change]:
+    if not file.exists():
+        return []
+    found = []
+    for line in file.read_text().splitlines():
+        told = json.loads(line)
+        told["when"] = datetime.fromisoformat(told["when"])
+        told["differences"] = [tuple(one) for one in told["differences"]]
+        found.append(Change(**told))
+    return found

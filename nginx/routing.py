@@ -1,0 +1,50 @@
+"""Which pool a request goes to, as nginx's maps and locations say it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from nginx.split import ANY_VALUE, Split, header_condition
+
+POOL = "$pool"
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """One `map` of nginx: the variable looked at, the one set, and what becomes what."""
+
+    source: str
+    target: str
+    values: tuple[tuple[str, str], ...]
+    default: str
+
+
+def prefixes(split: Split) -> list[tuple[str, str]]:
+    """(prefix, pool) of each location, the longest first, `/` last."""
+    ordered = sorted(split.routes.items(), key=lambda route: (-len(route[0]), route[0]))
+    return [*ordered, ("/", split.default)]
+
+
+def routing(split: Split) -> list[Map]:
+    """The maps in the order in which they decide: each falls back on the one before it."""
+    paths = tuple((f'"~^{re.escape(prefix)}"', pool) for prefix, pool in prefixes(split)[:-1])
+    steps = [("$uri", paths)]
+    if split.methods:
+        steps.append(("$request_method", tuple(split.methods.items())))
+    steps += _headers(split)
+    names = ["", *(f"$pool_{number}" for number in range(1, len(steps))), POOL]
+    return [
+        Map(source, names[i + 1], values, names[i] or split.default)
+        for i, (source, values) in enumerate(steps)
+    ]
+
+
+def _headers(split: Split) -> list[tuple[str, tuple[tuple[str, str], ...]]]:
+    """The header named first in the file decides, so its map comes last."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for header, pool in split.headers.items():
+        variable, value = header_condition(header)
+        text = '"~."' if value == ANY_VALUE else f'"\\\\{value}"'
+        found.setdefault(variable, []).append((text, pool))
+    return [(variable, tuple(values)) for variable, values in reversed(found.items())]
