@@ -35,7 +35,7 @@ def ask(
 
 def served_by(nginx: Nginx, path: str = "/ping", method: str = "GET", **headers: str) -> int:
     """The port of the process that answered."""
-    return int(ask(nginx, path, method, **headers)[1]["x-process"].split("-")[1])
+    return int(ask(nginx, path, method, b"", **headers)[1]["x-process"].split("-")[1])
 
 
 def test_a_prefix_goes_to_its_pool(nginx: Nginx) -> None:
