@@ -9,7 +9,7 @@ from time import monotonic
 from rich.console import Console
 from rich.table import Table
 
-from bench.truth import counting, injected, pairs, shapes
+from bench.truth import counting, injected, pairs, poisson, shapes
 from bench.truth.verdict import ExperimentError, Verdict
 
 EXPERIMENTS: Mapping[str, Callable[[bool], Iterator[Verdict]]] = {
@@ -17,6 +17,7 @@ EXPERIMENTS: Mapping[str, Callable[[bool], Iterator[Verdict]]] = {
     "short": shapes.short,
     "humps": shapes.humps,
     "ramp": shapes.ramp,
+    "poisson": poisson.poisson,
     "injected": injected.injected,
     "aa": pairs.aa,
     "ab": pairs.ab,

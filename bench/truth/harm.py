@@ -65,9 +65,23 @@ class Delay:
         return self.seconds
 
 
+@dataclass(slots=True)
+class Queue:
+    """Requests are served one after the other, each in `seconds`: M/D/1 if they come at random."""
+
+    seconds: float
+    _free: float = 0.0
+
+    def hold(self, moment: float) -> float:
+        """Until all before it are served, and it is."""
+        self._free = max(self._free, moment) + self.seconds
+        return self._free - moment
+
+
 HARMS: Mapping[str, type[Harm]] = {
     "stall": Stall,
     "humps": Humps,
     "ramp": Ramp,
     "delay": Delay,
+    "queue": Queue,
 }

@@ -1,14 +1,15 @@
 """The truth about response times, from what a proxy saw: pure functions.
 
 A response time begins when a request was *meant* to be sent, which nobody tells the proxy. But a
-constant schedule is known up to its phase: request i is meant for `begin + i / rate`. None comes
-before it was meant to, so `begin` is the least of `arrival - i / rate`. That is too late by the
-least time from generator to proxy, some 0.1 ms; no answer of the generator's enters into it.
+schedule is known up to its phase: request i is meant for `begin + meant[i]`, `i / rate` where they
+are constant, and what the seed says where they are random. None comes before it was meant to, so
+`begin` is the least of `arrival - meant[i]`. That is too late by the least time from generator to
+proxy, some 0.1 ms; no answer of the generator's enters into it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from bench.histogram import Histogram
 from bench.truth.proxy import Seen
@@ -31,16 +32,19 @@ def cells(seen: Sequence[Seen], store: str) -> list[list[Seen]]:
     return found
 
 
-def responses(reads: Sequence[Seen], rate: float, counted: int) -> list[float]:
+def responses(reads: Sequence[Seen], schedule: Iterable[float], counted: int) -> list[float]:
     """The response times, in microseconds, of the last `counted` reads of a cell.
+
+    `schedule` has the moment for which each was meant, from the first one of the warm-up on.
 
     These are the measured ones: the schedule goes on without a gap from the warm-up to the end.
     Raises ExperimentError where the proxy saw too few.
     """
     if len(reads) < counted:
         raise ExperimentError(f"{counted} were counted, {len(reads)} came to the proxy")
-    begin = min(read.arrived - number / rate for number, read in enumerate(reads))
-    times = [(read.answered - begin - number / rate) * 1e6 for number, read in enumerate(reads)]
+    meant = list(zip(reads, schedule, strict=False))
+    begin = min(read.arrived - moment for read, moment in meant)
+    times = [(read.answered - begin - moment) * 1e6 for read, moment in meant]
     return times[len(times) - counted :]
 
 

@@ -6,11 +6,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bench.histogram import Histogram
+from bench.results import Cell
+from bench.schedule import Arrivals, arrivals
 from bench.truth import known, processes
 from bench.truth.measuring import STORE, measure, response, service
+from bench.truth.proxy import Seen
 from bench.truth.verdict import ExperimentError, Verdict, ms
 
 BOUND = "2 %, 1 ms or 0.3 points"
+SEED = 1
 USERS = 2
 """Closed users beside: enough to be there at every stall, few enough to leave the machine alone."""
 
@@ -26,6 +30,7 @@ class Shape:
     rounds: int
     closed: float
     """Seconds of closed load beside it."""
+    arrivals: Arrivals = "constant"
 
 
 def stall(quick: bool) -> Iterator[Verdict]:
@@ -56,7 +61,13 @@ def _shape(name: str, harm: tuple[str, *tuple[float, ...]], quick: bool) -> Shap
 
 def judge(shape: Shape) -> Iterator[Verdict]:
     """Measure open and closed load through the harm; compare the open one with what was so."""
-    found, times = _open(shape)
+    yield from compared(shape, opened(shape))
+
+
+def compared(shape: Shape, cells: Sequence[Opened]) -> Iterator[Verdict]:
+    """Compare each percentile of the response times in `cells` with what was so."""
+    found = response([cell for cell, _ in cells])
+    times = sorted(time for cell, seen in cells for time in _truth(shape, cell, seen))
     closed = _closed(shape)
     beside = dict(known.reportable(closed))
     for name, per_mille in known.reportable(found):
@@ -72,20 +83,25 @@ def judge(shape: Shape) -> Iterator[Verdict]:
         )
 
 
-def _open(shape: Shape) -> tuple[Histogram, Sequence[float]]:
-    options = ("--rate", f"{shape.rate:g}", "--rounds", str(shape.rounds))
+Opened = tuple[Cell, Sequence[Seen]]
+"""A cell under open load, and its reads as the proxy saw them, those of the warm-up too."""
+
+
+def opened(shape: Shape) -> list[Opened]:
+    """Measure open load through the harm; return the cells that count."""
+    options = ["--rate", f"{shape.rate:g}", "--rounds", str(shape.rounds), "--seed", str(SEED)]
+    options += ["--poisson"] * (shape.arrivals == "poisson")
     with processes.server() as port, processes.proxy(port, *shape.harm) as harmed:
         cells = measure(harmed.url, *options, "--duration", str(shape.seconds)).cells
         seen = known.cells(harmed.seen(), STORE)
     if len(seen) != len(cells):
         raise ExperimentError(f"{len(cells)} cells are on disk, the proxy saw {len(seen)}")
-    kept = [(cell, reads) for cell, reads in zip(cells, seen, strict=True) if cell.void is None]
-    times = [
-        time
-        for cell, reads in kept
-        for time in known.responses(reads, shape.rate, cell.intended or 0)
-    ]
-    return response([cell for cell, _ in kept]), sorted(times)
+    return [(cell, reads) for cell, reads in zip(cells, seen, strict=True) if cell.void is None]
+
+
+def _truth(shape: Shape, cell: Cell, seen: Sequence[Seen]) -> list[float]:
+    schedule = arrivals(shape.arrivals, shape.rate, SEED)
+    return known.responses(seen, schedule, cell.intended or 0)
 
 
 def _closed(shape: Shape) -> Histogram:

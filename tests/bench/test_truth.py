@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 import socket
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from itertools import islice
 
 import pytest
 
 from bench.histogram import Histogram
-from bench.truth import counting, known, processes
-from bench.truth.harm import Delay, Humps, Ramp, Stall
+from bench.schedule import WHOLE, constant
+from bench.schedule import poisson as at_random
+from bench.truth import counting, known, poisson, processes
+from bench.truth.harm import Delay, Humps, Queue, Ramp, Stall
 from bench.truth.injected import ask
 from bench.truth.measuring import measure
 from bench.truth.proxy import Seen
@@ -56,6 +60,11 @@ def test_humps_are_as_frequent_as_they_should_be() -> None:
     assert set(held) == {0.005, 0.05}
     assert held.count(0.05) == pytest.approx(1_000, rel=0.1)
     assert Delay(0.3).hold(7) == 0.3
+
+
+def test_a_queue_serves_one_after_the_other() -> None:
+    queue = Queue(2)
+    assert [queue.hold(moment) for moment in (0, 1, 1, 10)] == [2, 3, 5, 2]
 
 
 # -- the proxy ----------------------------------------------------------------------------------
@@ -106,13 +115,15 @@ def read(arrived: float, answered: float) -> Seen:
 
 def test_response_times_begin_when_a_request_was_meant_to_be_sent() -> None:
     sent_late = [read(10.0, 10.001), read(10.15, 10.2), read(10.2, 10.201), read(10.3, 10.301)]
-    assert known.responses(sent_late, 10, 4) == pytest.approx([1_000, 100_000, 1_000, 1_000])
-    assert known.responses(sent_late, 10, 2) == pytest.approx([1_000, 1_000])
+    assert known.responses(sent_late, constant(10), 4) == pytest.approx(
+        [1_000, 100_000, 1_000, 1_000]
+    )
+    assert known.responses(sent_late, constant(10), 2) == pytest.approx([1_000, 1_000])
 
 
 def test_more_counted_than_seen_is_no_truth() -> None:
     with pytest.raises(ExperimentError, match="3 were counted, 1 came"):
-        known.responses([read(1, 2)], 10, 3)
+        known.responses([read(1, 2)], constant(10), 3)
 
 
 def test_cells_are_told_apart_by_their_population() -> None:
@@ -145,6 +156,21 @@ def test_three_thousandths_of_rank_are_near_enough() -> None:
 def test_too_few_samples_report_no_tail() -> None:
     assert dict(known.reportable(Histogram([(5, 999)]))) == {"p50": 500, "p90": 900, "p95": 950}
     assert "p99.9" in dict(known.reportable(Histogram([(5, 10_000)])))
+
+
+def test_arrivals_are_judged_by_their_gaps_and_their_counts() -> None:
+    came, even = list(islice(at_random(50, 3, WHOLE), 3_000)), list(islice(constant(50), 3_000))
+    critical = poisson.KOLMOGOROV / 3_000**0.5
+    assert poisson.distance(came, 50) < critical < poisson.distance(came, 45)
+    assert poisson.distance(even, 50) == pytest.approx(1 - 1 / math.e, abs=0.01)
+    assert poisson.dispersion(came, 0.1) == pytest.approx(1, abs=0.15)
+    assert poisson.dispersion(even, 0.1) < 0.1
+
+
+def test_moments_at_random_are_those_of_the_seed() -> None:
+    meant = list(islice(at_random(10, 1, WHOLE), 3))
+    seen = [read(7 + moment, 7 + moment + 0.001) for moment in meant]
+    assert known.responses(seen, at_random(10, 1, WHOLE), 3) == pytest.approx([1_000] * 3)
 
 
 # -- the command --------------------------------------------------------------------------------
