@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 from bench import arguments, population
 from bench.client import Client, Target
+from bench.course import work as work_of
 from bench.deadlines import Deadlines
 from bench.discovery import ServerDownError, discover
 from bench.mixes import MIXES
 from bench.plan import Load, Offer, UnknownStoreError, select, unfit
+from bench.work import Kind, Work, summarised, unaccompanied
 
 RESET_TIMEOUT = 150.0
 MOST_USERS = 10_000
@@ -34,13 +36,18 @@ REFUSALS = (RefusedError, ServerDownError, UnknownStoreError, population.ResetEr
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A test that may start: on which stores, with how many records in each."""
+    """A test that may start: on which stores, with how many records in each.
+
+    `summarised` has, by store, whose summary its slow `work` asks for, if that is what it does.
+    """
 
     url: str
     client: Client
     stores: list[Offer]
     left_out: dict[str, list[str]]
     size: int
+    work: Work | None
+    summarised: dict[str, str]
 
 
 def admit(options: Namespace, users: int) -> Admitted:
@@ -54,12 +61,27 @@ def admit(options: Namespace, users: int) -> Admitted:
     client = _client(url)
     _, offers = discover(url)
     through_nginx = _is_nginx(client)
-    stores, left_out = chosen(offers, options.stores, options.mix, through_nginx=through_nginx)
-    return Admitted(url, client, stores, left_out, size)
+    work = _work(options)
+    stores, left_out = chosen(offers, options.stores, options.mix, through_nginx, work)
+    asked = work is not None and work.kind is Kind.SUMMARY
+    theirs = {one.id: summarised(one, offers) or one.id for one in stores if asked}
+    return Admitted(url, client, stores, left_out, size, work, theirs)
+
+
+def _work(options: Namespace) -> Work | None:
+    try:
+        return work_of(options)
+    except ValueError:
+        known = ", ".join(Kind)
+        raise RefusedError(f"there is no slow work {options.slow_work!r}: choose {known}") from None
 
 
 def chosen(
-    offers: Sequence[Offer], globs: Sequence[str], mix: str, *, through_nginx: bool
+    offers: Sequence[Offer],
+    globs: Sequence[str],
+    mix: str,
+    through_nginx: bool,
+    work: Work | None = None,
 ) -> tuple[list[Offer], dict[str, list[str]]]:
     """Return the stores that `globs` select and that can be loaded so, and the others by reason.
 
@@ -71,6 +93,8 @@ def chosen(
     left_out: dict[str, list[str]] = {}
     for offer in select(offers, globs):
         reason = hindrance(offer, mix, through_nginx=through_nginx)
+        if reason is None and work is not None:
+            reason = unaccompanied(offer, work, offers)
         if reason is None:
             able.append(offer)
         else:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from locust.argument_parser import LocustArgumentParser
 from bench.discovery import discover
 from bench.mixes import MIXES
 from bench.plan import Offer, UnknownStoreError, select
+from bench.work import LONGEST_MS, Kind, Work
 
 _PORTS: Final = {"nginx": 10000, "direct": 10001}
 
@@ -23,6 +24,7 @@ WHOLE: Final = {
     "summary_size": (1, 1_000_000),
     "seed": (0, 2**63 - 1),
     "max_in_flight": (1, 10_000),
+    "sleep_ms": (1, LONGEST_MS),
 }
 """The arguments that are whole numbers: from, to. A population has to fit into one request."""
 
@@ -35,12 +37,18 @@ _NEEDLESS: Final = {"-h", "--help", "-V", "--version", "-l", "--list", "--worker
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """A scenario's parameters as its file has them."""
+    """A scenario's parameters as its file has them.
+
+    With `rates` (requests a second) it has several streams, each open at a rate of its own; else
+    one, which users make closed unless they give a rate. `work` is what slow work it has, if any.
+    """
 
     mix: str
     population: int
     summary_size: int
     seed: int
+    rates: Mapping[str, float] = field(default_factory=dict)
+    work: Work | None = None
 
 
 class Open(list[str]):
@@ -104,7 +112,7 @@ def rate(text: str) -> float:
     except ValueError:
         value = -1.0
     if not 0 <= value <= FASTEST:
-        wanted = f"a number of requests a second, from 0 (closed load) to {FASTEST:.0f}"
+        wanted = f"a number of requests a second, from 0 (none by schedule) to {FASTEST:.0f}"
         raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}")
     return value
 
@@ -183,12 +191,7 @@ def add(
         metavar="{nginx,direct,URL}",
         help="All processes through nginx, or one process direct; Host wins over it",
     )
-    parser.add_argument(
-        "--rate",
-        type=rate,
-        default=0.0,
-        help="Requests a second in all, sent on schedule whatever the answers do; 0: closed users",
-    )
+    _add_rates(parser, defaults)
     parser.add_argument(
         "--poisson",
         action="store_true",
@@ -225,4 +228,28 @@ def add(
             type=between(*WHOLE[name]),
             default=default,
             help=explained,
+        )
+
+
+def _add_rates(parser: LocustArgumentParser, defaults: Defaults) -> None:
+    """Add the rate, or that of each stream, and what slow work is."""
+    parser.set_defaults(streams=list(defaults.rates))
+    if not defaults.rates:
+        told = "Requests a second in all, sent on schedule whatever the answers do; 0: closed users"
+        parser.add_argument("--rate", type=rate, default=0.0, help=told)
+    for stream, usual in defaults.rates.items():
+        told = f"Requests a second of the {stream} kind in all, sent on schedule; 0: none"
+        parser.add_argument(f"--{stream}-rate", type=rate, default=usual, help=told)
+    if defaults.work is not None:
+        parser.add_argument(
+            "--slow-work",
+            choices=[kind.value for kind in Kind],
+            default=defaults.work.kind.value,
+            help="What slow requests ask for: to block so long, or the summary of a blocking store",
+        )
+        parser.add_argument(
+            "--sleep-ms",
+            type=between(*WHOLE["sleep_ms"]),
+            default=defaults.work.ms,
+            help="With slow work sleep: milliseconds of each",
         )

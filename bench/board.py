@@ -10,8 +10,8 @@ from flask import Response, jsonify, request
 from locust.env import Environment
 from locust.web import WebUI
 
+from bench.course import course
 from bench.pausing import paused
-from bench.pilot import course
 from bench.recent import KINDS, Point, Recent
 
 PATH: Final = "/windtunnel/data"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import Final
+from typing import Annotated, Final
 
 import gevent
 import msgspec
@@ -16,13 +16,15 @@ from bench.client import Client, Target
 from bench.contract import Operation
 from bench.crowd import Crowd, Terms
 from bench.deadlines import Deadlines
+from bench.lane import Sent
 from bench.loads import CellError, Load, Streams, Swarm
 from bench.mixes import MIXES
-from bench.open import MOST_UNDER_WAY
+from bench.open import MOST_UNDER_WAY, Rates
 from bench.sampler import Sampler
 from bench.schedule import Arrivals
 from bench.users import StoreUser
 from bench.window import Window
+from bench.work import LONGEST_MS, SLOW, Kind, Work, blocking, described
 
 RESET_TIMEOUT: Final = 150.0
 SETTLE_AT_MOST: Final = 1.0
@@ -36,9 +38,10 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """What to measure. Times in seconds; `groups` are process ids, as in `bench.cpu`.
 
     With a `rate` (requests a second) the load is open and `users` does not count; as many requests
-    as `max_in_flight` says may be under way. `bystanders` are addresses of processes. `folder` is
-    where the series goes, the cell while it is under way, and `sample` requests of every second;
-    `round` and `variant` only name it.
+    as `max_in_flight` says may be under way. Where a scenario has slow work, it comes at
+    `slow_rate` beside that: sleeps of `sleep_ms`, or the summary of `slow_store`. `bystanders` are
+    addresses of processes. `folder` is where the series goes, the cell while it is under way, and
+    `sample` requests of every second; `round` and `variant` only name it.
     """
 
     scenario: str = "crud"
@@ -50,6 +53,10 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     rate: float | None = None
     arrivals: Arrivals = "constant"
     max_in_flight: int = MOST_UNDER_WAY
+    slow_rate: float | None = None
+    slow_work: Kind = Kind.SLEEP
+    sleep_ms: Annotated[int, msgspec.Meta(ge=1, le=LONGEST_MS)] = 100
+    slow_store: str | None = None
     seed: int = 1
     population: int = 1_000
     summary_size: int = 20_000
@@ -70,29 +77,52 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError("a cell needs users or a rate")
         if self.rate is not None and self.rate <= 0:
             raise ValueError("a rate is more than 0")
+        if self.slow_rate is not None and self.slow_rate < 0:
+            raise ValueError("a slow rate is 0 or more")
 
     @property
     def connections(self) -> int:
         """How many requests can be under way."""
         return self.max_in_flight if self.rate is not None else self.users
 
+    @property
+    def work(self) -> Work:
+        """What slow work there is."""
+        return Work(self.slow_work, self.sleep_ms)
+
+    @property
+    def summarised(self) -> str:
+        """Whose summary slow work asks for: that of the same engine, blocking, unless told."""
+        return self.slow_store or blocking(self.store)
+
+    def rates(self, streams: Iterable[str]) -> Rates:
+        """Return the rate of each stream; raises CellError where several have none."""
+        found = {name: self.slow_rate if name == SLOW else self.rate for name in streams}
+        lacking = [name for name, rate in found.items() if rate is None]
+        if lacking:
+            raise CellError(f"no rate is given for {', '.join(lacking)}: {self.scenario} needs one")
+        return {name: rate for name, rate in found.items() if rate is not None}
+
 
 def measure(
-    order: Order, user_class: type[StoreUser], tell: Callable[[str], None]
+    order: Order, user_classes: Sequence[type[StoreUser]], tell: Callable[[str], None]
 ) -> dict[str, object]:
     """Measure a cell: `tell` hears "reset" and "measuring" when these begin.
 
     Raises CellError.
     """
+    streams = [kind.stream for kind in user_classes]
+    rates = order.rates(streams) if order.rate is not None or streams != [""] else {}
     tell("reset")
     if short := descriptors.allow(order.connections):
         raise CellError(short)
-    crowd = assemble(order)
-    user_class.crowd = crowd
+    crowd = assemble(order, rates)
+    for kind in user_classes:
+        kind.crowd = crowd
     if order.sample and order.folder is not None:
         crowd.sampler = Sampler(order.sample, order.seed)
     beside = _bystanders(order)
-    load = begin(order, user_class, crowd)
+    load = begin(order, user_classes, crowd, rates)
     try:
         beside.run()
         load.run(order.warmup)
@@ -104,7 +134,7 @@ def measure(
         beside.close()
         load.stop(order.timeout)
     measured["health"]["population"] = crowd.terms.population
-    return {**facts(order), **measured}
+    return {**facts(order), **measured, "streams": told(order, rates, load.sent_by_stream)}
 
 
 def facts(order: Order) -> dict[str, object]:
@@ -120,11 +150,26 @@ def facts(order: Order) -> dict[str, object]:
     }
 
 
-def begin(order: Order, user_class: type[StoreUser], crowd: Crowd) -> Load:
+def told(order: Order, rates: Rates, sent: Mapping[str, Sent]) -> dict[str, dict[str, object]]:
+    """Return what a cell says of each of several streams: what it asked for, and how that went."""
+    return {
+        name: {
+            **its,
+            "intended": sent[name].intended,
+            "late": sent[name].late,
+            "skipped": sent[name].skipped,
+        }
+        for name, its in described(rates, order.mix, order.work, order.summarised).items()
+    }
+
+
+def begin(
+    order: Order, user_classes: Sequence[type[StoreUser]], crowd: Crowd, rates: Rates
+) -> Load:
     """Put the load on."""
-    if order.rate is None:
-        return Swarm(user_class, crowd, order.users)
-    return Streams(user_class, crowd, order.rate, order.arrivals, order.max_in_flight)
+    if not rates:
+        return Swarm(user_classes[0], crowd, order.users)
+    return Streams(user_classes, crowd, rates, order.arrivals, order.max_in_flight)
 
 
 def _bystanders(order: Order) -> Bystanders:
@@ -138,7 +183,7 @@ def _folder(order: Order) -> Path | None:
     return Path(order.folder) if order.folder is not None else None
 
 
-def assemble(order: Order) -> Crowd:
+def assemble(order: Order, rates: Rates) -> Crowd:
     """Bring the store to its starting state, and gather what its users need; raises CellError."""
     mix = MIXES.get(order.mix)
     if mix is None:
@@ -150,6 +195,8 @@ def assemble(order: Order) -> Crowd:
         ids = population.recreate(client, order.store, order.seed, size)
         if Operation.SUMMARY in mix:
             population.seed_summary(client, order.store, order.summary_size)
+        if rates.get(SLOW) and order.slow_work is Kind.SUMMARY:
+            population.seed_summary(client, order.summarised, order.summary_size)
     except population.ResetError as error:
         raise CellError(str(error)) from error
     finally:
@@ -165,6 +212,8 @@ def assemble(order: Order) -> Crowd:
         spread=min(0.1, order.warmup / 2),
         retry_stale=order.retry_stale,
         cookies=order.cookies,
+        work=order.work,
+        summarised={order.store: order.summarised},
     )
     return Crowd(terms, {order.store: population.records(order.seed, size, ids)}, order.users or 1)
 

@@ -12,7 +12,7 @@ from math import isclose
 import msgspec
 
 from bench.answer import Answer, unexpected
-from bench.contract import Draft, Record, Summary, decode_found, decode_record
+from bench.contract import Draft, Record, Summary, decode_found, decode_record, decode_slept
 from bench.samples import LONGEST
 
 NO_JSON = "not the JSON that was agreed on"
@@ -101,6 +101,15 @@ def summarised(summary: Summary, first: Summary, size: int) -> str:
         return "other tags than before"
     pairs = zip(summary.tags, first.tags, strict=True)
     return "" if all(_equal(a, b) for a, b in pairs) else "other figures than before"
+
+
+def slept(answer: Answer, ms: int) -> str:
+    """Check a sleep of `ms` milliseconds: nothing that takes a set time takes less."""
+    try:
+        told = decode_slept(answer.body)
+    except msgspec.MsgspecError:
+        return NO_JSON
+    return "" if told.ms == ms and answer.service_us >= ms * 1000 else "not as long as asked for"
 
 
 def _equal(one: msgspec.Struct, other: msgspec.Struct) -> bool:

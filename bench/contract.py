@@ -5,6 +5,7 @@ Verbs, paths, statuses and payloads; neither how a request is sent nor how it is
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -24,7 +25,10 @@ class Operation(StrEnum):
     SUMMARY = "summary"
 
 
-VERB: Final = {
+SLEEP: Final = "sleep"
+"""What is asked of a process and of no store: to take a set time."""
+
+VERB: Final[Mapping[str, str]] = {
     Operation.CREATE: "POST",
     Operation.READ: "GET",
     Operation.UPDATE: "PUT",
@@ -32,6 +36,7 @@ VERB: Final = {
     Operation.DELETE: "DELETE",
     Operation.FIND: "GET",
     Operation.SUMMARY: "GET",
+    SLEEP: "GET",
 }
 
 STATUS: Final = dict.fromkeys(Operation, 200) | {Operation.CREATE: 201, Operation.DELETE: 204}
@@ -95,6 +100,12 @@ class Seeded(msgspec.Struct, frozen=True):
     size: int
 
 
+class Slept(msgspec.Struct, frozen=True, gc=False):
+    """What a sleep answers: how long it was, in milliseconds."""
+
+    ms: int
+
+
 class Problem(msgspec.Struct, frozen=True):
     """Problem details (RFC 9457) as far as a client shows them."""
 
@@ -109,7 +120,13 @@ decode_found = msgspec.json.Decoder(Found).decode
 decode_populated = msgspec.json.Decoder(Populated).decode
 decode_summary = msgspec.json.Decoder(Summary).decode
 decode_seeded = msgspec.json.Decoder(Seeded).decode
+decode_slept = msgspec.json.Decoder(Slept).decode
 decode_problem = msgspec.json.Decoder(Problem).decode
+
+
+def sleep_path(ms: int) -> str:
+    """The path that takes so many milliseconds, blocking, in the slow pool where there is one."""
+    return f"/slow/sleep?ms={ms}"
 
 
 class Routes:

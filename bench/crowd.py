@@ -16,6 +16,7 @@ from bench.mixes import MIXES, Deck, Mix, consumes
 from bench.recorder import Recorder
 from bench.sampler import Sampler
 from bench.stock import Stock
+from bench.work import Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,8 @@ class Terms:
     """What users are told to do. `timeout` and `spread` in seconds.
 
     `spread` is the time over which users begin, so that they do not march in step. With `cookies`
-    each user keeps those that it is sent.
+    each user keeps those that it is sent. `work` is what slow work there is, if there is any;
+    `summarised` has, by store, whose summary that asks for.
     """
 
     target: str
@@ -35,6 +37,8 @@ class Terms:
     spread: float = 0.1
     retry_stale: bool = False
     cookies: bool = False
+    work: Work = field(default_factory=Work)
+    summarised: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -11,10 +11,11 @@ import msgspec
 from bench import checks
 from bench.answer import OK, WRONG, Answer, unexpected
 from bench.client import Client
-from bench.contract import STATUS, VERB, Operation, Record, Routes, Summary, decode_summary
+from bench.contract import STATUS, VERB, Operation, Record, Routes
 from bench.mixes import NEEDS_RECORD, Deck
 from bench.samples import LONGEST, Sample
 from bench.stock import Stock
+from bench.summaries import Summaries
 
 FIND_LIMIT: Final = 10
 FIND_ABOVE: Final = tuple(LONGEST * share / 20 for share in range(10, 18))
@@ -39,7 +40,7 @@ class Crud:
 
     __slots__ = (
         "_above", "_client", "_deck", "_do", "_population", "_random", "_report", "_routes",
-        "_samples", "_stock", "_summary", "_summary_size", "on_depleted",
+        "_samples", "_stock", "_summaries", "on_depleted",
     )  # fmt: skip
 
     def __init__(
@@ -65,8 +66,7 @@ class Crud:
         self._population = population
         self._report = report
         self._above = {above: self._routes.find(above, FIND_LIMIT) for above in FIND_ABOVE}
-        self._summary: Summary | None = None
-        self._summary_size = summary_size
+        self._summaries = Summaries(summary_size)
         self._do: Mapping[Operation, Callable[[], Answer]] = {
             operation: getattr(self, operation.value) for operation in Operation
         }
@@ -144,7 +144,7 @@ class Crud:
         """Ask for the summary."""
         answer, failed = self._ask(Operation.SUMMARY, self._routes.summary)
         if not failed:
-            self._judge(Operation.SUMMARY, answer, self._summary_flaw(answer.body))
+            self._judge(Operation.SUMMARY, answer, self._summaries.flaw(answer.body))
         return answer
 
     # -- parts ------------------------------------------------------------------------------
@@ -198,14 +198,6 @@ class Crud:
         else:
             self._stock.put(before)
         self._judge(operation, answer, flaw)
-
-    def _summary_flaw(self, body: bytes) -> str:
-        try:
-            summary = decode_summary(body)
-        except msgspec.MsgspecError:
-            return checks.NO_JSON
-        self._summary = self._summary or summary
-        return checks.summarised(summary, self._summary, self._summary_size)
 
     def _sample(self) -> Sample:
         return self._samples[int(self._random() * len(self._samples))]

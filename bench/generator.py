@@ -30,16 +30,20 @@ from bench.users import StoreUser
 Lines = IO[bytes]
 
 
-def user_class(scenario: str) -> type[StoreUser]:
-    """Return the users of `locustfiles/<scenario>.py`; raises CellError if there are none."""
+def user_classes(scenario: str) -> list[type[StoreUser]]:
+    """Return the kinds of users of `locustfiles/<scenario>.py`; raises CellError if it has none."""
     name = f"locustfiles.{scenario}"
     try:
         module = importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise CellError(f"there is no scenario {scenario!r}") from error
-    for found in vars(module).values():
-        if isinstance(found, type) and issubclass(found, StoreUser) and not found.abstract:
-            return found
+    found = [
+        kind
+        for kind in vars(module).values()
+        if isinstance(kind, type) and issubclass(kind, StoreUser) and not kind.abstract
+    ]
+    if found:
+        return found
     raise CellError(f"{name} has no user that a cell can be measured with")
 
 
@@ -47,7 +51,7 @@ def answer(line: bytes, tell: Callable[..., None]) -> None:
     """Do one order, and tell how it went."""
     try:
         order = msgspec.json.decode(line, type=Order)
-        tell("done", cell=measure(order, user_class(order.scenario), tell))
+        tell("done", cell=measure(order, user_classes(order.scenario), tell))
     except (CellError, msgspec.MsgspecError) as error:
         tell("error", detail=str(error))
     except Exception as error:

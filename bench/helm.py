@@ -14,7 +14,7 @@ from typing import Final
 
 import gevent
 
-from bench.pilot import Course, course
+from bench.course import Course, course
 
 LOOK_EVERY: Final = 0.2
 """Seconds between two looks at the arguments."""

@@ -18,6 +18,7 @@ import msgspec
 
 from bench import host, results
 from bench.collector import Report, by_store
+from bench.course import rates, work
 from bench.health import flags as doubts
 from bench.lane import Sent
 from bench.pausing import paused
@@ -34,15 +35,16 @@ from bench.recording import (
     seconds,
     write_partial,
 )
+from bench.work import Work, described
 
 log = logging.getLogger("windtunnel")
 
-Load = Mapping[str, float | None]
-"""`users` and `rate` as in a cell."""
+Load = Mapping[str, Any]
+"""`users`, `rate` and `streams` as in a cell."""
 
 SETTINGS: Final = (
     "mix", "target", "host", "population", "summary_size", "seed", "rate", "poisson",
-    "max_in_flight", "retry_stale", "cookies",
+    "max_in_flight", "retry_stale", "cookies", "slow_work", "sleep_ms",
 )  # fmt: skip
 
 NAMED: Final = "%Y-%m-%dT%H-%M-%S"
@@ -124,7 +126,8 @@ class Journal:
         for second in range(self._written, before):
             recorded = by_store(self._pending.pop(second, {}))
             for store, facts in self._facts.items():
-                line = {**facts, **self._under, "second": second - self._first}
+                load = {key: self._under[key] for key in ("users", "rate")}
+                line = {**facts, **load, "second": second - self._first}
                 operations = seconds(recorded.get(store, {}))
                 append_second(self.folder, {**line, "operations": operations})
         self._written = max(self._written, before)
@@ -151,6 +154,8 @@ class Journal:
 
 
 def _told(load: Load) -> str:
+    if load.get("streams"):
+        return " and ".join(f"{n} {s['rate']:g}/s" for n, s in load["streams"].items())
     return f"{load['rate']:g} requests/s" if load["rate"] else f"{load['users']} users"
 
 
@@ -162,7 +167,9 @@ def begin(
     patience: int,
 ) -> Journal:
     """Open the run of a test that begins; raises ResultsError."""
-    settings = {name: getattr(options, name) for name in SETTINGS} | {"users": users()}
+    told = {name: getattr(options, name) for name in SETTINGS if hasattr(options, name)}
+    several = {} if hasattr(options, "rate") else {"rates": rates(options)}
+    settings = {**told, **several, "users": users()}
     started = datetime.now(UTC)
     info = results.RunInfo(
         scenario=scenario,
@@ -181,7 +188,11 @@ def begin(
 def _load(options: Namespace, users: Callable[[], int]) -> Load:
     if paused(options):
         return {"users": 0, "rate": None}
-    return {"users": None if options.rate else users(), "rate": options.rate or None}
+    paces = rates(options)
+    if not paces:
+        return {"users": users(), "rate": None}
+    streams = described(paces, options.mix, work(options) or Work())
+    return {"users": None, "rate": next(iter(paces.values())), "streams": streams}
 
 
 def _facts(settings: Mapping[str, Any], offer: Offer) -> dict[str, Any]:

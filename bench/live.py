@@ -23,14 +23,15 @@ from werkzeug.datastructures import MultiDict
 
 from bench import arguments
 from bench.admission import MOST_USERS, REFUSALS, RefusedError, admit
-from bench.pilot import course
+from bench.course import course
 
 PAGE: Final = Path(__file__).parent / "templates" / "live.html"
 
 BACK_WITHIN: Final = 20.0
 """Seconds in which workers that have stopped are ready again; it takes them three."""
 
-_OURS: Final = ("stores", "mix", "target", "host", *arguments.WHOLE)
+_NAMED: Final = ("mix", "target", "host", "slow_work")
+_OURS: Final = ("stores", *_NAMED, *arguments.WHOLE)
 
 _locusts_rounding = stats.bucket_response_time
 
@@ -84,7 +85,7 @@ def _check(environment: Environment, form: MultiDict[str, str]) -> None:
     users = whole("users", form.get("user_count", ""), 1, MOST_USERS)
     told = wanted(options, form)
     running = runner.state in {STATE_SPAWNING, STATE_RUNNING}
-    if running and all(getattr(told, name) == getattr(options, name) for name in _OURS):
+    if running and all(getattr(told, n, None) == getattr(options, n, None) for n in _OURS):
         return
     admit(told, users)
     if running:
@@ -110,11 +111,12 @@ def wanted(options: Namespace, form: MultiDict[str, str]) -> Namespace:
     A multi-select without a choice is not in the form at all, so a form that has a mix has stores.
     """
     found: Mapping[str, Any] = {
-        **{name: form[name] for name in ("mix", "target", "host") if name in form},
+        **{name: form[name] for name in _NAMED if name in form},
         **{n: whole(n, form[n], *limits) for n, limits in arguments.WHOLE.items() if n in form},
     }
-    if "rate" in form:
-        _rate(form["rate"])
+    for name in ["rate", *(f"{stream}_rate" for stream in options.streams)]:
+        if name in form:
+            _rate(name, form[name])
     if "stores" in form or "mix" in form:
         found = {**found, "stores": form.getlist("stores")}
     return Namespace(**{**vars(options), **found})
@@ -128,11 +130,11 @@ def whole(name: str, text: str, least: int, most: int) -> int:
         raise RefusedError(f"{name.replace('_', ' ')}: {error}") from error
 
 
-def _rate(text: str) -> None:
+def _rate(name: str, text: str) -> None:
     try:
         arguments.rate(text)
     except argparse.ArgumentTypeError as error:
-        raise RefusedError(f"rate: {error}") from error
+        raise RefusedError(f"{name.replace('_', ' ')}: {error}") from error
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -11,8 +12,8 @@ from locust.event import Events
 
 from bench.crowd import Crowd
 from bench.lane import Sent
-from bench.open import OpenLoad
-from bench.schedule import WHOLE, Arrivals
+from bench.open import OpenLoad, Rates, total
+from bench.schedule import Arrivals
 from bench.users import StoreUser
 
 
@@ -39,6 +40,10 @@ class Load(Protocol):
     def sent(self) -> Sent | None:
         """What became of what was intended, where something was."""
 
+    @property
+    def sent_by_stream(self) -> Mapping[str, Sent]:
+        """The same, by stream."""
+
 
 class Swarm:
     """Closed users, Locust's own `User`s, without a runner.
@@ -48,6 +53,7 @@ class Swarm:
     """
 
     sent = None
+    sent_by_stream: Mapping[str, Sent] = {}
 
     def __init__(self, user_class: type[StoreUser], crowd: Crowd, count: int) -> None:
         environment = Environment(user_classes=[user_class], events=Events())
@@ -88,18 +94,28 @@ class Streams:
     """Requests on schedule; what is counted is what was intended in time, whenever it ended."""
 
     def __init__(
-        self, user_class: type[StoreUser], crowd: Crowd, rate: float, kind: Arrivals, bound: int
+        self,
+        user_classes: Sequence[type[StoreUser]],
+        crowd: Crowd,
+        rates: Rates,
+        kind: Arrivals,
+        bound: int,
     ) -> None:
-        environment = Environment(user_classes=[user_class], events=Events())
+        environment = Environment(user_classes=list(user_classes), events=Events())
         self._crowd = crowd
-        self._load = OpenLoad(user_class, environment, crowd, bound)
+        self._load = OpenLoad(user_classes, environment, crowd, bound)
         self._until = 0.0
-        self._load.run(rate, kind, WHOLE)
+        self._load.run(rates, kind)
 
     @property
     def sent(self) -> Sent:
         """What became of what was intended."""
         return self._load.sent
+
+    @property
+    def sent_by_stream(self) -> dict[str, Sent]:
+        """The same, by stream."""
+        return {name: total(each.lanes.values()) for name, each in self._load.streams.items()}
 
     def run(self, seconds: float) -> None:
         """Let it send for `seconds`, or until it is over; raises CellError."""

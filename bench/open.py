@@ -1,52 +1,88 @@
-"""Open load on the stores of a crowd: a lane each, which share a rate."""
+"""Open load on the stores of a crowd: a lane for each kind of user on each, at shared rates."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from time import perf_counter
 
 from locust.env import Environment
 
 from bench.crowd import Crowd, Place
 from bench.lane import Lane, Sent, drain
-from bench.schedule import Arrivals, Share, arrivals
+from bench.schedule import WHOLE, Arrivals, Share, arrivals
 from bench.users import StoreUser
+
+Rates = Mapping[str, float]
+"""Requests a second by stream; a scenario's only one is called ""."""
 
 MOST_UNDER_WAY = 1_000
 """Requests that may be under way in all unless it is said otherwise."""
 
 
+@dataclass(slots=True)
+class Stream:
+    """The lanes of one kind of user, a store each, and at what rate they send now."""
+
+    name: str
+    lanes: dict[str, Lane]
+    pace: tuple[float, Arrivals, Share] | None = None
+
+    def run(self, rate: float, kind: Arrivals, share: Share, seed: int, begin: float) -> None:
+        """Send a share of a rate from `begin` on; go on where it is that of before."""
+        if self.pace == (rate, kind, share):
+            return
+        self.pace = rate, kind, share
+        parts = share.parts * len(self.lanes)
+        for place, lane in enumerate(self.lanes.values()):
+            own = Share(place * share.parts + share.index, parts)
+            times = arrivals(kind, rate, seed, own, self.name) if rate else iter(())
+            lane.run((begin + time for time in times), rate / parts)
+
+
 class OpenLoad:
-    """The lanes of one process; `bound` is how many requests may be under way in all of them."""
+    """The streams of one process; `bound` is how many requests may be under way in all of them.
+
+    Each kind of user has a stream, and a rate, of its own; all work on the same records.
+    """
 
     def __init__(
-        self, user_class: type[StoreUser], environment: Environment, crowd: Crowd, bound: int
+        self,
+        user_classes: Sequence[type[StoreUser]],
+        environment: Environment,
+        crowd: Crowd,
+        bound: int,
     ) -> None:
         self._seed = crowd.terms.seed
-        self._stores = list(crowd.free)
-        of_a_store = max(1, bound // len(crowd.free))
-        self._places = [crowd.common(store) for store in crowd.free]
-        self.lanes = [
-            Lane(_maker(user_class, environment, place), of_a_store) for place in self._places
-        ]
+        self._places = {store: crowd.common(store) for store in crowd.free}
+        of_a_lane = max(1, bound // (len(user_classes) * len(self._places)))
+        self.streams = {
+            kind.stream: Stream(
+                kind.stream,
+                {s: Lane(_maker(kind, environment, p), of_a_lane) for s, p in self._places.items()},
+            )
+            for kind in user_classes
+        }
+        self.lanes = [lane for each in self.streams.values() for lane in each.lanes.values()]
 
-    def run(self, rate: float, kind: Arrivals, share: Share, start: float | None = None) -> None:
-        """Send this process's share of `rate` requests a second from `start` (now) on."""
+    def run(
+        self, rates: Rates, kind: Arrivals, share: Share = WHOLE, start: float | None = None
+    ) -> None:
+        """Send this process's share of `rates` from `start` (now) on.
+
+        A stream whose rate stays what it was goes on as it is; one without a rate sends nothing.
+        """
         begin = perf_counter() if start is None else start
-        parts = share.parts * len(self.lanes)
-        for place, lane in enumerate(self.lanes):
-            own = Share(place * share.parts + share.index, parts)
-            times = arrivals(kind, rate, self._seed, own)
-            lane.run((begin + time for time in times), rate / parts)
+        for name, stream in self.streams.items():
+            stream.run(rates.get(name, 0.0), kind, share, self._seed, begin)
 
     def pause(self) -> None:
         """Send nothing until `run` is called again."""
-        for lane in self.lanes:
-            lane.run(iter(()), 0.0)
+        self.run({}, "constant")
 
     def settle(self) -> None:
         """Forget the records whose state is not certain: others are to work on the rest."""
-        for place in self._places:
+        for place in self._places.values():
             place.stock.records[:] = place.stock.settled
 
     def count_from(self, since: float) -> None:
@@ -65,9 +101,11 @@ class OpenLoad:
 
     def take_sent(self) -> dict[str, Sent]:
         """What became of what was intended, by store, since the last call."""
-        taken = {store: lane.sent for store, lane in zip(self._stores, self.lanes, strict=True)}
-        for lane in self.lanes:
-            lane.sent = Sent()
+        taken = {store: Sent() for store in self._places}
+        for stream in self.streams.values():
+            for store, lane in stream.lanes.items():
+                taken[store].add(lane.sent)
+                lane.sent = Sent()
         return taken
 
     @property
@@ -86,7 +124,7 @@ class OpenLoad:
             lane.close()
 
 
-def total(lanes: Sequence[Lane]) -> Sent:
+def total(lanes: Iterable[Lane]) -> Sent:
     """The counts of all lanes together."""
     sent = Sent()
     for lane in lanes:

@@ -2,52 +2,23 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
-from dataclasses import dataclass
+from collections.abc import Sequence
 from time import perf_counter
 from typing import Final
 
 import gevent
 from locust.env import Environment
 
+from bench.course import Course
 from bench.crowd import Crowd
 from bench.open import OpenLoad
-from bench.pausing import paused
-from bench.schedule import Arrivals, Share
+from bench.schedule import Share
 from bench.users import StoreUser
 
 CHANGE_AT_MOST: Final = 3.0
 """Seconds that requests under way get when the load turns from open to closed, or back."""
 
 _STEP: Final = 0.01
-
-
-@dataclass(frozen=True, slots=True)
-class Course:
-    """What a process is to do: part `index` of `parts` of `rate` requests a second in all.
-
-    Without a rate the load is closed. While `paused` nothing is sent, and nothing intended.
-    """
-
-    rate: float = 0.0
-    arrivals: Arrivals = "constant"
-    index: int = 0
-    parts: int = 1
-    paused: bool = False
-
-    def __str__(self) -> str:
-        if self.paused:
-            return "paused: nothing is sent"
-        if not self.rate:
-            return "closed load: times are service times, from the actual send"
-        how = f"open load, {self.rate:g} requests/s, {self.arrivals}"
-        return f"{how}: times are response times, from the intended send"
-
-
-def course(options: Namespace, index: int = 0, parts: int = 1) -> Course:
-    """Return what the arguments of a test say."""
-    arrivals: Arrivals = "poisson" if options.poisson else "constant"
-    return Course(options.rate, arrivals, index, parts, paused(options))
 
 
 class Pilot:
@@ -58,14 +29,14 @@ class Pilot:
 
     def __init__(
         self,
-        user_class: type[StoreUser],
+        user_classes: Sequence[type[StoreUser]],
         environment: Environment,
         crowd: Crowd,
         bound: int,
         *,
         open_: bool,
     ) -> None:
-        self.load = OpenLoad(user_class, environment, crowd, bound)
+        self.load = OpenLoad(user_classes, environment, crowd, bound)
         self._crowd = crowd
         self._course = Course()
         if open_:
@@ -79,10 +50,10 @@ class Pilot:
         if course.paused:
             self._crowd.closed.clear()
             self.load.pause()
-        elif course.rate:
+        elif course.rates:
             self._crowd.closed.clear()
             self._wait_for_users()
-            self.load.run(course.rate, course.arrivals, Share(course.index, course.parts))
+            self.load.run(course.rates, course.arrivals, Share(course.index, course.parts))
         else:
             self.load.pause()
             self.load.drain(CHANGE_AT_MOST)

@@ -12,6 +12,7 @@ from bench.contract import Operation
 from bench.crowd import Crowd, Terms
 from bench.mixes import MIXES
 from bench.plan import Offer
+from bench.work import Work
 
 log = logging.getLogger("windtunnel")
 
@@ -50,6 +51,8 @@ def prepare(options: Namespace, users: int) -> tuple[Terms, dict[str, list[str]]
         ids[store.id] = population.recreate(admitted.client, store.id, options.seed, admitted.size)
         if Operation.SUMMARY in MIXES[options.mix]:
             population.seed_summary(admitted.client, store.id, options.summary_size)
+    for asked in dict.fromkeys(admitted.summarised.values()):
+        population.seed_summary(admitted.client, asked, options.summary_size)
     admitted.client.close()
     terms = Terms(
         admitted.url,
@@ -59,5 +62,7 @@ def prepare(options: Namespace, users: int) -> tuple[Terms, dict[str, list[str]]
         options.summary_size,
         retry_stale=options.retry_stale,
         cookies=options.cookies,
+        work=admitted.work or Work(),
+        summarised=admitted.summarised,
     )
     return terms, ids, admitted.stores

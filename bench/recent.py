@@ -15,6 +15,7 @@ from typing import Final
 
 from bench.answer import OK
 from bench.collector import Report
+from bench.contract import SLEEP
 from bench.recorder import Counts, Times, add, quantile
 
 KEPT: Final = 600
@@ -128,7 +129,8 @@ class Recent:
             second = self._second(at)
             for key, times in entries:
                 _seen(second.pools, key.pool).count(key.outcome, times)
-                _seen(second.stores, key.store).count(key.outcome, times)
+                if key.operation != SLEEP:  # it has nothing to do with the store it comes beside
+                    _seen(second.stores, key.store).count(key.outcome, times)
         for at, waiting in report.under_way.items():
             second = self._second(at)
             for store, pool, number in waiting:

@@ -115,13 +115,25 @@ class CpuSeconds(msgspec.Struct, frozen=True, kw_only=True):
     nginx: float | None = None
 
 
+class StreamOfCell(msgspec.Struct, frozen=True, kw_only=True):
+    """One of several streams of a cell: what it asked for, at which rate, and how that went."""
+
+    rate: float
+    work: str
+    operations: list[str]
+    intended: int | None = None
+    late: int | None = None
+    skipped: int | None = None
+
+
 class Cell(msgspec.Struct, frozen=True, kw_only=True):
     """A line of `cells.jsonl`: one store under one load in one round.
 
     `users` is the closed load, `rate` (requests/s) the open one; `void` says why the cell does not
     count, `flags` what makes it doubtful; `health` holds shares of 1 such as `steal`. Of what was
     `intended` under open load, `late` was sent more than 2 ms after its moment, and `skipped` was
-    never sent, as too many were under way; `stale` and `retried` count closed connections.
+    never sent, as too many were under way; `stale` and `retried` count closed connections. Where a
+    scenario has several `streams`, `rate` is that of the first.
     """
 
     store: str
@@ -142,6 +154,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     stale: int | None = None
     retried: int | None = None
     bystander: list[Bystander] = []
+    streams: dict[str, StreamOfCell] = {}
     cpu_s: CpuSeconds = CpuSeconds()
     health: dict[str, Any] = {}
     flags: list[str] = []

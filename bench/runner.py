@@ -38,7 +38,7 @@ BASE, AGAINST = "base", "against"
 
 MEASURED = (
     "seconds", "throughput_rps", "operations", "cpu_s", "health", "flags", "void", "intended",
-    "late", "skipped", "stale", "retried", "bystander",
+    "late", "skipped", "stale", "retried", "bystander", "streams",
 )  # fmt: skip
 """What of a cell the generator tells; the rest is what was ordered."""
 

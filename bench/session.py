@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import gevent
+import msgspec
 from gevent.event import Event
 from locust import stats
 from locust.argument_parser import LocustArgumentParser
@@ -35,13 +36,14 @@ from bench import arguments, journal, live
 from bench.admission import REFUSALS, admit
 from bench.arguments import Defaults
 from bench.board import Board
+from bench.course import Course, rates
 from bench.crowd import Crowd, Terms
 from bench.discovery import ServerDownError
 from bench.helm import Helm
 from bench.journal import Journal
 from bench.keeper import Keeper
 from bench.pausing import pause
-from bench.pilot import Course, Pilot
+from bench.pilot import Pilot
 from bench.plan import Offer
 from bench.preparing import gather, part, prepare
 from bench.results import ResultsError
@@ -66,10 +68,10 @@ log = logging.getLogger("windtunnel")
 
 
 class Session:
-    """Ties the users of one scenario to Locust's events."""
+    """Ties the users of one scenario, a class for each of its streams, to Locust's events."""
 
-    def __init__(self, user_class: type[StoreUser], defaults: Defaults) -> None:
-        self._user_class = user_class
+    def __init__(self, user_classes: Sequence[type[StoreUser]], defaults: Defaults) -> None:
+        self._user_classes = user_classes
         self._defaults = defaults
         self._environment: Environment | None = None
         self._pilot: Pilot | None = None
@@ -134,9 +136,10 @@ class Session:
             self._send(runner, options, terms, ids)
             self._helm = Helm(options, partial(self._members, runner), partial(_tell, runner))
         else:
+            open_ = bool(rates(options))
             whole = {store: (0, named) for store, named in ids.items()}
             crowd = gather(terms, whole, runner.target_user_count)
-            pilot = self._begin(environment, crowd, options.max_in_flight, options.rate > 0)
+            pilot = self._begin(environment, crowd, options.max_in_flight, open_)
             self._helm = Helm(options, lambda: [HERE], lambda _, its: pilot.steer(its))
 
     def on_stopping(self, environment: Environment, **_: Any) -> None:
@@ -157,7 +160,7 @@ class Session:
     def _journal(
         self, options: Namespace, runner: Runner, offers: Sequence[Offer]
     ) -> Journal | None:
-        scenario = Path(inspect.getfile(self._user_class)).stem
+        scenario = Path(inspect.getfile(self._user_classes[0])).stem
         patience = WORKERS_BEHIND if isinstance(runner, MasterRunner) else 1
 
         def users() -> int:
@@ -171,8 +174,9 @@ class Session:
         return None
 
     def _begin(self, environment: Environment, crowd: Crowd, bound: int, open_: bool) -> Pilot:
-        self._user_class.crowd = crowd
-        self._pilot = Pilot(self._user_class, environment, crowd, bound, open_=open_)
+        for kind in self._user_classes:
+            kind.crowd = crowd
+        self._pilot = Pilot(self._user_classes, environment, crowd, bound, open_=open_)
         self._keeper.collect(crowd, self._pilot.load)
         return self._pilot
 
@@ -192,7 +196,7 @@ class Session:
                 "users": -(-runner.target_user_count // workers),
                 "rank": rank,
                 "bound": max(1, options.max_in_flight // workers),
-                "open": options.rate > 0,
+                "open": bool(rates(options)),
             }
             runner.send_message(CROWD, data, id_)
 
@@ -202,7 +206,7 @@ class Session:
 
     def _on_crowd(self, environment: Environment, msg: Any, **_: Any) -> None:
         told = msg.data
-        terms = Terms(**told["terms"])
+        terms = msgspec.convert(told["terms"], Terms)
         crowd = gather(terms, told["parts"], told["users"], told["rank"])
         self._spawning.clear()
         self._begin(environment, crowd, told["bound"], told["open"])

@@ -13,7 +13,7 @@ from locust.user.task import LOCUST_STATE_RUNNING, LOCUST_STATE_WAITING
 
 from bench.answer import OK, Answer
 from bench.client import Client
-from bench.contract import POOL_HEADER, VERB, Operation, decode_problem
+from bench.contract import POOL_HEADER, VERB, decode_problem
 from bench.crowd import Crowd, Place
 from bench.recorder import NO_POOL
 from bench.sampler import Sample
@@ -41,10 +41,16 @@ class StoreUser(User):
     """
 
     abstract = True
+    stream: ClassVar[str] = ""
+    """Which of a scenario's rates it sends at, where there are several."""
+
     crowd: ClassVar[Crowd]
     cookies: ClassVar[bool] = False
     """Whether users of this scenario keep cookies, each for itself, whatever the options say."""
     place: Place
+    shown: str
+    """What Locust's tables have before the operation."""
+
     client: Client
     pool = NO_POOL
     """Which answered last."""
@@ -53,7 +59,7 @@ class StoreUser(User):
 
     def enter(self, place: Place) -> None:
         """Take a place in the crowd."""
-        self.place = place
+        self.place, self.shown = place, place.store
         terms = self.crowd.terms
         self.client = Client(
             self.crowd.target,
@@ -104,7 +110,7 @@ class StoreUser(User):
         """Close the connection."""
         self.client.close()
 
-    def report(self, operation: Operation, answer: Answer, outcome: str, flaw: str) -> None:
+    def report(self, operation: str, answer: Answer, outcome: str, flaw: str) -> None:
         """Count an operation, in the recorder and in whatever listens to Locust's requests.
 
         These hear of the response time under open load, of the service time under closed.
@@ -123,7 +129,7 @@ class StoreUser(User):
                 crowd.retried[store] += 1
         self.environment.events.request.fire(
             request_type=VERB[operation],
-            name=f"{store} {operation}",
+            name=f"{self.shown} {operation}",
             response_time=shown_us / 1000,
             response_length=len(answer.body),
             exception=None if outcome is OK else _failure(outcome, flaw or _told(answer)),

@@ -26,13 +26,13 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
-SCENARIO = (
-    "import locustfiles.crud, locust.argument_parser as p; print(p.get_parser().format_help())"
-)
+SCENARIOS = sorted(path.stem for path in (ROOT / "locustfiles").glob("[!_]*.py"))
+
+HELP = "import locustfiles.{}, locust.argument_parser as p; print(p.get_parser().format_help())"
 """Locust's own --help leaves a scenario's options out."""
 
 PROCESSES = {
-    "locust -f locustfiles/crud.py": ["-c", SCENARIO, "--help"],
+    **{f"locust -f locustfiles/{s}.py": ["-c", HELP.format(s), "--help"] for s in SCENARIOS},
     "python -m server": ["-m", "server", "--help"],
 }
 """Other commands of ours, and what of Python's prints their options."""
@@ -101,8 +101,9 @@ def test_an_option_of_another_command_exists(name: str, line: str) -> None:
     assert options(after(name, line)) <= known_options(*PROCESSES[name])
 
 
-def test_readme_names_every_option_of_the_scenario() -> None:
-    added = known_options(*PROCESSES["locust -f locustfiles/crud.py"])
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_readme_names_every_option_of_a_scenario(scenario: str) -> None:
+    added = known_options(*PROCESSES[f"locust -f locustfiles/{scenario}.py"])
     added -= known_options("-m", "locust", "--help")
     assert "--stores" in added
     assert added <= set(re.findall(r"--[a-z-]+[a-z]", README))

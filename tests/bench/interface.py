@@ -24,17 +24,17 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-def locust(*args: object) -> list[str]:
-    return [sys.executable, "-m", "locust", "-f", "locustfiles/crud.py", *map(str, args)]
+def locust(*args: object, file: str = "locustfiles/crud.py") -> list[str]:
+    return [sys.executable, "-m", "locust", "-f", file, *map(str, args)]
 
 
 class Interface:
     """The web UI of a locust process."""
 
-    def __init__(self, *args: object) -> None:
+    def __init__(self, *args: object, file: str = "locustfiles/crud.py") -> None:
         self.port = free_port()
         self.process = subprocess.Popen(
-            locust("--web-port", self.port, *args),
+            locust("--web-port", self.port, *args, file=file),
             cwd=ROOT,
             env={"WINDTUNNEL_RESULTS": "", **os.environ},
             stderr=subprocess.DEVNULL,

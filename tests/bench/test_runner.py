@@ -21,7 +21,7 @@ from tests.server.conftest import Server, serving
 CELL_KEYS = {
     "store", "variant", "target", "mix", "processes", "connections", "round", "users", "rate",
     "seconds", "throughput_rps", "operations", "cpu_s", "health", "flags", "void", "intended",
-    "late", "skipped", "stale", "retried", "bystander",
+    "late", "skipped", "stale", "retried", "bystander", "streams",
 }  # fmt: skip
 
 

@@ -1,0 +1,36 @@
+"""Users who work on records: the mix of operations that nearly every scenario has in it."""
+
+from __future__ import annotations
+
+from bench.answer import Answer
+from bench.crowd import Place
+from bench.crud import Crud
+from bench.samples import samples
+from bench.users import StoreUser
+
+
+class RecordUser(StoreUser):
+    """Draws operations from the mix, on records of its store that nobody else touches."""
+
+    abstract = True
+
+    def enter(self, place: Place) -> None:
+        """Begin with the records of a place."""
+        super().enter(place)
+        terms = self.crowd.terms
+        self.crud = Crud(
+            client=self.client,
+            store=place.store,
+            deck=place.deck,
+            stock=place.stock,
+            rng=place.rng,
+            samples=samples(terms.seed),
+            population=terms.population,
+            summary_size=terms.summary_size,
+            report=self.report,
+            on_depleted=self.crowd.deplete,
+        )
+
+    def step(self) -> Answer:
+        """Do the next operation of the mix."""
+        return self.crud.step()

@@ -1,0 +1,37 @@
+"""What does slow blocking work do to everybody else, and what does a pool of its own change?
+
+Fast requests are the mix of `crud`; slow ones sleep, or summarise a table, and block the process
+that they meet. Each kind comes at a rate of its own, whatever the answers do. nginx sends slow ones
+to the slow pool. `locust -f locustfiles/pools.py` keeps both rates editable while it runs;
+`windtunnel run pools` measures it in rounds.
+"""
+
+from locust import events
+
+from bench.arguments import Defaults
+from bench.records import RecordUser
+from bench.session import Session
+from bench.slow import SlowUser
+from bench.work import Kind, Work
+
+MIX = "balanced"
+RATES = {"fast": 100.0, "slow": 5.0}
+WORK = Work(Kind.SLEEP, ms=100)
+POPULATION = 1_000
+SUMMARY_SIZE = 20_000
+SEED = 1
+
+
+class Fast(RecordUser):
+    """Does the operations of the mix."""
+
+    stream = "fast"
+
+
+class Slow(SlowUser):
+    """Asks for slow work: half of what one process can do, at the rate above."""
+
+    stream = "slow"
+
+
+Session([Fast, Slow], Defaults(MIX, POPULATION, SUMMARY_SIZE, SEED, RATES, WORK)).listen(events)

@@ -1,0 +1,211 @@
+"""Fast and slow requests at rates of their own: in cells, and under `locust -f`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from bench import results
+from bench.results import Cell
+from tests.bench.driven import Driven, counts, driven_once
+from tests.bench.interface import Interface, free_port, locust
+from tests.bench.served import ROOT, Server, server
+
+POOLS = "locustfiles/pools.py"
+STORE = "memory/async/volatile"
+FAST = {"create", "read", "edit", "delete"}
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Server]:
+    with server() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Driven]:
+    yield from driven_once()
+
+
+ORDER: dict[str, Any] = {"scenario": "pools", "users": 0, "rate": 60, "slow_rate": 20}
+
+
+@pytest.mark.parametrize(
+    ("work", "asked", "told"),
+    [
+        ({"sleep_ms": 2}, "sleep", "sleep of 2 ms"),
+        (
+            {"slow_work": "summary", "summary_size": 200},
+            "summary",
+            "summary of memory/blocking/volatile",
+        ),
+    ],
+)
+def test_each_stream_of_a_cell_has_a_rate_and_counts_of_its_own(
+    shared: Driven, served: Server, work: dict[str, Any], asked: str, told: str
+) -> None:
+    cell = shared.cell(target=served.url, duration=1.0, **ORDER, **work)
+    found = msgspec.convert({**cell, "target": "direct"}, Cell)
+    assert set(counts(cell)) == FAST | {asked}
+    assert {entry.outcome for entry in found.operations} == {"ok"}
+    fast, slow = found.streams["fast"], found.streams["slow"]
+    assert (fast.rate, fast.intended, fast.work) == (60, 60, "balanced mix")
+    assert (slow.rate, slow.intended, slow.work) == (20, 20, told)
+    assert (set(fast.operations), slow.operations) == (FAST, [asked])
+    assert found.intended == 80
+    assert counts(cell)[asked] + (slow.skipped or 0) == 20
+    assert sum(counts(cell)[name] for name in FAST) + (fast.skipped or 0) == 60
+
+
+def test_a_rate_of_none_sends_none(shared: Driven, served: Server) -> None:
+    cell = shared.cell(target=served.url, **{**ORDER, "slow_rate": 0})
+    assert set(counts(cell)) <= FAST
+    assert cell["streams"]["slow"]["intended"] == 0
+
+
+def test_slow_requests_that_stand_still_cost_fast_ones_no_place(
+    shared: Driven, served: Server
+) -> None:
+    order = {**ORDER, "rate": 20, "slow_rate": 200, "max_in_flight": 4, "sleep_ms": 20}
+    cell = shared.cell(target=served.url, duration=1.0, **order)
+    assert cell["streams"]["slow"]["skipped"] > 0
+    assert cell["skipped"] == sum(one["skipped"] for one in cell["streams"].values())
+
+
+@pytest.mark.parametrize(
+    ("fields", "detail"),
+    [
+        ({"rate": None, "users": 4}, "no rate is given for fast: pools needs one"),
+        ({"slow_rate": None}, "no rate is given for slow: pools needs one"),
+        ({"slow_rate": -1}, "a slow rate is 0 or more"),
+        ({"sleep_ms": 0}, "Expected `int` >= 1"),
+        ({"sleep_ms": 10_001}, "Expected `int` <= 10000"),
+        ({"slow_work": "nap"}, "Invalid enum value 'nap'"),
+        (
+            {"slow_work": "summary", "slow_store": "no/blocking/safe"},
+            "no/blocking/safe could not be reset: 404",
+        ),
+    ],
+)
+def test_what_cannot_be_sent_is_said_in_a_line(
+    shared: Driven, served: Server, fields: dict[str, Any], detail: str
+) -> None:
+    said = shared.error(**{"target": served.url, **ORDER, **fields})
+    assert detail in said
+    assert "\n" not in said
+
+
+# -- under locust -------------------------------------------------------------------------------
+
+
+def apart() -> tuple[object, ...]:
+    port = free_port()
+    return ("--master-bind-port", port, "--master-port", port)
+
+
+def headless(served: Server, *more: object) -> subprocess.CompletedProcess[str]:
+    command = locust(
+        *("--headless", "-u", 1, "-t", "3s", "--host", served.url, "--only-summary"),
+        *(*apart(), *more),
+        file=POOLS,
+    )
+    return subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("more", [(), ("--processes", "2")], ids=["alone", "workers"])
+def test_both_kinds_are_sent_and_kept(
+    served: Server, tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    rates = ("--fast-rate", 60, "--slow-rate", 10, "--sleep-ms", 3)
+    done = headless(served, "--stores", STORE, "--results", tmp_path, *rates, *more)
+    assert done.returncode == 0, done.stderr
+    assert "open load, fast 60 and slow 10 requests/s, constant: times are resp" in done.stderr
+    assert "3 ms sleep" in done.stderr
+    (folder,) = tmp_path.glob("*-pools")
+    run = results.load(folder)
+    (cell,) = run.cells
+    found: Counter[str] = Counter()
+    for entry in cell.operations:
+        assert (entry.pool, entry.outcome) == ("fast", "ok")
+        found[entry.operation] += entry.count
+    assert set(found) == FAST | {"sleep"}
+    assert sum(found.values()) > 5 * found["sleep"] > 0
+    assert (cell.rate, cell.streams["slow"].rate) == (60, 10)
+    assert cell.streams["slow"].work == "sleep of 3 ms"
+    assert run.info.settings["rates"] == {"fast": 60, "slow": 10}
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "line"),
+    [
+        (("--slow-rate", "-1"), 2, "'-1' is not a number of requests a second"),
+        (("--slow-work", "nap"), 2, "invalid choice: 'nap'"),
+        (("--sleep-ms", "0"), 2, "'0' is not a whole number from 1 to 10000"),
+        (
+            ("--slow-work", "summary", "--stores", "memcached-aiomcache/async/volatile"),
+            3,
+            "memcached-aiomcache/async/volatile: ",
+        ),
+    ],
+)
+def test_what_cannot_be_asked_for_is_said_in_a_line(
+    served: Server, args: tuple[str, ...], code: int, line: str
+) -> None:
+    done = headless(served, *args)
+    assert done.returncode == code
+    said = [one for one in done.stderr.splitlines() if "/INFO/" not in one]
+    assert line in said[-1]
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("more", [(), ("--processes", 2)], ids=["alone", "workers"])
+def test_both_rates_are_changed_while_it_runs(served: Server, more: tuple[object, ...]) -> None:
+    shown = Interface("--host", served.url, *apart(), *more, file=POOLS)
+    form: dict[str, Any] = {
+        "user_count": 1, "spawn_rate": 100, "mix": "read", "target": "direct", "stores": STORE,
+        "population": 100, "seed": 1, "summary_size": 10, "max_in_flight": 50, "poisson": "false",
+        "slow_work": "sleep", "sleep_ms": 1,
+    }  # fmt: skip
+
+    def sent() -> Counter[str]:
+        rows = shown.stats()["stats"]
+        return Counter({row["name"].split()[-1]: row["num_requests"] for row in rows})
+
+    def begin(fast: float, slow: float) -> None:
+        answer = json.loads(shown.get("/swarm", **form, fast_rate=fast, slow_rate=slow))
+        assert answer["success"], answer
+        told = f"open load, fast {fast:g} and slow {slow:g} requests/s"
+        assert shown.get("/load").startswith(told)
+
+    def grows(*names: str) -> None:
+        before = sent()
+        shown.wait_for(lambda: all(sent()[name] > before[name] + 5 for name in names))
+
+    try:
+        if more:
+            shown.wait_for(lambda: len(shown.stats()["workers"]) == 2)
+        begin(50, 0)
+        grows("read")
+        assert sent()["sleep"] == 0
+        begin(50, 20)
+        grows("read", "sleep")
+        begin(0, 20)
+        grows("sleep")
+        settled = sent()["read"]
+        grows("sleep")
+        assert sent()["read"] <= settled + 250, "5 s of what was sent before are told late"
+        wrong = json.loads(shown.get("/swarm", **form, fast_rate=1, slow_rate="many"))
+        assert not wrong["success"]
+        assert wrong["message"].startswith("slow rate: 'many' is not a number")
+        odd = json.loads(shown.get("/swarm", **{**form, "slow_work": "nap"}, fast_rate=1))
+        assert odd["message"] == "there is no slow work 'nap': choose sleep, summary"
+        assert shown.stats()["fail_ratio"] == 0
+    finally:
+        shown.close()
