@@ -13,7 +13,7 @@ import traceback
 
 import typer
 
-from bench.commands import capacity, compare, doctor, split, stack, stores
+from bench.commands import capacity, compare, doctor, plan, split, stack, stores
 from bench.commands import run as running
 from bench.commands.faults import INTERRUPTED, exit_code, one_line
 
@@ -36,6 +36,7 @@ for command in (
     running.report,
     capacity.capacity,
     compare.compare,
+    plan.plan,
 ):
     app.command()(command)
 app.add_typer(split.app)

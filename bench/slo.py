@@ -3,19 +3,23 @@
 `p99(response, read) < 50ms`, `p99(read) < 20ms on postgres-*/async/*`, `throughput > 500/s`,
 `failures < 0.1%`, `regression < 10%`. Without `service` or `response` a latency is the one that
 counts under the load: response time when it is open, service time when it is closed. Without an
-operation every operation must hold.
+operation every operation must hold. Last comes the pool that answered, as in
+`p99(response, read, fast) < 50ms`: `fast`, `slow`, or of another name `pool:reports`; without one
+every pool must hold.
 """
 
 import re
+from collections.abc import Container
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Final
+from typing import Final, TypeAlias
 
 from bench.summary import PER_MILLE, RESPONSE, SERVICE
 
 LATENCIES: Final = (*PER_MILLE, "max")
 RATES: Final = ("throughput", "failures", "regression")
-OPERATIONS: Final = ("create", "read", "update", "edit", "delete", "find", "summary")
+OPERATIONS: Final = ("create", "read", "update", "edit", "delete", "find", "summary", "sleep")
+POOLS: Final = ("fast", "slow")
 EXAMPLE: Final = "p99(response, read) < 50ms on postgres-*/async/*"
 
 _UNITS: Final = {
@@ -26,7 +30,12 @@ _UNITS: Final = {
 }
 _NAME: Final = re.compile(r"\s*([a-z][a-z0-9]*(?:\.\d+)?)")
 _AMOUNT: Final = re.compile(r"\s*(\d+(?:\.\d*)?(?:e[+-]?\d+)?|\.\d+)\s*([a-z/%]*)", re.IGNORECASE)
+_POOL: Final = re.compile(r"pool:([a-z][a-z0-9_]{0,30})")
 _GLOB: Final = re.compile(r"\s*(\S+)\s*$")
+
+
+_ORDER: Final = ("latency", "operation", "pool")
+_Inside: TypeAlias = tuple[str | None, str | None, str | None]
 
 
 class SloError(ValueError):
@@ -43,6 +52,7 @@ class Slo:
     latency: str | None = None
     operation: str | None = None
     glob: str | None = None
+    pool: str | None = None
 
     @property
     def limit(self) -> float:
@@ -58,25 +68,31 @@ class Slo:
         """Whether it asks something of this store."""
         return self.glob is None or fnmatchcase(store, self.glob)
 
+    def speaks_of_pool(self, pool: str) -> bool:
+        """Whether it asks something of what this pool answered."""
+        return self.pool in {None, pool}
+
     def held_by(self, value: float) -> bool:
         """Whether a figure, in the unit of `limit`, is on the right side of it."""
         return value > self.limit if self.at_least else value < self.limit
 
     def __str__(self) -> str:
-        inside = ", ".join(filter(None, (self.latency, self.operation)))
+        pool = self.pool if self.pool is None or self.pool in POOLS else f"pool:{self.pool}"
+        inside = ", ".join(filter(None, (self.latency, self.operation, pool)))
         what = f"{self.measure}({inside})" if inside else self.measure
         sign = ">" if self.at_least else "<"
         place = f" on {self.glob}" if self.glob else ""
-        return f"{what} {sign} {self.amount:.17g}{self.unit}{place}"
+        amount = repr(self.amount).removesuffix(".0")
+        return f"{what} {sign} {amount}{self.unit}{place}"
 
 
 def parse(text: str) -> Slo:
     """Read an objective; raises SloError."""
     measure, position = _measure(text)
-    latency, operation, position = _inside(text, position, measure)
+    (latency, operation, pool), position = _inside(text, position, measure)
     position = _sign(text, position, measure)
     amount, unit, position = _amount(text, position, measure)
-    return Slo(measure, amount, unit, latency, operation, _glob(text, position))
+    return Slo(measure, amount, unit, latency, operation, _glob(text, position), pool)
 
 
 def _measure(text: str) -> tuple[str, int]:
@@ -87,28 +103,48 @@ def _measure(text: str) -> tuple[str, int]:
     return found[1], found.end()
 
 
-def _inside(text: str, position: int, measure: str) -> tuple[str | None, str | None, int]:
+def _inside(text: str, position: int, measure: str) -> tuple[_Inside, int]:
     position = _skip(text, position)
     if text[position : position + 1] != "(":
-        return None, None, position
+        return (None, None, None), position
     if measure == "regression":
         raise _error(text, position, "regression takes nothing in brackets")
     end = text.find(")", position)
     if end < 0:
         raise _error(text, position, "the bracket is never closed")
-    latency, operation = None, None
+    found: dict[str, str] = {}
     start = position + 1
-    for name in text[start:end].split(","):
-        word = name.strip()
-        if word in {SERVICE, RESPONSE} and measure in LATENCIES and not (latency or operation):
-            latency = word
-        elif word in OPERATIONS and operation is None:
-            operation = word
-        else:
-            kinds = "service or response, then " if measure in LATENCIES else ""
-            raise _error(text, start, f"expected {kinds}one of {', '.join(OPERATIONS)}")
-        start += len(name) + 1
-    return latency, operation, end + 1
+    for part in text[start:end].split(","):
+        kind, word = _word(part.strip())
+        if kind is None or not _in_turn(kind, measure, found):
+            raise _error(text, start, _expected(measure))
+        found[kind] = word
+        start += len(part) + 1
+    return (found.get("latency"), found.get("operation"), found.get("pool")), end + 1
+
+
+def _word(word: str) -> tuple[str | None, str]:
+    """What kind of word this is, and the word that counts."""
+    if word in {SERVICE, RESPONSE}:
+        return "latency", word
+    if word in OPERATIONS:
+        return "operation", word
+    if word in POOLS:
+        return "pool", word
+    named = _POOL.fullmatch(word)
+    return ("pool", named[1]) if named else (None, word)
+
+
+def _in_turn(kind: str, measure: str, before: Container[str]) -> bool:
+    """Whether a word of this kind may follow: latency, operation, pool, each once at most."""
+    if kind == "latency" and measure not in LATENCIES:
+        return False
+    return not any(later in before for later in _ORDER[_ORDER.index(kind) :])
+
+
+def _expected(measure: str) -> str:
+    kinds = "service or response, then " if measure in LATENCIES else ""
+    return f"expected {kinds}one of {', '.join(OPERATIONS)}, then a pool (fast, slow, pool:NAME)"
 
 
 def _sign(text: str, position: int, measure: str) -> int:

@@ -22,7 +22,7 @@ from bench.summary import (
     State,
     Verdict,
 )
-from bench.views import Measured, StoreView, View, generator_limited, lost, views
+from bench.views import Measured, StoreView, View, generator_limited, lost, unlabelled, views
 
 Found = tuple[str | None, float | None, str | None]
 """Operation, figure in the unit of the limit, and why there is none."""
@@ -61,20 +61,26 @@ def _unmeasured(slo: Slo, found: list[View]) -> str:
 
 def _figures(slo: Slo, view: View, seen: StoreView) -> Iterator[Found]:
     if slo.measure == "throughput":
-        yield slo.operation, _throughput(slo.operation, seen), None
+        yield slo.operation, _throughput(slo, seen), None
         return
-    if slo.measure == "failures" and slo.operation is None:
+    if slo.measure == "failures" and slo.operation is None and slo.pool is None:
         yield None, *_failures(seen)
         return
     for operation in view.operations:
-        if operation in seen.operations and slo.operation in (None, operation):
+        if operation in seen.operations and _speaks_of(slo, operation):
             yield operation, *_figure(slo, view, seen.operations[operation])
 
 
-def _throughput(operation: str | None, seen: StoreView) -> float:
+def _speaks_of(slo: Slo, label: str) -> bool:
+    operation, pool = unlabelled(label)
+    return slo.operation in (None, operation) and slo.speaks_of_pool(pool)
+
+
+def _throughput(slo: Slo, seen: StoreView) -> float:
     seconds = sum(cell.seconds for cell in seen.cells) or 1.0
     right = (r for cell in seen.cells for r in cell.operations if r.outcome == OK)
-    return sum(r.count for r in right if operation in (None, r.operation)) / seconds
+    asked = (r for r in right if slo.operation in (None, r.operation))
+    return sum(r.count for r in asked if slo.speaks_of_pool(r.pool)) / seconds
 
 
 def _failures(seen: StoreView) -> tuple[float | None, str | None]:

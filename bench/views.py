@@ -9,7 +9,7 @@ from bench.histogram import Histogram, decode, merge
 from bench.results import OK, Cell, Ledger, OperationResult, Times
 from bench.summary import ALONE, RESPONSE, SERVICE, Load
 
-OPERATIONS = ("create", "read", "update", "edit", "delete", "find", "summary")
+OPERATIONS = ("create", "read", "update", "edit", "delete", "find", "summary", "sleep")
 REFERENCE_ENGINE = "memory"
 GENERATOR_LIMIT = 0.85
 SCHEDULE_LAG_LIMIT_MS = 2.0
@@ -176,6 +176,12 @@ def _decoded(times: Times | None) -> Histogram:
 
 def _label(result: OperationResult) -> str:
     return result.operation if result.pool == "fast" else f"{result.operation} ({result.pool} pool)"
+
+
+def unlabelled(label: str) -> tuple[str, str]:
+    """The operation and the pool that a label stands for."""
+    operation, _, rest = label.partition(" (")
+    return operation, rest.removesuffix(" pool)") or "fast"
 
 
 def _split(

@@ -5,6 +5,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ BASE = {"redis/async/fast": 400.0, "sqlite/async/fast": 4000.0}
 amounts = st.floats(min_value=1e-9, max_value=1e9, allow_nan=False)
 globs = st.none() | st.text("abz-*/?[]", min_size=1, max_size=20)
 operations = st.none() | st.sampled_from(OPERATIONS)
+pools = st.none() | st.sampled_from(["fast", "slow", "reports", "read"])
 latencies = st.builds(
     Slo,
     st.sampled_from(LATENCIES),
@@ -29,9 +31,12 @@ latencies = st.builds(
     st.sampled_from([None, "service", "response"]),
     operations,
     globs,
+    pools,
 )
-shares = st.builds(Slo, st.just("failures"), amounts, st.just("%"), st.none(), operations, globs)
-rates = st.builds(Slo, st.just("throughput"), amounts, st.just("/s"), st.none(), operations, globs)
+shares, rates = (
+    st.builds(Slo, st.just(of), amounts, st.just(unit), st.none(), operations, globs, pools)
+    for of, unit in (("failures", "%"), ("throughput", "/s"))
+)
 regressions = st.builds(
     Slo, st.just("regression"), amounts, st.just("%"), st.none(), st.none(), globs
 )
@@ -73,6 +78,17 @@ def test_what_is_nearly_an_objective_never_ends_in_another_error(text: str) -> N
         ("regression < 10%", Slo("regression", 10, "%"), 0.1),
         ("failures < 0.1%", Slo("failures", 0.1, "%"), 0.001),
         ("throughput > 500/s", Slo("throughput", 500, "/s"), 500),
+        (
+            "p99(response, read, fast) < 50ms",
+            Slo("p99", 50, "ms", "response", "read", pool="fast"),
+            50_000,
+        ),
+        ("p99(pool:reports) < 1s", Slo("p99", 1, "s", pool="reports"), 1_000_000),
+        (
+            "throughput(sleep, slow) > 5/s",
+            Slo("throughput", 5, "/s", None, "sleep", None, "slow"),
+            5,
+        ),
     ],
 )
 def test_the_ways_to_write_one(text: str, slo: Slo, limit: float) -> None:
@@ -88,6 +104,9 @@ def test_the_ways_to_write_one(text: str, slo: Slo, limit: float) -> None:
         ("p99(red) < 5ms", 5, "expected service or response, then one of create"),
         ("p99(read, response) < 5ms", 11, "expected service or response"),
         ("failures(response) < 1%", 10, "expected one of create"),
+        ("p99(fast, read) < 5ms", 11, "then a pool (fast, slow, pool:NAME)"),
+        ("p99(read, quick) < 5ms", 11, "then a pool (fast, slow, pool:NAME)"),
+        ("p99(fast, slow) < 5ms", 11, "then a pool (fast, slow, pool:NAME)"),
         ("regression(read) < 1%", 11, "takes nothing in brackets"),
         ("p99(read < 5ms", 4, "never closed"),
         ("p99(read) > 5ms", 11, "expected < after p99"),
@@ -128,6 +147,29 @@ def test_a_latency_holds_for_one_store_and_fails_for_another() -> None:
 def test_without_an_operation_each_is_judged() -> None:
     found = states("p50 < 2ms on redis/*", run_of())
     assert [operation for _, operation in found] == ["create", "read", "edit", "delete"]
+
+
+def test_a_pool_is_asked_for_what_it_answered() -> None:
+    run = run_of(stores=PAIR[:1])
+    moved = [
+        msgspec.structs.replace(
+            cell,
+            operations=[
+                msgspec.structs.replace(each, pool="slow") if each.operation == "read" else each
+                for each in cell.operations
+            ],
+        )
+        for cell in run.cells
+    ]
+    run = msgspec.structs.replace(run, cells=moved)
+    store = PAIR[0]
+    assert states("p50(read, slow) < 2ms", run) == {(store, "read (slow pool)"): State.HOLDS}
+    assert states("p50(read) < 2ms", run) == {(store, "read (slow pool)"): State.HOLDS}
+    assert states("p50(read, fast) < 2ms", run) == {(None, None): State.FAILS}
+    fast = states("p50(fast) < 2ms", run)
+    assert [operation for _, operation in fast] == ["create", "edit", "delete"]
+    assert states("throughput(fast) > 1/s", run) == {(store, None): State.HOLDS}
+    assert states("throughput(pool:reports) > 1/s", run) == {(store, None): State.FAILS}
 
 
 def test_the_latency_that_counts_is_the_response_under_open_load() -> None:
