@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections import defaultdict
@@ -19,6 +20,7 @@ from tests.stacks import RUN, eventually
 
 CONF = Template("""
 daemon off;
+$user
 pid nginx.pid;
 error_log stderr crit;
 events {}
@@ -36,6 +38,8 @@ http {
 }
 """)
 USERS = 3
+OWNER = "user root root;" if os.geteuid() == 0 else ""
+"""Else the worker is nobody, who may not go into the folders that pytest makes."""
 
 
 class Seats:
@@ -65,10 +69,10 @@ def seats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seats]:
     programs, missing = ensure_all(Place(RUN), ["nginx"], print)
     assert not missing
     folder, port = tmp_path_factory.mktemp("nginx"), free_port()
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o755)  # nginx's worker is nobody where we are root
     with server() as behind:
-        (folder / "nginx.conf").write_text(CONF.substitute(port=port, server=behind.url))
+        (folder / "nginx.conf").write_text(
+            CONF.substitute(user=OWNER, port=port, server=behind.url)
+        )
         command = [str(programs["nginx"].file), "-p", str(folder), "-c", f"{folder}/nginx.conf"]
         with subprocess.Popen(command) as process:
             try:
