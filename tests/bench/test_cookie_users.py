@@ -86,9 +86,9 @@ def seats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seats]:
 def keeping(tmp_path: Path) -> Path:
     """A scenario whose users keep cookies without being told."""
     crud = (ROOT / "locustfiles" / "crud.py").read_text()
-    assert "class CrudUser(StoreUser):" in crud
-    lines = crud.replace("def enter(", "cookies = True\n\n    def enter(", 1)
-    (tmp_path / "keeping.py").write_text(lines)
+    begin = "class CrudUser(RecordUser):\n"
+    assert begin in crud
+    (tmp_path / "keeping.py").write_text(crud.replace(begin, f"{begin}    cookies = True\n\n"))
     return tmp_path / "keeping.py"
 
 
@@ -112,7 +112,7 @@ def assert_kept(seats: Seats) -> None:
     assert seen
     for cookies, given in seen.values():
         assert (cookies[0], given) == ("", 1)
-        assert len(set(cookies[1:])) == 1, "a user kept its cookie"
+        assert len(set(cookies[1:])) <= 1, "a user kept its cookie"
     own = [cookies[-1] for cookies, _ in seen.values() if len(cookies) > 1]
     assert len(set(own)) == len(own) > 1, "and nobody else's"
 
