@@ -11,6 +11,7 @@ from locust.env import Environment
 from locust.web import WebUI
 
 from bench.course import course
+from bench.mount import front
 from bench.pausing import paused
 from bench.recent import KINDS, Point, Recent
 
@@ -28,8 +29,10 @@ class Board:
 
     def attach(self, web_ui: WebUI) -> None:
         """Add the route to Locust's app, behind its login."""
-        assert web_ui.app is not None
-        web_ui.app.add_url_rule(PATH, "windtunnel_data", web_ui.auth_required_if_enabled(self.data))
+        app = web_ui.app
+        assert app is not None
+        told = web_ui.auth_required_if_enabled(self.data)
+        app.add_url_rule(f"{front(app)}{PATH}", "windtunnel_data", told)
 
     def data(self) -> Response:
         """Tell all seconds after `since` (of the epoch), and the last ten together."""

@@ -24,6 +24,7 @@ from werkzeug.datastructures import MultiDict
 from bench import arguments
 from bench.admission import MOST_USERS, REFUSALS, RefusedError, admit
 from bench.course import course
+from bench.mount import front
 
 PAGE: Final = Path(__file__).parent / "templates" / "live.html"
 
@@ -62,7 +63,7 @@ def attach(environment: Environment, web_ui: WebUI) -> None:
 
     app.view_functions[endpoint] = web_ui.auth_required_if_enabled(swarm)
     tell = web_ui.auth_required_if_enabled(partial(_load, environment))
-    app.add_url_rule("/load", "load", tell)
+    app.add_url_rule(f"{front(app)}/load", "load", tell)
     app.after_request(_dressed)
 
 

@@ -32,7 +32,7 @@ from locust.runners import (
     WorkerRunner,
 )
 
-from bench import arguments, journal, live
+from bench import arguments, journal, live, page
 from bench.admission import REFUSALS, admit
 from bench.arguments import Defaults
 from bench.board import Board
@@ -110,6 +110,7 @@ class Session:
             live.attach(environment, environment.web_ui)
             self.board = Board(environment, self._keeper.recent)
             self.board.attach(environment.web_ui)
+            page.attach(environment, environment.web_ui, self._keeper.recent, lambda: self._helm)
         elif not worker:
             _refuse_early(environment)
         if isinstance(runner, WorkerRunner):

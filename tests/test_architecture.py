@@ -32,7 +32,14 @@ SERVER_LAYERS = (
     "server.__main__",
 )
 
-FACES_THE_STACK = ("bench.cli", "bench.commands", "bench.runner", "bench.stacked", "bench.perf")
+FACES_THE_STACK = (
+    "bench.cli",
+    "bench.commands",
+    "bench.runner",
+    "bench.stacked",
+    "bench.switch",
+    "bench.perf",
+)
 """The modules of bench that start and stop things, and so may know deploy and nginx."""
 
 PURE = ("bench.results", "bench.stats", "bench.report", "bench.contract")

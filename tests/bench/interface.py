@@ -31,7 +31,7 @@ def locust(*args: object, file: str = "locustfiles/crud.py") -> list[str]:
 class Interface:
     """The web UI of a locust process."""
 
-    def __init__(self, *args: object, file: str = "locustfiles/crud.py") -> None:
+    def __init__(self, *args: object, file: str = "locustfiles/crud.py", front: str = "/") -> None:
         self.port = free_port()
         self.process = subprocess.Popen(
             locust("--web-port", self.port, *args, file=file),
@@ -39,7 +39,7 @@ class Interface:
             env={"WINDTUNNEL_RESULTS": "", **os.environ},
             stderr=subprocess.DEVNULL,
         )
-        self.wait_for(lambda: self.get("/"))
+        self.wait_for(lambda: self.get(front))
 
     @property
     def url(self) -> str:

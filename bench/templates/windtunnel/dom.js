@@ -1,0 +1,28 @@
+// Small helpers: elements, numbers and times as people read them.
+export const id = (name) => document.getElementById(name);
+
+export function make(tag, settings = {}, ...children) {
+  const { dataset, ...rest } = settings;
+  const element = Object.assign(document.createElement(tag), rest);
+  Object.assign(element.dataset, dataset ?? {});
+  element.append(...children);
+  return element;
+}
+
+export function number(value, digits = 3) {
+  if (value === null || value === undefined) return "–";
+  if (value === 0) return "0";
+  if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString("en");
+  return Number(value.toPrecision(digits)).toString();
+}
+
+export const clock = (epoch) => new Date(epoch * 1000).toLocaleTimeString([], { hour12: false });
+
+// Only what differs is written, so that a reader is told of changes alone.
+export function say(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+export const told = (differences) => differences.map(([key, before, after]) => `${key} ${before || "none"} → ${after || "none"}`).join(", ");
+
+export const spent = (change) => `served after ${change.apply_s.toFixed(1)} s, ${change.clean_s === null ? "interrupted before nothing old was left" : `nothing old left after ${change.clean_s.toFixed(1)} s`}`;

@@ -1,0 +1,69 @@
+// Before and after a change, and the list of all changes.
+import { id, make, number, clock, say, spent, told } from "./dom.js";
+import { effect } from "./wire.js";
+
+let history = [];
+let chosen = null;
+
+export function listen() {
+  id("effect-of").addEventListener("change", () => { chosen = Number(id("effect-of").value); watch(true); });
+}
+
+export const choose = (change) => { chosen = change; };
+
+export function show(changes) {
+  if (JSON.stringify(changes) === JSON.stringify(history)) return;
+  history = changes;
+  chosen = history.some((one) => one.number === chosen) ? chosen : history.at(-1)?.number ?? null;
+  const select = id("effect-of");
+  select.disabled = !history.length;
+  select.replaceChildren(...history.toReversed().map((one) => new Option(`#${one.number} ${clock(one.serving_at)} ${told(one.differences)}`, one.number, false, one.number === chosen)));
+  id("history-none").hidden = history.length > 0;
+  id("history-list").replaceChildren(...history.toReversed().map((one) => make("li", { value: one.number },
+    make("code", {}, told(one.differences) || "nothing"),
+    make("br"), make("span", { className: "soft" }, `${clock(one.serving_at)}, by ${one.by}${one.undoes ? `, undoes #${one.undoes}` : ""}; ${spent(one)}`))));
+}
+
+export async function watch(running) {
+  if (chosen === null) return;
+  id("effect-of").value = chosen;
+  const asked = chosen;
+  try {
+    const found = await effect(asked);
+    if (found.nothing) throw new Error(found.nothing);
+    if (asked === chosen) tell(found, running);
+  } catch (error) {
+    id("effect-table").hidden = true;
+    say(id("effect-text"), error.message);
+  }
+}
+
+function tell(found, running) {
+  const span = ([begin, end]) => `${clock(begin)} to ${clock(end)}`;
+  const more = !found.open || !running ? "It is as long as it gets: the load or the split became another one, or as much was not kept."
+    : found.watch_s ? `Watch ${Math.ceil(found.watch_s / 5) * 5} s more for what cannot be told yet.` : "Watching on makes it finer.";
+  say(id("effect-text"), `${found.seconds} s on either side: ${span(found.before)}, and ${span(found.after)}. ${more}`);
+  id("effect-table").hidden = !found.rows.length;
+  const rows = [];
+  for (const row of found.rows) {
+    if (row.pool !== rows.pool) rows.push(make("tr", {}, Object.assign(make("th", { colSpan: 5, scope: "rowgroup" }), { textContent: `pool ${row.pool}` })));
+    rows.pool = row.pool;
+    rows.push(line(row));
+  }
+  id("effect-rows").replaceChildren(...rows);
+}
+
+function figure(one, unit) {
+  if (!one) return make("td", {}, "–");
+  const cell = make("td", {}, `${number(one.estimate)} ${unit}`);
+  if (one.low !== null) cell.append(make("small", {}, `${number(one.low)} – ${number(one.high)}`));
+  return cell;
+}
+
+function line(row) {
+  const ratio = make("td", {}, row.ratio ? number(row.ratio.estimate) : "–");
+  if (row.ratio) ratio.append(make("small", {}, `${number(row.ratio.low)} – ${number(row.ratio.high)}`));
+  const verdict = make("td", { className: `${row.verdict.split(" ")[0]} ${row.measure}` }, row.verdict);
+  if (row.why) verdict.append(make("small", {}, row.why));
+  return make("tr", {}, make("th", { scope: "row" }, row.measure), figure(row.before, row.unit), figure(row.after, row.unit), ratio, verdict);
+}
