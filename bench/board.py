@@ -1,21 +1,39 @@
-"""What Locust's web app tells of a test that goes on: `GET /windtunnel/data`, for live pages."""
+"""What Locust's web app tells of a test that goes on: two tabs, and `GET /windtunnel/data`."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Any, Final
 
+import msgspec
 from flask import Response, jsonify, request
 from locust.env import Environment
 from locust.web import WebUI
 
+from bench import tabs
 from bench.course import course
+from bench.keeper import Keeper
 from bench.mount import front
+from bench.neighbour import FIELDS, Neighbour, late, merged, p99, told
 from bench.pausing import paused
-from bench.recent import KINDS, Point, Recent
+from bench.recent import KINDS, Point
+from bench.recorder import NO_POOL
 
+STATS: Final = "/stats/requests"
 PATH: Final = "/windtunnel/data"
+
+OF_POOLS: Final = ("lag_p99_ms", "busy", "bystander_p99_ms")
+
+IDLE: Final = {
+    "rate": 0.0,
+    "failures": 0,
+    "in_flight": 0.0,
+    "service": dict.fromkeys(("p50", "p99", "p999")),
+    "response": None,
+}
+"""The window of a pool that got nothing to do."""
 
 QUANTILES: Final = ("p50", "p99", "p999")
 
@@ -23,14 +41,17 @@ QUANTILES: Final = ("p50", "p99", "p999")
 class Board:
     """Answers from what a test has recorded lately."""
 
-    def __init__(self, environment: Environment, recent: Recent) -> None:
+    def __init__(self, environment: Environment, keeper: Keeper) -> None:
         self._environment = environment
-        self._recent = recent
+        self._keeper = keeper
+        self._recent = keeper.recent
 
     def attach(self, web_ui: WebUI) -> None:
-        """Add the route to Locust's app, behind its login."""
+        """Add the route to Locust's app, behind its login, and tabs to its page."""
         app = web_ui.app
         assert app is not None
+        web_ui.template_args.update(tabs.arguments())
+        app.after_request(self._with_rows)
         told = web_ui.auth_required_if_enabled(self.data)
         app.add_url_rule(f"{front(app)}{PATH}", "windtunnel_data", told)
 
@@ -40,6 +61,15 @@ class Board:
         answer = jsonify(self.told(since))
         answer.headers["Cache-Control"] = "no-store"
         return answer
+
+    def _with_rows(self, response: Response) -> Response:
+        """Add the rows of the tabs to what Locust's page asks for every two seconds."""
+        told = response.is_json and response.status_code == HTTPStatus.OK
+        if told and request.path.endswith(STATS):
+            stats = msgspec.json.decode(response.get_data())
+            stats["extended_stats"] = tabs.rows(self.window())
+            response.set_data(msgspec.json.encode(stats))
+        return response
 
     def told(self, since: int = 0) -> dict[str, Any]:
         """Return what `GET /windtunnel/data` answers; times in milliseconds."""
@@ -52,9 +82,24 @@ class Board:
             "paused": options is not None and paused(options),
             "seconds": seconds,
             **{kind: self._lines(kind, seconds) for kind in KINDS},
-            "processes": {},
-            "window": {kind: self._window(kind) for kind in KINDS},
+            "processes": {one.name: _process(one, seconds) for one in self._neighbours()},
+            "window": self.window(),
         }
+
+    def window(self) -> dict[str, Any]:
+        """Return what is told of the last ten seconds."""
+        found = {kind: self._window(kind) for kind in KINDS}
+        pools: dict[str, list[Neighbour]] = {}
+        for one in self._neighbours():
+            if one.here:
+                pools.setdefault(one.pool or NO_POOL, []).append(one)
+        for name, some in pools.items():
+            found["pools"].setdefault(name, dict(IDLE)).update(_beside(some))
+        return found
+
+    def _neighbours(self) -> list[Neighbour]:
+        monitor = self._keeper.monitor
+        return [] if monitor is None else list(monitor.neighbours.values())
 
     def _lines(self, kind: str, seconds: Sequence[int]) -> dict[str, Any]:
         names = self._recent.names(kind, seconds)
@@ -68,9 +113,27 @@ class Board:
                 "in_flight": point.in_flight,
                 "service": point.service,
                 "response": point.response,
+                **dict.fromkeys(OF_POOLS if kind == "pools" else ()),
             }
             for name, point in self._recent.window(kind).items()
         }
+
+
+def _process(one: Neighbour, seconds: Sequence[int]) -> dict[str, Any]:
+    points = [told(one.seconds.get(at)) for at in seconds]
+    return {"pool": one.pool, **{name: [point[name] for point in points] for name in FIELDS}}
+
+
+def _beside(some: Sequence[Neighbour]) -> dict[str, float | None]:
+    """Return of the processes of a pool: of times p99 over all, of busy shares the mean."""
+    lags = [lag for one in some if (lag := one.lag())]
+    busy = [share for one in some if (share := one.busy()) is not None]
+    bounds = next((one.bounds for one in some if one.bounds), ())
+    return {
+        "lag_p99_ms": late(bounds, [sum(counts) for counts in zip(*lags, strict=True)]),
+        "busy": round(sum(busy) / len(busy), 3) if busy else None,
+        "bystander_p99_ms": p99(merged(one.pings() for one in some)),
+    }
 
 
 def lines(points: Sequence[Point | None]) -> dict[str, Any]:

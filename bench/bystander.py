@@ -24,6 +24,7 @@ class Bystander:
     def __init__(self, url: str, rate: float, timeout: float, share: Share) -> None:
         self.process = url.removeprefix("http://").rstrip("/")
         self.times: Counts = {}
+        self._fresh: Counts = {}
         self._since = 0.0
         self._rate, self._share = rate, share
         self.lane = Lane(
@@ -44,6 +45,17 @@ class Bystander:
         """Take note of a right answer."""
         if intended >= self._since:
             count(self.times, (done - intended) * 1e6)
+            count(self._fresh, (done - intended) * 1e6)
+
+    def take(self) -> Counts:
+        """Return the response times since the last call, to be watched."""
+        taken, self._fresh = self._fresh, {}
+        return taken
+
+    def pause(self, intended: int) -> None:
+        """Send nothing until `run` is called again, and take `intended` as all that was meant."""
+        self.lane.run(iter(()), 0.0)
+        self.lane.sent.intended = intended
 
     def told(self) -> dict[str, Any]:
         """Return its entry of a cell; what was skipped or has no answer yet failed."""

@@ -12,8 +12,9 @@ import msgspec
 
 from bench.client import Client
 from bench.crowd import Crowd
+from bench.health import Lag, descriptors
 from bench.lane import Sent
-from bench.recorder import NO_POOL, Key, Recorded, Times, merge
+from bench.recorder import NO_POOL, Counts, Key, Recorded, Times, merge
 from bench.sampler import told
 
 FIELD: Final = "windtunnel"
@@ -27,7 +28,8 @@ class Report(msgspec.Struct, frozen=True, array_like=True):
     """What was recorded since the last one: by second (of the epoch), by store, counts by store.
 
     `under_way` is as it was when a second ended, `until` the last second that is whole, `samples`
-    are lines of `samples.jsonl` but for what names the cell.
+    are lines of `samples.jsonl` but for what names the cell; `cpu_s` is what the process itself
+    spent, `lag` how late its loop was (microseconds by bucket).
     """
 
     seconds: dict[int, list[tuple[Key, Times]]]
@@ -36,6 +38,9 @@ class Report(msgspec.Struct, frozen=True, array_like=True):
     until: int = 0
     under_way: dict[int, UnderWay] = {}
     samples: list[dict[str, Any]] = []
+    cpu_s: float = 0.0
+    lag: Counts = {}
+    descriptors: int = 0
 
 
 encode = msgspec.msgpack.Encoder().encode
@@ -61,6 +66,8 @@ class Collector:
         self._under_way: dict[int, UnderWay] = {}
         self._samples: list[dict[str, Any]] = []
         self._until = int(time.time()) - 1
+        self._cpu = time.process_time()
+        self._lag = Lag()
         self._greenlet: gevent.Greenlet = gevent.spawn(self._work)
 
     def fetch(self) -> Report:
@@ -77,11 +84,15 @@ class Collector:
             self._until,
             under_way,
             samples,
+            self._spent(),
+            self._lag.take(),
+            descriptors(),
         )
 
     def end(self) -> Report:
         """Return what is left, and collect no more."""
         self._greenlet.kill()
+        self._lag.stop()
         self._drain(int(time.time()))
         return self.fetch()
 
@@ -91,6 +102,10 @@ class Collector:
             self._drain(round(time.time()) - 1)
             if self._deliver is not None:
                 self._deliver(self.fetch())
+
+    def _spent(self) -> float:
+        before, self._cpu = self._cpu, time.process_time()
+        return self._cpu - before
 
     def _drain(self, second: int) -> None:
         crowd = self._crowd

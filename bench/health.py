@@ -12,6 +12,8 @@ from typing import Any, Final
 
 import gevent
 
+from bench.recorder import Counts, count, quantile
+
 LAG_EVERY: Final = 0.01
 """Seconds between two looks at how late the generator's loop is."""
 
@@ -36,20 +38,24 @@ class Lag:
     """Watches how much later than asked for the loop comes round; milliseconds."""
 
     def __init__(self) -> None:
-        self._seen: list[float] = []
+        self._seen: Counts = {}
         self._greenlet: gevent.Greenlet = gevent.spawn(self._watch)
 
     def stop(self) -> float | None:
         """Stop, and return the 99th percentile; None if it never came round."""
         self._greenlet.kill()
-        seen = sorted(self._seen)
-        return round(seen[-(len(seen) // 100) - 1] * 1000, 3) if seen else None
+        return quantile(self._seen, 0.99) / 1000 if self._seen else None
+
+    def take(self) -> Counts:
+        """Return what was seen since the last call, in microseconds by bucket."""
+        taken, self._seen = self._seen, {}
+        return taken
 
     def _watch(self) -> None:
         while True:
             intended = perf_counter() + LAG_EVERY
             gevent.sleep(LAG_EVERY)
-            self._seen.append(perf_counter() - intended)
+            count(self._seen, (perf_counter() - intended) * 1e6)
 
 
 @dataclass(slots=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import resource
 import time
 from argparse import Namespace
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,7 @@ from bench.health import flags as doubts
 from bench.lane import Sent
 from bench.pausing import paused
 from bench.plan import Offer
-from bench.recorder import Recorded, merge
+from bench.recorder import Counts, Recorded, add, merge, quantile
 from bench.recording import (
     INCOMPLETE,
     PARTIAL_EVERY,
@@ -47,6 +48,8 @@ SETTINGS: Final = (
     "max_in_flight", "retry_stale", "cookies", "slow_work", "sleep_ms",
 )  # fmt: skip
 
+GROUPS: Final = ("generator", "server", "database", "nginx")
+
 NAMED: Final = "%Y-%m-%dT%H-%M-%S"
 
 
@@ -67,6 +70,8 @@ class Journal:
     ) -> None:
         results.create(folder, info)
         self.folder = folder
+        self.beside: Callable[[bool], Mapping[str, Any]] = lambda _last: {}
+        """Tells `bystander`, `cpu_s` and `steal`, if there is somebody who knows."""
         self._info = info
         self._facts = facts
         self._load = load
@@ -78,12 +83,14 @@ class Journal:
         self._sent = {store: Sent() for store in facts}
         self._retried: Counter[str] = Counter()
         self._pending: dict[int, Recorded] = {}
+        self._members: dict[str, Member] = {}
         self._samples: list[dict[str, Any]] = []
         self._written = self._first
         self._greenlet: gevent.Greenlet = gevent.spawn(self._work)
 
-    def take(self, report: Report) -> None:
-        """Add what a process recorded."""
+    def take(self, report: Report, member: str = "") -> None:
+        """Add what the process `member` recorded."""
+        self._members.setdefault(member, Member()).take(report)
         for second, entries in report.seconds.items():
             recorded = dict(entries)
             merge(self._pending.setdefault(max(second, self._written), {}), recorded)
@@ -99,7 +106,7 @@ class Journal:
         self._greenlet.kill()
         self._look()
         self._write_series(int(time.time()) + 1)
-        for cell in self._cells([]):
+        for cell in self._cells([], last=True):
             results.append(self.folder, msgspec.convert(cell, results.Cell))
         (self.folder / results.PARTIAL_FILE).unlink(missing_ok=True)
         results.finish(self.folder, self._info)
@@ -123,34 +130,76 @@ class Journal:
             self._under = under
 
     def _write_series(self, before: int) -> None:
+        load = {key: self._under[key] for key in ("users", "rate")}
         for second in range(self._written, before):
             recorded = by_store(self._pending.pop(second, {}))
             for store, facts in self._facts.items():
-                load = {key: self._under[key] for key in ("users", "rate")}
                 line = {**facts, **load, "second": second - self._first}
                 operations = seconds(recorded.get(store, {}))
                 append_second(self.folder, {**line, "operations": operations})
         self._written = max(self._written, before)
         samples, self._samples = self._samples, []
-        named = ({**self._facts[one["store"]], **self._under, **one} for one in samples)
+        named = ({**self._facts[one["store"]], **load, **one} for one in samples)
         append_samples(self.folder, named)
 
-    def _cells(self, flags: Sequence[str]) -> list[dict[str, Any]]:
-        return [self._cell(store, flags) for store in self._facts]
+    def _cells(self, flags: Sequence[str], *, last: bool = False) -> list[dict[str, Any]]:
+        beside = self.beside(last)
+        return [self._cell(store, flags, beside) for store in self._facts]
 
-    def _cell(self, store: str, flags: Sequence[str]) -> dict[str, Any]:
+    def _cell(self, store: str, flags: Sequence[str], beside: Mapping[str, Any]) -> dict[str, Any]:
         sent = self._sent[store] if self._sent[store].intended else None
         recorded = self._total[store]
-        health = schedule(sent)
+        seconds = perf_counter() - self._began
+        health = {
+            "steal": beside.get("steal"),
+            **generator(self._members.values(), seconds),
+            **schedule(sent),
+        }
         return {
             **self._facts[store],
             **self._under,
-            **measured(recorded, perf_counter() - self._began),
+            **measured(recorded, seconds),
             **counts(recorded, sent),
             "retried": self._retried[store],
+            "bystander": beside.get("bystander", []),
+            "cpu_s": self._cpu(beside.get("cpu_s", {})),
             "health": health,
             "flags": [*flags, *doubts(health), *self._flags],
         }
+
+    def _cpu(self, spent: Mapping[str, float]) -> dict[str, float | None]:
+        """What is known of CPU time; of stores that are loaded at once, none has its own."""
+        if len(self._facts) > 1:
+            return dict.fromkeys(GROUPS)
+        generator = round(sum(member.cpu_s for member in self._members.values()), 6)
+        return {**dict.fromkeys(GROUPS), **spent, "generator": generator}
+
+
+class Member:
+    """A process that sends, its health added up."""
+
+    def __init__(self) -> None:
+        self.cpu_s = 0.0
+        self.lag: Counts = {}
+        self.descriptors = 0
+
+    def take(self, report: Report) -> None:
+        """Add a report."""
+        self.cpu_s += report.cpu_s
+        add(self.lag, report.lag)
+        self.descriptors = max(self.descriptors, report.descriptors)
+
+
+def generator(members: Iterable[Member], seconds: float) -> dict[str, Any]:
+    """Return of all who send what `health` of a cell says of its one: of each the worst."""
+    some = list(members)
+    lags = [quantile(member.lag, 0.99) / 1000 for member in some if member.lag]
+    return {
+        "generator_cpu": round(max((m.cpu_s for m in some), default=0.0) / seconds, 4),
+        "lag_p99_ms": max(lags, default=None),
+        "descriptors": max((member.descriptors for member in some), default=None),
+        "descriptors_limit": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+    }
 
 
 def _told(load: Load) -> str:

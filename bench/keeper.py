@@ -15,6 +15,7 @@ from bench import collector
 from bench.collector import FIELD, Collector, Report
 from bench.crowd import Crowd
 from bench.journal import Journal
+from bench.monitor import Monitor
 from bench.open import OpenLoad
 from bench.recent import Recent
 from bench.results import ResultsError
@@ -40,11 +41,13 @@ log = logging.getLogger("windtunnel")
 class Keeper:
     """Collects, or keeps the journal, or both: by the part that this process has in a test.
 
-    `recent` is what is seen of a test while it goes on; a worker's stays empty.
+    `recent` and `monitor` hold what is seen of a test while it goes on, until the next one begins;
+    a worker has neither.
     """
 
     def __init__(self) -> None:
         self.recent = Recent()
+        self.monitor: Monitor | None = None
         self._collector: Collector | None = None
         self._journal: Journal | None = None
         self._awaited: set[str] = set()
@@ -66,10 +69,15 @@ class Keeper:
         crowd.sampler = Sampler(SAMPLES, crowd.terms.seed + crowd.rank)
         self._collector = Collector(crowd, load.take_sent, self._take if self._alone else None)
 
-    def keep(self, journal: Journal | None) -> None:
-        """Begin a journal, if there is one, of what this process collects or workers report."""
-        self._journal = journal
+    def keep(self, journal: Journal | None, url: str) -> None:
+        """Begin to watch what serves at `url`, and a journal, if there is one, of all reports."""
+        if self.monitor is not None:
+            self.monitor.stop()
+        self.monitor = Monitor(url)
         self.recent.begin()
+        self._journal = journal
+        if journal is not None:
+            journal.beside = self.monitor.told
 
     def send_last(self, runner: WorkerRunner) -> None:
         """Tell the master what is left; this process has halted."""
@@ -91,14 +99,19 @@ class Keeper:
         if ended is not None:
             self._take(ended.end())
         self._journal = None
-        if journal is None:
-            return
+        if self.monitor is not None:
+            self.monitor.settle()
         try:
+            if journal is None:
+                return
             journal.finish()
         except ResultsError as error:
             log.warning("%s", error)
         else:
             log.info("recorded: windtunnel report %s", journal.folder)
+        finally:
+            if self.monitor is not None:
+                self.monitor.stop()
 
     def _on_report(self, data: dict[str, Any], **_: Any) -> None:
         if self._collector is not None:
@@ -116,4 +129,4 @@ class Keeper:
     def _take(self, report: Report, member: str = HERE) -> None:
         self.recent.take(report, member)
         if self._journal is not None:
-            self._journal.take(report)
+            self._journal.take(report, member)

@@ -118,6 +118,8 @@ class Recent:
         """The last second that is closed: what comes for it later is counted in the next."""
         self._seconds: dict[int, Second] = {}
         self._until: dict[str, int] = {}
+        self._windows: dict[str, dict[str, Point]] = {}
+        self._windows_of = 0
 
     def begin(self) -> None:
         """Wait for nobody of an earlier test."""
@@ -152,10 +154,14 @@ class Recent:
         found = {name for at in seconds for name in self._seconds[at].of(kind)}
         return sorted(found)
 
-    def window(self, kind: str, span: int = SPAN) -> dict[str, Point]:
-        """Return what the pools or stores got in the last seconds: rates a second, and the rest."""
-        last = self.seconds(self.whole - span)
-        return {name: self._over(kind, name, last, span) for name in self.names(kind, last)}
+    def window(self, kind: str) -> dict[str, Point]:
+        """Return what the pools or stores got in the last `SPAN` seconds."""
+        if self._windows_of != self.whole:
+            self._windows, self._windows_of = {}, self.whole
+        if kind not in self._windows:
+            last = self.seconds(self.whole - SPAN)
+            self._windows[kind] = {n: self._over(kind, n, last) for n in self.names(kind, last)}
+        return self._windows[kind]
 
     def between(self, begin: float, end: float, pool: str) -> dict[int, Times]:
         """Return what a pool got in each whole second from `begin` to before `end` (epoch)."""
@@ -203,7 +209,7 @@ class Recent:
             if second is not None and name in second.of(kind):
                 yield second.of(kind)[name].times
 
-    def _over(self, kind: str, name: str, last: list[int], span: int) -> Point:
+    def _over(self, kind: str, name: str, last: list[int]) -> Point:
         seen = [s for at in last if (s := self._seconds[at].of(kind).get(name)) is not None]
         service, response = Times({}, {})
         for each in seen:
@@ -211,9 +217,9 @@ class Recent:
             add(service, times.service)
             add(response, times.response)
         return Point(
-            round(sum(each.right for each in seen) / span, 1),
+            round(sum(each.right for each in seen) / SPAN, 1),
             sum(each.failed for each in seen),
-            round(sum(each.under_way for each in seen) / span, 1),
+            round(sum(each.under_way for each in seen) / SPAN, 1),
             known(service),
             known(response) if response else None,
         )

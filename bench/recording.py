@@ -29,7 +29,8 @@ _SHOWN: Final = ("p50", "p99")
 class Recording:
     """Drains a recorder every second, from when it is made until it is told to `end`.
 
-    `folder` gets the files, if there is one; `facts` is what every line of them begins with.
+    `folder` gets the files, if there is one; `facts` is what every line of them begins with, and
+    `counted` tells what else a cell says of what was recorded so far.
     Should that fail, `error` says so and the rest is recorded without.
     """
 
@@ -39,12 +40,14 @@ class Recording:
         folder: Path | None,
         facts: Mapping[str, Any],
         sampler: Sampler | None = None,
+        counted: Callable[[Recorded], Mapping[str, Any]] = lambda _: {},
     ) -> None:
         self.error: OSError | None = None
         self._recorder = recorder
         self._folder = folder
         self._facts = facts
         self._sampler = sampler
+        self._counted = counted
         self._total: Recorded = {}
         self._second = 0
         self._began = perf_counter()
@@ -80,7 +83,8 @@ class Recording:
             self._write(partial(append_samples, samples=samples))
 
     def _cell(self) -> dict[str, Any]:
-        return unfinished(self._facts, self._total, perf_counter() - self._began)
+        cell = unfinished(self._facts, self._total, perf_counter() - self._began)
+        return cell | dict(self._counted(self._total))
 
     def _write(self, what: Callable[[Path], None]) -> None:
         if self._folder is None:

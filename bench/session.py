@@ -108,7 +108,7 @@ class Session:
         gevent.signal_handler(signal.SIGINT, _interrupt, WORKERS_PATIENCE if worker else 0.0)
         if environment.web_ui is not None:
             live.attach(environment, environment.web_ui)
-            self.board = Board(environment, self._keeper.recent)
+            self.board = Board(environment, self._keeper)
             self.board.attach(environment.web_ui)
             page.attach(environment, environment.web_ui, self._keeper.recent, lambda: self._helm)
         elif not worker:
@@ -132,7 +132,7 @@ class Session:
             terms, ids, offers = prepare(options, runner.target_user_count)
         except REFUSALS as error:
             self._abandon(environment, str(error))
-        self._keeper.keep(self._journal(options, runner, offers))
+        self._keeper.keep(self._journal(options, runner, offers), terms.target)
         if isinstance(runner, MasterRunner):
             self._send(runner, options, terms, ids)
             self._helm = Helm(options, partial(self._members, runner), partial(_tell, runner))

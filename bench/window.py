@@ -12,6 +12,7 @@ from bench.bystander import Bystanders
 from bench.crowd import Crowd
 from bench.health import Health, flags
 from bench.loads import Load
+from bench.recorder import Recorded
 from bench.recording import Recording, counts, measured, schedule
 
 
@@ -34,7 +35,7 @@ class Window:
         self._before = cpu.read(groups)
         self._health = Health()
         self._own = process_time()
-        self._recording = Recording(crowd.recorder, folder, facts, crowd.sampler)
+        self._recording = Recording(crowd.recorder, folder, facts, crowd.sampler, self._counts)
         crowd.retried.clear()
         self._began = perf_counter()
 
@@ -57,14 +58,17 @@ class Window:
         seconds = until - self._began
         return {
             **measured(recorded, seconds),
-            **counts(recorded, self._load.sent),
-            "retried": self._crowd.retried.total(),
+            **self._counts(recorded),
             "bystander": self._beside.told(),
             "cpu_s": {"generator": generator, **dict.fromkeys(self._groups), **spent},
             "health": health,
             "flags": [*flags(health), *self._flags(spent)],
             "void": None,
         }
+
+    def _counts(self, recorded: Recorded) -> dict[str, int | None]:
+        retried = self._crowd.retried.total()
+        return {**counts(recorded, self._load.sent), "retried": retried}
 
     def _flags(self, spent: Mapping[str, float]) -> list[str]:
         found = [f"a process of the {name} ended" for name in self._groups if name not in spent]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import results
+from bench import results, streams
 from tests.bench.interface import free_port, locust
 from tests.bench.served import ROOT, Server, server
 
@@ -73,7 +73,15 @@ def test_a_test_is_a_run_with_a_cell_for_each_store(
             assert cell.intended == counted
         else:
             assert (cell.users, cell.intended) == (4, None)
-        assert all(flag.startswith("the generator was the limit") for flag in cell.flags)
+        known = ("the generator was the limit", "more than 5% of the machine was stolen")
+        assert all(flag.startswith(known) for flag in cell.flags)
+        assert [one.process for one in cell.bystander] == [served.url.partition("://")[2]]
+        assert sum(one.intended - one.failed for one in cell.bystander) > 10
+        assert {"steal", "generator_cpu", "lag_p99_ms", "descriptors"} <= set(cell.health)
+        assert cell.cpu_s == results.CpuSeconds()  # of stores that are loaded at once
+    samples = list(streams.samples(folder, []))
+    assert {sample.store for sample in samples} == set(STORES)
+    assert all(sample.parts_us["handler"] for sample in samples)
     shown = subprocess.run(
         [sys.executable, "-m", "bench.cli", "report", str(folder)],
         check=False,
@@ -99,6 +107,28 @@ def test_a_killed_test_is_readable(served: Server, tmp_path: Path) -> None:
     assert {cell.store for cell in run.partial} == set(STORES)
     assert all("incomplete" in cell.flags[0] for cell in run.partial)
     assert seconds(folder).total() > 0
+    for cell in run.partial:
+        assert cell.intended
+        assert None not in (cell.late, cell.skipped, cell.stale, cell.retried)
+        assert cell.bystander
+
+
+def test_a_test_of_one_store_knows_whose_cpu_time_it_took(served: Server, tmp_path: Path) -> None:
+    more = ("-t", "3s", "--rate", 100, "--stores", STORES[0])
+    done = subprocess.run(
+        locust("--headless", "--host", served.url, "--results", tmp_path, *more),
+        check=False,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    (folder,) = tmp_path.glob("*-crud")
+    (cell,) = results.load(folder).cells
+    assert cell.cpu_s.server
+    assert cell.cpu_s.generator
+    assert cell.cpu_s.database == 0  # memory has none
+    assert cell.cpu_s.nginx is None  # it was loaded straight
 
 
 def test_where_nothing_can_be_written_the_test_goes_on(served: Server, tmp_path: Path) -> None:

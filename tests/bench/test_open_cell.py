@@ -140,6 +140,9 @@ def test_a_killed_cell_is_readable(served: Server, tmp_path: Path) -> None:
     cell = msgspec.convert({**line, "target": "direct"}, Cell)
     assert cell.flags == ["incomplete: not finished when this was written"]
     assert sum(entry.count for entry in cell.operations) >= 50
+    assert cell.intended is not None
+    assert cell.intended >= 50
+    assert None not in (cell.late, cell.skipped, cell.stale, cell.retried)
     assert lines(tmp_path / "series.jsonl")
 
 

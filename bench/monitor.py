@@ -1,0 +1,173 @@
+"""What goes on beside a test under Locust: its server processes, and the CPU time that all take.
+
+One monitor for a test, in the process that has the web UI, whoever sends the load. It follows the
+split: processes that nginx gains are watched, those that it loses are left alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from time import perf_counter
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import gevent
+import msgspec
+import psutil
+
+from bench.client import Client, Target
+from bench.deadlines import Deadlines
+from bench.groups import LOOPBACK, groups
+from bench.health import ticks
+from bench.lane import drain
+from bench.neighbour import Neighbour
+from bench.spending import Spending
+
+SPLIT: Final = "/split"
+LOOK_EVERY: Final = 3.0
+"""Seconds between two looks at the split."""
+
+CPU_EVERY: Final = 10.0
+"""Seconds between two readings of CPU time, which look at every process of the machine."""
+
+ANSWERS_WITHIN: Final = 1.0
+"""Seconds that the last of the bystanders' requests get; what has no answer then failed."""
+
+LOOKS_AT: Final = 0.7
+"""Where in a second processes are asked, so that it is known when the second is over."""
+
+_APART: Final = 0.03
+
+log = logging.getLogger("windtunnel")
+
+
+class _Process(msgspec.Struct):
+    port: int
+
+
+class _Pool(msgspec.Struct):
+    processes: list[_Process]
+
+
+class _Split(msgspec.Struct):
+    pools: dict[str, _Pool]
+
+
+class Monitor:
+    """Watches what serves at `url` from when it is made until it is told to `stop`."""
+
+    def __init__(self, url: str) -> None:
+        self.neighbours: dict[str, Neighbour] = {}
+        self.spending = Spending()
+        self._url = url
+        parts = urlsplit(url)
+        self._host, self._port = parts.hostname or "", parts.port or 80
+        self._through = False
+        self._ticks = ticks()
+        self._client = Client(Target(url), Deadlines(LOOK_EVERY))
+        self._groups: dict[str, list[int]] = {}
+        self._greenlets = [gevent.spawn(self._follow), gevent.spawn(self._count)]
+
+    def settle(self) -> None:
+        """Send no more, and wait a moment for the answers."""
+        lanes = [one.bystander.lane for one in self.neighbours.values()]
+        for lane in lanes:
+            lane.end(perf_counter())
+        drain(lanes, ANSWERS_WITHIN)
+
+    def stop(self) -> None:
+        """Watch no more."""
+        gevent.killall(self._greenlets)
+        for one in self.neighbours.values():
+            one.close()
+        self._client.close()
+
+    @property
+    def here(self) -> list[Neighbour]:
+        """The processes that serve now."""
+        return [one for one in self.neighbours.values() if one.here]
+
+    def told(self, last: bool) -> dict[str, Any]:
+        """Return `bystander`, `cpu_s` and `steal` as in a cell; the `last` one is read anew."""
+        if last and self._groups:
+            self.spending.look(self._groups)
+        stolen, all_ = (now - then for now, then in zip(ticks(), self._ticks, strict=True))
+        return {
+            "bystander": [one.bystander.told() for one in self.neighbours.values()],
+            "cpu_s": self.spending.seconds(),
+            "steal": round(stolen / all_, 4) if all_ else 0.0,
+        }
+
+    # -- which processes --------------------------------------------------------------------
+
+    def _follow(self) -> None:
+        while True:
+            places = self._places()
+            if places is not None:
+                self._meet(places)
+            gevent.sleep(LOOK_EVERY)
+
+    def _places(self) -> Mapping[str, str | None] | None:
+        """The address of each process with its pool; None if that is not known now."""
+        answer = self._client.request("GET", SPLIT)
+        if answer.status == 200:
+            try:
+                pools = msgspec.json.decode(answer.body, type=_Split).pools
+            except msgspec.MsgspecError:
+                return None
+            self._through = True
+            return {
+                f"http://{self._host}:{process.port}": name
+                for name, pool in pools.items()
+                for process in pool.processes
+            }
+        return {self._url: None} if answer.status and not self._through else None
+
+    def _meet(self, places: Mapping[str, str | None]) -> None:
+        for url, one in self.neighbours.items():
+            if one.here and url not in places:
+                one.leave()
+        for url, pool in places.items():
+            one = self.neighbours.get(url) or self._new(url)
+            one.pool = pool or one.pool
+            if not one.here:
+                one.arrive()
+                self._greenlets.append(gevent.spawn(self._watch, one))
+
+    def _new(self, url: str) -> Neighbour:
+        one = self.neighbours[url] = Neighbour(url, len(self.neighbours))
+        return one
+
+    def _watch(self, one: Neighbour) -> None:
+        offset = LOOKS_AT + _APART * (len(self.neighbours) % 8)
+        while one.here:
+            one.look()
+            gevent.sleep(max(1 - (time.time() - offset) % 1, 0.05))
+
+    # -- whose CPU time ---------------------------------------------------------------------
+
+    def _count(self) -> None:
+        gevent.sleep(1.0)  # until servers have told who they are, and have opened their stores
+        while True:
+            work = gevent.get_hub().threadpool.apply
+            try:
+                if self._host in LOOPBACK:
+                    self._groups = self._joined(work(groups, (self._servers(), self._nginx)))
+                    work(self.spending.look, (self._groups,))
+            except (psutil.Error, OSError) as error:
+                log.debug("CPU time is not known: %s", error)
+            gevent.sleep(CPU_EVERY)
+
+    def _servers(self) -> Sequence[int]:
+        return [one.pid for one in self.here if one.pid and psutil.pid_exists(one.pid)]
+
+    @property
+    def _nginx(self) -> int | None:
+        return self._port if self._through else None
+
+    def _joined(self, found: Mapping[str, Sequence[int]]) -> dict[str, list[int]]:
+        """Those that were known, and those that were found; databases may be idle for a while."""
+        names = {*self._groups, *found}
+        return {n: sorted({*self._groups.get(n, ()), *found.get(n, ())}) for n in names}
