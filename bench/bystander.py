@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import Any, Final
 
 from bench.client import Client, Target
+from bench.contract import POOL_HEADER
 from bench.deadlines import Deadlines
 from bench.lane import Lane, drain
 from bench.recorder import Counts, count, summarise
@@ -23,6 +24,7 @@ class Bystander:
 
     def __init__(self, url: str, rate: float, timeout: float, share: Share) -> None:
         self.process = url.removeprefix("http://").rstrip("/")
+        self.pool: str | None = None
         self.times: Counts = {}
         self._fresh: Counts = {}
         self._since = 0.0
@@ -62,6 +64,7 @@ class Bystander:
         intended = self.lane.sent.intended
         return {
             "process": self.process,
+            "pool": self.pool,
             "intended": intended,
             "failed": intended - sum(self.times.values()),
             "response_us": summarise(self.times),
@@ -114,6 +117,7 @@ class _Ping:
     def send(self, intended: float) -> None:
         answer = self._client.request("GET", PATH)
         if answer.status == 200 and answer.body.strip() == b"pong":
+            self._bystander.pool = answer.field(POOL_HEADER).decode("latin-1")
             self._bystander.note(intended, answer.done)
 
 

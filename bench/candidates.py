@@ -64,7 +64,7 @@ def of_operation(store: str, measured: Measured, metrics: list[str]) -> Candidat
     found = Candidate(store, measured.samples, measured.failures, skipped, measured.cells)
     for name in metrics:
         if name == "bystander_p99":
-            found.bring(name, _bystander(measured.cells))
+            found.bring(name, _bystander(measured.cells, measured.pool))
         elif METRICS[name].per_mille is not None:
             found.bring(name, quantile(measured, METRICS[name]))
         elif not measured.alone:
@@ -116,11 +116,13 @@ def _told(by_round: dict[int, Histogram], wrong: float, per_mille: int) -> Eithe
     return Quantile(per_mille, by_round)
 
 
-def _bystander(cells: list[Cell]) -> Either:
+def _bystander(cells: list[Cell], pool: str | None = None) -> Either:
     histograms: dict[int, list[Histogram]] = {}
     failed = 0
     for cell in cells:
         for seen in cell.bystander:
+            if pool not in {None, seen.pool}:
+                continue
             failed += seen.failed
             text = (seen.response_us and seen.response_us.histogram) or ""
             try:

@@ -33,7 +33,7 @@ from bench.summary import (
     Load,
     Outcome,
 )
-from bench.views import StoreView, View, generator_limited, views
+from bench.views import StoreView, View, generator_limited, requests, views
 
 EQUAL_WITHIN = 0.05
 DRIFT = (
@@ -172,12 +172,26 @@ def _claims(pair: Pair, *, interleaved: bool) -> Iterator[Claim]:
             for metric in quantiles:
                 both = (sides[0][metric], sides[1][metric])
                 yield _claim(pair, operation, metric, both, interleaved=interleaved)
+    for stream in pair.first.streams:
+        yield from _of_stream(pair, stream, [*quantiles, "bystander_p99"], interleaved=interleaved)
     if not pair.load.open:
         found = [
             overall(pair.store, seen, [], ["throughput"]).figures["throughput"]
             for seen in (pair.first, pair.second)
         ]
         yield _claim(pair, OVERALL, "throughput", (found[0], found[1]), interleaved=interleaved)
+
+
+def _of_stream(
+    pair: Pair, stream: str, metrics: list[str], *, interleaved: bool
+) -> Iterator[Claim]:
+    first, second = (
+        of_operation(pair.store, seen.streams[stream], metrics).figures
+        for seen in (pair.first, pair.second)
+    )
+    for metric in metrics:
+        both = (first[metric], second[metric])
+        yield _claim(pair, requests(stream), metric, both, interleaved=interleaved)
 
 
 def _claim(

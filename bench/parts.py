@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from math import ceil, fsum
 
+from bench.contract import SLEEP
 from bench.results import Cell
 from bench.streams import SampledRequest
 from bench.summary import OVERALL, RESPONSE, SERVICE, Band, Parts
@@ -44,7 +45,8 @@ def _group(sample: SampledRequest) -> Group:
 
 
 def _of(samples: Sequence[SampledRequest]) -> Iterable[Parts]:
-    by_operation: dict[str, list[SampledRequest]] = {OVERALL: list(samples)}
+    of_stores = [sample for sample in samples if sample.operation != SLEEP]
+    by_operation: dict[str, list[SampledRequest]] = {OVERALL: of_stores}
     for sample in samples:
         by_operation.setdefault(sample.operation, []).append(sample)
     one = samples[0]

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from itertools import chain, product
 
+from bench.work import Slow, summarised
+
 COMPARED_MODES = ("blocking", "async")
 """The modes of a run that names none; `--full` takes threads too."""
 
@@ -30,12 +32,16 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a store is put under: a mix, and closed users or an open rate (requests a second)."""
+    """What a store is put under: a mix, and closed users or an open rate (requests a second).
+
+    With `slow` that rate is of fast requests, and so many slow ones come beside them.
+    """
 
     mix: str
     users: int | None
     processes: int
     rate: float | None = None
+    slow: Slow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,8 @@ class Order:
 class Plan:
     """What a run will measure, and why the rest of what was asked for is left out.
 
-    A store that bears some loads only is in `stores` and in `skipped`.
+    A store that bears some loads only is in `stores` and in `skipped`. `summarised` has, by store,
+    whose summary slow work asks for beside it.
     """
 
     stores: tuple[Offer, ...]
@@ -60,6 +67,7 @@ class Plan:
     rounds: int
     seed: int
     skipped: Mapping[str, str] = field(default_factory=dict)
+    summarised: Mapping[str, str] = field(default_factory=dict)
     variants: tuple[str | None, ...] = (None,)
 
     @property
@@ -117,7 +125,8 @@ def plan(
             able.append(offer)
         if left_out := "; ".join(dict.fromkeys(reason for reason in reasons if reason)):
             skipped[offer.id] = left_out
-    return Plan(tuple(able), tuple(loads), rounds, seed, skipped, variants)
+    theirs = {one.id: whose for one in able if (whose := summarised(one, offers))}
+    return Plan(tuple(able), tuple(loads), rounds, seed, skipped, theirs, variants)
 
 
 def compared(offer: Offer) -> bool:
@@ -147,6 +156,8 @@ def unfit(offer: Offer, load: Load) -> str | None:
     if missing:
         reasons = (f"{name}: {offer.not_available.get(name, 'not offered')}" for name in missing)
         return f"mix {load.mix} needs {'; '.join(reasons)}"
+    if load.slow is not None and load.slow.needs - offer.operations:
+        return f"slow work {load.slow.work}: {offer.not_available.get('summary', 'not offered')}"
     return None
 
 

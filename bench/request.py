@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from itertools import product
 
 from bench.plan import Load
+from bench.work import Slow
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """What was asked for on the command line. Times in seconds, rates in requests a second.
 
-    With `rates` the load is open and `users` does not count. `against` is a second server, whose
-    cells are interleaved with the first one's. With `precision` (a share of 1) rounds go on until
-    every ratio to the best is known that well, or `max_time` is over.
+    With `rates` the load is open and `users` does not count; `slow` work comes beside it. `against`
+    is a second server, whose cells are interleaved with the first one's. With `precision` (a share
+    of 1) rounds go on until every ratio to the best is known that well, or `max_time` is over.
     """
 
     scenario: str = "crud"
@@ -22,6 +23,7 @@ class Request:
     mixes: tuple[str, ...] = ("balanced",)
     users: tuple[int, ...] = (8,)
     rates: tuple[float, ...] = ()
+    slow: tuple[Slow, ...] = ()
     arrivals: str = "constant"
     processes: tuple[int, ...] = (1,)
     rounds: int = 6
@@ -44,6 +46,9 @@ class Request:
         """Every mix with every number of users, or every rate, and of processes."""
         if self.rates:
             return [
-                Load(m, None, p, r) for m, r, p in product(self.mixes, self.rates, self.processes)
+                Load(m, None, p, r, s)
+                for m, r, p, s in product(
+                    self.mixes, self.rates, self.processes, self.slow or [None]
+                )
             ]
         return [Load(m, u, p) for m, u, p in product(self.mixes, self.users, self.processes)]

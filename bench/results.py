@@ -101,6 +101,7 @@ class Bystander(msgspec.Struct, frozen=True, kw_only=True):
     """What somebody who asked a process for next to nothing got meanwhile."""
 
     process: str
+    pool: str | None = None
     intended: int
     failed: int = 0
     response_us: Times | None = None

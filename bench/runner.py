@@ -24,6 +24,7 @@ from bench.progress import Shown
 from bench.request import Request
 from bench.stacked import stacked
 from bench.targets import Foreign, Target
+from bench.work import Slow
 
 AGAIN = 2
 """How often a spoiled cell is measured again before it is kept as it is."""
@@ -156,6 +157,7 @@ class Run:
             "variant": order.variant,
             "users": load.users or 0,
             "rate": load.rate,
+            **beside(load.slow, self.plan.summarised.get(order.store.id)),
             "arrivals": self.request.arrivals,
             "retry_stale": self.request.retry_stale,
             "cookies": self.request.cookies,
@@ -171,6 +173,14 @@ class Run:
         }
 
 
+def beside(slow: Slow | None, whose: str | None) -> dict[str, Any]:
+    """Return what of an order is slow work; `whose` is the store that gives summaries."""
+    if slow is None:
+        return {}
+    kind, ms = slow.work.kind.value, slow.work.ms
+    return {"slow_rate": slow.rate, "slow_work": kind, "sleep_ms": ms, "slow_store": whose}
+
+
 def spoiled(cell: results.Cell) -> str | None:
     """Return why a cell should be measured again, or None."""
     steal = cell.health.get("steal") or 0.0
@@ -183,6 +193,7 @@ def describe(order: Order) -> str:
     """Return a cell in a few words."""
     load = order.load
     amount = f"{load.users} users" if load.rate is None else f"{load.rate:g}/s"
+    amount += f" and {load.slow}" if load.slow else ""
     processes = f", {load.processes} processes" if load.processes > 1 else ""
     variant = f" {order.variant}" if order.variant else ""
     return f"round {order.round}  {order.store.id}{variant}  {load.mix}, {amount}{processes}"

@@ -56,7 +56,8 @@ METRICS = {
 class Load(msgspec.Struct, frozen=True, kw_only=True):
     """Under what the cells of a table were measured; equal loads are compared, others never.
 
-    `mix` is `ALONE` for the cells in which one operation ran by itself.
+    `mix` is `ALONE` for the cells in which one operation ran by itself; `beside` is what came at a
+    rate of its own beside that, in words.
     """
 
     mix: str
@@ -65,6 +66,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     processes: int = 1
     target: str | None = None
     variant: str | None = None
+    beside: str | None = None
 
     @property
     def open(self) -> bool:
@@ -75,7 +77,8 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     def kind(self) -> str:
         """Closed or open load, and which latencies therefore stand in the table."""
         if self.rate is not None:
-            return f"open, {self.rate:g} requests/s: response and service time"
+            beside = f" beside {self.beside}" if self.beside else ""
+            return f"open, {self.rate:g} requests/s{beside}: response and service time"
         return f"closed, {self.users or 0} user{'' if self.users == 1 else 's'}: service time"
 
 

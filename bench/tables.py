@@ -9,7 +9,7 @@ from bench.candidates import Candidate, of_operation, overall
 from bench.results import Ledger
 from bench.stats import MIN_ROUNDS, Sampled, rank
 from bench.summary import ALONE, METRICS, OVERALL, RESPONSE, SERVICE, Row, Score, Table
-from bench.views import StoreView, View, durability_of
+from bench.views import StoreView, View, durability_of, requests, streams
 
 CLOSED = ["p50", "p99", "p99.9"]
 OPEN = [f"{latency}_{name}" for name in CLOSED for latency in (RESPONSE, SERVICE)]
@@ -19,6 +19,8 @@ OPEN_OVERALL = [f"geomean_{name}" for name in OPEN[:4]]
 def tables(view: View, title: str, ledgers: Mapping[str, Ledger]) -> list[Table]:
     """One table overall, where several operations or a mix were measured, and one an operation."""
     found = [_operation_table(view, title, operation, ledgers) for operation in view.operations]
+    if view.load.beside:
+        return [*(_stream_table(view, title, name) for name in streams(view)), *found]
     if view.load.mix == ALONE and len(_offered(view)) < 2:
         return found
     return [_overall_table(view, title), *found]
@@ -40,6 +42,16 @@ def _operation_table(
     rows = _rank(rivals, metrics, view.references)
     absent = _not_available(view, operation, ledgers, {row.store for row in rows})
     return _table(view, title, operation, metrics, rows + absent)
+
+
+def _stream_table(view: View, title: str, stream: str) -> Table:
+    """All requests of one kind; what those got meanwhile who asked its pool for next to nothing."""
+    metrics = [*OPEN, *_bystander(view)]
+    rivals = [
+        of_operation(store, seen.streams[stream], metrics) for store, seen in view.stores.items()
+    ]
+    rows = _rank([each for each in rivals if each.cells], metrics, view.references)
+    return _table(view, title, requests(stream), metrics, rows)
 
 
 def _took_part(rival: Candidate, operation: str, ledgers: Mapping[str, Ledger]) -> bool:

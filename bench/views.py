@@ -1,12 +1,12 @@
 """Cells sorted into what may be compared: one load, one durability, clean cells by store."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from bench.histogram import Histogram, decode, merge
-from bench.results import OK, Cell, Ledger, OperationResult, Times
+from bench.results import OK, Cell, Ledger, OperationResult, StreamOfCell, Times
 from bench.summary import ALONE, RESPONSE, SERVICE, Load
 
 OPERATIONS = ("create", "read", "update", "edit", "delete", "find", "summary", "sleep")
@@ -74,6 +74,8 @@ class Measured:
     lost: float = 0.0
     cells: list[Cell] = field(default_factory=list)
     alone: bool = True
+    pool: str | None = None
+    """Whose processes' bystanders count; None: all."""
 
     @property
     def samples(self) -> int:
@@ -83,10 +85,14 @@ class Measured:
 
 @dataclass
 class StoreView:
-    """A store under one load: its clean cells and what each operation got in them."""
+    """A store under one load: its clean cells, what each operation got in them, and each stream.
+
+    A stream is all of its operations together, whichever pool answered.
+    """
 
     cells: list[Cell] = field(default_factory=list)
     operations: dict[str, Measured] = field(default_factory=lambda: defaultdict(Measured))
+    streams: dict[str, Measured] = field(default_factory=lambda: defaultdict(Measured))
 
 
 @dataclass
@@ -110,6 +116,16 @@ class View:
         return sorted(names, key=_operation_order)
 
 
+def streams(view: View) -> list[str]:
+    """The streams of a view, as its cells have them."""
+    return list(dict.fromkeys(name for seen in view.stores.values() for name in seen.streams))
+
+
+def requests(stream: str) -> str:
+    """What all requests of a stream are called in a report."""
+    return f"{stream} requests"
+
+
 def views(cells: Iterable[Cell], damaged: list[str], ledgers: Mapping[str, Ledger]) -> list[View]:
     """Sort clean cells into views, those under open load first.
 
@@ -126,32 +142,79 @@ def views(cells: Iterable[Cell], damaged: list[str], ledgers: Mapping[str, Ledge
 def load_of(cell: Cell) -> Load:
     """Under what a cell was measured; mixes of a single operation belong together."""
     return Load(
-        mix=ALONE if cell.mix in OPERATIONS else cell.mix,
+        mix=ALONE if _alone(cell) else cell.mix,
         users=cell.users,
         rate=cell.rate,
         processes=cell.processes,
         target=cell.target,
         variant=cell.variant,
+        beside="; ".join(f"{it.rate:g}/s {name}: {it.work}" for name, it in _others(cell)) or None,
     )
+
+
+def _others(cell: Cell) -> list[tuple[str, StreamOfCell]]:
+    """What came beside the stream that the cell's rate is of."""
+    return list(cell.streams.items())[1:]
+
+
+def _alone(cell: Cell) -> bool:
+    return cell.mix in OPERATIONS and not cell.streams
 
 
 def _add(view: StoreView, cell: Cell, damaged: list[str]) -> None:
     view.cells.append(cell)
     seen = {_label(result) for result in cell.operations if result.count}
-    alone = cell.mix in OPERATIONS
+    alone = _alone(cell)
     wanted = {label for label in seen if label.split(" ", 1)[0] == cell.mix} if alone else seen
     for label in wanted or ({cell.mix} if alone else ()):
         measured = view.operations[label]
         measured.cells.append(cell)
         measured.alone &= alone and seen <= wanted
-    missing = lost(cell) / (sum(result.count for result in cell.operations) or 1)
+    missing = _missing(cell)
     for result in cell.operations:
         if result.count and _label(result) in wanted:
             measured = view.operations[_label(result)]
-            measured.lost += missing * result.count
+            measured.lost += missing(result)
             _count(measured, cell, result, damaged)
+    _add_streams(view, cell, damaged)
     if not seen and alone:
         view.operations[cell.mix].lost += lost(cell)
+
+
+def _missing(cell: Cell) -> Callable[[OperationResult], float]:
+    """Return what tells the share of a result in what its cell, or its stream, lost."""
+    streams: Sequence[StreamOfCell | None] = list(cell.streams.values()) or [None]
+
+    def share(stream: StreamOfCell | None, result: OperationResult) -> float:
+        if stream is None:
+            return lost(cell) * result.count / total(cell.operations)
+        own = [each for each in cell.operations if each.operation in stream.operations]
+        return lost_of(stream, own) * result.count / total(own) if result in own else 0.0
+
+    return lambda result: sum(share(stream, result) for stream in streams)
+
+
+def total(results: Iterable[OperationResult]) -> int:
+    """How many requests these are, 1 at least."""
+    return sum(result.count for result in results) or 1
+
+
+def lost_of(stream: StreamOfCell, results: Iterable[OperationResult]) -> int:
+    """How many intended requests of a stream have no outcome, as `lost` of a cell."""
+    if stream.intended is None:
+        return 0
+    return max(stream.skipped or 0, stream.intended - sum(each.count for each in results))
+
+
+def _add_streams(view: StoreView, cell: Cell, damaged: list[str]) -> None:
+    for name, stream in cell.streams.items():
+        measured = view.streams[name]
+        measured.pool, measured.alone = name, False
+        measured.cells.append(cell)
+        own = [each for each in cell.operations if each.operation in stream.operations]
+        measured.lost += lost_of(stream, own)
+        for result in own:
+            _count(measured, cell, result, damaged)
 
 
 def _count(measured: Measured, cell: Cell, result: OperationResult, damaged: list[str]) -> None:
@@ -200,7 +263,7 @@ def _operation_order(label: str) -> tuple[int, str]:
     return (OPERATIONS.index(name) if name in OPERATIONS else len(OPERATIONS), label)
 
 
-def _load_order(load: Load) -> tuple[bool, bool, str, int, float, int, str, str]:
+def _load_order(load: Load) -> tuple[bool, bool, str, int, float, int, str, str, str]:
     return (
         not load.open,
         load.mix == ALONE,
@@ -210,4 +273,5 @@ def _load_order(load: Load) -> tuple[bool, bool, str, int, float, int, str, str]
         load.processes,
         load.target or "",
         load.variant or "",
+        load.beside or "",
     )

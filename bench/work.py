@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bench.contract import Operation
 from bench.mixes import MIXES
-from bench.plan import Offer
+
+if TYPE_CHECKING:
+    from bench.plan import Offer
 
 SLOW: Final = "slow"
 """The stream of slow work, and the pool that nginx sends it to."""
@@ -33,6 +35,22 @@ class Work:
 
     def __str__(self) -> str:
         return f"sleep of {self.ms} ms" if self.kind is Kind.SLEEP else "summary"
+
+
+@dataclass(frozen=True, slots=True)
+class Slow:
+    """So many requests a second of slow work."""
+
+    rate: float
+    work: Work
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What a store has to offer, that this may come beside its load."""
+        return frozenset({Operation.SUMMARY} if self.work.kind is Kind.SUMMARY else ())
+
+    def __str__(self) -> str:
+        return f"{self.rate:g}/s slow ({self.work})"
 
 
 def blocking(store: str) -> str:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import ast
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bench.commands.saying import UsageError
+
+if TYPE_CHECKING:
+    from bench.work import Work
 
 ROOT = Path(__file__).parent.parent.parent
 
 QUICK: dict[str, Any] = {"rounds": 2, "duration": 1.5, "warmup": 0.4}
 USUAL: dict[str, Any] = {"rounds": 6, "duration": 2.0, "warmup": 0.5}
 
-Scenario = Annotated[str, typer.Argument(help="a file of locustfiles/: crud")]
+Scenario = Annotated[str, typer.Argument(help="a file of locustfiles/: crud, pools, ...")]
 Stores = Annotated[
     list[str] | None,
     typer.Option(metavar="GLOB", help="only these, as 'redis/*/fast'; may be repeated"),
@@ -30,12 +35,25 @@ Rates = Annotated[
     str | None,
     typer.Option(metavar="R[,R...]", help="open load: requests a second, whatever comes back"),
 ]
+SlowRates = Annotated[
+    str | None,
+    typer.Option(metavar="R[,R...]", help="slow requests a second beside --rate, in pools"),
+]
+SlowWork = Annotated[
+    str, typer.Option(metavar="NAME", help="what these ask for: sleep, or summary (blocking)")
+]
+SleepMs = Annotated[
+    int, typer.Option(min=1, max=10_000, metavar="N", help="milliseconds of a sleep")
+]
 Poisson = Annotated[
     bool, typer.Option("--poisson", help="arrivals at random; without it evenly spaced")
 ]
 Processes = Annotated[
-    str,
-    typer.Option(metavar="N[,N...]", help="server processes: 1 is loaded straight, more by nginx"),
+    str | None,
+    typer.Option(
+        metavar="N[,N...]",
+        help="server processes: 1 is loaded straight, more by nginx [1; in pools 3]",
+    ),
 ]
 Rounds = Annotated[int | None, typer.Option(min=1, max=1000, help="passes over all cells [6]")]
 Duration = Annotated[
@@ -113,16 +131,36 @@ def numbers(option: str, text: str, most: int) -> tuple[int, ...]:
     return found
 
 
-def rates(text: str | None) -> tuple[float, ...]:
+def literals(scenario: str) -> dict[str, Any]:
+    """Return a scenario's parameters that are plain values, without importing Locust for it."""
+    found = {}
+    for node in ast.parse((ROOT / "locustfiles" / f"{scenario}.py").read_text()).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            with suppress(ValueError):
+                found[node.targets[0].id] = ast.literal_eval(node.value)
+    return found
+
+
+def slow_work(name: str, ms: int) -> Work:
+    """Return the slow work of this name; raises UsageError."""
+    from bench.work import Kind, Work
+
+    try:
+        return Work(Kind(name), ms)
+    except ValueError:
+        raise UsageError(f"--slow-work {name}: choose from {', '.join(Kind)}") from None
+
+
+def rates(text: str | None, option: str = "--rate") -> tuple[float, ...]:
     """Return the rates of a list as `200,500`; raises UsageError."""
     if text is None:
         return ()
     try:
         found = tuple(dict.fromkeys(float(part) for part in text.split(",")))
     except ValueError:
-        raise UsageError(f"--rate {text}: write numbers with commas, as 200,500") from None
+        raise UsageError(f"{option} {text}: write numbers with commas, as 200,500") from None
     if not all(0.1 <= rate <= 100_000 for rate in found):
-        raise UsageError(f"--rate {text}: between 0.1 and 100000 requests a second")
+        raise UsageError(f"{option} {text}: between 0.1 and 100000 requests a second")
     return found
 
 

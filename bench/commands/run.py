@@ -20,8 +20,11 @@ def run(
     mix: options.Mixes = None,
     users: options.Users = None,
     rate: options.Rates = None,
+    slow_rate: options.SlowRates = None,
+    slow_work: options.SlowWork = "sleep",
+    sleep_ms: options.SleepMs = 100,
     poisson: options.Poisson = False,
-    processes: options.Processes = "1",
+    processes: options.Processes = None,
     rounds: options.Rounds = None,
     duration: options.Duration = None,
     warmup: options.Warmup = None,
@@ -43,15 +46,22 @@ def run(
     Writes a folder with a report.html, and prints the ranking.
     """
     from bench.request import Request
+    from bench.work import Slow
 
+    usual = options.literals(options.known_scenario(scenario)).get("RATES")
+    if usual and not users:
+        rate, slow_rate = rate or str(usual["fast"]), slow_rate or str(usual["slow"])
+    usual_processes = "3" if usual and not host else "1"
+    work = options.slow_work(slow_work, sleep_ms)
     request = Request(
-        scenario=options.known_scenario(scenario),
+        scenario=scenario,
         stores=tuple(stores or ()),
         mixes=options.known_mixes(mix or ["balanced"]),
         users=options.numbers("--users", users or "8", 10_000),
         rates=options.rates(rate),
         arrivals="poisson" if poisson else "constant",
-        processes=options.numbers("--processes", processes, 64),
+        slow=tuple(Slow(each, work) for each in options.rates(slow_rate, "--slow-rate")),
+        processes=options.numbers("--processes", processes or usual_processes, 64),
         **options.timing(quick, rounds=rounds, duration=duration, warmup=warmup),
         seed=seed,
         full=full,
@@ -64,7 +74,7 @@ def run(
         precision=options.percentage(precision),
         max_time=max_time,
     )
-    check(request, users)
+    check(request, users, several=bool(usual))
     measure(request, into)
 
 
@@ -91,8 +101,12 @@ def report(
     reports.report(run, json)
 
 
-def check(request: Request, users: str | None) -> None:
-    """Raise UsageError for what does not go together."""
+def check(request: Request, users: str | None, *, several: bool) -> None:
+    """Raise UsageError for what does not go together; `several` kinds of requests have rates."""
+    if several and users:
+        raise UsageError(f"{request.scenario} is open load: give rates instead of --users")
+    if request.slow and not several:
+        raise UsageError(f"--slow-rate: {request.scenario} has no slow work beside its own")
     if request.rates and users:
         raise UsageError("--rate is open load and --users closed: give one of them")
     if request.arrivals == "poisson" and not request.rates:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,10 @@ import msgspec
 import pytest
 
 from bench import results
-from bench.results import Cell
+from bench.analysis import analyse
+from bench.results import Cell, OperationResult, StreamOfCell
+from bench.summary import Summary
+from bench.views import views
 from tests.bench.driven import Driven, counts, driven_once
 from tests.bench.interface import Interface, free_port, locust
 from tests.bench.served import ROOT, Server, server
@@ -209,3 +213,79 @@ def test_both_rates_are_changed_while_it_runs(served: Server, more: tuple[object
         assert shown.stats()["fail_ratio"] == 0
     finally:
         shown.close()
+
+
+# -- windtunnel run -----------------------------------------------------------------------------
+
+
+def run(served: Server, into: Path, *more: object) -> subprocess.CompletedProcess[str]:
+    command = [
+        sys.executable, "-m", "bench.cli", "run", "pools", "--host", served.url, "--results", into,
+        "--stores", STORE, "--rounds", 1, "--duration", 1, "--warmup", 0.1, *more,
+    ]  # fmt: skip
+    return subprocess.run(
+        list(map(str, command)), check=False, cwd=ROOT, capture_output=True, text=True
+    )
+
+
+def test_a_run_tells_each_kind_of_request_by_its_pool(served: Server, tmp_path: Path) -> None:
+    more = ("--rate", 50, "--slow-rate", "5,10", "--sleep-ms", 2)
+    done = run(served, tmp_path, *more)
+    assert done.returncode == 0, done.stderr
+    (folder,) = tmp_path.iterdir()
+    cells = results.load(folder).cells
+    assert sorted(cell.streams["slow"].rate for cell in cells) == [5, 10]
+    for cell in cells:
+        assert cell.rate == cell.streams["fast"].rate == 50
+        assert {one.pool for one in cell.bystander} == {"fast"}
+    found = summary(folder)
+    subjects = [table.subject for table in found.tables]
+    assert subjects[:2] == ["fast requests", "slow requests"]
+    assert {"read", "sleep"} <= set(subjects)
+    beside = {table.load.beside for table in found.tables}
+    assert beside == {"5/s slow: sleep of 2 ms", "10/s slow: sleep of 2 ms"}
+
+
+def summary(folder: Path) -> Summary:
+    return analyse(results.load(folder)).summary
+
+
+@pytest.mark.parametrize(
+    ("more", "line"),
+    [
+        (("--users", 4), "pools is open load: give rates instead of --users"),
+        (("--slow-rate", "many"), "--slow-rate many: write numbers with commas"),
+        (("--slow-work", "nap"), "--slow-work nap: choose from sleep, summary"),
+    ],
+)
+def test_wrong_usage_of_a_run_is_a_line(
+    served: Server, tmp_path: Path, more: tuple[object, ...], line: str
+) -> None:
+    done = run(served, tmp_path, *more)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"windtunnel: {line}")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_stream_skips_is_lost_by_it_alone() -> None:
+    def answered(operation: str, count: int) -> OperationResult:
+        return OperationResult(operation=operation, count=count)
+
+    cell = Cell(
+        store=STORE, mix="read", round=1, rate=90, seconds=1, throughput_rps=100,
+        operations=[answered("read", 90), answered("sleep", 4)], intended=110, skipped=16,
+        streams={
+            "fast": StreamOfCell(rate=90, work="read", operations=["read"], intended=90, skipped=0),
+            "slow": StreamOfCell(rate=20, work="", operations=["sleep"], intended=20, skipped=16),
+        },
+    )  # fmt: skip
+    (view,) = views([cell], [], {})
+    seen = view.stores[STORE]
+    assert {name: measured.lost for name, measured in seen.operations.items()} == {
+        "read": 0,
+        "sleep": 16,
+    }
+    assert {name: measured.lost for name, measured in seen.streams.items()} == {
+        "fast": 0,
+        "slow": 16,
+    }
