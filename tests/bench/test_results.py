@@ -29,7 +29,7 @@ def test_the_keys_on_disk_are_those_of_the_format(tmp_path: Path) -> None:
     assert list(line) == [
         *("store", "variant", "target", "mix", "processes", "connections", "round", "users"),
         *("rate", "seconds", "throughput_rps", "operations"),
-        *("intended", "late", "skipped", "stale", "retried", "bystander"),
+        *("intended", "late", "skipped", "stale", "retried", "bystander", "streams"),
         *("cpu_s", "health", "flags", "void"),
     ]
     operation = line["operations"][0]
