@@ -10,6 +10,7 @@ import msgspec
 from bench.capacity import capacities
 from bench.compare import compare, variants
 from bench.conduct import conduct
+from bench.contenders import contenders, named, ranked
 from bench.parts import parts
 from bench.results import Cell, Run
 from bench.slo import Slo, SloError, parse
@@ -34,6 +35,8 @@ class Analysis:
 
 def analyse(run: Run, sampled: Iterable[SampledRequest] = ()) -> Analysis:
     """Everything that a report says, from the files of a run alone; the same answer every time."""
+    if ranked(run):
+        run, sampled = contenders(run), named(sampled)
     damaged = list(run.damaged)
     found = views(run.cells, damaged, run.info.stores)
     several = _several(run.cells)

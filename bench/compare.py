@@ -99,9 +99,14 @@ def variants(run: Run) -> list[str]:
 
 
 def _interleaved(run: Run, names: Sequence[str]) -> Compared:
+    if len(names) > 2:
+        raise VariantsError(
+            f"{run.path.name} has {len(names)} variants, which are ranked and not compared by "
+            f"twos: windtunnel report {run.path.name}"
+        )
     if len(names) != 2:
         raise VariantsError(
-            f"{run.path.name} has {len(names) or 'no'} variant{'s' if len(names) > 1 else ''}, "
+            f"{run.path.name} has {len(names) or 'no'} variant, "
             "two are compared: give a second run, or measure with --against URL"
         )
     found = views(run.cells, [], run.info.stores)
@@ -119,8 +124,10 @@ def _interleaved(run: Run, names: Sequence[str]) -> Compared:
 
 
 def _against(run: Run) -> RunInfo:
-    told = run.info.against
-    return msgspec.structs.replace(run.info, stores={**run.info.stores, **told}, against={})
+    told = run.info.variants.get("against") or run.info.against
+    return msgspec.structs.replace(
+        run.info, stores={**run.info.stores, **told}, variants={}, against={}
+    )
 
 
 def _pairs(first: Sequence[View], second: Sequence[View]) -> list[Pair]:

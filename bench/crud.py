@@ -55,10 +55,12 @@ class Crud:
         summary_size: int,
         report: Report,
         on_depleted: Callable[[], None],
+        *,
+        slow: bool = False,
     ) -> None:
         self.on_depleted = on_depleted
         self._client = client
-        self._routes = Routes(store)
+        self._routes = Routes(store, slow=slow)
         self._deck = deck
         self._stock = stock
         self._random = rng.random

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, product
 from pathlib import Path
 from time import monotonic
 
@@ -67,17 +67,19 @@ class _Search:
 
     store: Offer
     load: Load
+    variant: str | None = None
     outcomes: dict[float, State] = field(default_factory=dict)
 
     def at(self, rate: float, number: int) -> Order:
-        return Order(self.store, Load(self.load.mix, None, self.load.processes, rate), number)
+        load = Load(self.load.mix, None, self.load.processes, rate)
+        return Order(self.store, load, number, self.variant)
 
     def judge(self, rate: float, slos: Sequence[Slo], run: results.Run) -> None:
         mine = [
             cell
             for cell in run.cells
-            if (cell.store, cell.mix, cell.processes, cell.rate)
-            == (self.store.id, self.load.mix, self.load.processes, rate)
+            if (cell.store, cell.variant, cell.mix, cell.processes, cell.rate)
+            == (self.store.id, self.variant, self.load.mix, self.load.processes, rate)
         ]
         judged = judge(slos, results.Run(path=run.path, info=run.info, cells=mine, damaged=[]))
         self.outcomes[rate] = together(verdict.state for verdict in judged)
@@ -86,7 +88,8 @@ class _Search:
         known = bracket(self.outcomes)
         held = "no rate" if known.held is None else f"{known.held:g}/s"
         broke = "" if known.broke is None else f", not at {known.broke:g}/s ({known.why})"
-        return f"{self.store.id} {self.load.mix}: the objectives hold at {held}{broke}"
+        who = f"{self.variant} {self.store.id}" if self.variant else self.store.id
+        return f"{who} {self.load.mix}: the objectives hold at {held}{broke}"
 
 
 def search(request: Request, first: float) -> Orders:
@@ -99,7 +102,9 @@ def search(request: Request, first: float) -> Orders:
     def orders(plan: Plan, folder: Path, shown: Shown) -> Iterator[Order]:
         shuffled = random.Random(plan.seed)
         searches = [
-            _Search(s, load) for s in plan.stores for load in plan.loads if not unfit(s, load)
+            _Search(store, load, variant.name)
+            for variant, store, load in product(plan.variants, plan.stores, plan.loads)
+            if variant.takes(store) and not unfit(store, load)
         ]
         while step := _next(searches, first):
             for number in range(1, plan.rounds + 1):

@@ -55,6 +55,21 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
+class Variant:
+    """One of several servers that are measured in the same rounds.
+
+    `modes` are those of its stores that are measured there; None stands for all.
+    """
+
+    name: str | None = None
+    modes: frozenset[str] | None = None
+
+    def takes(self, store: Offer) -> bool:
+        """Whether `store` is measured there."""
+        return self.modes is None or store.mode in self.modes
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What a run will measure, and why the rest of what was asked for is left out.
 
@@ -68,7 +83,7 @@ class Plan:
     seed: int
     skipped: Mapping[str, str] = field(default_factory=dict)
     summarised: Mapping[str, str] = field(default_factory=dict)
-    variants: tuple[str | None, ...] = (None,)
+    variants: tuple[Variant, ...] = (Variant(),)
 
     @property
     def a_round(self) -> int:
@@ -90,9 +105,9 @@ class Plan:
 
     def _cells(self, number: int) -> list[Order]:
         return [
-            Order(store, load, number, variant)
+            Order(store, load, number, variant.name)
             for variant, load, store in product(self.variants, self.loads, self.stores)
-            if unfit(store, load) is None
+            if variant.takes(store) and unfit(store, load) is None
         ]
 
 
@@ -108,7 +123,7 @@ def plan(
     full: bool,
     rounds: int,
     seed: int,
-    variants: tuple[str | None, ...] = (None,),
+    variants: tuple[Variant, ...] = (Variant(),),
 ) -> Plan:
     """Choose stores by `globs`, or the compared ones, and leave out those that cannot run.
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from bench.candidates import of_operation
 from bench.compare import compare, variants
+from bench.contenders import contenders
 from bench.results import Run
 from bench.stats import Sampled, Spread, paired_spread, t_quantile
 from bench.summary import METRICS, OVERALL
@@ -27,6 +28,7 @@ def precision(run: Run) -> Precision | None:
     is asked for its own interval. None where nothing can be ranked at all, so that no number of
     rounds would help.
     """
+    run = contenders(run)
     found = [*_to_the_best(run), *_between_variants(run)]
     return max(found, default=None)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from bench.answer import Answer
 from bench.crowd import Place
 from bench.crud import Crud
@@ -13,6 +15,8 @@ class RecordUser(StoreUser):
     """Draws operations from the mix, on records of its store that nobody else touches."""
 
     abstract = True
+    slow: ClassVar[bool] = False
+    """Whether they take the routes that nginx sends to the slow pool."""
 
     def enter(self, place: Place) -> None:
         """Begin with the records of a place."""
@@ -29,6 +33,7 @@ class RecordUser(StoreUser):
             summary_size=terms.summary_size,
             report=self.report,
             on_depleted=self.crowd.deplete,
+            slow=self.slow,
         )
 
     def step(self) -> Answer:

@@ -51,7 +51,8 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     """`run.json`: everything a figure of the run depends on, apart from the cells.
 
     `stores` maps a store's id to its ledger, `skipped` an id to the reason it was not measured;
-    `against` the ledgers of a second server, where it differs from the first;
+    `variants` the ledgers of each variant's server by its name (`against`: of the second, in older
+    files);
     `finished` is None while the run goes on, and stays None when it was killed.
     """
 
@@ -65,6 +66,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     settings: dict[str, Any] = {}
     stores: dict[str, Ledger] = {}
     skipped: dict[str, str] = {}
+    variants: dict[str, dict[str, Ledger]] = {}
     against: dict[str, Ledger] = {}
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -16,14 +16,14 @@ from rich.console import Console
 from bench import hlog, host, results
 from bench.discovery import discover
 from bench.driving import CellError, Generator
+from bench.lineup import AGAINST, BASE, Lineup, Server, foreign, server
 from bench.nginx_log import Tail
 from bench.orders import Orders, rounds
 from bench.pinning import generator_cores, kept_off
-from bench.plan import Offer, Order, Plan, plan
+from bench.plan import Offer, Order, Plan, Variant, plan
 from bench.progress import Shown
 from bench.request import Request
-from bench.stacked import stacked
-from bench.targets import Foreign, Target
+from bench.stacked import StackTarget, slow_part, stacked
 from bench.work import Slow
 
 AGAIN = 2
@@ -35,7 +35,8 @@ SAMPLES = 50
 STEAL_LIMIT = 0.05
 """The share of the machine's CPU time that the hypervisor may steal before a cell is spoiled."""
 
-BASE, AGAINST = "base", "against"
+SLOW_PART = "wsgi"
+"""The scenario that compares servers of the slow part, and starts them."""
 
 MEASURED = (
     "seconds", "throughput_rps", "operations", "cpu_s", "health", "flags", "void", "intended",
@@ -50,12 +51,12 @@ class NothingToMeasureError(Exception):
 
 @dataclass(slots=True)
 class Run:
-    """A run under way: its folder, its plan, the server of each variant."""
+    """A run under way: its folder, its plan, the servers that take part."""
 
     request: Request
     folder: Path
     plan: Plan
-    targets: Mapping[str | None, Target]
+    lineup: Lineup
     console: Console
     info: results.RunInfo
     orders: Orders
@@ -88,7 +89,7 @@ class Run:
     @contextmanager
     def _told_by_nginx(self, shown: Shown) -> Iterator[None]:
         """Tell the samples in the end how much of their time nginx had."""
-        logs = [target.log for target in self.targets.values() if target.log]
+        logs = [log for one in self.lineup.servers if (log := one.target.log)]
         through = any(load.processes > 1 for load in self.request.loads)
         tails = [Tail(log) for log in logs] if through else []
         yield
@@ -99,7 +100,8 @@ class Run:
                 shown.note(f"nginx's part of the samples is not known: {error}")
 
     def _others(self) -> set[int]:
-        groups = (t.groups(offer) for t in self.targets.values() for offer in self.plan.stores)
+        targets = [one.target for one in self.lineup.servers]
+        groups = (target.groups(offer) for target in targets for offer in self.plan.stores)
         return {pid for group in groups for pids in group.values() for pid in pids}
 
     def _settle(self, generator: Generator, order: Order, note: Callable[[str], None]) -> None:
@@ -135,20 +137,21 @@ class Run:
 
     def _facts(self, order: Order) -> dict[str, Any]:
         straight = order.load.processes == 1 or self.request.host
+        server = self.lineup[order.variant]
         return {
             "store": order.store.id,
             "variant": order.variant,
-            "target": self.targets[order.variant].name if straight else "nginx",
+            "target": server.target.name if straight else "nginx",
             "mix": order.load.mix,
             "processes": order.load.processes,
-            "connections": order.store.ledger.get("connections"),
+            "connections": server.offers[order.store.id].ledger.get("connections"),
             "round": order.round,
             "users": order.load.users,
             "rate": order.load.rate,
         }
 
     def _order(self, order: Order) -> dict[str, Any]:
-        target, load = self.targets[order.variant], order.load
+        target, load = self.lineup[order.variant].target, order.load
         return {
             "scenario": self.request.scenario,
             "store": order.store.id,
@@ -208,56 +211,45 @@ def run(request: Request, console: Console, into: Path, orders: Orders | None = 
     GeneratorError and what `deploy.stack` raises, each one line for the user.
     """
     with ExitStack() as stack:
-        target, offers = _first(request, console, stack)
-        orders = orders or rounds(request)
-        if request.against is None:
-            return _run(request, console, into, {None: target}, offers, orders)
-        process, others = discover(request.against)
-        both: dict[str | None, Target] = {BASE: target, AGAINST: Foreign(request.against, process)}
-        return _run(request, console, into, both, in_both(offers, others), orders, others)
+        lineup = _lineup(request, console, stack)
+        return _run(request, console, into, lineup, orders or rounds(request))
 
 
-def _first(request: Request, console: Console, stack: ExitStack) -> tuple[Target, list[Offer]]:
+def _lineup(request: Request, console: Console, stack: ExitStack) -> Lineup:
+    """Return who takes part; what is started for it ends with `stack`."""
+    if request.against is not None:
+        first = replace(_first(request, console, stack), variant=Variant(BASE))
+        return Lineup((first, foreign(request.against, AGAINST)))
+    if request.scenario == SLOW_PART and not request.host:
+        return stack.enter_context(slow_part(_stack(console, stack).stack))
+    return Lineup((_first(request, console, stack),))
+
+
+def _first(request: Request, console: Console, stack: ExitStack) -> Server:
     if request.host:
-        process, offers = discover(request.host)
-        return Foreign(request.host, process), offers
-    target = stack.enter_context(stacked(console.print))
-    return target, discover(target.url(1))[1]
+        return foreign(request.host)
+    target = _stack(console, stack)
+    return server(target, discover(target.url(1))[1])
 
 
-def in_both(offers: Sequence[Offer], others: Sequence[Offer]) -> list[Offer]:
-    """Return the stores that both servers have, down where either is."""
-    known = {other.id: other for other in others}
-    return [
-        offer if known[offer.id].status == "up" else known[offer.id]
-        for offer in offers
-        if offer.id in known
-    ]
+def _stack(console: Console, stack: ExitStack) -> StackTarget:
+    return stack.enter_context(stacked(console.print))
 
 
-def _run(
-    request: Request,
-    console: Console,
-    into: Path,
-    targets: Mapping[str | None, Target],
-    offers: Sequence[Offer],
-    orders: Orders,
-    others: Sequence[Offer] = (),
-) -> Path:
+def _run(request: Request, console: Console, into: Path, lineup: Lineup, orders: Orders) -> Path:
     planned = plan(
-        offers,
+        lineup.offers(),
         request.stores,
         request.loads,
         full=request.full,
         rounds=request.rounds,
         seed=request.seed,
-        variants=tuple(targets),
+        variants=lineup.variants,
     )
     if not planned.stores:
         reasons = "; ".join(f"{store}: {why}" for store, why in planned.skipped.items())
         raise NothingToMeasureError(f"nothing to measure: {reasons or 'no store is offered'}")
     started = datetime.now(UTC)
-    chosen = {offer.id for offer in planned.stores}
     info = results.RunInfo(
         scenario=request.scenario,
         started=started,
@@ -266,13 +258,24 @@ def _run(
         host=host.gather(),
         settings=asdict(request),
         stores=ledgers(planned.stores),
-        against=ledgers([other for other in others if other.id in chosen]),
+        variants=_ledgers(lineup, planned.stores),
         skipped=dict(planned.skipped),
     )
     folder = into / f"{started:%Y-%m-%dT%H-%M-%S}-{request.scenario}"
     results.create(folder, info)
-    Run(request, folder, planned, targets, console, info, orders).measure()
+    Run(request, folder, planned, lineup, console, info, orders).measure()
     return folder
+
+
+def _ledgers(lineup: Lineup, stores: Sequence[Offer]) -> dict[str, dict[str, results.Ledger]]:
+    """Return the ledgers of the stores that are measured at each variant."""
+    return {
+        one.variant.name: ledgers(
+            [one.offers[store.id] for store in stores if one.variant.takes(store)]
+        )
+        for one in lineup.servers
+        if one.variant.name is not None
+    }
 
 
 def ledgers(offers: Sequence[Offer]) -> dict[str, results.Ledger]:

@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.plan import Offer
+from bench.discovery import discover
+from bench.lineup import Lineup, server
+from bench.plan import Offer, Variant
 from deploy import stack
+from deploy.gunicorn import gunicorns
 from deploy.lease import leased
 from deploy.stack import Stack
 from nginx.render import ACCESS_LOG
@@ -19,19 +22,19 @@ class StackTarget:
     name = "direct"
 
     def __init__(self, running: Stack) -> None:
-        self._stack = running
+        self.stack = running
         self.log: Path | None = running.nginx.folder / ACCESS_LOG
 
     def url(self, processes: int) -> str:
         """Return the address of so many processes, with exactly these behind nginx if several."""
         if processes == 1:
-            return self._stack.state.processes[0]
-        self._stack.resize(fast=processes)
-        return self._stack.state.nginx
+            return self.stack.state.processes[0]
+        self.stack.resize(fast=processes)
+        return self.stack.state.nginx
 
     def groups(self, offer: Offer) -> Mapping[str, Sequence[int]]:
         """Return the pids of all servers, of the store's own database, and of nginx."""
-        pids = self._stack.pids()
+        pids = self.stack.pids()
         return {
             "server": [pid for family in pids["server"].values() for pid in family],
             "database": pids["database"].get(offer.service or "", []),
@@ -40,7 +43,32 @@ class StackTarget:
 
     def processes(self) -> Sequence[str]:
         """Return each process's own address, those of the fast pool first."""
-        return self._stack.state.processes
+        return self.stack.state.processes
+
+
+class Straight:
+    """One program of the stack, loaded straight at its own address."""
+
+    name = "direct"
+    log: Path | None = None
+
+    def __init__(self, running: Stack, address: str, pids: Callable[[], list[int]]) -> None:
+        self.stack = running
+        self.address = address
+        self.pids = pids
+
+    def url(self, processes: int) -> str:  # noqa: ARG002
+        """Return the address."""
+        return self.address
+
+    def groups(self, offer: Offer) -> Mapping[str, Sequence[int]]:
+        """Return the pids of the program, and of the store's own database."""
+        databases = self.stack.pids()["database"]
+        return {"server": self.pids(), "database": databases.get(offer.service or "", [])}
+
+    def processes(self) -> Sequence[str]:
+        """Return the address."""
+        return [self.address]
 
 
 @contextmanager
@@ -62,3 +90,29 @@ def stacked(say: Callable[[str], None]) -> Iterator[StackTarget]:
         yield StackTarget(running)
     finally:
         running.resize(fast=fast)
+
+
+@contextmanager
+def slow_part(running: Stack) -> Iterator[Lineup]:
+    """The slow pool's process in each mode, and gunicorn in its place: one process each.
+
+    Raises ServerDownError and what `gunicorns` raises.
+    """
+    with gunicorns(running) as found:
+        port = running.state.ports("slow")[0]
+
+        def pids() -> list[int]:
+            return running.pids()["server"][f"server-{port}"]
+
+        tornado = Straight(running, f"http://127.0.0.1:{port}", pids)
+        servers = {f"tornado-{mode}": (tornado, mode) for mode in ("blocking", "threads", "async")}
+        servers |= {
+            f"gunicorn-{worker}": (Straight(running, one.url, one.pids), "blocking")
+            for worker, one in found.items()
+        }
+        yield Lineup(
+            tuple(
+                server(target, discover(target.address)[1], Variant(name, frozenset({mode})))
+                for name, (target, mode) in servers.items()
+            )
+        )

@@ -22,4 +22,4 @@ def kind(name: str) -> Kind:
     """The kind of the program of this name."""
     if name == "nginx":
         return Kind.NGINX
-    return Kind.SERVER if name.startswith("server-") else Kind.DATABASE
+    return Kind.SERVER if name.startswith(("server-", "gunicorn-")) else Kind.DATABASE

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 FIRST_PAUSE, LAST_PAUSE = 0.02, 0.2  # seconds between two questions
 _TRIES = 2  # programs that die so often at once are given up
+_BEFORE = 2.0  # seconds by which a program may have been started before it is waited for
 
 
 def wait_ready(
@@ -53,7 +54,7 @@ def _watch(
     over: Event,
     came: Callable[[Instance], None],
 ) -> str | None:
-    pause, looked = FIRST_PAUSE, time.monotonic()
+    pause, looked, since = FIRST_PAUSE, time.monotonic(), time.time() - _BEFORE
     log = supervisor.layout.log / f"{instance.name}.log"
     while not over.wait(pause):
         if instance.ready():
@@ -65,16 +66,17 @@ def _watch(
             return f"did not answer in time{last_words(log)}"
         if now - looked > 0.5:
             looked = now
-            if _given_up(supervisor, instance.name):
+            if _given_up(supervisor, instance.name, since):
                 return f"ended at once{last_words(log)}"
     return "was not waited for"
 
 
-def _given_up(supervisor: Supervisor, name: str) -> bool:
+def _given_up(supervisor: Supervisor, name: str, since: float) -> bool:
+    """Whether it dies again and again; it may have been started before and stopped on purpose."""
     state = supervisor.states().get(name)
     if state is None or state.status == "FATAL":
         return True
-    tries = sum(1 for who, _, _ in spawned(supervisor.log) if who == name)
+    tries = sum(1 for who, _, when in spawned(supervisor.log) if who == name and when >= since)
     return tries > _TRIES or (state.status == "BACKOFF" and tries == _TRIES)
 
 

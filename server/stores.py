@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
@@ -33,15 +34,22 @@ class Store:
     """
 
     def __init__(
-        self, engine: type[Engine], mode: Mode, durability: Durability, settings: Settings
+        self,
+        engine: type[Engine],
+        mode: Mode,
+        durability: Durability,
+        settings: Settings,
+        kind: type[Waiting],
     ) -> None:
         self.engine = engine
         self.mode = mode
         self.durability = durability
         self.id = f"{engine.name}/{mode}/{durability}"
-        self.connections = 1 if mode is Mode.BLOCKING else settings.connections
+        self.connections = 1 if kind.lone else settings.connections
+        self._kind = kind
         self._settings = settings
         self._way: Waiting | None = None
+        self._opening = threading.Lock()  # a WSGI worker has several threads
         for operation in engine.not_available:
             setattr(self, operation, self._refuse(operation))
 
@@ -95,9 +103,10 @@ class Store:
 
     def _open(self) -> Waiting:
         self.require()
-        engine = self._engine(self._settings.deadline)
-        self._way = WAYS[self.mode](engine)
-        return self._way
+        with self._opening:
+            if self._way is None:
+                self._way = self._kind(self._engine(self._settings.deadline))
+            return self._way
 
     def require(self, operation: Operation | None = None) -> None:
         """Raise NotOffered for what the engine cannot do, Unavailable for a missing driver."""
@@ -193,15 +202,24 @@ class Store:
 
 
 class Stores(Mapping[str, Store]):
-    """Every store there is, by id, in the order of engines, modes and durabilities."""
+    """Every store there is, by id, in the order of engines, modes and durabilities.
 
-    def __init__(self, engines: Iterable[type[Engine]], settings: Settings) -> None:
+    `ways` says how each mode waits; a mode that it leaves out has no stores.
+    """
+
+    def __init__(
+        self,
+        engines: Iterable[type[Engine]],
+        settings: Settings,
+        ways: Mapping[Mode, type[Waiting]] = WAYS,
+    ) -> None:
         self._stores = {
             store.id: store
             for engine in engines
             for mode in engine.modes()
+            if mode in ways
             for durability in engine.durabilities
-            for store in (Store(engine, mode, durability, settings),)
+            for store in (Store(engine, mode, durability, settings, ways[mode]),)
         }
 
     def __getitem__(self, id: str) -> Store:

@@ -29,6 +29,7 @@ SERVER_LAYERS = (
     "server.handlers",
     "server.routes",
     "server.app",
+    "server.wsgi",
     "server.__main__",
 )
 

@@ -34,6 +34,7 @@ HELP = "import locustfiles.{}, locust.argument_parser as p; print(p.get_parser()
 PROCESSES = {
     **{f"locust -f locustfiles/{s}.py": ["-c", HELP.format(s), "--help"] for s in SCENARIOS},
     "python -m server": ["-m", "server", "--help"],
+    "gunicorn": ["-m", "gunicorn", "--help"],
 }
 """Other commands of ours, and what of Python's prints their options."""
 

@@ -40,10 +40,11 @@ def capacity(
     from bench.orders import search
     from bench.request import Request
 
+    usual = options.usually(options.known_scenario(scenario))
     request = Request(
-        scenario=options.known_scenario(scenario),
-        stores=tuple(stores or ()),
-        mixes=options.known_mixes(mix or ["balanced"]),
+        scenario=scenario,
+        stores=tuple(stores or usual.stores),
+        mixes=options.known_mixes(mix or list(usual.mixes)),
         rates=(first,),
         arrivals="poisson" if poisson else "constant",
         rounds=rounds,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +20,23 @@ ROOT = Path(__file__).parent.parent.parent
 
 QUICK: dict[str, Any] = {"rounds": 2, "duration": 1.5, "warmup": 0.4}
 USUAL: dict[str, Any] = {"rounds": 6, "duration": 2.0, "warmup": 0.5}
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """What a scenario is measured with unless told otherwise: its file's own parameters.
+
+    `rates` has a rate for each kind of requests, where there are several; without `rate` and
+    `rates` users are closed.
+    """
+
+    stores: tuple[str, ...]
+    mixes: tuple[str, ...]
+    rate: str | None
+    rates: Mapping[str, float]
+    poisson: bool
+    duration: float
+
 
 Scenario = Annotated[str, typer.Argument(help="a file of locustfiles/: crud, pools, ...")]
 Stores = Annotated[
@@ -96,9 +115,22 @@ Into = Annotated[
 ]
 
 
-def timing(quick: bool, **given: float | None) -> dict[str, Any]:
+def usually(scenario: str) -> Usual:
+    """Return what a scenario is measured with unless told otherwise."""
+    told = literals(scenario)
+    return Usual(
+        stores=told.get("STORES", ()),
+        mixes=(told.get("MIX", "balanced"),),
+        rate=f"{told['RATE']:g}" if "RATE" in told else None,
+        rates=told.get("RATES", {}),
+        poisson=told.get("POISSON", False),
+        duration=told.get("DURATION", USUAL["duration"]),
+    )
+
+
+def timing(quick: bool, seconds: float, **given: float | None) -> dict[str, Any]:
     """Return rounds, duration and warmup: as given, else those of a quick or a usual run."""
-    usual = QUICK if quick else USUAL
+    usual = QUICK if quick else USUAL | {"duration": seconds}
     return usual | {name: value for name, value in given.items() if value is not None}
 
 

@@ -48,21 +48,24 @@ def run(
     from bench.request import Request
     from bench.work import Slow
 
-    usual = options.literals(options.known_scenario(scenario)).get("RATES")
-    if usual and not users:
-        rate, slow_rate = rate or str(usual["fast"]), slow_rate or str(usual["slow"])
-    usual_processes = "3" if usual and not host else "1"
+    usual = options.usually(options.known_scenario(scenario))
+    if not (rate or users):
+        rate, poisson = usual.rate, poisson or usual.poisson
+    if usual.rates and not users:
+        fast, slow = (str(usual.rates[name]) for name in ("fast", "slow"))
+        rate, slow_rate = rate or fast, slow_rate or slow
+    usual_processes = "3" if usual.rates and not host else "1"
     work = options.slow_work(slow_work, sleep_ms)
     request = Request(
         scenario=scenario,
-        stores=tuple(stores or ()),
-        mixes=options.known_mixes(mix or ["balanced"]),
+        stores=tuple(stores or ()) or (() if full else usual.stores),
+        mixes=options.known_mixes(mix or list(usual.mixes)),
         users=options.numbers("--users", users or "8", 10_000),
         rates=options.rates(rate),
         arrivals="poisson" if poisson else "constant",
         slow=tuple(Slow(each, work) for each in options.rates(slow_rate, "--slow-rate")),
         processes=options.numbers("--processes", processes or usual_processes, 64),
-        **options.timing(quick, rounds=rounds, duration=duration, warmup=warmup),
+        **options.timing(quick, usual.duration, rounds=rounds, duration=duration, warmup=warmup),
         seed=seed,
         full=full,
         pin=pin,
@@ -74,7 +77,7 @@ def run(
         precision=options.percentage(precision),
         max_time=max_time,
     )
-    check(request, users, several=bool(usual))
+    check(request, users, several=bool(usual.rates))
     measure(request, into)
 
 
@@ -113,5 +116,7 @@ def check(request: Request, users: str | None, *, several: bool) -> None:
         raise UsageError("--poisson is about --rate: give one")
     if request.host and request.processes != (1,):
         raise UsageError("--processes is for servers that this command starts, not for --host")
+    if request.scenario == "wsgi" and request.processes != (1,):
+        raise UsageError("wsgi compares servers by one process of each: leave out --processes")
     if request.full and request.stores:
         raise UsageError("--full takes every store: leave out --stores")

@@ -64,12 +64,16 @@ class Handler(RequestHandler):
         process = self.application.process
         if not self.started:
             self.started = perf_counter()
-            process.metrics.in_flight += 1
             self.request_id = self._given_id() or f"{process.mark}{next(_ids):x}"
+            self.begin()
         headers = self._headers
         headers["X-Request-Id"] = self.request_id
         headers["X-Process"] = process.name
         headers["X-Pool"] = process.settings.pool
+
+    def begin(self) -> None:
+        """Count the request among those under way."""
+        self.application.process.metrics.in_flight += 1
 
     def _given_id(self) -> str | None:
         headers = self.request.headers
@@ -84,14 +88,18 @@ class Handler(RequestHandler):
 
     def finish(self, chunk: str | bytes | dict[str, Any] | None = None) -> Future[None]:
         """Send the answer, with the time it took."""
-        times = self.times
-        self._headers["Server-Timing"] = (
-            f"handler;dur={(perf_counter() - self.started) * 1e3:.3f}, "
-            f"wait;dur={times.wait * 1e3:.3f}, driver;dur={times.driver * 1e3:.3f}"
-        )
+        self._headers["Server-Timing"] = self.timing()
         if self.application.process.draining:
             self._headers["Connection"] = "close"
         return super().finish(chunk)
+
+    def timing(self) -> str:
+        """Return what Server-Timing says: where the time went, in milliseconds."""
+        times = self.times
+        return (
+            f"handler;dur={(perf_counter() - self.started) * 1e3:.3f}, "
+            f"wait;dur={times.wait * 1e3:.3f}, driver;dur={times.driver * 1e3:.3f}"
+        )
 
     def on_finish(self) -> None:
         """Count the answer."""

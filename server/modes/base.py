@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from server.engines.base import Engine, Errors, Op
 from server.errors import DeadlineExceeded, Problem, Unavailable
@@ -76,7 +76,12 @@ def late(engine: Engine) -> DeadlineExceeded:
 
 
 class Waiting(ABC):
-    """An opened engine and the way its operations are waited for."""
+    """An opened engine and the way its operations are waited for.
+
+    `lone` says that there is never more than one call, on one connection, whatever the settings.
+    """
+
+    lone: ClassVar[bool] = False
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine

@@ -13,6 +13,7 @@ from server.modes.connections import Connections
 class Blocking(Waiting):
     """The call holds the event loop until the database has answered. One connection."""
 
+    lone = True
     idle = True
     used = 0.0
 

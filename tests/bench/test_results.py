@@ -47,7 +47,7 @@ def test_the_keys_on_disk_are_those_of_the_format(tmp_path: Path) -> None:
     run = msgspec.json.decode((folder / RUN_FILE).read_bytes())
     assert list(run) == [
         *("schema", "scenario", "started", "finished", "seed"),
-        *("git", "host", "settings", "stores", "skipped", "against"),
+        *("git", "host", "settings", "stores", "skipped", "variants", "against"),
     ]
 
 

@@ -115,7 +115,7 @@ def test_run_json_says_what_the_figures_depend_on(finished: tuple[Run, str, int]
     told: dict[str, Any] = json.loads((run.path / "run.json").read_text())
     assert set(told) == {
         "schema", "scenario", "started", "finished", "seed", "git", "host", "settings", "stores",
-        "skipped", "against",
+        "skipped", "variants", "against",
     }  # fmt: skip
     assert told["finished"] > told["started"]
     assert told["stores"]["memory/async/volatile"]["connections"] == 10

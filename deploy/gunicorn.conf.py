@@ -1,0 +1,40 @@
+"""What gunicorn runs the slow part with, beside the Tornado processes; for its `-c` option.
+
+Say which worker and how many threads on the command line:
+gunicorn -c deploy/gunicorn.conf.py --worker-class gthread --threads 10 --bind 127.0.0.1:10102
+"""
+
+from typing import Any
+
+wsgi_app = "server.wsgi:application"
+
+workers = 1
+threads = 1
+"""Each has a connection to each database; more than one are `gthread`'s only."""
+
+preload_app = False
+"""Connections do not survive a fork: each worker opens its own."""
+
+keepalive = 75
+"""Seconds that an idle connection is kept, nginx's default; `sync` closes each after one answer."""
+
+backlog = 2048
+worker_connections = 10_000
+
+timeout = 150
+"""Seconds after which a silent worker is killed; a population may take 120 to be made anew."""
+
+graceful_timeout = 10
+"""Seconds that requests under way have, as in the Tornado processes."""
+
+loglevel = "warning"
+accesslog = None
+"""A line for each request would cost, and the Tornado processes write none either."""
+
+control_socket_disable = True
+"""Several gunicorns of one account would share it."""
+
+
+def post_worker_init(worker: Any) -> None:
+    """Let the application know which worker it is in, and have Tornado's worker serve Tornado's."""
+    worker.wsgi = worker.wsgi.inside(worker)

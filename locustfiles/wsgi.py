@@ -1,0 +1,31 @@
+"""What does the slow part cost under gunicorn, and who waits for it, beside Tornado?
+
+Users ask for summaries, or for another mix, on the routes of the slow pool, and check every answer.
+`windtunnel run wsgi` measures Tornado's slow pool (blocking, in threads, async) and gunicorn with
+its `sync`, `gthread` and `tornado` workers in the same rounds. `locust -f locustfiles/wsgi.py
+--host URL` loads one server; deploy/gunicorn.conf.py says how to start gunicorn by hand.
+"""
+
+from locust import events
+
+from bench.arguments import Defaults
+from bench.records import RecordUser
+from bench.session import Session
+
+STORES = ("postgres-psycopg/*/fast",)
+MIX = "summary"
+RATE = 40.0
+POISSON = True
+DURATION = 8.0
+POPULATION = 1_000
+SUMMARY_SIZE = 20_000
+SEED = 1
+
+
+class WsgiUser(RecordUser):
+    """Does one operation of the mix after the other, where the slow part is served."""
+
+    slow = True
+
+
+Session([WsgiUser], Defaults(MIX, POPULATION, SUMMARY_SIZE, SEED)).listen(events)

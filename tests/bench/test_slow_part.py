@@ -1,0 +1,152 @@
+"""`windtunnel run wsgi` as people type it, on a stack of its own, and its locustfile by hand."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.contenders import contenders
+from bench.results import Run, load
+from deploy.gunicorn import PORTS
+from deploy.services import Place
+from deploy.stack import ensure_up
+from tests.server.gunicorns import gunicorn
+from tests.stacks import eventually, own_place
+
+PROJECT = Path(__file__).parent.parent.parent
+VARIANTS = {
+    "tornado-blocking": ("sqlite/blocking/fast", 1),
+    "tornado-threads": ("sqlite/threads/fast", 10),
+    "tornado-async": ("sqlite/async/fast", 10),
+    "gunicorn-sync": ("sqlite/blocking/fast", 1),
+    "gunicorn-gthread": ("sqlite/blocking/fast", 10),
+    "gunicorn-tornado": ("sqlite/blocking/fast", 1),
+}
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Place]:
+    with own_place() as place:
+        ensure_up([], 1, 1, place=place)
+        yield place
+
+
+def started(place: Place, into: Path, *more: str) -> subprocess.Popen[str]:
+    told = {"WINDTUNNEL_FOLDER": str(place.root), "WINDTUNNEL_OFFSET": str(place.offset)}
+    given = ["--stores", "sqlite/*/fast", "--duration", "0.4", "--warmup", "0.1", "--rounds", "1"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "bench.cli", "run", "wsgi", "--results", str(into), *given, *more],
+        cwd=PROJECT,
+        env={**os.environ, **told},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def listening(place: Place) -> set[str]:
+    found = set()
+    for worker, port in PORTS.items():
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port + place.offset)) == 0:
+                found.add(worker)
+    return found
+
+
+@pytest.fixture(scope="module")
+def finished(place: Place, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, str]:
+    into = tmp_path_factory.mktemp("results")
+    with started(place, into) as process:
+        out, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (0, "")
+    [folder] = into.iterdir()
+    return load(folder), out
+
+
+def test_every_server_of_the_slow_part_is_measured(finished: tuple[Run, str]) -> None:
+    run, _ = finished
+    measured = {cell.variant: (cell.store, cell.connections) for cell in run.cells}
+    assert measured == VARIANTS
+    assert len(run.cells) == len(VARIANTS)
+    for cell in run.cells:
+        assert (cell.void, cell.mix, cell.rate, cell.target) == (None, "summary", 40.0, "direct")
+        assert {(each.operation, each.pool, each.outcome) for each in cell.operations} == {
+            ("summary", "slow", "ok")
+        }
+        assert cell.cpu_s.server
+        assert len(cell.bystander) == 1
+
+
+def test_each_is_a_process_of_its_own(finished: tuple[Run, str]) -> None:
+    run, _ = finished
+    processes = {str(cell.variant): cell.bystander[0].process for cell in run.cells}
+    assert len({processes[name] for name in processes if name.startswith("tornado")}) == 1
+    assert len(set(processes.values())) == 4
+
+
+def test_the_variants_stand_in_one_ranking(finished: tuple[Run, str]) -> None:
+    run, out = finished
+    rows = {f"{variant} {store}" for variant, (store, _) in VARIANTS.items()}
+    assert set(contenders(run).info.stores) == rows
+    assert {store for variant in run.info.variants.values() for store in variant} == {
+        store for store, _ in VARIANTS.values()
+    }
+    for variant in VARIANTS:
+        assert variant in out
+
+
+def test_nothing_of_gunicorn_is_left(finished: tuple[Run, str], place: Place) -> None:
+    assert listening(place) == set()
+
+
+def test_ctrl_c_stops_gunicorn_too(place: Place, tmp_path: Path) -> None:
+    with started(place, tmp_path, "--rounds", "9") as process:
+        eventually(lambda: any(p.stat().st_size for p in tmp_path.glob("*/cells.jsonl")), 90)
+        assert listening(place) == set(PORTS)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "")
+    assert "has the finished cells" in out
+    assert listening(place) == set()
+
+
+def test_a_killed_run_s_gunicorns_are_taken_over(place: Place, tmp_path: Path) -> None:
+    with started(place, tmp_path, "--rounds", "9") as process:
+        eventually(lambda: listening(place) == set(PORTS), 90)
+        process.kill()
+    with started(place, tmp_path, "--stores", "sqlite/blocking/fast") as process:
+        _, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (0, "")
+    assert listening(place) == set()
+
+
+def test_a_busy_port_is_one_line_and_3(place: Place, tmp_path: Path) -> None:
+    port = PORTS["gthread"] + place.offset
+    with socket.create_server(("127.0.0.1", port)), started(place, tmp_path) as process:
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 3
+    assert err.startswith(f"windtunnel: port {port} (gunicorn-gthread) is taken by ")
+    assert err.count("\n") == 1
+    assert listening(place) == set()
+
+
+def test_its_locustfile_loads_one_server_by_hand(tmp_path: Path) -> None:
+    given = ["--headless", "-u", "4", "-t", "2s", "--csv", str(tmp_path / "run"), "--results", ""]
+    what = ["locust", "-f", "locustfiles/wsgi.py", *given, "--stores", "memory/blocking/volatile"]
+    with gunicorn("gthread", "--threads", "4") as server:
+        command = [sys.executable, "-m", *what, "--host", f"http://127.0.0.1:{server.port}"]
+        done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "run_stats.csv").open() as file:
+        rows = {row["Name"]: row for row in csv.DictReader(file)}
+    assert set(rows) == {"memory/blocking/volatile summary", "Aggregated"}
+    assert int(rows["Aggregated"]["Request Count"]) > 0
+    assert rows["Aggregated"]["Failure Count"] == "0"

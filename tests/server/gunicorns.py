@@ -1,0 +1,48 @@
+"""Real gunicorns for tests, with the configuration that people get."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.databases import free_port
+from tests.server.conftest import Server
+from tests.stacks import eventually
+
+CONF = Path(__file__).parent.parent.parent / "deploy" / "gunicorn.conf.py"
+
+STRICT = ("-W", "error", "-W", "ignore:clear_current:DeprecationWarning")
+"""gunicorn's tornado worker calls what Tornado deprecates."""
+
+
+@contextlib.contextmanager
+def gunicorn(worker: str, *arguments: str, **environ: str) -> Iterator[Server]:
+    """Run a gunicorn with one worker of a kind until the block ends."""
+    port = free_port()
+    command = ["--config", str(CONF), "--worker-class", worker, "--bind", f"127.0.0.1:{port}"]
+    process = subprocess.Popen(
+        [sys.executable, *STRICT, "-m", "gunicorn", *command, *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environ},
+    )
+    server = Server(process, port)
+    try:
+        eventually(lambda: process.poll() is not None or _ready(server))
+        assert process.poll() is None, process.communicate()[1]
+        yield server
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+def _ready(server: Server) -> bool:
+    try:
+        return server.call("GET", "/readyz").status == 200
+    except OSError:
+        return False

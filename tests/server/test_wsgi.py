@@ -1,0 +1,236 @@
+"""gunicorn's answers are those of the Tornado server: the same requests, compared one by one."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from server.limits import RECORD_LIMIT
+from tests.databases import running
+from tests.server.conftest import DRAFT, ENGINES, Answer, Server, serving
+from tests.server.gunicorns import gunicorn
+from tests.server.test_bad_input import ALL, MALFORMED
+from tests.server.test_routes import TIMING, chunks, large
+from tests.server.toy import Toy
+
+WORKERS = {"sync": (), "gthread": ("--threads", "4"), "tornado": ()}
+STORES = ["memory/blocking/volatile", "sqlite/blocking/safe", "redis/blocking/volatile"]
+NOBODY = "0" * 24
+ID = re.compile(r"[0-9a-f]{24}")
+
+ODD = [
+    ("GET", "/nowhere"), ("GET", "/slow"), ("POST", "/nowhere"), ("BREW", "/ping"),
+    ("HEAD", "/ping"), ("OPTIONS", "/stores"), ("POST", "/ping"), ("GET", "/sleep"),
+    ("GET", "/sleep?ms=0"), ("GET", "/slow/sleep?ms=2&ms=3"), ("GET", "/sleep?ms=1&other=1"),
+    ("GET", "/sleep?ms=1&mode=dozing"), ("GET", "/slow/sleep?ms=3"),
+    ("GET", "/sleep?ms=1&mode=blocking"), ("GET", "/ping"), ("GET", "/healthz"),
+    ("GET", "/memory/blocking/safe/records"), ("GET", "/memory/blocking/volatile"),
+    ("GET", "/%6demory/blocking/volatile/records"), ("GET", "//"), ("GET", "/" + "x" * 3000),
+    ("GET", "/buggy/blocking/volatile/records?limit=a"), ("GET", "/line/blocking/volatile/summary"),
+    ("PATCH", "/slow/memory/blocking/volatile/summary"),
+    ("DELETE", "/sqlite/blocking/safe/records"),
+]  # fmt: skip
+
+QUERIES = [
+    "", "?limit=3", "?min_duration=2.5&limit=2", "?min_duration=-1e308&limit=1000", "?limit=0",
+    "?limit=1001", "?limit=%C3%BC", "?min_duration=nan", "?min_duration=", "?limit=1&limit=2",
+    "?colour=red", "?min_duration=1e3", "?limit=٣",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The same application twice: under Tornado, and under gunicorn."""
+
+    tornado: Server
+    other: Server
+    worker: str
+
+    def same(
+        self, method: str, path: str, body: Any = None, **headers: str
+    ) -> tuple[Answer, Answer]:
+        """Send a request to both and check that the answers are alike; return them."""
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        one, other = (s.call(method, path, body, given) for s in (self.tornado, self.other))
+        assert shown(other) == shown(one)
+        assert TIMING.fullmatch(other.headers["Server-Timing"])
+        return one, other
+
+
+def shown(answer: Answer) -> tuple[Any, ...]:
+    """What of an answer is the same everywhere; ids are each process's own."""
+    told = {name: answer.headers.get(name) for name in ("Content-Type", "Allow", "Retry-After")}
+    if answer.status == 204:
+        del told["Content-Type"]
+    place = ID.sub("ID", answer.headers.get("Location", ""))
+    return answer.status, ID.sub("ID", answer.body.decode()), told, place
+
+
+@pytest.fixture(scope="module")
+def environ(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    with running(["redis"]) as databases:
+        told = {f"WINDTUNNEL_{name}_URL": url for name, url in databases.addresses.items()}
+        yield {**told, "WINDTUNNEL_ENGINES": str(ENGINES)}
+
+
+@pytest.fixture(scope="module")
+def tornado(environ: dict[str, str]) -> Iterator[Server]:
+    with serving("--pool", "slow", **environ) as server:
+        yield server
+
+
+@pytest.fixture(scope="module", params=WORKERS)
+def pair(
+    request: pytest.FixtureRequest,
+    tornado: Server,
+    environ: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Pair]:
+    folder = str(tmp_path_factory.mktemp("sqlite"))
+    own = {**environ, "WINDTUNNEL_SQLITE_URL": folder}
+    with gunicorn(request.param, *WORKERS[request.param], **own) as other:
+        yield Pair(tornado, other, request.param)
+
+
+@pytest.mark.parametrize(("method", "path"), ODD)
+def test_routes_verbs_and_refusals(pair: Pair, method: str, path: str) -> None:
+    pair.same(method, path)
+
+
+@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("lead", ["", "/slow"])
+def test_a_record_s_life(pair: Pair, store: str, lead: str) -> None:
+    path = f"{lead}/{store}/records"
+    drafts = [{**DRAFT, "duration": n, "when": f"2026-01-01T00:00:0{n}Z"} for n in range(9)]
+    for server in (pair.tornado, pair.other):
+        assert server.call("PUT", path, []).status == 200
+    created = pair.same("POST", path, DRAFT)
+    places = [answer.headers["Location"] for answer in created]
+    steps = [
+        ("GET", None), ("PUT", {**DRAFT, "topic": "other"}), ("PATCH", {"tags": ["c"]}),
+        ("GET", None), ("PATCH", {"tags": 1}), ("DELETE", None), ("GET", None), ("DELETE", None),
+        ("PUT", DRAFT), ("PATCH", {}),
+    ]  # fmt: skip
+    for method, body in steps:
+        answers = [s.call(method, p, body) for s, p in zip(_both(pair), places, strict=True)]
+        assert shown(answers[1]) == shown(answers[0])
+    pair.same("PUT", path, drafts)
+    for query in QUERIES if "redis" not in store else [""]:
+        pair.same("GET", path + query.replace("٣", "%D9%A3"))
+
+
+def _both(pair: Pair) -> tuple[Server, Server]:
+    return pair.tornado, pair.other
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_summaries(pair: Pair, store: str) -> None:
+    path = f"/slow/{store}/summary"
+    for body in ({"size": 120}, {"size": -1}, {}, None):
+        pair.same("PUT", path, body)
+    pair.same("GET", path)
+    pair.same("GET", f"{path}?tag=1")
+
+
+@pytest.mark.parametrize("pair", ["sync", "gthread"], indirect=True)
+@pytest.mark.parametrize("body", [p.values[0] for p in ALL] + [p.values[0] for p in MALFORMED])
+def test_bad_bodies(pair: Pair, body: Any) -> None:
+    raw = body if isinstance(body, bytes) else body.encode("utf-8", "surrogateescape")
+    pair.same("POST", f"/{STORES[0]}/records", raw)
+    pair.same("PATCH", f"/{STORES[0]}/records/{NOBODY}", raw)
+
+
+def test_what_a_body_must_be(pair: Pair) -> None:
+    path = f"/{STORES[0]}/records"
+    pair.same("POST", path, b"{}", Content_Type="text/plain")
+    pair.same("PUT", f"{path}/{NOBODY}", b"{}", Content_Type="")
+    pair.same("POST", f"{path}/xyz", DRAFT)
+    pair.same("PATCH", f"{path}/{NOBODY}", b"{}", Content_Type="application/merge-patch+json")
+    for extra in (0, 1):
+        pair.same("POST", path, large(RECORD_LIMIT + extra))
+    pair.same("POST", "/nowhere", large(RECORD_LIMIT + 1))
+
+
+@pytest.mark.parametrize(("extra", "status"), [(0, 422), (1, 413)])
+def test_chunked_bodies_have_the_same_limit(pair: Pair, extra: int, status: int) -> None:
+    with contextlib.closing(pair.other.connect()) as connection:
+        headers = {"Content-Type": "application/json"}
+        body = chunks(large(RECORD_LIMIT + extra))
+        path = f"/{STORES[0]}/records"
+        connection.request("POST", path, body, headers, encode_chunked=True)
+        assert connection.getresponse().status == status
+
+
+def test_every_answer_says_who_gave_it(pair: Pair) -> None:
+    for path in ("/ping", "/nowhere", f"/{STORES[0]}/records/{NOBODY}"):
+        one, other = pair.same("GET", path, X_Request_Id="mine")
+        assert one.headers["X-Request-Id"] == other.headers["X-Request-Id"] == "mine"
+        assert other.headers["X-Pool"] == "slow"
+        pool, port, pid = other.headers["X-Process"].split("-")
+        assert (pool, int(port)) == ("slow", pair.other.port)
+        assert int(pid) != pair.other.process.pid  # a worker's, not gunicorn's own
+
+
+def test_the_list_of_stores_is_what_can_be_asked_for(pair: Pair) -> None:
+    told = pair.other.call("GET", "/stores").json
+    known = {store["id"]: store for store in told["stores"]}
+    assert {known[store]["status"] for store in STORES} == {"up"}
+    assert told["process"]["port"] == pair.other.port
+    modes = {store["mode"] for store in told["stores"]}
+    connections = known["memory/blocking/volatile"]["ledger"]["connections"]
+    if pair.worker == "tornado":
+        assert (modes, connections) == ({"blocking", "threads", "async"}, 1)
+        assert pair.other.call("GET", "/loop").json["exact"] is True
+    else:
+        assert (modes, connections) == ({"blocking"}, 4 if pair.worker == "gthread" else 1)
+        for path in ("/loop", "/metrics", "/", "/sleep?ms=1&mode=async"):
+            answer = pair.other.call("GET", path)
+            assert (answer.status, answer.json["title"]) == (501, "Not offered")
+
+
+def test_a_bug_is_logged_and_not_told(pair: Pair) -> None:
+    path = f"/buggy/blocking/volatile/records/{pair.other.create('/buggy/blocking/volatile')['id']}"
+    pair.tornado.create("/buggy/blocking/volatile")
+    _, other = pair.same("GET", path, X_Request_Id="bug-wsgi")
+    assert b"secret" not in other.body
+
+
+@pytest.mark.parametrize("worker", ["sync", "gthread"])
+def test_a_database_that_is_gone_and_comes_back(toy: Toy, worker: str) -> None:
+    own = {"WINDTUNNEL_ENGINES": str(ENGINES), "WINDTUNNEL_LINE_URL": f"127.0.0.1:{toy.port}"}
+    path = f"/line/blocking/volatile/records/{NOBODY}"
+    with gunicorn(worker, *WORKERS[worker], **own) as server:
+        assert server.call("GET", path).status == 200
+        toy.stop()
+        for _ in range(5):  # more than there are threads
+            gone = server.call("GET", path)
+            assert (gone.status, gone.json["title"]) == (503, "Unavailable")
+        toy.start()
+        assert server.call("GET", path).status == 200
+
+
+def test_each_thread_has_a_connection_and_waits_for_nobody(toy: Toy) -> None:
+    own = {"WINDTUNNEL_ENGINES": str(ENGINES), "WINDTUNNEL_LINE_URL": f"127.0.0.1:{toy.port}"}
+    path = f"/line/blocking/volatile/records/{NOBODY}"
+    with gunicorn("gthread", "--threads", "4", **own) as server, ThreadPoolExecutor(3) as pool:
+        toy.answering.clear()
+        start = threading.Barrier(3)
+
+        def one(_: int) -> int:
+            start.wait()
+            return server.call("GET", path).status
+
+        hanging = [pool.submit(one, n) for n in range(3)]
+        for _ in hanging:
+            assert toy.asked.acquire(timeout=30)
+        assert server.call("GET", "/ping").status == 200
+        toy.answering.set()
+        assert {each.result() for each in hanging} == {200}
+        assert len(toy.connections) == 3
