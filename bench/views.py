@@ -183,7 +183,8 @@ def _add(view: StoreView, cell: Cell, damaged: list[str]) -> None:
 
 def _missing(cell: Cell) -> Callable[[OperationResult], float]:
     """Return what tells the share of a result in what its cell, or its stream, lost."""
-    streams: Sequence[StreamOfCell | None] = list(cell.streams.values()) or [None]
+    told = [stream for stream in cell.streams.values() if stream.intended is not None]
+    streams: Sequence[StreamOfCell | None] = told or [None]
 
     def share(stream: StreamOfCell | None, result: OperationResult) -> float:
         if stream is None:
