@@ -95,7 +95,9 @@ def compare(first: Run, second: Run | None = None) -> Compared:
 
 def variants(run: Run) -> list[str]:
     """The names of a run's variants, as they came, with "base" for those without a name."""
-    return sorted({cell.variant or "base" for cell in run.cells}, key=lambda name: name != "base")
+    seen = {cell.variant or "base": None for cell in run.cells}
+    told = [name for name in run.info.variants if name in seen]
+    return sorted(dict.fromkeys([*told, *seen]), key=lambda name: name != "base")
 
 
 def _interleaved(run: Run, names: Sequence[str]) -> Compared:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import product
 
 from bench.plan import Load
@@ -13,7 +14,8 @@ from bench.work import Slow
 class Request:
     """What was asked for on the command line. Times in seconds, rates in requests a second.
 
-    With `rates` the load is open and `users` does not count; `slow` work comes beside it. `against`
+    With `rates` the load is open and `users` does not count; `slow` work comes beside it.
+    `splits` are variants by name: what of the stack's split is changed for their cells. `against`
     is a second server, whose cells are interleaved with the first one's. With `precision` (a share
     of 1) rounds go on until every ratio to the best is known that well, or `max_time` is over.
     """
@@ -24,6 +26,7 @@ class Request:
     users: tuple[int, ...] = (8,)
     rates: tuple[float, ...] = ()
     slow: tuple[Slow, ...] = ()
+    splits: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     arrivals: str = "constant"
     processes: tuple[int, ...] = (1,)
     rounds: int = 6

@@ -23,6 +23,7 @@ from bench.pinning import generator_cores, kept_off
 from bench.plan import Offer, Order, Plan, Variant, plan
 from bench.progress import Shown
 from bench.request import Request
+from bench.splitting import splitting
 from bench.stacked import StackTarget, slow_part, stacked
 from bench.work import Slow
 
@@ -152,6 +153,7 @@ class Run:
 
     def _order(self, order: Order) -> dict[str, Any]:
         target, load = self.lineup[order.variant].target, order.load
+        url = target.url(load.processes)  # first: it may change which processes there are
         return {
             "scenario": self.request.scenario,
             "store": order.store.id,
@@ -169,7 +171,7 @@ class Run:
             "sample": SAMPLES,
             "seed": self.request.seed,
             "population": self.request.population,
-            "target": target.url(load.processes),
+            "target": url,
             "warmup": self.request.warmup,
             "duration": self.request.duration,
             "groups": {k: list(v) for k, v in target.groups(order.store).items()},
@@ -222,6 +224,8 @@ def _lineup(request: Request, console: Console, stack: ExitStack) -> Lineup:
         return Lineup((first, foreign(request.against, AGAINST)))
     if request.scenario == SLOW_PART and not request.host:
         return stack.enter_context(slow_part(_stack(console, stack).stack))
+    if request.splits:
+        return stack.enter_context(splitting(_stack(console, stack).stack, request.splits))
     return Lineup((_first(request, console, stack),))
 
 

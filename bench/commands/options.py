@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import re
+import shlex
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -63,6 +65,15 @@ SlowWork = Annotated[
 ]
 SleepMs = Annotated[
     int, typer.Option(min=1, max=10_000, metavar="N", help="milliseconds of a sleep")
+]
+Splits = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--split",
+        metavar="TEXT",
+        help="a split to compare, as 'even: pools.fast.processes=2 pools.slow.processes=2'; "
+        "its cells are interleaved with those of the others",
+    ),
 ]
 Poisson = Annotated[
     bool, typer.Option("--poisson", help="arrivals at random; without it evenly spaced")
@@ -170,6 +181,22 @@ def literals(scenario: str) -> dict[str, Any]:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             with suppress(ValueError):
                 found[node.targets[0].id] = ast.literal_eval(node.value)
+    return found
+
+
+def splits(texts: list[str]) -> dict[str, dict[str, str]]:
+    """Return what each split changes, by its name; raises UsageError."""
+    found = {}
+    for text in texts:
+        name, colon, rest = text.partition(":")
+        if not colon or not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name.strip()):
+            raise UsageError(
+                f"--split {text!r}: write NAME: KEY=VALUE ..., the name in small letters"
+            )
+        pairs = [each.partition("=") for each in shlex.split(rest)]
+        if not all(equals for _, equals, _ in pairs):
+            raise UsageError(f"--split {text!r}: write NAME: KEY=VALUE ..., the keys of split.toml")
+        found[name.strip()] = {key: value for key, _, value in pairs}
     return found
 
 

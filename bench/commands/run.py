@@ -23,6 +23,7 @@ def run(
     slow_rate: options.SlowRates = None,
     slow_work: options.SlowWork = "sleep",
     sleep_ms: options.SleepMs = 100,
+    split: options.Splits = None,
     poisson: options.Poisson = False,
     processes: options.Processes = None,
     rounds: options.Rounds = None,
@@ -54,7 +55,7 @@ def run(
     if usual.rates and not users:
         fast, slow = (str(usual.rates[name]) for name in ("fast", "slow"))
         rate, slow_rate = rate or fast, slow_rate or slow
-    usual_processes = "3" if usual.rates and not host else "1"
+    usual_processes = "3" if (usual.rates or split) and not host else "1"
     work = options.slow_work(slow_work, sleep_ms)
     request = Request(
         scenario=scenario,
@@ -64,6 +65,7 @@ def run(
         rates=options.rates(rate),
         arrivals="poisson" if poisson else "constant",
         slow=tuple(Slow(each, work) for each in options.rates(slow_rate, "--slow-rate")),
+        splits=options.splits(split or []),
         processes=options.numbers("--processes", processes or usual_processes, 64),
         **options.timing(quick, usual.duration, rounds=rounds, duration=duration, warmup=warmup),
         seed=seed,
@@ -106,6 +108,8 @@ def report(
 
 def check(request: Request, users: str | None, *, several: bool) -> None:
     """Raise UsageError for what does not go together; `several` kinds of requests have rates."""
+    if request.splits and (request.host or request.against or request.processes == (1,)):
+        raise UsageError("--split is for the stack's nginx: no --host, --against, --processes 1")
     if several and users:
         raise UsageError(f"{request.scenario} is open load: give rates instead of --users")
     if request.slow and not several:

@@ -1,0 +1,58 @@
+"""Splits of one stack as variants of a run: each is in force while its cells are measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from bench.discovery import discover
+from bench.lineup import Lineup, server
+from bench.plan import Variant
+from bench.stacked import StackTarget
+from deploy import splits
+from deploy.stack import Stack
+from nginx.plan import Plan
+
+BY = "run"
+NO_CHANGE = 0
+"""What a change says that it undoes, so that `split undo` takes it for none of a person's."""
+
+
+class SplitTarget(StackTarget):
+    """The stack under one split, loaded through nginx."""
+
+    def __init__(self, running: Stack, plan: Plan) -> None:
+        super().__init__(running)
+        self._plan = plan
+
+    def url(self, processes: int) -> str:  # noqa: ARG002
+        """Bring the split into force, unless it is, and return nginx's address."""
+        bring(self.stack, self._plan)
+        return self.stack.state.nginx
+
+
+def bring(stack: Stack, plan: Plan) -> None:
+    """Bring a split into force, unless it is; returns when nothing else serves any more."""
+    if splits.plan(stack) != plan:
+        splits.apply(stack, plan, BY, NO_CHANGE)
+
+
+@contextmanager
+def splitting(stack: Stack, wanted: Mapping[str, Mapping[str, str]]) -> Iterator[Lineup]:
+    """Return a variant for each split, by name: what it changes of the one in force.
+
+    That one is in force again in the end. Raises SplitError for what cannot be, before anything
+    is changed, and what `deploy.splits.apply` raises.
+    """
+    former = splits.plan(stack)
+    plans = {name: splits.changed(former, settings) for name, settings in wanted.items()}
+    offers = discover(stack.state.processes[0])[1]
+    try:
+        yield Lineup(
+            tuple(
+                server(SplitTarget(stack, plan), offers, Variant(name))
+                for name, plan in plans.items()
+            )
+        )
+    finally:
+        bring(stack, former)
