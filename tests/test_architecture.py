@@ -37,6 +37,7 @@ FACES_THE_STACK = (
     "bench.cli",
     "bench.commands",
     "bench.runner",
+    "bench.splitting",
     "bench.stacked",
     "bench.switch",
     "bench.perf",
