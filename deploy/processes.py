@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from deploy.layout import Layout
 
 
+FRONT = PROJECT / "deploy" / "front.py"
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """What every Tornado process of a stack is started with."""
@@ -106,7 +109,7 @@ def nginx_instance(nginx: Nginx, generation: str) -> Instance:
         name="nginx",
         service="nginx",
         port=nginx.port,
-        command=nginx.command,
+        command=(sys.executable, "-P", str(FRONT), str(nginx.folder), *nginx.command),
         env={},
         user=None,
         stop_signal="QUIT",

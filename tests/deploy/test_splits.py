@@ -1,0 +1,260 @@
+"""The split of a real stack: changed, refused, recorded, undone, and kept through all else."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from deploy import splits, stack
+from deploy.errors import BusyError, PortTakenError, StackError
+from deploy.layout import Layout
+from deploy.services import Place
+from deploy.splits import Plan, apply, changed, differences, history, plan, undo
+from deploy.stack import Stack, ensure_up
+from nginx.apply import ApplyError
+from nginx.plan import DEFAULT_FILE, read_plan
+from nginx.split import SplitError
+from tests.nginx.asking import gate
+from tests.stacks import eventually, own_place, squatted
+
+SLOW = "/slow/memory/async/volatile/records?min_duration=0"
+CREATE = "/memory/async/volatile/records"
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Stack]:
+    with own_place() as place:
+        yield ensure_up([], 2, 1, place=place)
+
+
+@pytest.fixture
+def running(shared: Stack) -> Iterator[Stack]:
+    """A stack of 2 and 1 processes, split as the project's file says."""
+    yield shared
+    start = changed(read_plan(), {"pools.fast.processes": "2"})
+    if plan(shared) != start:
+        apply(shared, start)
+
+
+def served(running: Stack, path: str = "/ping", asked: int = 12) -> set[str]:
+    """The processes that answer through nginx, as pool-port without the stack's offset."""
+    found = set()
+    for _ in range(asked):
+        with urllib.request.urlopen(running.state.nginx + path) as answer:
+            assert answer.headers["X-Process"].startswith(answer.headers["X-Pool"])
+            pool, port, _ = answer.headers["X-Process"].split("-")
+            found.add(f"{pool}-{int(port) - running.layout.place.offset}")
+    return found
+
+
+def servers(running: Stack) -> set[str]:
+    return {name for name in running.supervisor.states() if name.startswith("server-")}
+
+
+def test_a_process_moves_from_pool_to_pool(running: Stack) -> None:
+    before = plan(running)
+    after = changed(before, {"pools.fast.processes": "1", "pools.slow.processes": "2"})
+    told = apply(running, after, by="test")
+    assert served(running) == {"fast-10001"}
+    assert served(running, SLOW) == {"slow-10004", "slow-10005"}
+    assert len(servers(running)) == 3
+    assert told.differences == [
+        ("pools.fast.processes", "2", "1"),
+        ("pools.slow.processes", "1", "2"),
+    ]
+    assert (told.before, told.after) == (before.as_dict(), after.as_dict())
+    assert told.clean_s is not None
+    assert told.clean_at is not None
+    assert 0 < told.apply_s <= told.clean_s
+    assert told.serving_at <= told.clean_at
+    assert len(running.pids()["nginx"]["nginx"]) == 2  # a master and one worker, no old one
+    assert plan(running) == after
+
+
+def test_pools_of_any_number_come_and_go(running: Stack) -> None:
+    start = plan(running)
+    more = {"pools.heavy.processes": "2", 'routes."/slow/memory/"': "heavy"}
+    apply(running, changed(start, more))
+    assert served(running, SLOW) == {"heavy-10051", "heavy-10052"}
+    less = changed(plan(running), {"pools.heavy": "", "routes./slow/memory/": ""})
+    assert less == start
+    apply(running, less)
+    assert served(running, SLOW) == {"slow-10004"}
+    assert len(servers(running)) == 3
+
+
+def test_history_and_undo_go_back_step_by_step(running: Stack) -> None:
+    known = len(history(running.layout.place))
+    start = plan(running)
+    for weights in ("3,1", "1,5"):
+        apply(running, changed(plan(running), {"pools.fast.weights": weights}), by="page")
+    first, second = history(running.layout.place)[known:]
+    assert (first.number + 1, first.by) == (second.number, "page")
+    undone = undo(running)
+    assert (undone.undoes, undone.differences) == (
+        second.number,
+        [("pools.fast.weights", "1,5", "3,1")],
+    )
+    undo(running)
+    assert plan(running) == start
+    assert [one.undoes for one in history(running.layout.place)[known:]] == [
+        None,
+        None,
+        second.number,
+        first.number,
+    ]
+
+
+def test_nothing_to_undo(tmp_path: Path, running: Stack) -> None:
+    assert history(Place(tmp_path)) == []
+    empty = Stack(Layout(Place(tmp_path)), running.state)
+    with pytest.raises(StackError, match="no change"):
+        undo(empty)
+
+
+def snapshot(running: Stack) -> tuple[object, ...]:
+    """All that a change changes."""
+    files = (running.layout.split, running.layout.state, running.nginx.folder / "nginx.conf")
+    return (
+        [file.read_text() for file in files],
+        servers(running),
+        running.nginx.generation(),
+        len(history(running.layout.place)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("pools.fast.processes", "0", "pools.fast.processes: 0 is no whole number from 1"),
+        ("pools.fast.processes", "two", "pools.fast.processes: 'two' is no whole number"),
+        ("pools.fast.balance", "best", "pools.fast.balance: 'best' is none of round_robin"),
+        ("pools.fast.hash", "colour", "pools.fast.hash: 'colour' is no hash key"),
+        ("pools.fast.weights", "1,2,3", "pools.fast.weights: 3 weights for 2 processes"),
+        ("pools.fast.weights", "1,0", "pools.fast.weights: 0 is no whole number from 1"),
+        ("pools.fast.speed", "9", "pools.fast.speed: there is no such key"),
+        ("pools.fsat.processes", "9", "pools.fsat: no such pool"),
+        ("pools.fast.overflow", "shed", "pools.fast.overflow: a pool is full only where max_conns"),
+        ("pools.fast.maintenance", "../x", "pools.fast.maintenance"),
+        ("pools.slow", "", 'routes."/slow/": it goes to .slow., which is no pool'),
+        ("routes.default", "nowhere", "routes.default: it goes to .nowhere., which is no pool"),
+        ("routes./a b", "slow", 'routes."/a b": a prefix'),
+        ("routes.methods.EAT", "slow", "routes.methods.EAT: choose from GET"),
+        ("routes.headers.X-A", "slow", 'routes.headers."X-A": write a header'),
+        ("routes./none/", "", "routes./none/: it is not there"),
+        ("speed", "9", "speed: there is no such key"),
+    ],
+)
+def test_a_bad_change_names_its_key_and_changes_nothing(
+    running: Stack, key: str, value: str, told: str
+) -> None:
+    before = snapshot(running)
+    with pytest.raises(SplitError, match=f"^{told}") as error:
+        apply(running, changed(plan(running), {key: value, "pools.slow.retries": "1"}))
+    assert "\n" not in str(error.value)
+    assert snapshot(running) == before
+
+
+def test_a_taken_port_changes_nothing(running: Stack) -> None:
+    before = snapshot(running)
+    with squatted(10005 + running.layout.place.offset), pytest.raises(PortTakenError, match="1"):
+        apply(running, changed(plan(running), {"pools.slow.processes": "2"}))
+    assert snapshot(running) == before
+    assert served(running, SLOW) == {"slow-10004"}
+
+
+def test_what_nginx_refuses_changes_nothing(running: Stack) -> None:
+    before = snapshot(running)
+    huge = {"pools.slow.processes": "2", "pools.fast.max_conns": "1"}
+    folder = running.nginx.folder / "body"
+    kept = folder.rename(folder.with_name("kept"))
+    folder.write_text("in the way")  # of a folder that nginx tests for
+    try:
+        with pytest.raises(ApplyError, match="nginx refuses"):
+            apply(running, changed(plan(running), huge))
+    finally:
+        folder.unlink()
+        kept.rename(folder)
+    assert snapshot(running) == before
+
+
+def test_a_process_is_drained_before_it_goes(running: Stack) -> None:
+    apply(running, changed(plan(running), {"pools.fast.processes": "1"}))
+    body = json.dumps({"topic": "t", "when": "2026-01-01T00:00:00Z", "duration": 1.0, "tags": []})
+    requests = [
+        urllib.request.Request(
+            running.state.nginx + CREATE, body.encode(), {"Content-Type": "application/json"}
+        )
+        for _ in range(20)
+    ]
+    apply(running, changed(plan(running), {"pools.fast.processes": "2"}))
+    assert {urllib.request.urlopen(one).status for one in requests} == {201}
+
+
+def test_one_change_at_a_time(running: Stack) -> None:
+    with stack.locked(running.layout), pytest.raises(BusyError):
+        apply(running, changed(plan(running), {"pools.fast.retries": "1"}))
+
+
+def test_the_split_survives_resize_and_another_up(running: Stack) -> None:
+    wanted = {"pools.fast.weights": "3,1", "pools.slow.balance": "least_conn"}
+    apply(running, changed(plan(running), wanted))
+    tuned = plan(running)
+    running.resize(fast=1)
+    assert (plan(running).processes("fast"), plan(running).pools["fast"]["weights"]) == (1, [])
+    assert plan(running).pools["slow"]["balance"] == "least_conn"
+    running.resize(fast=2)
+    assert plan(running) == tuned
+    again = ensure_up(place=running.layout.place)
+    assert (again.started, again.plan) == (False, tuned)
+
+
+def test_the_file_keeps_what_people_wrote(running: Stack) -> None:
+    comments = [line for line in DEFAULT_FILE.read_text().splitlines() if line.startswith("#")]
+    told = {"pools.slow.max_conns": "3", "routes.methods.PUT": "slow", "pools.fast.weights": "2,1"}
+    after = changed(plan(running), told)
+    apply(running, after)
+    text = running.layout.split.read_text()
+    assert [line for line in text.splitlines() if line.startswith("#")] == comments
+    assert read_plan(running.layout.split) == after
+
+
+CHANGE = """
+import sys
+from pathlib import Path
+from deploy.services import Place
+from deploy.splits import apply, changed, plan
+from deploy.stack import running
+stack = running(Place(Path(sys.argv[1]), offset=int(sys.argv[2])))
+apply(stack, changed(plan(stack), {"pools.fast.processes": "1"}))
+"""
+
+
+def test_a_change_killed_while_old_workers_finish_is_made_good(running: Stack) -> None:
+    """The new split serves, and the process that it lacks goes with the next change."""
+    place = running.layout.place
+    with gate() as held:
+        conf = running.nginx.folder / "nginx.conf"
+        name = f"server-{10002 + place.offset}"
+        text = conf.read_text()
+        conf.write_text(text.replace(f"127.0.0.1:{10004 + place.offset}", f"127.0.0.1:{held.port}"))
+        master = running.nginx.master()
+        assert master is not None
+        master.send_signal(1)
+        eventually(lambda: asks_the_gate(running, held.paths))
+        with pytest.MonkeyPatch.context() as _, _asking(running, "/slow/../hold"):
+            eventually(lambda: "/hold" in held.paths())
+            command = [sys.executable, "-c", CHANGE, str(place.root), str(place.offset)]
+            with subprocess.Popen(command) as change:
+                eventually(lambda: plan(running).processes("fast") == 1)
+                change.kill()
+            assert name in servers(running)
+    apply(running, changed(plan(running), {"pools.slow.retries": "1"}))
+    assert name not in servers(running)
