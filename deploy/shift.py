@@ -47,6 +47,7 @@ def shift(
     Raises SplitError, PortTakenError, NotReadyError and nginx.apply.ApplyError.
     """
     begun = time.time()
+    _drain(stack, stack.split)  # what a change that was killed may have left
     numbers = {pool: plan.processes(pool) for pool in plan.pools}
     given = stack.layout.allot(numbers, stack.state.pools())
     split = plan.split(given)
@@ -100,7 +101,8 @@ def _adopt(stack: Stack, plan: Plan, split: Split, fresh: Sequence[Instance]) ->
 
 
 def _drain(stack: Stack, split: Split) -> None:
-    """Those that the split no longer has, and what an interrupted change may have left."""
+    """Stop the processes that the split does not have, each when it has answered what it has."""
     kept = {f"server-{port}" for port in split.ports}
-    gone = [name for name in stack.supervisor.states() if kind(name) == Kind.SERVER]
-    stack.supervisor.remove([name for name in gone if name not in kept])
+    servers = [name for name in stack.supervisor.states() if kind(name) == Kind.SERVER]
+    if gone := [name for name in servers if name not in kept]:
+        stack.supervisor.remove(gone)

@@ -81,18 +81,18 @@ def apply(stack: Stack, plan: Plan, by: str = "split set", undoes: int | None = 
 
 
 def _recorded(stack: Stack, plan: Plan, change: Change, file: Path) -> Change:
+    """Shift, and record it as soon as it serves: what comes then may be interrupted."""
+    past = _read(file)
+
     def served(begun: float, serving: float) -> None:
         nonlocal change
         change = replace(change, apply_s=round(serving - begun, 3), serving_at=serving)
         write_split(stack.layout, plan)
+        _write(file, [*past, change])
 
-    try:
-        times = shift(stack, plan, served)
-        change = replace(change, clean_s=round(times.clean - times.begun, 3), clean_at=times.clean)
-    finally:
-        if change.serving_at:
-            with file.open("a") as lines:
-                lines.write(json.dumps(change.as_dict()) + "\n")
+    times = shift(stack, plan, served)
+    change = replace(change, clean_s=round(times.clean - times.begun, 3), clean_at=times.clean)
+    _write(file, [*past, change])
     return change
 
 
@@ -113,6 +113,12 @@ def undo(stack: Stack, by: str = "split undo") -> Change:
 
 def _file(layout: Layout) -> Path:
     return layout.root / "split.jsonl"
+
+
+def _write(file: Path, changes: list[Change]) -> None:
+    draft = file.with_suffix(".new")
+    draft.write_text("".join(json.dumps(change.as_dict()) + "\n" for change in changes))
+    draft.replace(file)
 
 
 def _read(file: Path) -> list[Change]:

@@ -39,7 +39,7 @@ ANY_VALUE = "*"
 _POOL_NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
 _PREFIX = re.compile(r"/[A-Za-z0-9/_.~-]*")
 _NAMED_KEY = re.compile(r"(header|argument|cookie):([A-Za-z][A-Za-z0-9_-]{0,60})")
-_HEADER = re.compile(r"([A-Za-z][A-Za-z0-9-]{0,60}): ?([A-Za-z0-9_.,/*+=-]{1,200})")
+_HEADER = re.compile(r"([A-Za-z][A-Za-z0-9-]{0,60}): ?([A-Za-z0-9_.,/*+=-]{1,40})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ def header_condition(text: str) -> tuple[str, str]:
     """nginx's variable of a header, and the value asked for, of `Name: value`."""
     found = _HEADER.fullmatch(text)
     if found is None:
-        told = "write a header as 'Name: value', or 'Name: *' for any value"
+        told = "write a header as 'Name: value' of at most 40 characters, or 'Name: *' for any"
         raise SplitError(f'routes.headers."{text}": {told}')
     return f"$http_{found[1].replace('-', '_').lower()}", found[2]
 

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import json
+import re
+import signal
+import socket
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
 import pytest
 
-from deploy import splits, stack
+from deploy import stack
 from deploy.errors import BusyError, PortTakenError, StackError
 from deploy.layout import Layout
 from deploy.services import Place
-from deploy.splits import Plan, apply, changed, differences, history, plan, undo
+from deploy.splits import apply, changed, history, plan, undo
 from deploy.stack import Stack, ensure_up
 from nginx.apply import ApplyError
 from nginx.plan import DEFAULT_FILE, read_plan
 from nginx.split import SplitError
-from tests.nginx.asking import gate
-from tests.stacks import eventually, own_place, squatted
+from tests.stacks import eventually, own_place
 
 SLOW = "/slow/memory/async/volatile/records?min_duration=0"
-CREATE = "/memory/async/volatile/records"
 
 
 @pytest.fixture(scope="module")
@@ -157,14 +158,15 @@ def test_a_bad_change_names_its_key_and_changes_nothing(
 ) -> None:
     before = snapshot(running)
     with pytest.raises(SplitError, match=f"^{told}") as error:
-        apply(running, changed(plan(running), {key: value, "pools.slow.retries": "1"}))
+        apply(running, changed(plan(running), {key: value, "pools.fast.retries": "1"}))
     assert "\n" not in str(error.value)
     assert snapshot(running) == before
 
 
 def test_a_taken_port_changes_nothing(running: Stack) -> None:
     before = snapshot(running)
-    with squatted(10005 + running.layout.place.offset), pytest.raises(PortTakenError, match="1"):
+    port = 10005 + running.layout.place.offset
+    with socket.create_server(("127.0.0.1", port)), pytest.raises(PortTakenError, match=str(port)):
         apply(running, changed(plan(running), {"pools.slow.processes": "2"}))
     assert snapshot(running) == before
     assert served(running, SLOW) == {"slow-10004"}
@@ -172,30 +174,53 @@ def test_a_taken_port_changes_nothing(running: Stack) -> None:
 
 def test_what_nginx_refuses_changes_nothing(running: Stack) -> None:
     before = snapshot(running)
-    huge = {"pools.slow.processes": "2", "pools.fast.max_conns": "1"}
-    folder = running.nginx.folder / "body"
-    kept = folder.rename(folder.with_name("kept"))
-    folder.write_text("in the way")  # of a folder that nginx tests for
+    wanted = {"pools.slow.processes": "2", "pools.fast.max_conns": "1"}
+    log = running.nginx.folder / "access.log"
+    kept = log.rename(log.with_name("kept.log"))
+    log.mkdir()
     try:
-        with pytest.raises(ApplyError, match="nginx refuses"):
-            apply(running, changed(plan(running), huge))
+        with pytest.raises(ApplyError, match=r"nginx refuses the configuration: .*access\.log"):
+            apply(running, changed(plan(running), wanted))
     finally:
-        folder.unlink()
-        kept.rename(folder)
+        log.rmdir()
+        kept.rename(log)
     assert snapshot(running) == before
 
 
+@contextmanager
+def under_way(running: Stack, path: str, number: int) -> Iterator[list[Future[int]]]:
+    """Requests that processes work on, until they are answered."""
+
+    def asked() -> int:
+        with urllib.request.urlopen(running.state.nginx + path) as answer:
+            answer.read()
+            return int(answer.status)
+
+    before = requests(running)
+    with ThreadPoolExecutor(number) as pool:
+        futures = [pool.submit(asked) for _ in range(number)]
+        eventually(lambda: requests(running) >= before + number)
+        yield futures
+
+
+def requests(running: Stack) -> int:
+    """How many requests all processes work on."""
+    total = 0
+    for url in running.state.processes:
+        with urllib.request.urlopen(url + "/metrics") as answer:
+            told = re.search(
+                r"^windtunnel_requests_in_flight (\d+)", answer.read().decode(), re.MULTILINE
+            )
+            total += int(told[1]) if told else 0
+    return total
+
+
 def test_a_process_is_drained_before_it_goes(running: Stack) -> None:
-    apply(running, changed(plan(running), {"pools.fast.processes": "1"}))
-    body = json.dumps({"topic": "t", "when": "2026-01-01T00:00:00Z", "duration": 1.0, "tags": []})
-    requests = [
-        urllib.request.Request(
-            running.state.nginx + CREATE, body.encode(), {"Content-Type": "application/json"}
-        )
-        for _ in range(20)
-    ]
-    apply(running, changed(plan(running), {"pools.fast.processes": "2"}))
-    assert {urllib.request.urlopen(one).status for one in requests} == {201}
+    with under_way(running, "/sleep?ms=700&mode=async", 4) as asked:
+        told = apply(running, changed(plan(running), {"pools.fast.processes": "1"}))
+        assert [future.result() for future in asked] == [200] * 4
+    assert told.clean_s is not None
+    assert told.clean_s > told.apply_s
 
 
 def test_one_change_at_a_time(running: Stack) -> None:
@@ -240,21 +265,33 @@ apply(stack, changed(plan(stack), {"pools.fast.processes": "1"}))
 def test_a_change_killed_while_old_workers_finish_is_made_good(running: Stack) -> None:
     """The new split serves, and the process that it lacks goes with the next change."""
     place = running.layout.place
-    with gate() as held:
-        conf = running.nginx.folder / "nginx.conf"
-        name = f"server-{10002 + place.offset}"
-        text = conf.read_text()
-        conf.write_text(text.replace(f"127.0.0.1:{10004 + place.offset}", f"127.0.0.1:{held.port}"))
-        master = running.nginx.master()
-        assert master is not None
-        master.send_signal(1)
-        eventually(lambda: asks_the_gate(running, held.paths))
-        with pytest.MonkeyPatch.context() as _, _asking(running, "/slow/../hold"):
-            eventually(lambda: "/hold" in held.paths())
-            command = [sys.executable, "-c", CHANGE, str(place.root), str(place.offset)]
-            with subprocess.Popen(command) as change:
-                eventually(lambda: plan(running).processes("fast") == 1)
-                change.kill()
-            assert name in servers(running)
+    name = f"server-{10002 + place.offset}"
+    command = [sys.executable, "-c", CHANGE, str(place.root), str(place.offset)]
+    with under_way(running, "/sleep?ms=2500&mode=async", 4) as asked:
+        with subprocess.Popen(command) as change:
+            eventually(lambda: history(place)[-1].clean_s is None)
+            change.kill()
+        assert name in servers(running)
+        assert served(running) == {"fast-10001"}
+        assert [future.result() for future in asked] == [200] * 4
+    assert history(place)[-1].after == plan(running).as_dict()
     apply(running, changed(plan(running), {"pools.slow.retries": "1"}))
     assert name not in servers(running)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_a_change_ended_before_it_serves_changes_nothing(
+    running: Stack, how: signal.Signals
+) -> None:
+    before = servers(running)
+    place = running.layout.place
+    code = CHANGE.replace('"1"', '"3"')
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(place.root), str(place.offset)], stderr=subprocess.DEVNULL
+    ) as change:
+        eventually(lambda: len(servers(running)) == 4)
+        change.send_signal(how)
+    assert plan(running).processes("fast") == 2
+    if how == signal.SIGKILL:  # what is left of it is gone with the next change
+        apply(running, changed(plan(running), {"pools.fast.retries": "1"}))
+    assert servers(running) == before
