@@ -10,7 +10,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from bench.summary import METRICS, Compared, Comparison, Load, Outcome, State, Verdict
-from bench.wording import NO_FIGURE, number, scaled
+from bench.wording import NO_FIGURE, counted, number, scaled
 
 STYLES = {
     Outcome.FASTER: "green",
@@ -88,7 +88,11 @@ def amount(verdict: Verdict) -> str | None:
 
 def loaded(load: Load) -> str:
     """A load in a few words."""
-    amount = f"{load.rate:g} requests/s open" if load.open else f"{load.users} users closed"
+    amount = (
+        f"{load.rate:g} requests/s open"
+        if load.open
+        else f"{counted(load.users or 0, 'user')} closed"
+    )
     processes = f", {load.processes} processes" if load.processes > 1 else ""
     variant = f", {load.variant}" if load.variant else ""
     return f"{load.mix}, {amount}{processes}{variant}"

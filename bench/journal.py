@@ -36,6 +36,7 @@ from bench.recording import (
     seconds,
     write_partial,
 )
+from bench.wording import counted
 from bench.work import Work, described
 
 log = logging.getLogger("windtunnel")
@@ -205,7 +206,7 @@ def generator(members: Iterable[Member], seconds: float) -> dict[str, Any]:
 def _told(load: Load) -> str:
     if load.get("streams"):
         return " and ".join(f"{n} {s['rate']:g}/s" for n, s in load["streams"].items())
-    return f"{load['rate']:g} requests/s" if load["rate"] else f"{load['users']} users"
+    return f"{load['rate']:g} requests/s" if load["rate"] else counted(load["users"] or 0, "user")
 
 
 def begin(

@@ -45,9 +45,10 @@ def _analysed(folder: Path) -> Analysis:
     run = load(folder)
     try:
         sampled = list(streams.samples(folder, run.damaged))
+        seconds = list(streams.series(folder, run.damaged))
     except OSError as error:
         raise ResultsError(f"cannot read {error.filename}: {error.strerror}") from error
-    return analyse(run, sampled)
+    return analyse(run, sampled, seconds)
 
 
 def find(run: str | Path) -> Path:

@@ -21,6 +21,7 @@ def render(analysis: Analysis) -> str:
     summary = analysis.summary
     grouped = _by_title(summary)
     data = [charts(title, view, grouped[title]) for title, view in analysis.views.items()]
+    timed = _drawn(summary)
     template = _environment().get_template("report.html.j2")
     return template.render(
         summary=summary,
@@ -30,7 +31,11 @@ def render(analysis: Analysis) -> str:
         style=_asset("report.css"),
         script=_asset("report.js"),
         plotly=_plotly(),
-        data=_embedded({"views": data, "stacked": STACKED, "parts": _drawn(summary)}),
+        data=_embedded(
+            {"views": data, "stacked": STACKED, "parts": timed, "seconds": analysis.timelines}
+        ),
+        has_times=bool(timed["views"]),
+        has_seconds=any(chart["operations"] for chart in analysis.timelines),
         has_bars=any(view["stacked"] for view in data),
         has_curves=any(
             any(latencies.values()) for view in data for latencies in view["operations"].values()

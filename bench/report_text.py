@@ -14,6 +14,7 @@ from bench.results import Ledger
 from bench.summary import METRICS, OVERALL, DoubtfulCell, Row, Score, Summary, Table
 from bench.wording import (
     NO_FIGURE,
+    amount,
     capacity,
     conducted,
     counted,
@@ -177,13 +178,13 @@ def _capacities(summary: Summary, console: Console) -> None:
 
 def _parts(summary: Summary, console: Console) -> None:
     """Where the time went, all of a store's operations together where it had several."""
-    if not summary.parts:
+    chosen = [each for each in summary.parts if each.operation == OVERALL] or summary.parts
+    if not any(band for each in chosen for band in each.bands.values()):
         return
     console.print("\n[bold]Where the time went[/] [dim]mean parts of sampled requests, ms[/]")
     grid = Grid(box=None, pad_edge=False, header_style="bold", padding=(0, GAP, 0, 0))
     for head in ("store", "load", "requests", "latency", "parts"):
         grid.add_column(head, justify="right" if head == "latency" else "left", overflow="fold")
-    chosen = [each for each in summary.parts if each.operation == OVERALL] or summary.parts
     for each in chosen:
         for name, band in each.bands.items():
             if band is not None:
@@ -209,7 +210,8 @@ def _conduct(summary: Summary, console: Console) -> None:
 
 
 def _lists(summary: Summary, console: Console) -> None:
-    _listing("Skipped", summary.skipped, console)
+    _listing("Skipped", summary.left_out, console)
+    _listing("Spared some loads", summary.spared, console)
     _listing("Not measured", summary.unmeasured, console)
     void = [cell for cell in summary.doubtful if cell.void is not None]
     flagged = [cell for cell in summary.doubtful if cell.void is None]
@@ -218,9 +220,8 @@ def _lists(summary: Summary, console: Console) -> None:
 
 
 def _where(cell: DoubtfulCell) -> str:
-    load = f", {cell.users} users" if cell.users else f", {cell.rate:g}/s" if cell.rate else ""
-    load += f", {cell.variant}" if cell.variant else ""
-    return f"{cell.store}, {cell.mix}, round {cell.round}{load}"
+    load = (amount(cell.users, cell.rate), cell.variant)
+    return ", ".join(filter(None, (cell.store, cell.mix, f"round {cell.round}", *load)))
 
 
 def _listing(title: str, entries: dict[str, str], console: Console) -> None:

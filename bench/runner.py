@@ -25,6 +25,7 @@ from bench.progress import Shown
 from bench.request import Request
 from bench.splitting import splitting
 from bench.stacked import StackTarget, slow_part, stacked
+from bench.wording import amount
 from bench.work import Slow
 
 AGAIN = 2
@@ -197,11 +198,11 @@ def spoiled(cell: results.Cell) -> str | None:
 def describe(order: Order) -> str:
     """Return a cell in a few words."""
     load = order.load
-    amount = f"{load.users} users" if load.rate is None else f"{load.rate:g}/s"
-    amount += f" and {load.slow}" if load.slow else ""
+    slow = f" and {load.slow}" if load.slow else ""
     processes = f", {load.processes} processes" if load.processes > 1 else ""
     variant = f" {order.variant}" if order.variant else ""
-    return f"round {order.round}  {order.store.id}{variant}  {load.mix}, {amount}{processes}"
+    under = f"{load.mix}, {amount(load.users, load.rate)}{slow}{processes}"
+    return f"round {order.round}  {order.store.id}{variant}  {under}"
 
 
 def run(request: Request, console: Console, into: Path, orders: Orders | None = None) -> Path:

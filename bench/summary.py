@@ -296,3 +296,13 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     host: dict[str, Any]
     git: dict[str, Any]
     settings: dict[str, Any]
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Those of `skipped` that were not measured at all."""
+        return {name: why for name, why in self.skipped.items() if name not in self.stores}
+
+    @property
+    def spared(self) -> dict[str, str]:
+        """Those of `skipped` that were measured under some loads and cannot bear the others."""
+        return {name: why for name, why in self.skipped.items() if name in self.stores}

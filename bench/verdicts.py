@@ -30,7 +30,11 @@ Found = tuple[str | None, float | None, str | None]
 
 def judge(slos: Sequence[Slo], run: Run) -> list[Verdict]:
     """Every verdict on a run's clean cells; `regression` is left to `judge_regression`."""
-    found = views(run.cells, [], run.info.stores)
+    return judged(slos, views(run.cells, [], run.info.stores))
+
+
+def judged(slos: Sequence[Slo], found: list[View]) -> list[Verdict]:
+    """The same of views that are there already."""
     return [each for slo in slos if slo.measure != "regression" for each in _of(slo, found)]
 
 

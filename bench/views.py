@@ -165,9 +165,9 @@ def _add(view: StoreView, cell: Cell, damaged: list[str]) -> None:
     view.cells.append(cell)
     seen = {_label(result) for result in cell.operations if result.count}
     alone = _alone(cell)
-    wanted = {label for label in seen if label.split(" ", 1)[0] == cell.mix} if alone else seen
-    for label in wanted or ({cell.mix} if alone else ()):
-        measured = view.operations[label]
+    wanted = {name for name in seen if name.split(" ", 1)[0] == cell.mix} if alone else seen
+    for name in wanted or ({cell.mix} if alone else ()):
+        measured = view.operations[name]
         measured.cells.append(cell)
         measured.alone &= alone and seen <= wanted
     missing = _missing(cell)
@@ -239,7 +239,12 @@ def _decoded(times: Times | None) -> Histogram:
 
 
 def _label(result: OperationResult) -> str:
-    return result.operation if result.pool == "fast" else f"{result.operation} ({result.pool} pool)"
+    return label(result.operation, result.pool)
+
+
+def label(operation: str, pool: str) -> str:
+    """What an operation is called in a pool: in the fast one, where there is but one, no more."""
+    return operation if pool == "fast" else f"{operation} ({pool} pool)"
 
 
 def unlabelled(label: str) -> tuple[str, str]:

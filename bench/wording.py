@@ -194,8 +194,15 @@ def capacity(found: Capacity) -> str:
 
 def under(parts: Parts) -> str:
     """Under what load, and which variant: "200/s, response"."""
-    load = f"{parts.rate:g}/s" if parts.rate else f"{parts.users} users" if parts.users else ""
+    load = amount(parts.users, parts.rate)
     return ", ".join(filter(None, (parts.variant, parts.mix, load, parts.latency)))
+
+
+def amount(users: int | None, rate: float | None) -> str:
+    """How much load: "200/s", "8 users", or nothing where it is not known."""
+    if rate:
+        return f"{rate:g}/s"
+    return counted(users, "user") if users else ""
 
 
 def split(band: Band) -> tuple[str, str]:

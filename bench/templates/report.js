@@ -125,6 +125,55 @@
     }), config);
   }
 
+  const shown = new Set();
+
+  function seconds() {
+    const found = data.seconds[id("second-view").value].operations;
+    return (found[id("second-operation").value] || {})[id("second-latency").value] || {};
+  }
+
+  function refill(name, names, preferred) {
+    const before = id(name).value;
+    options(id(name), names.map((each) => [each, each]));
+    id(name).value = names.includes(before) ? before : names.includes(preferred) ? preferred : names[0];
+  }
+
+  function refreshSeconds() {
+    const found = data.seconds[id("second-view").value].operations;
+    refill("second-operation", Object.keys(found), "read");
+    refill("second-latency", Object.keys(found[id("second-operation").value] || {}), "response");
+    const stores = Object.keys(seconds());
+    if (!stores.some((store) => shown.has(store))) stores.slice(0, BEST).forEach((store) => shown.add(store));
+    listBoxes("second-stores", stores, shown, drawSeconds);
+    drawSeconds();
+  }
+
+  function drawSeconds() {
+    const found = seconds();
+    const line = (store, column, name, more) => {
+      const { colour, dash } = look(store);
+      const points = found[store].map((point) => point || [null, null, null, null]);
+      return {
+        type: "scatter", mode: points.length > 60 ? "lines" : "lines+markers", name: `${store}, ${name}`, connectgaps: false,
+        x: points.map((point) => point[0]), y: points.map((point) => point[column]),
+        line: { color: colour, dash, width: 2.5 }, marker: { color: colour, size: 4 }, ...more,
+        hovertemplate: `%{fullData.name}<br>second %{x}: %{y:.3f}${column === 1 ? "/s" : " ms"}<extra></extra>`,
+      };
+    };
+    const lines = Object.keys(found).filter((store) => shown.has(store)).flatMap((store) => [
+      line(store, 1, "rate", { yaxis: "y2" }),
+      line(store, 2, "median", { line: { color: look(store).colour, dash: look(store).dash, width: 1 }, opacity: 0.75 }),
+      line(store, 3, "p99 or slowest"),
+    ]);
+    Plotly.react("second-plot", lines, layout({
+      title: title(narrow() ? id("second-operation").value : `${id("second-operation").value}, ${data.seconds[id("second-view").value].title}`),
+      height: narrow() ? 480 : 620, margin: { l: 10, r: 20, t: 50, b: 65 }, showlegend: false, hovermode: "closest",
+      xaxis: { ...axis("second measured"), rangemode: "tozero" },
+      yaxis2: { ...axis("right answers/s"), rangemode: "tozero", domain: [0.66, 1] },
+      yaxis: { ...axis(`${id("second-latency").value} time, ms`), domain: [0, 0.6], type: "log", tickvals: LOG_TICKS, ticktext: LOG_TICKS.map(String) },
+    }), config);
+  }
+
   const chosen = new Set();
 
   const shownLatencies = () => (id("curve-latency").value === "both" ? ["response", "service"] : [id("curve-latency").value]);
@@ -149,20 +198,22 @@
     return document.createRange().createContextualFragment(svg);
   }
 
-  function listStores() {
-    const legend = id("curve-stores").querySelector("legend");
-    const boxes = Object.keys(curves()).map((store) => {
+  function listBoxes(name, stores, ticked, draw) {
+    const legend = id(name).querySelector("legend");
+    const boxes = stores.map((store) => {
       const line = document.createElement("label");
-      const box = Object.assign(document.createElement("input"), { type: "checkbox", checked: chosen.has(store) });
+      const box = Object.assign(document.createElement("input"), { type: "checkbox", checked: ticked.has(store) });
       box.addEventListener("change", () => {
-        if (box.checked) chosen.add(store); else chosen.delete(store);
-        drawCurves();
+        if (box.checked) ticked.add(store); else ticked.delete(store);
+        draw();
       });
       line.append(box, swatch(store), store);
       return line;
     });
-    id("curve-stores").replaceChildren(legend, ...boxes);
+    id(name).replaceChildren(legend, ...boxes);
   }
+
+  const listStores = () => listBoxes("curve-stores", Object.keys(curves()), chosen, drawCurves);
 
   function drawCurves() {
     const line = (store, latency) => {
@@ -205,12 +256,17 @@
   function drawAll() {
     if (id("sum-view")) drawSum();
     if (id("time-plot")) drawTime();
+    if (id("second-plot")) refreshSeconds();
     drawCurves();
   }
 
   if (id("time-plot")) {
     options(id("time-view"), Object.keys(data.parts.views).map((name) => [name, name]));
     id("time-view").addEventListener("change", drawTime);
+  }
+  if (id("second-plot")) {
+    options(id("second-view"), data.seconds.map((chart, index) => [index, chart.title]));
+    ["second-view", "second-operation", "second-latency"].forEach((name) => id(name).addEventListener("change", refreshSeconds));
   }
   if (id("sum-view")) {
     options(id("sum-view"), titles.filter(([index]) => Object.keys(data.views[index].stacked).length));

@@ -15,20 +15,24 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from bench import collector, hlog, host, recording, results
 from bench.answer import OK
+from bench.parts import NAMES
 from bench.recorder import Recorded, Recorder, merge, quantiles, summarise
-from bench.results import Cell, RunInfo
+from bench.results import Cell, RunInfo, Times
 from bench.truth.processes import ROOT, command
 from bench.truth.verdict import ExperimentError, Verdict
 
 MILLION = 1_000_000
 REPORT_WITHIN_S = 3.0
 ROUNDS, RATE = 6, 1000.0
+SAMPLES = 50
+"""Requests of every second that a run keeps whole."""
+
 STORES = tuple(f"engine-{number}/async/fast" for number in range(5))
 OPERATIONS = ("create", "read", "edit", "delete")
 PARTS = 4
@@ -101,9 +105,44 @@ def _write(folder: Path) -> int:
         cell = _cell(store, number, count)
         results.append(folder, cell)
         hlog.append(folder, cell)
+        _beside(folder, cell)
         written += sum(result.count for result in cell.operations)
     results.finish(folder, info)
     return written
+
+
+def _beside(folder: Path, cell: Cell) -> None:
+    """Write what stands beside a cell: a line a second, and as many samples as a run keeps."""
+    facts = {"store": cell.store, "mix": cell.mix, "round": cell.round, "rate": cell.rate}
+    entries = [
+        {
+            **msgspec.to_builtins(result),
+            "service_us": _short(result.service_us),
+            "response_us": _short(result.response_us),
+        }
+        for result in cell.operations
+    ]
+    for second in range(int(cell.seconds)):
+        recording.append_second(folder, {**facts, "second": second, "operations": entries})
+    draw = random.Random(f"{cell.store} {cell.round}")
+    samples = ({**facts, **_sample(draw)} for _ in range(int(SAMPLES * cell.seconds)))
+    recording.append_samples(folder, samples)
+
+
+def _short(times: Times | None) -> dict[str, float | None] | None:
+    return {"p50": times.p50, "p99": times.p99, "max": times.max} if times else None
+
+
+def _sample(draw: random.Random) -> dict[str, Any]:
+    parts = {name: draw.expovariate(1 / 200) for name in NAMES}
+    whole = sum(parts.values())
+    return {
+        "operation": draw.choice(OPERATIONS),
+        "request_id": f"{draw.getrandbits(64):x}",
+        "service_us": whole,
+        "response_us": whole,
+        "parts_us": parts,
+    }
 
 
 def _cell(store: str, number: int, count: int) -> Cell:

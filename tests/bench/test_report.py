@@ -169,6 +169,23 @@ def test_a_store_whose_every_cell_is_void_is_named() -> None:
     assert summary.unmeasured == {"redis/async/fast": "all 6 cells void: no answer"}
 
 
+def test_a_store_spared_some_loads_is_not_skipped_and_void_cells_of_it_are_named() -> None:
+    void = {("redis/async/fast", number): "no answer" for number in range(1, 7)}
+    skipped = {"redis/async/fast": "3 processes: no", "mysql-asyncmy/async/fast": "down"}
+    summary = summary_of(Made(stores=PAIR, void=void, skipped=skipped))
+    assert summary.unmeasured == {"redis/async/fast": "all 6 cells void: no answer"}
+    assert summary.left_out == {"mysql-asyncmy/async/fast": "down"}
+    assert summary.spared == {"redis/async/fast": "3 processes: no"}
+    assert "1 store skipped, see the reasons below." in summary.caveats
+    assert "1 store spared some of the loads, see the reasons below." in summary.caveats
+
+
+def test_one_user_is_one_user() -> None:
+    summary = summary_of(Made(stores=PAIR, users=(1,), flags={("redis/async/fast", 1): ["odd"]}))
+    assert "1 users" not in shown(summary)
+    assert "1 user" in shown(summary)
+
+
 def test_one_round_says_that_it_cannot_tell() -> None:
     summary = summary_of(Made(stores=PAIR, rounds=1))
     assert "1 clean round, 6 needed: no intervals and no places." in summary.caveats

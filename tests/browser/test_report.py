@@ -45,6 +45,19 @@ def test_it_shows_itself_without_asking_anybody(
     assert not seen.foreign(report.as_uri())
 
 
+def test_a_store_is_drawn_second_by_second(open_page: Open, report: Path) -> None:
+    page = open_page().page
+    page.goto(report.as_uri())
+    plot, boxes = page.locator("#second-plot"), page.locator("#second-stores")
+    lines = plot.locator(".scatterlayer .trace")
+    before = lines.count()
+    assert before == 3 * boxes.get_by_role("checkbox", checked=True).count() > 0
+    boxes.get_by_role("checkbox").first.uncheck()
+    expect(lines).to_have_count(before - 3)
+    page.get_by_label("Operation").last.select_option("create")
+    expect(plot.locator(".gtitle")).to_contain_text("create")
+
+
 def texts(table: Locator) -> list[str]:
     return table.locator("tbody tr > :nth-child(2)").all_inner_texts()
 
