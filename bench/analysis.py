@@ -122,6 +122,7 @@ def _doubtful(cell: Cell) -> DoubtfulCell:
         round=cell.round,
         users=cell.users,
         rate=cell.rate,
+        processes=cell.processes,
         variant=cell.variant,
         flags=cell.flags,
         void=cell.void,

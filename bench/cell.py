@@ -41,7 +41,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     as `max_in_flight` says may be under way. Where a scenario has slow work, it comes at
     `slow_rate` beside that: sleeps of `sleep_ms`, or the summary of `slow_store`. `bystanders` are
     addresses of processes. `folder` is where the series goes, the cell while it is under way, and
-    `sample` requests of every second; `round` and `variant` only name it.
+    `sample` requests of every second; `round`, `variant` and `processes` only name it.
     """
 
     scenario: str = "crud"
@@ -49,6 +49,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     variant: str | None = None
     mix: str
     round: int = 1
+    processes: int = 1
     users: int = 0
     rate: float | None = None
     arrivals: Arrivals = "constant"
@@ -144,6 +145,7 @@ def facts(order: Order) -> dict[str, object]:
         "store": order.store,
         "variant": order.variant,
         "mix": order.mix,
+        "processes": order.processes,
         "round": order.round,
         "users": users,
         "rate": order.rate,

@@ -74,8 +74,10 @@ class Tail:
         at once, as a whole.
         """
         file = folder / SAMPLES_FILE
-        samples = [msgspec.json.decode(line) for line in file.read_bytes().splitlines()]
-        wanted = frozenset(sample["request_id"] for sample in samples if sample["request_id"])
+        if not file.exists():
+            return 0
+        samples = _whole(file.read_bytes())
+        wanted = frozenset(one["request_id"] for one in samples if _through(one))
         known = self._awaited(wanted)
         draft = file.with_name(f".{SAMPLES_FILE}")
         with draft.open("wb") as out:
@@ -98,3 +100,17 @@ class Tail:
         with self._log.open("rb") as log:
             log.seek(self._offset)
             return upstream_times(log, wanted)
+
+
+def _whole(lines: bytes) -> list[dict[str, Any]]:
+    """The samples; a line that was cut when the run was interrupted is left out."""
+    found = []
+    for line in lines.splitlines():
+        with suppress(msgspec.MsgspecError):
+            found.append(msgspec.json.decode(line))
+    return found
+
+
+def _through(sample: Mapping[str, Any]) -> bool:
+    """Whether a sample may be in the log: one process is loaded straight."""
+    return bool(sample["request_id"]) and sample.get("processes", 2) > 1

@@ -22,8 +22,8 @@ NGINX_TELLS_FROM_US = 5_000
 FEWEST = 10
 """Requests that a band needs: fewer say more of themselves than of the store."""
 
-Group = tuple[str, str, str | None, float, int]
-"""Store, mix, variant, rate and users, where 0 stands for none."""
+Group = tuple[str, str, str | None, int, float, int]
+"""Store, mix, variant, processes, rate and users, where 0 stands for none."""
 
 
 def parts(samples: Iterable[SampledRequest], cells: Iterable[Cell]) -> list[Parts]:
@@ -41,7 +41,7 @@ def parts(samples: Iterable[SampledRequest], cells: Iterable[Cell]) -> list[Part
 
 def _group(sample: SampledRequest) -> Group:
     load = (sample.rate or 0.0, sample.users or 0)
-    return sample.store, sample.mix or "", sample.variant, *load
+    return sample.store, sample.mix or "", sample.variant, sample.processes, *load
 
 
 def _of(samples: Sequence[SampledRequest]) -> Iterable[Parts]:
@@ -56,6 +56,7 @@ def _of(samples: Sequence[SampledRequest]) -> Iterable[Parts]:
                 store=one.store,
                 mix=one.mix,
                 variant=one.variant,
+                processes=one.processes,
                 users=one.users,
                 rate=one.rate,
                 operation=operation,

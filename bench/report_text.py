@@ -220,7 +220,7 @@ def _lists(summary: Summary, console: Console) -> None:
 
 
 def _where(cell: DoubtfulCell) -> str:
-    load = (amount(cell.users, cell.rate), cell.variant)
+    load = (amount(cell.users, cell.rate, cell.processes), cell.variant)
     return ", ".join(filter(None, (cell.store, cell.mix, f"round {cell.round}", *load)))
 
 

@@ -94,12 +94,14 @@ class Run:
         logs = [log for one in self.lineup.servers if (log := one.target.log)]
         through = any(load.processes > 1 for load in self.request.loads)
         tails = [Tail(log) for log in logs] if through else []
-        yield
-        for tail in tails:
-            try:
-                tail.join(self.folder)
-            except OSError as error:
-                shown.note(f"nginx's part of the samples is not known: {error}")
+        try:
+            yield
+        finally:  # an interrupted run has a report too
+            for tail in tails:
+                try:
+                    tail.join(self.folder)
+                except OSError as error:
+                    shown.note(f"nginx's part of the samples is not known: {error}")
 
     def _others(self) -> set[int]:
         targets = [one.target for one in self.lineup.servers]
@@ -159,6 +161,7 @@ class Run:
             "scenario": self.request.scenario,
             "store": order.store.id,
             "mix": load.mix,
+            "processes": load.processes,
             "round": order.round,
             "variant": order.variant,
             "users": load.users or 0,

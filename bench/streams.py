@@ -29,6 +29,7 @@ class Second(msgspec.Struct, frozen=True, kw_only=True):
     store: str
     variant: str | None = None
     mix: str
+    processes: int = 1
     round: int
     users: int | None = None
     rate: float | None = None
@@ -45,6 +46,7 @@ class SampledRequest(msgspec.Struct, frozen=True, kw_only=True):
     store: str
     variant: str | None = None
     mix: str | None = None
+    processes: int = 1
     round: int
     users: int | None = None
     rate: float | None = None

@@ -140,6 +140,7 @@ class DoubtfulCell(msgspec.Struct, frozen=True, kw_only=True):
     round: int
     users: int | None
     rate: float | None = None
+    processes: int = 1
     variant: str | None
     flags: list[str]
     void: str | None
@@ -205,6 +206,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     store: str
     mix: str | None
     variant: str | None
+    processes: int = 1
     users: int | None
     rate: float | None
     operation: str

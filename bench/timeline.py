@@ -20,8 +20,8 @@ LEAST_WIDTH = 0.05
 Point = tuple[float, float | None, float | None, float | None]
 """Second, right answers a second, median and tail in ms."""
 
-Cut = tuple[str, str | None, str, int, int | None, float | None]
-"""Which cell: store, variant, mix, round, users, rate."""
+Cut = tuple[str, str | None, str, int, int, int | None, float | None]
+"""Which cell: store, variant, mix, processes, round, users, rate."""
 
 
 def timelines(run: Run, seconds: Iterable[Second]) -> list[dict[str, Any]]:
@@ -41,11 +41,11 @@ def timelines(run: Run, seconds: Iterable[Second]) -> list[dict[str, Any]]:
 
 
 def _cut(of: Cell | Second) -> Cut:
-    return of.store, of.variant, of.mix, of.round, of.users, of.rate
+    return of.store, of.variant, of.mix, of.processes, of.round, of.users, of.rate
 
 
 def _title(second: Second, steady: bool) -> str:
-    under = amount(second.users, second.rate) if steady else ""
+    under = amount(second.users, second.rate, second.processes) if steady else ""
     return ", ".join(filter(None, (second.variant, second.mix, under)))
 
 

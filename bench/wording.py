@@ -194,15 +194,14 @@ def capacity(found: Capacity) -> str:
 
 def under(parts: Parts) -> str:
     """Under what load, and which variant: "200/s, response"."""
-    load = amount(parts.users, parts.rate)
+    load = amount(parts.users, parts.rate, parts.processes)
     return ", ".join(filter(None, (parts.variant, parts.mix, load, parts.latency)))
 
 
-def amount(users: int | None, rate: float | None) -> str:
-    """How much load: "200/s", "8 users", or nothing where it is not known."""
-    if rate:
-        return f"{rate:g}/s"
-    return counted(users, "user") if users else ""
+def amount(users: int | None, rate: float | None, processes: int = 1) -> str:
+    """How much load: "200/s", "8 users, 2 processes", or nothing where it is not known."""
+    load = f"{rate:g}/s" if rate else counted(users, "user") if users else ""
+    return ", ".join(filter(None, (load, counted(processes, "process") if processes > 1 else "")))
 
 
 def split(band: Band) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from bench.report import report
 from bench.results import Cell
 from bench.streams import SampledRequest
 from bench.summary import OVERALL
+from bench.wording import under
 from tests.bench.generate import Made, cells, write
 from tests.bench.test_open_report import OPEN
 from tests.bench.test_report import run_of, shown
@@ -100,6 +101,17 @@ def test_operations_loads_and_variants_stand_apart() -> None:
         (500.0, "read"),
         (500.0, "edit"),
     ]
+
+
+def test_one_process_and_several_behind_nginx_stand_apart() -> None:
+    behind = {"generator": 100.0, "nginx": 200.0, "loop": 300.0}
+    requests = [sample(600.0, parts_us={"loop": 600.0})] * 200
+    requests += [sample(6_000.0, processes=2, parts_us=behind)] * 200
+    one, two = parts(requests, clean())
+    typical = one.bands["p45 to p55"]
+    assert typical
+    assert (one.processes, two.processes, set(typical.parts_us)) == (1, 2, {"loop"})
+    assert under(two) == "balanced, 500/s, 2 processes, response"
 
 
 def test_samples_of_void_cells_and_without_parts_are_left_out() -> None:

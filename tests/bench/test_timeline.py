@@ -61,6 +61,11 @@ def test_a_second_with_few_answers_has_a_slowest_one_and_no_median() -> None:
     assert drawn(run((1, 1.0)), line(1, 0, 5)) == [(0, 5, None, 6)]
 
 
+def test_one_process_and_several_are_charts_apart() -> None:
+    both = timelines(run((1, 1.0)), [line(1, 0, 10), line(1, 0, 20, processes=2)])
+    assert [chart["title"] for chart in both] == ["read, 100/s", "read, 100/s, 2 processes"]
+
+
 def test_failures_are_no_part_of_it() -> None:
     [chart] = timelines(run((1, 1.0)), [line(1, 0, 5, outcome="timeout")])
     assert chart["operations"] == {}

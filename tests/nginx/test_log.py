@@ -42,6 +42,8 @@ def test_the_log_tells_nginx_and_loop_apart(nginx: Nginx, tmp_path: Path) -> Non
     client.request("PUT", SUMMARY, b'{"size":0}')
     client.close()
     append_samples(tmp_path, before)
+    with (tmp_path / SAMPLES_FILE).open("ab") as file:
+        file.write(b'{"store": "mem')  # the generator was killed
 
     assert tail.join(tmp_path) == 5
     after = [
