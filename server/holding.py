@@ -87,8 +87,8 @@ class Sampler:
 
     def holder(self, turn: Hashable) -> Holder | None:
         """Return who was seen most in a turn; None if nobody looked meanwhile."""
-        seen = self._seen
-        return seen.most_common(1)[0][0] if self._turn == turn and seen else None
+        seen = dict(self._seen)  # at one stroke: the other thread may be adding to it
+        return max(seen, key=seen.__getitem__) if self._turn == turn and seen else None
 
     def stop(self) -> None:
         """Look no more."""
