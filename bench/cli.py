@@ -15,6 +15,7 @@ import typer
 
 from bench.commands import capacity, compare, doctor, plan, split, stack, stores
 from bench.commands import run as running
+from bench.commands import tune as tuning
 from bench.commands.faults import INTERRUPTED, exit_code, one_line
 
 app = typer.Typer(
@@ -37,6 +38,7 @@ for command in (
     capacity.capacity,
     compare.compare,
     plan.plan,
+    tuning.tune,
 ):
     app.command()(command)
 app.add_typer(split.app)

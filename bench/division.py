@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -11,6 +12,10 @@ from bench.scene import Pool, Scene, Work
 FAST, SLOW = "fast", "slow"
 ROUTE: Final = "/slow/"
 ROUND_ROBIN: Final = "round_robin"
+TOGETHER: Final = "together"
+_NAME: Final = re.compile(
+    rf"(?P<fast>\d{{1,3}})(?:\+(?P<slow>\d{{1,3}})|-{TOGETHER})(?:-(?P<balance>[a-z_]+))?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +28,9 @@ class Division:
 
     @property
     def name(self) -> str:
-        """As `3+1`, `4 together`, `3+1 least_conn`."""
-        sizes = f"{self.fast}+{self.slow}" if self.slow else f"{self.fast} together"
-        return sizes if self.balance == ROUND_ROBIN else f"{sizes} {self.balance}"
+        """As `3+1`, `4-together`, `3+1-least_conn`."""
+        sizes = f"{self.fast}+{self.slow}" if self.slow else f"{self.fast}-{TOGETHER}"
+        return sizes if self.balance == ROUND_ROBIN else f"{sizes}-{self.balance}"
 
     @property
     def processes(self) -> int:
@@ -69,13 +74,8 @@ def divisions(processes: int, balances: Sequence[str] = (ROUND_ROBIN,)) -> Itera
 
 
 def read(name: str) -> Division:
-    """The division of a name as `3+1`, `4 together` or `2+2 least_conn`; raises ValueError."""
-    sizes, _, rest = name.strip().partition(" ")
-    if rest == "together" or rest.startswith("together "):
-        rest = rest.removeprefix("together").strip()
-        fast, slow = sizes, "0"
-    else:
-        fast, _, slow = sizes.partition("+")
-    if not (fast.isdecimal() and slow.isdecimal()) or int(fast) < 1:
-        raise ValueError(f"{name!r} is no division: write 3+1, or '4 together'")
-    return Division(int(fast), int(slow), rest or ROUND_ROBIN)
+    """The division of a name as `3+1`, `4-together` or `2+2-least_conn`; raises ValueError."""
+    found = _NAME.fullmatch(name.strip())
+    if not found or not int(found["fast"]):
+        raise ValueError(f"{name!r} is no division: write 3+1, 4-together or 2+2-least_conn")
+    return Division(int(found["fast"]), int(found["slow"] or 0), found["balance"] or ROUND_ROBIN)

@@ -11,6 +11,7 @@ from statistics import fmean, stdev
 from bench.scene import Scene
 from bench.sim import Seen, simulate
 from bench.stats import MIN_ROUNDS, Figure, t_quantile
+from bench.summary import RESPONSE
 
 ROUNDS = MIN_ROUNDS
 US = 1e6
@@ -23,15 +24,15 @@ class Forecast:
     rounds: Sequence[Seen]
     seconds: float
 
-    def quantile(self, per_mille: int) -> Figure:
+    def quantile(
+        self,
+        per_mille: int,
+        operation: str | None = None,  # noqa: ARG002
+        latency: str = RESPONSE,  # noqa: ARG002
+    ) -> Figure:
         """A quantile of the response times in us; infinite where so many were never answered."""
         own = [_quantile(sorted(seen.responses), seen.arrived, per_mille) for seen in self.rounds]
         return _figure(_quantile(self._together, self.arrived, per_mille), own)
-
-    @property
-    def most(self) -> Figure:
-        """The longest response time, in us."""
-        return self.quantile(1000)
 
     @property
     def throughput(self) -> Figure:

@@ -2,12 +2,13 @@
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 from rich.console import Console
 
-from bench import report_html, report_text, streams
+from bench import report_html, report_text, streams, tune_text, tuned
 from bench.analysis import Analysis, analyse
 from bench.results import RUN_FILE, ResultsError, load, write_atomically
 from bench.summary import Summary
@@ -30,15 +31,29 @@ def report(run: str | Path, json: bool = False) -> Summary:
         text = msgspec.json.format(msgspec.json.encode(analysis.summary), indent=2)
         sys.stdout.write(text.decode() + "\n")
         return analysis.summary
-    page = folder / HTML_FILE
-    try:  # first, as a reader of the terminal's output may stop reading
-        write_atomically(page, report_html.render(analysis).encode())
-    except OSError as error:
-        raise ResultsError(f"cannot write {page}: {error.strerror}") from error
+    page = _written(
+        folder, analysis
+    )  # first, as a reader of the terminal's output may stop reading
     terminal = console()
+    if analysis.summary.tuned is not None:
+        tune_text.show(analysis.summary.tuned, terminal)
     report_text.show(analysis.summary, terminal)
     terminal.print(f"Full report: {page}", soft_wrap=True, markup=False)
     return analysis.summary
+
+
+def write(folder: Path) -> Path:
+    """Write `report.html` of a run and return where; raises ResultsError."""
+    return _written(folder, _analysed(folder))
+
+
+def _written(folder: Path, analysis: Analysis) -> Path:
+    page = folder / HTML_FILE
+    try:
+        write_atomically(page, report_html.render(analysis).encode())
+    except OSError as error:
+        raise ResultsError(f"cannot write {page}: {error.strerror}") from error
+    return page
 
 
 def _analysed(folder: Path) -> Analysis:
@@ -48,7 +63,12 @@ def _analysed(folder: Path) -> Analysis:
         seconds = list(streams.series(folder, run.damaged))
     except OSError as error:
         raise ResultsError(f"cannot read {error.filename}: {error.strerror}") from error
-    return analyse(run, sampled, seconds)
+    analysis = analyse(run, sampled, seconds)
+    found = tuned.load(folder)
+    if found is None:
+        return analysis
+    summary = msgspec.structs.replace(analysis.summary, tuned=found)
+    return replace(analysis, summary=summary)
 
 
 def find(run: str | Path) -> Path:

@@ -9,7 +9,7 @@ import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from bench import compare_text, wording
+from bench import compare_text, tune_text, wording
 from bench.analysis import Analysis
 from bench.curves import STACKED, charts
 from bench.parts import ORDER
@@ -32,7 +32,13 @@ def render(analysis: Analysis) -> str:
         script=_asset("report.js"),
         plotly=_plotly(),
         data=_embedded(
-            {"views": data, "stacked": STACKED, "parts": timed, "seconds": analysis.timelines}
+            {
+                "views": data,
+                "stacked": STACKED,
+                "parts": timed,
+                "seconds": analysis.timelines,
+                "splits": summary.tuned.tried if summary.tuned else [],
+            }
         ),
         has_times=bool(timed["views"]),
         has_seconds=any(chart["operations"] for chart in analysis.timelines),
@@ -73,7 +79,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals |= {"wording": wording, "whisker": whisker, "broken": broken}
-    environment.globals |= {"compare_text": compare_text}
+    environment.globals |= {"compare_text": compare_text, "tune_text": tune_text}
     environment.filters["json"] = _readable
     return environment
 

@@ -12,9 +12,9 @@ from functools import cached_property
 from typing import Protocol
 
 from bench.division import FAST, SLOW, Division
-from bench.slo import Slo
+from bench.slo import LATENCIES, Slo
 from bench.stats import Figure
-from bench.summary import PER_MILLE
+from bench.summary import PER_MILLE, RESPONSE
 
 SLOW_OPERATIONS = frozenset({"summary", "sleep"})
 ALIKE = 0.02
@@ -30,8 +30,10 @@ class StandingError(ValueError):
 class Figures(Protocol):
     """What is known of one kind of work under a division."""
 
-    def quantile(self, per_mille: int) -> Figure:
-        """Of the response times, in us."""
+    def quantile(
+        self, per_mille: int, operation: str | None = None, latency: str = RESPONSE
+    ) -> Figure:
+        """Of its times in us; the model has response times of all of its operations only."""
 
     @property
     def throughput(self) -> Figure:
@@ -55,6 +57,8 @@ def kinds(slo: Slo) -> tuple[str, ...]:
         kind = SLOW if slo.operation in SLOW_OPERATIONS else FAST
         if slo.pool not in {None, kind}:
             raise StandingError(f"--slo {str(slo)!r}: {slo.operation} is {kind} work")
+        if kind == FAST and slo.measure not in LATENCIES:
+            raise StandingError(f"--slo {str(slo)!r}: ask it of all fast work, {slo.measure}(fast)")
         return (kind,)
     return (FAST, SLOW) if slo.pool is None else (slo.pool,)
 
@@ -136,7 +140,8 @@ def _figure(slo: Slo, work: Figures) -> Figure:
         return work.throughput
     if slo.measure == "failures":
         return Figure(work.lost, None, None, 0)
-    return work.quantile(1000 if slo.measure == "max" else PER_MILLE[slo.measure])
+    per_mille = 1000 if slo.measure == "max" else PER_MILLE[slo.measure]
+    return work.quantile(per_mille, slo.operation, slo.latency or RESPONSE)
 
 
 def ranked(standings: Iterable[Standing]) -> list[Standing]:

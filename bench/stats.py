@@ -97,10 +97,10 @@ class Spread:
         return t_two_sided(self.log_ratio / self.error, self.freedom)
 
 
-def paired_spread(one: Sampled, other: Sampled) -> Spread | None:
-    """Of figures that met in the same rounds; None below six common rounds."""
+def paired_spread(one: Sampled, other: Sampled, least: int = MIN_ROUNDS) -> Spread | None:
+    """Of figures that met in the same rounds; None below `least` common rounds."""
     common = sorted(set(one.rounds) & set(other.rounds))
-    if len(common) < MIN_ROUNDS:
+    if len(common) < least:
         return None
     one, other = one.only(common), other.only(common)
     pairs = [a - b for a, b in zip(one.logs, other.logs, strict=True)]
@@ -115,6 +115,14 @@ def unpaired_spread(one: Sampled, other: Sampled) -> Spread | None:
     errors = [_standard_error(each.logs, len(each.rounds)) for each in (one, other)]
     freedom = min(len(one.rounds), len(other.rounds)) - 1
     return Spread(math.log(one.estimate / other.estimate), math.hypot(*errors), freedom)
+
+
+def spread_from(one: Sampled, value: float, least: int = MIN_ROUNDS) -> Spread | None:
+    """Of a figure and a value that is known; None below `least` rounds."""
+    if len(one.rounds) < least:
+        return None
+    error = _standard_error(one.logs, len(one.rounds))
+    return Spread(math.log(one.estimate / value), error, len(one.rounds) - 1)
 
 
 def compare(one: Sampled, other: Sampled) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from bench.results import Ledger
+from bench.tuned import Tuned
 
 SCHEMA = 1
 ALONE = "each operation alone"
@@ -291,6 +292,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     verdicts: list[Verdict] = []
     capacities: list[Capacity] = []
     compared: Compared | None = None
+    tuned: Tuned | None = None
     stores: dict[str, Ledger]
     skipped: dict[str, str]
     unmeasured: dict[str, str]

@@ -37,6 +37,7 @@ FACES_THE_STACK = (
     "bench.cli",
     "bench.commands",
     "bench.runner",
+    "bench.resplit",
     "bench.splitting",
     "bench.stacked",
     "bench.switch",

@@ -253,7 +253,26 @@
   }
 
   const titles = data.views.map((view, index) => [index, view.title]);
+  function drawSplits() {
+    const points = (of, p99, done, symbol, hover) => ({
+      type: "scatter", mode: "markers+text", name: of, x: data.splits.map((split) => split[done].estimate), y: data.splits.map((split) => split[p99].estimate / 1000),
+      text: data.splits.map((split) => (symbol === "circle" ? split.name : "")), textposition: "top center", customdata: data.splits.map((split) => split.name),
+      marker: { symbol, size: 11, color: data.splits.map((split) => (split.holds ? COLOURS[0] : COLOURS[1])), line: { color: css("--card"), width: 1 } },
+      error_y: symbol === "circle" ? { type: "data", symmetric: false, color: css("--soft"), thickness: 1, array: data.splits.map(({ [p99]: f }) => (f.high ? (f.high - f.estimate) / 1000 : 0)), arrayminus: data.splits.map(({ [p99]: f }) => (f.low ? (f.estimate - f.low) / 1000 : 0)) } : undefined,
+      hovertemplate: `%{customdata}, ${hover}<br>fast p99 %{y:.3g} ms, slow work %{x:.3g}/s<extra></extra>`,
+    });
+    const front = data.splits.filter((split) => split.front).sort((a, b) => a.slow_rps.estimate - b.slow_rps.estimate);
+    const line = { type: "scatter", mode: "lines", name: "Pareto’s front", x: front.map((split) => split.slow_rps.estimate), y: front.map((split) => split.fast_p99_us.estimate / 1000), line: { color: css("--soft"), dash: "dot", shape: "hv" }, hoverinfo: "skip" };
+    Plotly.react("split-plot", [line, points("measured", "fast_p99_us", "slow_rps", "circle", "measured"), points("the model", "predicted_fast_p99_us", "predicted_slow_rps", "diamond-open", "by the model")], layout({
+      title: title("Splits: blue hold the objectives, red break one"), height: 460, margin: { l: 10, r: 20, t: 90, b: 65 },
+      legend: { orientation: "h", y: 1, yanchor: "bottom", x: 0 },
+      xaxis: { ...axis("slow work done, requests/s"), rangemode: "tozero" },
+      yaxis: { ...axis("fast p99, ms"), type: "log" },
+    }), config);
+  }
+
   function drawAll() {
+    if (id("split-plot")) drawSplits();
     if (id("sum-view")) drawSum();
     if (id("time-plot")) drawTime();
     if (id("second-plot")) refreshSeconds();

@@ -33,7 +33,9 @@ class Known:
     rate: float = 100.0
     lost: float = 0.0
 
-    def quantile(self, per_mille: int) -> Figure:
+    def quantile(
+        self, per_mille: int, operation: str | None = None, latency: str = "response"
+    ) -> Figure:
         return Figure(self.ms * 1000, None, None, 1)
 
     @property
@@ -53,9 +55,9 @@ def names(some: list[Standing]) -> list[str]:
 
 
 def test_every_way_to_divide_four() -> None:
-    assert [d.name for d in divisions(4)] == ["4 together", "3+1", "2+2", "1+3"]
+    assert [d.name for d in divisions(4)] == ["4-together", "3+1", "2+2", "1+3"]
     both = [d.name for d in divisions(2, ["round_robin", "least_conn"])]
-    assert both == ["2 together", "1+1", "2 together least_conn"]
+    assert both == ["2-together", "1+1", "2-together-least_conn"]
 
 
 @given(st.integers(1, 64), st.integers(0, 64), st.sampled_from(["round_robin", "random_two"]))
@@ -64,14 +66,14 @@ def test_a_division_is_read_by_its_name(fast: int, slow: int, balance: str) -> N
     assert read(division.name) == division
 
 
-@pytest.mark.parametrize("name", ["", "3", "0+1", "a+b", "3+", "-1+2"])
+@pytest.mark.parametrize("name", ["", "3", "0+1", "a+b", "3+", "-1+2", "3+1 least_conn"])
 def test_what_is_no_division_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="is no division"):
         read(name)
 
 
 def test_together_sends_slow_work_to_the_fast_pool() -> None:
-    apart, together = read("3+1").settings, read("4 together").settings
+    apart, together = read("3+1").settings, read("4-together").settings
     assert (apart['routes."/slow/"'], together['routes."/slow/"']) == ("slow", "fast")
     assert together["pools.fast.processes"] == "4"
 
@@ -81,23 +83,23 @@ def test_together_sends_slow_work_to_the_fast_pool() -> None:
 
 def test_objectives_come_first_then_slow_work_then_the_margin() -> None:
     some = [
-        standing("4 together", 60, 100),
+        standing("4-together", 60, 100),
         standing("3+1", 1, 60),
         standing("2+2", 3, 99.5),
         standing("1+3", 9, 100),
     ]
-    assert names(ranked(some)) == ["2+2", "1+3", "3+1", "4 together"]
+    assert names(ranked(some)) == ["2+2", "1+3", "3+1", "4-together"]
 
 
 def test_where_nothing_holds_the_nearest_is_first() -> None:
-    some = [standing("4 together", 200, 100), standing("3+1", 60, 1)]
-    assert names(ranked(some)) == ["3+1", "4 together"]
+    some = [standing("4-together", 200, 100), standing("3+1", 60, 1)]
+    assert names(ranked(some)) == ["3+1", "4-together"]
     assert not ranked(some)[0].holds
 
 
 def test_the_front_has_who_is_beaten_by_nobody_in_both() -> None:
-    some = [standing("4 together", 60, 100), standing("3+1", 1, 60), standing("2+2", 3, 59)]
-    assert names(front(some)) == ["4 together", "3+1"]
+    some = [standing("4-together", 60, 100), standing("3+1", 1, 60), standing("2+2", 3, 59)]
+    assert names(front(some)) == ["4-together", "3+1"]
 
 
 @given(st.lists(st.tuples(st.floats(1, 1e3), st.floats(1, 1e3)), min_size=1, max_size=8))
@@ -208,7 +210,7 @@ def test_the_command_takes_service_times_and_error_from_a_run_of_tune(tmp_path: 
             name=name, rounds=6, holds=True, fast_p99_us=of(1000), slow_rps=of(20),
             predicted_fast_p99_us=of(us), predicted_slow_rps=of(20),
         )
-        for name, us in (("3+1", 1250.0), ("2+2", 800.0), ("4 together", 1500.0))
+        for name, us in (("3+1", 1250.0), ("2+2", 800.0), ("4-together", 1500.0))
     ]  # fmt: skip
     fast = tuned.Kind(rate=100, service_us=[900, 1100])
     slow = tuned.Kind(rate=10, service_us=[30_000], cpu=0)

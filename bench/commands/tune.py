@@ -1,0 +1,129 @@
+"""tune: which split is best for a load, measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.commands.options import known_mixes, percentage
+from bench.commands.plan import known_balances, objectives
+from bench.commands.saying import UsageError
+
+if TYPE_CHECKING:
+    from bench.division import Division
+
+
+def tune(
+    slo: Annotated[
+        list[str],
+        typer.Option(metavar="TEXT", help="as 'p99(response, read, fast) < 50ms'; all must hold"),
+    ],
+    rates: Annotated[
+        str, typer.Option(metavar="FAST,SLOW", help="requests a second of either kind")
+    ] = "200,5",
+    slow_work: Annotated[str, typer.Option(help="what slow work is: sleep or summary")] = "sleep",
+    sleep_ms: Annotated[
+        int, typer.Option(min=1, max=10_000, metavar="MS", help="how long each sleep blocks")
+    ] = 100,
+    store: Annotated[
+        str, typer.Option(metavar="ID", help="whom fast work asks")
+    ] = "redis/async/fast",
+    mix: Annotated[str, typer.Option(metavar="NAME", help="of fast work")] = "balanced",
+    poisson: Annotated[
+        bool, typer.Option("--poisson", help="arrivals at random; without it evenly spaced")
+    ] = False,
+    split: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="only these, as 3+1, 4-together, 2+2-least_conn"),
+    ] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(min=2, max=64, metavar="N", help="divide so many [as many as there are]"),
+    ] = None,
+    balance: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="round_robin, least_conn, ...; may be repeated"),
+    ] = None,
+    precision: Annotated[
+        str, typer.Option(metavar="P%", help="of the ratios to the best: what is precise enough")
+    ] = "10%",
+    max_time: Annotated[
+        float, typer.Option(min=1, metavar="S", help="seconds after which no round begins")
+    ] = 600.0,
+    rounds: Annotated[int, typer.Option(min=1, max=1000, help="at most so many")] = 60,
+    duration: Annotated[int, typer.Option(min=1, max=600, help="seconds measured in a cell")] = 3,
+    warmup: Annotated[float, typer.Option(min=0, max=60, help="seconds before that")] = 0.5,
+    seed: Annotated[int, typer.Option(help="of the data, and of the order of cells")] = 1,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="set what is recommended; else all is as before")
+    ] = False,
+    into: Annotated[
+        Path, typer.Option("--results", metavar="DIR", help="where the run's folder is made")
+    ] = Path("results"),
+) -> None:
+    """Measure which split of the processes is best for a load of fast and slow work.
+
+    Tries splits in shuffled rounds, gives up what is clearly worse, and puts the former split back.
+    """
+    from bench import report, tune_text
+    from bench.tune import Wanted
+    from bench.tune import tune as tuning
+    from bench.tuning import Limits
+    from bench.work import Kind, Work
+
+    if slow_work not in list(Kind):
+        raise UsageError(f"--slow-work {slow_work}: choose from {', '.join(Kind)}")
+    fast_rate, slow_rate = _rates(rates)
+    wanted = Wanted(
+        slos=tuple(map(str, objectives(slo))),
+        fast_rate=fast_rate,
+        slow_rate=slow_rate,
+        work=Work(Kind(slow_work), sleep_ms),
+        store=store,
+        mix=_mix(mix),
+        poisson=poisson,
+        processes=processes,
+        balances=known_balances(balance),
+        divisions=_divisions(split or []),
+        duration=duration,
+        warmup=warmup,
+        seed=seed,
+        limits=Limits(percentage(precision) or 0.1, max_time, rounds),
+        apply=apply,
+    )
+    console = report.console()
+    folder, found = tuning(wanted, console, into)
+    tune_text.show(found, console)
+    page = report.write(folder)
+    console.print(f"Full report: {page}", soft_wrap=True, markup=False)
+    if not any(each.holds for each in found.tried if each.name == found.recommended):
+        raise typer.Exit(1)
+
+
+def _rates(text: str) -> tuple[float, float]:
+    try:
+        fast, slow = (float(part) for part in text.split(","))
+    except ValueError:
+        fast = slow = 0.0
+    if not (0.1 <= fast <= 100_000 and 0.1 <= slow <= 100_000):
+        raise UsageError(f"--rates {text}: write both with a comma, as 200,5")
+    return fast, slow
+
+
+def _mix(name: str) -> str:
+    if name == "summary":
+        raise UsageError("--mix summary: that is slow work, see --slow-work")
+    return known_mixes([name])[0]
+
+
+def _divisions(names: list[str]) -> tuple[Division, ...]:
+    from bench.division import read
+
+    try:
+        found = tuple(dict.fromkeys(map(read, names)))
+    except ValueError as error:
+        raise UsageError(f"--split {error}") from error
+    known_balances([each.balance for each in found])
+    return found

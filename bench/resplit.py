@@ -1,0 +1,152 @@
+"""The stack whose split a tuner changes, and which has its former split again in the end."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException
+
+from bench.division import FAST, ROUTE, SLOW, Division
+from bench.stacked import StackTarget
+from deploy import splits, stack
+from deploy.lease import leased
+from deploy.stack import Stack
+from nginx.plan import Plan
+
+BY = "tune"
+OF_NO_ACCOUNT = 0
+"""What a change of the tuner's own says that it undoes, so that `split undo` passes over it."""
+
+IDLE_WITHIN = 60.0
+
+
+@dataclass(slots=True)
+class Splitting:
+    """A running stack: its split as it was, and as it is tried out."""
+
+    stack: Stack
+    former: Plan
+    apply_s: list[float] = field(default_factory=list)
+    clean_s: list[float] = field(default_factory=list)
+
+    @property
+    def target(self) -> StackTarget:
+        """Whose processes are loaded, and their pids."""
+        return StackTarget(self.stack)
+
+    @property
+    def url(self) -> str:
+        """nginx's address."""
+        return self.stack.state.nginx
+
+    @property
+    def division(self) -> Division | None:
+        """The former split as a division; None where it is of another kind."""
+        return division_of(self.former)
+
+    @property
+    def processes(self) -> int:
+        """How many processes the former split has in both pools."""
+        return sum(self.former.processes(name) for name in (FAST, SLOW))
+
+    def plan(self, division: Division) -> Plan:
+        """The former split with the sizes, the balance and the route of a division."""
+        settings = {**division.settings, "pools.fast.weights": "", "pools.slow.weights": ""}
+        return splits.changed(self.former, settings)
+
+    def to(self, division: Division) -> None:
+        """Bring a division into force, if it is not; only pools that differ are resized."""
+        self._to(self.plan(division), OF_NO_ACCOUNT)
+        self._idle()
+
+    def back(self) -> None:
+        """Bring the former split into force, whatever was done."""
+        self._to(self.former, OF_NO_ACCOUNT)
+
+    def keep(self, division: Division) -> bool:
+        """Bring a division into force for good, as a change that can be undone."""
+        self.back()
+        wanted = self.plan(division)
+        if wanted == self.former:
+            return False
+        splits.apply(self.stack, wanted, f"{BY} --apply")
+        self.former = wanted
+        return True
+
+    def _to(self, plan: Plan, undoes: int) -> None:
+        if splits.plan(self.stack) == plan:
+            return
+        change = splits.apply(self.stack, plan, BY, undoes)
+        self.apply_s.append(change.apply_s)
+        if change.clean_s is not None:
+            self.clean_s.append(change.clean_s)
+
+    def _idle(self) -> None:
+        """Wait until every process answers: what a cell left to it is done then."""
+        for address in self.stack.state.processes:
+            connection = HTTPConnection(address.removeprefix("http://"), timeout=IDLE_WITHIN)
+            try:
+                connection.request("GET", "/ping")
+                connection.getresponse().read()
+            except (OSError, HTTPException):
+                pass  # the cell will say so
+            finally:
+                connection.close()
+
+
+def division_of(plan: Plan) -> Division | None:
+    """A plan as a division; None where it has more pools, weights, or balances that differ."""
+    if set(plan.pools) != {FAST, SLOW} or plan.routes.get(ROUTE) not in {FAST, SLOW}:
+        return None
+    fast, slow = plan.pools[FAST], plan.pools[SLOW]
+    if fast["weights"] or slow["weights"] or fast["balance"] != slow["balance"]:
+        return None
+    together = plan.routes[ROUTE] == FAST
+    sizes = plan.processes(FAST), 0 if together else plan.processes(SLOW)
+    return Division(*sizes, str(fast["balance"]))
+
+
+@contextmanager
+def splitting(
+    say: Callable[[str], None], services: Sequence[str] | None = None
+) -> Iterator[Splitting]:
+    """The stack that is up, or a fresh one that is stopped in the end.
+
+    The former split is brought back when the block is left, for whatever reason; after `keep` that
+    is the one which was kept. `services` are the databases of a fresh one. Raises StackError.
+    """
+    there = stack.running()
+    running = stack.ensure_up(None if there else services, say=say)
+    with ExitStack() as left:
+        if running.started:
+            left.enter_context(leased(running.layout))
+            left.callback(stack.down, say=say)
+        found = Splitting(running, splits.plan(running))
+        left.enter_context(_ended_politely())
+        left.callback(_undisturbed, found.back)
+        yield found
+
+
+def _undisturbed(what: Callable[[], None]) -> None:
+    """Do it, whatever a second Ctrl-C says."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        what()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _ended_politely() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,286 @@
+"""`windtunnel tune`: the stack's splits tried under one load, in a run like any other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from rich.console import Console
+
+from bench import hlog, host, results, streams, tuned
+from bench.calibration import Alone, computing, cores_left
+from bench.concluding import conclude
+from bench.discovery import discover
+from bench.division import FAST, SLOW, Division, divisions
+from bench.driving import CellError, Generator
+from bench.plan import Load, Offer, select, unfit
+from bench.progress import Shown
+from bench.resplit import Splitting, splitting
+from bench.runner import AGAIN, MEASURED, SAMPLES, NothingToMeasureError, spoiled
+from bench.slo import parse
+from bench.tuned import Kind, Tuned
+from bench.tuning import Limits, Trials
+from bench.work import Work, summarised, unaccompanied
+
+SCENARIO: Final = "pools"
+ALONE: Final = "alone"
+"""The folder, within a run's own, of the cells in which each kind of work was alone."""
+
+EVERY: Final = 100_000
+"""Samples a second that are kept of such a cell: all."""
+
+SELDOM: Final = 1.0
+"""Requests a second of the kind that is not asked for in such a cell."""
+
+SLOWLY: Final = 5.0
+"""Slow requests a second at most while they are alone: hardly any waits for another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What was asked for on the command line. Times in seconds, rates in requests a second."""
+
+    slos: tuple[str, ...]
+    fast_rate: float = 200.0
+    slow_rate: float = 5.0
+    work: Work = field(default_factory=Work)
+    store: str = "redis/async/fast"
+    mix: str = "balanced"
+    poisson: bool = False
+    processes: int | None = None
+    balances: tuple[str, ...] = ("round_robin",)
+    divisions: tuple[Division, ...] = ()
+    duration: int = 3
+    warmup: float = 0.5
+    population: int = 1000
+    seed: int = 1
+    limits: Limits = field(default_factory=Limits)
+    apply: bool = False
+
+
+def tune(wanted: Wanted, console: Console, into: Path) -> tuple[Path, Tuned]:
+    """Try splits and return the run's folder and what was found; see `bench.tuning`.
+
+    The stack has its former split afterwards, or the recommended one with `apply`. Raises
+    ServerDownError, UnknownStoreError, NothingToMeasureError, ResultsError, GeneratorError and what
+    `deploy.splits` raises, each one line for the user.
+    """
+    with splitting(console.print, services(wanted.store)) as stack:
+        offer, slow_store = offered(wanted, stack)
+        tried = candidates(wanted, stack)
+        folder, info = begin(wanted, offer, tried, into)
+        trying = _Trying(wanted, stack, offer, slow_store, folder)
+        with _told_if_interrupted(folder, console):
+            found = trying.run(tried, console)
+            if wanted.apply and found.recommended is not None:
+                best = next(each for each in tried if each.name == found.recommended)
+                stack.keep(best)
+                found = msgspec.structs.replace(found, applied=True)
+                tuned.save(folder, found)
+        results.finish(folder, info)
+    return folder, found
+
+
+@contextmanager
+def _told_if_interrupted(folder: Path, console: Console) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        console.print(
+            f"interrupted: the former split comes back; windtunnel report {folder} has the "
+            "finished cells"
+        )
+        raise
+
+
+def services(store: str) -> list[str] | None:
+    """The database of a store, if a stack has to be started for it; None: all."""
+    engine = store.split("/", 1)[0].split("-", 1)[0]
+    known = ("postgres", "mongo", "redis", "memcached", "mysql", "elasticsearch", "rethinkdb")
+    return [engine] if engine in known else [] if engine == "sqlite" else None
+
+
+def offered(wanted: Wanted, stack: Splitting) -> tuple[Offer, str | None]:
+    """The store, and whose summaries are asked for; raises NothingToMeasureError."""
+    _, offers = discover(stack.stack.state.processes[0])
+    offer, *others = select(offers, [wanted.store])
+    if others:
+        raise NothingToMeasureError(f"--store {wanted.store}: a tune is of one store")
+    reason = (
+        (offer.detail or offer.status if offer.status != "up" else None)
+        or unfit(offer, Load(wanted.mix, None, 2))
+        or unaccompanied(offer, wanted.work, offers)
+    )
+    if reason:
+        raise NothingToMeasureError(f"nothing to measure: {offer.id}: {reason}")
+    return offer, summarised(offer, offers)
+
+
+def candidates(wanted: Wanted, stack: Splitting) -> list[Division]:
+    """What is tried: the divisions named, or every one of the processes; the former among them."""
+    if wanted.divisions:
+        return list(wanted.divisions)
+    processes = wanted.processes or stack.processes
+    found = list(divisions(processes, wanted.balances))
+    former = stack.division
+    if former is not None and former.processes == processes and former not in found:
+        found.append(former)
+    return found
+
+
+def begin(
+    wanted: Wanted, offer: Offer, tried: Sequence[Division], into: Path
+) -> tuple[Path, results.RunInfo]:
+    """Open the run's folder, and that of the cells alone; raises ResultsError."""
+    started = datetime.now(UTC)
+    settings = {**asdict(wanted), "objectives": wanted.slos, "tried": [d.name for d in tried]}
+    del settings["slos"]  # a report judges pools, a tuner kinds of work
+    info = results.RunInfo(
+        scenario=SCENARIO,
+        started=started,
+        seed=wanted.seed,
+        git=host.git(Path(__file__).parent),
+        host=host.gather(),
+        settings=settings,
+        stores={offer.id: msgspec.convert(offer.ledger, results.Ledger)},
+    )
+    folder = into / f"{started:%Y-%m-%dT%H-%M-%S}-{SCENARIO}"
+    results.create(folder, info)
+    results.create(folder / ALONE, info)
+    return folder, info
+
+
+@dataclass(slots=True)
+class _Trying:
+    """A tune under way."""
+
+    wanted: Wanted
+    stack: Splitting
+    offer: Offer
+    slow_store: str | None
+    folder: Path
+    alone: dict[str, Kind | None] = field(default_factory=dict)
+
+    def run(self, tried: Sequence[Division], console: Console) -> Tuned:
+        limits, slos = self.wanted.limits, [parse(text) for text in self.wanted.slos]
+        sure = min(limits.least, limits.rounds)
+        with Shown(len(tried) * sure + 2, console) as shown, Generator() as generator:
+            self._measure_alone(tried[0], generator, shown)
+
+            def measure(division: Division, number: int) -> None:
+                self._cell(division, number, generator, shown)
+
+            def more(number: int, cells: int) -> None:
+                if number > sure:
+                    shown.more(cells)
+
+            trials = Trials(tried, slos, self.folder, limits, self.wanted.seed, shown.note)
+            trials.run(measure, more)
+        former = self.stack.division
+        found = conclude(trials, former.name if former else "as it was", self._model())
+        found = msgspec.structs.replace(
+            found, apply_s=self.stack.apply_s, clean_s=self.stack.clean_s
+        )
+        tuned.save(self.folder, found)
+        return found
+
+    def _model(self) -> Mapping[str, Any]:
+        cells = [cell for cell in results.load(self.folder).cells if cell.void is None]
+        cores = cores_left(cells, float(os.cpu_count() or 1))
+        length = {"warmup": self.wanted.warmup, "duration": float(self.wanted.duration)}
+        return {**self.alone, "cores": cores, **length}
+
+    def _measure_alone(self, division: Division, generator: Generator, shown: Shown) -> None:
+        """Measure each kind of work while there is next to nothing of the other."""
+        wanted = self.wanted
+        slowly = min(wanted.slow_rate, SLOWLY)
+        for kind, fast, slow in ((FAST, wanted.fast_rate, 0.0), (SLOW, SELDOM, slowly)):
+            shown.begin(f"{kind} work alone")
+            self.stack.to(division)
+            order = self._order(f"{kind} alone", 1, self.folder / ALONE, fast, slow)
+            cell = self._told(generator, division, {**order, "sample": EVERY})
+            results.append(self.folder / ALONE, cell)
+            shown.done()
+        requests = list(streams.samples(self.folder / ALONE, []))
+        blocking = self.offer.mode == "blocking"
+        for kind, rate in ((FAST, wanted.fast_rate), (SLOW, wanted.slow_rate)):
+            own = [
+                each
+                for each in requests
+                if self._is(each.operation, kind) and each.variant == f"{kind} alone"
+            ]
+            known = Alone(own, awaits=kind == FAST and not blocking)
+            cpu = 1.0 if kind == FAST else computing(wanted.work)
+            self.alone[kind] = known.kind(rate, poisson=wanted.poisson, cpu=cpu)
+
+    def _is(self, operation: str, kind: str) -> bool:
+        return (operation == self.wanted.work.kind.value) is (kind == SLOW)
+
+    def _cell(self, division: Division, number: int, generator: Generator, shown: Shown) -> None:
+        """Measure a cell, and again while it is spoiled, at most twice; each is put on disk."""
+        shown.begin(f"round {number}  {division.name}")
+        self.stack.to(division)
+        wanted = self.wanted
+        for left in reversed(range(AGAIN + 1)):
+            order = self._order(
+                division.name, number, self.folder, wanted.fast_rate, wanted.slow_rate
+            )
+            cell = self._told(generator, division, order)
+            why = spoiled(cell) if left else None
+            self._keep(cell if why is None else msgspec.structs.replace(cell, void=why))
+            if why is None:
+                break
+            shown.note(f"measured again: round {number} {division.name}: {why}")
+        if cell.void is not None:
+            shown.note(f"void: round {number} {division.name}: {cell.void}")
+        shown.done()
+
+    def _keep(self, cell: results.Cell) -> None:
+        results.append(self.folder, cell)
+        hlog.append(self.folder, cell)
+
+    def _told(
+        self, generator: Generator, division: Division, order: Mapping[str, Any]
+    ) -> results.Cell:
+        facts = {name: order[name] for name in ("store", "variant", "mix", "round", "rate")}
+        facts |= {"target": "nginx", "processes": division.processes, "users": None}
+        facts["connections"] = self.offer.ledger.get("connections")
+        try:
+            told = generator.cell(order, lambda _: None)
+        except CellError as error:
+            return results.Cell(**facts, seconds=0.0, throughput_rps=0.0, void=str(error))
+        measured = {key: told[key] for key in MEASURED if key in told}
+        return msgspec.convert({**facts, **measured}, results.Cell)
+
+    def _order(
+        self, variant: str, number: int, folder: Path, fast: float, slow: float
+    ) -> dict[str, Any]:
+        wanted, target = self.wanted, self.stack.target
+        return {
+            "scenario": SCENARIO,
+            "store": self.offer.id,
+            "mix": wanted.mix,
+            "round": number,
+            "variant": variant,
+            "rate": fast,
+            "slow_rate": slow,
+            "slow_work": wanted.work.kind.value,
+            "sleep_ms": wanted.work.ms,
+            "slow_store": self.slow_store,
+            "arrivals": "poisson" if wanted.poisson else "constant",
+            "bystanders": list(target.processes()),
+            "folder": str(folder.absolute()),
+            "sample": SAMPLES,
+            "seed": wanted.seed + number,
+            "population": wanted.population,
+            "target": self.stack.url,
+            "warmup": wanted.warmup,
+            "duration": wanted.duration,
+            "groups": {name: list(pids) for name, pids in target.groups(self.offer).items()},
+        }

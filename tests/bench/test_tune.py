@@ -1,0 +1,299 @@
+"""A tuner gives up what is worse and nothing else, and leaves the stack as it was."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bench import report, results, tuned
+from bench.concluding import conclude
+from bench.division import Division, read
+from bench.results import Cell, OperationResult, RunInfo, StreamOfCell, Times
+from bench.scatter import scatter
+from bench.slo import parse
+from bench.tuning import Limits, Trials
+from deploy import splits, stack
+from deploy.services import Place
+from tests.bench.generate import histogram
+from tests.bench.served import ROOT
+from tests.stacks import eventually, own_place
+
+FOUR = [read(name) for name in ("4-together", "3+1", "2+2", "1+3")]
+RATES = {"fast": 500.0, "slow": 20.0}
+SECONDS = 2
+
+Truth = Mapping[str, tuple[float, float]]
+"""By division: the fast p99 in ms, and the slow requests done a second."""
+
+
+class Made:
+    """Cells that are as a truth says, but for a machine that drifts from round to round."""
+
+    def __init__(self, folder: Path, truth: Truth, noise: float = 0.05) -> None:
+        self.folder, self._truth, self._noise = folder, truth, noise
+        self._draw, self.order = random.Random(1), list[tuple[int, str]]()
+        info = RunInfo(scenario="pools", started=datetime.now(UTC), seed=1)
+        results.create(folder, info)
+
+    def __call__(self, division: Division, number: int) -> None:
+        p99, done = self._truth[division.name]
+        drift = random.Random(number).lognormvariate(0, 3 * self._noise)
+        p99 *= 1000 * drift * self._draw.lognormvariate(0, self._noise)
+        self.order.append((number, division.name))
+        slow = round(done * SECONDS)
+        cell = Cell(
+            store="redis/async/fast",
+            variant=division.name,
+            mix="balanced",
+            round=number,
+            rate=RATES["fast"],
+            seconds=SECONDS,
+            throughput_rps=0.0,
+            operations=[
+                operation("read", round(RATES["fast"] * SECONDS), p99),
+                operation("sleep", slow, 20_000),
+            ],
+            streams={kind: stream(kind) for kind in RATES},
+        )
+        results.append(self.folder, cell)
+        with (self.folder / "series.jsonl").open("ab") as file:
+            for second, count in enumerate((slow // 2, slow - slow // 2)):
+                named = {"operation": "sleep", "outcome": "ok", "count": count}
+                line = {
+                    "store": cell.store, "variant": cell.variant, "mix": cell.mix,
+                    "round": number, "second": second, "operations": [named],
+                }  # fmt: skip
+                file.write(msgspec.json.encode(line) + b"\n")
+
+
+def operation(name: str, count: int, p99: float) -> OperationResult:
+    values = [int(p99 * (place + 1) / count / 0.99) + 1 for place in range(count)]
+    times = Times(histogram=histogram(values))
+    return OperationResult(operation=name, count=count, service_us=times, response_us=times)
+
+
+def stream(kind: str) -> StreamOfCell:
+    known = {"fast": "read", "slow": "sleep"}
+    intended = round(RATES[kind] * SECONDS)
+    return StreamOfCell(rate=RATES[kind], work=kind, operations=[known[kind]], intended=intended)
+
+
+def tried(folder: Path, truth: Truth, slo: str = "p99(fast) < 50ms", **limits: float) -> Trials:
+    made = Made(folder / "run", truth)
+    trials = Trials(
+        [each for each in FOUR if each.name in truth],
+        [parse(slo)],
+        made.folder,
+        Limits(**{"precision": 0.001, "rounds": 12, **limits}),  # type: ignore[arg-type]
+        note=lambda _: None,
+    )
+    trials.run(made)
+    by_round: dict[int, set[str]] = {}
+    for number, name in made.order:
+        by_round.setdefault(number, set()).add(name)
+    assert list(by_round) == sorted(by_round), "rounds are interleaved"
+    return trials
+
+
+# -- the rule -----------------------------------------------------------------------------------
+
+
+def test_what_is_clearly_worse_is_given_up_and_the_best_is_found(tmp_path: Path) -> None:
+    truth = {"4-together": (300, 20), "3+1": (3, 10), "2+2": (4, 20), "1+3": (20, 20)}
+    trials = tried(tmp_path, truth)
+    assert trials.given_up.keys() == {"4-together", "3+1", "1+3"}
+    assert "breaks p99(fast) < 50ms" in trials.given_up["4-together"]
+    assert "50% less slow work" in trials.given_up["3+1"]
+    assert "times the best" in trials.given_up["1+3"]
+    assert trials.ended == "all others were given up, after 6 rounds"
+    found = conclude(trials, "3+1", {})
+    assert (found.recommended, found.ties, found.runner_up) == ("2+2", [], "1+3")
+    assert {each.name for each in found.tried if each.front} == {"3+1", "2+2"}
+    assert all(each.rounds in {4, 5, 6} for each in found.tried)
+
+
+def test_what_cannot_be_told_apart_is_a_tie_and_the_former_split_stays(tmp_path: Path) -> None:
+    trials = tried(tmp_path, {"3+1": (3, 20), "2+2": (3, 20)}, rounds=6)
+    assert not trials.given_up
+    assert trials.ended == "6 rounds, as many as were allowed"
+    first, second = (each.division.name for each in trials.standings())
+    found = conclude(trials, second, {})
+    assert (found.recommended, found.ties) == (second, [first])
+    assert conclude(trials, "as it was", {}).recommended == first
+
+
+def test_a_precision_that_is_reached_ends_it(tmp_path: Path) -> None:
+    trials = tried(tmp_path, {"3+1": (3, 20), "2+2": (3, 20)}, precision=0.5)
+    assert trials.ended.startswith("precision reached after 6 rounds: ratios to the best to within")
+
+
+def test_time_that_is_over_ends_it(tmp_path: Path) -> None:
+    trials = tried(tmp_path, {"3+1": (3, 20), "2+2": (3.1, 20)}, max_time=0.0)
+    assert trials.ended == "time is over after 1 rounds: ratios to the best are not known yet"
+
+
+def test_where_nothing_holds_the_nearest_is_told(tmp_path: Path) -> None:
+    trials = tried(tmp_path, {"4-together": (300, 20), "3+1": (90, 10)})
+    found = conclude(trials, "4-together", {})
+    assert found.recommended == "3+1"
+    assert not any(each.holds for each in found.tried)
+
+
+def test_requests_without_an_answer_are_the_slowest(tmp_path: Path) -> None:
+    truth = {"3+1": (3.0, 20.0)}
+    made = Made(tmp_path / "run", truth)
+    for number in range(1, 7):
+        made(read("3+1"), number)
+    file = made.folder / "cells.jsonl"
+    cells = [msgspec.json.decode(line, type=Cell) for line in file.read_bytes().splitlines()]
+    twice = {"fast": msgspec.structs.replace(stream("fast"), intended=2000), "slow": stream("slow")}
+    file.write_bytes(
+        b"".join(
+            msgspec.json.encode(msgspec.structs.replace(c, streams=twice)) + b"\n" for c in cells
+        )
+    )
+    trials = Trials(FOUR, [parse("p99(fast) < 50ms")], made.folder, Limits())
+    [one] = trials.standings()
+    assert one.fast_p99.estimate >= 10_000_000
+    assert one.works["fast"].lost == pytest.approx(0.5)
+    assert not one.holds
+
+
+def test_a_plot_has_every_point_and_its_letters() -> None:
+    lines = list(scatter({"3+1": (20, 3), "2+2": (10, 300)}, ["3+1"], "across", "up"))
+    drawn = "\n".join(lines)
+    assert "A" in drawn
+    assert "b" in drawn
+    assert lines[0] == "up"
+    assert list(scatter({}, [], "", "")) == []
+
+
+# -- the command, on a stack of its own ---------------------------------------------------------
+
+SPLITS = ("--split", "2-together", "--split", "1+1")
+QUICK = ("--store", "sqlite/async/fast", "--duration", "1", "--warmup", "0.2", "--rates", "60,4")
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Place]:
+    with own_place() as place:
+        stack.ensure_up([], processes=1, slow=1, place=place)
+        yield place
+
+
+@pytest.fixture
+def tuning(place: Place, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+    environment = {
+        **os.environ,
+        "WINDTUNNEL_FOLDER": str(place.root),
+        "WINDTUNNEL_OFFSET": str(place.offset),
+    }
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        slo = ("--slo", "p99(response, fast) < 9s", "--sleep-ms", "50")
+        return subprocess.Popen(
+            [sys.executable, "-m", "bench.cli", "tune", *slo, *QUICK, *SPLITS,
+             "--results", str(tmp_path), *arguments],
+            cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    return start
+
+
+def plan_in_force(place: Place) -> splits.Plan:
+    running = stack.running(place)
+    assert running is not None
+    return splits.plan(running)
+
+
+def test_a_short_tune_measures_reports_and_sets_what_it_recommends(
+    place: Place, tmp_path: Path, tuning: Callable[..., subprocess.Popen[str]]
+) -> None:
+    former = plan_in_force(place)
+    process = tuning("--rounds", "2", "--apply")
+    said, complaint = process.communicate(timeout=200)
+    assert process.returncode == 0, complaint
+    [folder] = tmp_path.iterdir()
+    run = results.load(folder)
+    assert sorted((cell.round, cell.variant) for cell in run.cells if cell.void is None) == [
+        (1, "1+1"), (1, "2-together"), (2, "1+1"), (2, "2-together"),
+    ]  # fmt: skip
+    pools = {
+        (cell.variant, each.pool)
+        for cell in run.cells
+        for each in cell.operations
+        if each.operation == "sleep"
+    }
+    assert pools == {("1+1", "slow"), ("2-together", "fast")}
+    found = tuned.load(folder)
+    assert found is not None
+    assert found.applied
+    assert found.fast is not None
+    assert found.slow is not None
+    assert all(50_000 <= us < 5_000_000 for us in found.slow.service_us)
+    assert all(each.predicted_fast_p99_us.estimate for each in found.tried)
+    assert re.search(r"^Recommended: (1\+1|2-together) ", said, re.MULTILINE)
+    assert "Pareto's front" in said
+    assert 'id="split-plot"' in (folder / report.HTML_FILE).read_text()
+    wanted = splits.changed(former, read(found.recommended or "").settings)
+    assert plan_in_force(place) == wanted
+    if wanted != former:
+        running = stack.running(place)
+        assert running is not None
+        splits.undo(running)
+    assert plan_in_force(place) == former
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_the_former_split_comes_back_when_it_is_interrupted(
+    end: signal.Signals,
+    place: Place,
+    tmp_path: Path,
+    tuning: Callable[..., subprocess.Popen[str]],
+) -> None:
+    former = plan_in_force(place)
+    process = tuning("--rounds", "50")
+    eventually(lambda: plan_in_force(place) != former or process.poll() is not None, 120)
+    process.send_signal(end)
+    said, complaint = process.communicate(timeout=100)
+    assert process.returncode == 130, complaint
+    assert "the former split comes back" in said
+    assert "Traceback" not in said + complaint
+    assert plan_in_force(place) == former
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--rates", "5"), "write both with a comma"),
+        (("--split", "half"), "'half' is no division"),
+        (("--split", "1+1-fair"), "choose from round_robin"),
+        (("--slow-work", "nap"), "choose from sleep, summary"),
+        (("--mix", "summary"), "that is slow work"),
+        (("--store", "memory/async/volatile"), "each has data of its own"),
+        (("--store", "nothing/*"), "no store matches"),
+    ],
+)
+def test_what_cannot_be_tuned_is_a_line_and_changes_nothing(
+    arguments: tuple[str, ...],
+    said: str,
+    place: Place,
+    tuning: Callable[..., subprocess.Popen[str]],
+) -> None:
+    former = plan_in_force(place)
+    process = tuning(*arguments)
+    _, complaint = process.communicate(timeout=60)
+    assert process.returncode in {2, 3}
+    assert said in complaint
+    assert len(complaint.splitlines()) == 1
+    assert plan_in_force(place) == former
