@@ -141,6 +141,7 @@ def begin(
     started = datetime.now(UTC)
     settings = {**asdict(wanted), "objectives": wanted.slos, "tried": [d.name for d in tried]}
     del settings["slos"]  # a report judges pools, a tuner kinds of work
+    ledgers = {offer.id: msgspec.convert(offer.ledger, results.Ledger)}
     info = results.RunInfo(
         scenario=SCENARIO,
         started=started,
@@ -148,7 +149,8 @@ def begin(
         git=host.git(Path(__file__).parent),
         host=host.gather(),
         settings=settings,
-        stores={offer.id: msgspec.convert(offer.ledger, results.Ledger)},
+        stores=ledgers,
+        variants={division.name: ledgers for division in tried},
     )
     folder = into / f"{started:%Y-%m-%dT%H-%M-%S}-{SCENARIO}"
     results.create(folder, info)
