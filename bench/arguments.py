@@ -247,9 +247,9 @@ def _add_rates(parser: LocustArgumentParser, defaults: Defaults) -> None:
             default=defaults.work.kind.value,
             help="What slow requests ask for: to block so long, or the summary of a blocking store",
         )
-        parser.add_argument(
-            "--sleep-ms",
-            type=between(*WHOLE["sleep_ms"]),
-            default=defaults.work.ms,
-            help="With slow work sleep: milliseconds of each",
-        )
+    parser.add_argument(
+        "--sleep-ms",
+        type=between(*WHOLE["sleep_ms"]),
+        default=Work().ms if defaults.work is None else defaults.work.ms,
+        help="Milliseconds of each sleep, where that is what is asked for",
+    )

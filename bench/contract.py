@@ -39,7 +39,10 @@ VERB: Final[Mapping[str, str]] = {
     SLEEP: "GET",
 }
 
-STATUS: Final = dict.fromkeys(Operation, 200) | {Operation.CREATE: 201, Operation.DELETE: 204}
+STATUS: Final[Mapping[str, int]] = dict.fromkeys((*Operation, SLEEP), 200) | {
+    Operation.CREATE: 201,
+    Operation.DELETE: 204,
+}
 """The status of a right answer."""
 
 POOL_HEADER: Final = b"X-Pool"
@@ -124,9 +127,9 @@ decode_slept = msgspec.json.Decoder(Slept).decode
 decode_problem = msgspec.json.Decoder(Problem).decode
 
 
-def sleep_path(ms: int) -> str:
-    """The path that takes so many milliseconds, blocking, in the slow pool where there is one."""
-    return f"/slow/sleep?ms={ms}"
+def sleep_path(ms: int, mode: str = "blocking", *, slow: bool = True) -> str:
+    """The path that takes so many milliseconds, by default in the slow pool where there is one."""
+    return f"{'/slow' if slow else ''}/sleep?ms={ms}&mode={mode}"
 
 
 class Routes:

@@ -11,7 +11,7 @@ import msgspec
 from bench import checks
 from bench.answer import OK, WRONG, Answer, unexpected
 from bench.client import Client
-from bench.contract import STATUS, VERB, Operation, Record, Routes
+from bench.contract import SLEEP, STATUS, VERB, Operation, Record, Routes, sleep_path
 from bench.mixes import NEEDS_RECORD, Deck
 from bench.samples import LONGEST, Sample
 from bench.stock import Stock
@@ -27,7 +27,7 @@ _GONE: Final = unexpected(404)
 class Report(Protocol):
     """Takes the outcome of an operation, and a few words on what was wrong."""
 
-    def __call__(self, operation: Operation, answer: Answer, outcome: str, flaw: str) -> None:
+    def __call__(self, operation: str, answer: Answer, outcome: str, flaw: str) -> None:
         """Count it."""
 
 
@@ -40,7 +40,7 @@ class Crud:
 
     __slots__ = (
         "_above", "_client", "_deck", "_do", "_population", "_random", "_report", "_routes",
-        "_samples", "_stock", "_summaries", "on_depleted",
+        "_samples", "_sleep", "_stock", "_summaries", "on_depleted",
     )  # fmt: skip
 
     def __init__(
@@ -57,6 +57,7 @@ class Crud:
         on_depleted: Callable[[], None],
         *,
         slow: bool = False,
+        sleep_ms: int = 100,
     ) -> None:
         self.on_depleted = on_depleted
         self._client = client
@@ -69,8 +70,9 @@ class Crud:
         self._report = report
         self._above = {above: self._routes.find(above, FIND_LIMIT) for above in FIND_ABOVE}
         self._summaries = Summaries(summary_size)
-        self._do: Mapping[Operation, Callable[[], Answer]] = {
-            operation: getattr(self, operation.value) for operation in Operation
+        self._sleep = sleep_path(sleep_ms, store.split("/")[1], slow=slow), sleep_ms
+        self._do: Mapping[str, Callable[[], Answer]] = {
+            operation: getattr(self, operation) for operation in (*Operation, SLEEP)
         }
 
     def step(self) -> Answer:
@@ -149,16 +151,24 @@ class Crud:
             self._judge(Operation.SUMMARY, answer, self._summaries.flaw(answer.body))
         return answer
 
+    def sleep(self) -> Answer:
+        """Ask the process to take a set time, waiting as the store would be waited for."""
+        path, ms = self._sleep
+        answer, failed = self._ask(SLEEP, path)
+        if not failed:
+            self._judge(SLEEP, answer, checks.slept(answer, ms))
+        return answer
+
     # -- parts ------------------------------------------------------------------------------
 
-    def _ask(self, operation: Operation, path: str, body: bytes = b"") -> tuple[Answer, str]:
+    def _ask(self, operation: str, path: str, body: bytes = b"") -> tuple[Answer, str]:
         answer = self._client.request(VERB[operation], path, body)
         failed = checks.failure(answer, STATUS[operation])
         if failed:
             self._report(operation, answer, failed, "")
         return answer, failed
 
-    def _judge(self, operation: Operation, answer: Answer, flaw: str) -> None:
+    def _judge(self, operation: str, answer: Answer, flaw: str) -> None:
         self._report(operation, answer, WRONG if flaw else OK, flaw)
 
     def _write(

@@ -3,7 +3,8 @@
 Creates and deletes are equally many wherever both are, so that a population keeps its level. An
 operation alone has no companion, as the CPU time of a cell is to be its own: `create` alone lets
 the population grow, `delete` alone starts from one that is large enough (see
-`bench.population.size_for`) and ends its window early should that run out.
+`bench.population.size_for`) and ends its window early should that run out. `sleep` asks no store:
+it is what waiting costs in a store's mode, whatever its database would do.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from bench.contract import Operation
+from bench.contract import SLEEP, Operation
 
 CREATE, READ, UPDATE, EDIT, DELETE, FIND, SUMMARY = Operation
 
-Mix = Mapping[Operation, int]
+Mix = Mapping[str, int]
 """How many of each operation a user does in every hand of cards."""
 
 MIXES: Final[Mapping[str, Mix]] = MappingProxyType(
@@ -27,6 +28,7 @@ MIXES: Final[Mapping[str, Mix]] = MappingProxyType(
         "write-heavy": {CREATE: 2, READ: 2, UPDATE: 2, EDIT: 2, DELETE: 2},
         "find-heavy": {CREATE: 1, READ: 2, EDIT: 1, DELETE: 1, FIND: 5},
         **{operation.value: {operation: 1} for operation in Operation},
+        SLEEP: {SLEEP: 1},
     }
 )
 
@@ -44,18 +46,18 @@ class Deck:
     __slots__ = ("_hand", "_mix", "_shuffle")
 
     def __init__(self, mix: Mix, rng: random.Random) -> None:
-        self._mix = [operation for operation, count in mix.items() for _ in range(count)]
-        self._hand: list[Operation] = []
-        self._shuffle: Callable[[list[Operation]], None] = rng.shuffle
+        self._mix: list[str] = [operation for operation, count in mix.items() for _ in range(count)]
+        self._hand: list[str] = []
+        self._shuffle: Callable[[list[str]], None] = rng.shuffle
 
-    def draw(self) -> Operation:
+    def draw(self) -> str:
         """Return the next operation."""
         if not self._hand:
             self._hand = self._mix.copy()
             self._shuffle(self._hand)
         return self._hand.pop()
 
-    def create_first(self, instead_of: Operation) -> Operation:
+    def create_first(self, instead_of: str) -> str:
         """Put an operation back that has no record to work on, and return a create.
 
         The create is taken from later in the hand, so that the proportions hold; only where the

@@ -62,7 +62,7 @@ def prepare(options: Namespace, users: int) -> tuple[Terms, dict[str, list[str]]
         options.summary_size,
         retry_stale=options.retry_stale,
         cookies=options.cookies,
-        work=admitted.work or Work(),
+        work=admitted.work or Work(ms=options.sleep_ms),
         summarised=admitted.summarised,
     )
     return terms, ids, admitted.stores

@@ -34,6 +34,7 @@ class RecordUser(StoreUser):
             report=self.report,
             on_depleted=self.crowd.deplete,
             slow=self.slow,
+            sleep_ms=terms.work.ms,
         )
 
     def step(self) -> Answer:

@@ -36,6 +36,7 @@ class Request:
     seed: int = 1
     full: bool = False
     pin: bool = False
+    sleep_ms: int = 100
     host: str | None = None
     against: str | None = None
     retry_stale: bool = False

@@ -89,7 +89,7 @@ def described(
     of_whom = f" of {summarised}" if summarised and work.kind is Kind.SUMMARY else ""
     told = {
         SLOW: {"work": f"{work}{of_whom}", "operations": [work.kind.value]},
-        "": {"work": f"{mix} mix", "operations": [operation.value for operation in MIXES[mix]]},
+        "": {"work": f"{mix} mix", "operations": [str(operation) for operation in MIXES[mix]]},
     }
     return {
         name: {"rate": rate, **told.get(name, told[""])} for name, rate in rates.items() if name

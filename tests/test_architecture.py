@@ -14,7 +14,7 @@ PACKAGES = ("bench", "deploy", "locustfiles", "nginx", "server")
 
 SERVER_LAYERS = (
     "server.words server.errors server.settings",
-    "server.record server.metrics server.limits",
+    "server.record server.metrics server.limits server.environ",
     "server.answers server.bodies",
     "server.engines",
     "server.alarm",
@@ -27,7 +27,7 @@ SERVER_LAYERS = (
     "server.catalogue server.openapi",
     "server.process",
     "server.handlers",
-    "server.routes",
+    "server.routes server.exchange",
     "server.app",
     "server.wsgi",
     "server.__main__",

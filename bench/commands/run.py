@@ -64,6 +64,7 @@ def run(
         users=options.numbers("--users", users or "8", 10_000),
         rates=options.rates(rate),
         arrivals="poisson" if poisson else "constant",
+        sleep_ms=sleep_ms,
         slow=tuple(Slow(each, work) for each in options.rates(slow_rate, "--slow-rate")),
         splits=options.splits(split or []),
         processes=options.numbers("--processes", processes or usual_processes, 64),

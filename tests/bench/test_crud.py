@@ -33,7 +33,7 @@ class One:
     """One user, and what it reported."""
 
     def __init__(self, liar: Liar, mix: str = "balanced", size: int = 200) -> None:
-        self.told: list[tuple[Operation, str, str]] = []
+        self.told: list[tuple[str, str, str]] = []
         self.depleted = 0
         self.stock = Stock(liar.populate(list(drafts(1, size))))
         rng = random.Random(4)
@@ -51,7 +51,7 @@ class One:
             on_depleted=self._deplete,
         )
 
-    def _report(self, operation: Operation, answer: Answer, outcome: str, flaw: str) -> None:
+    def _report(self, operation: str, answer: Answer, outcome: str, flaw: str) -> None:
         self.told.append((operation, outcome, flaw))
 
     def _deplete(self) -> None:

@@ -15,9 +15,9 @@ import pytest
 
 from bench.contenders import contenders
 from bench.results import Run, load
-from deploy.gunicorn import PORTS
+from deploy.gunicorn import PORTS, gunicorns
 from deploy.services import Place
-from deploy.stack import ensure_up
+from deploy.stack import ensure_up, running
 from tests.server.gunicorns import gunicorn
 from tests.stacks import eventually, own_place
 
@@ -64,7 +64,7 @@ def listening(place: Place) -> set[str]:
 @pytest.fixture(scope="module")
 def finished(place: Place, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, str]:
     into = tmp_path_factory.mktemp("results")
-    with started(place, into) as process:
+    with started(place, into, "--mix", "summary", "--mix", "sleep", "--sleep-ms", "7") as process:
         out, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (0, "")
     [folder] = into.iterdir()
@@ -73,16 +73,23 @@ def finished(place: Place, tmp_path_factory: pytest.TempPathFactory) -> tuple[Ru
 
 def test_every_server_of_the_slow_part_is_measured(finished: tuple[Run, str]) -> None:
     run, _ = finished
-    measured = {cell.variant: (cell.store, cell.connections) for cell in run.cells}
-    assert measured == VARIANTS
-    assert len(run.cells) == len(VARIANTS)
+    for mix in ("summary", "sleep"):
+        cells = [cell for cell in run.cells if cell.mix == mix]
+        assert {cell.variant: (cell.store, cell.connections) for cell in cells} == VARIANTS
+        assert len(cells) == len(VARIANTS)
     for cell in run.cells:
-        assert (cell.void, cell.mix, cell.rate, cell.target) == (None, "summary", 40.0, "direct")
+        assert (cell.void, cell.rate, cell.target) == (None, 40.0, "direct")
         assert {(each.operation, each.pool, each.outcome) for each in cell.operations} == {
-            ("summary", "slow", "ok")
+            (cell.mix, "slow", "ok")
         }
         assert cell.cpu_s.server
         assert len(cell.bystander) == 1
+
+
+def test_a_sleep_takes_as_long_as_it_was_asked_to(finished: tuple[Run, str]) -> None:
+    run, _ = finished
+    sleeps = [each for cell in run.cells for each in cell.operations if cell.mix == "sleep"]
+    assert all(each.service_us and (each.service_us.p50 or 7e3) >= 7e3 for each in sleeps)
 
 
 def test_each_is_a_process_of_its_own(finished: tuple[Run, str]) -> None:
@@ -122,9 +129,13 @@ def test_a_killed_run_s_gunicorns_are_taken_over(place: Place, tmp_path: Path) -
     with started(place, tmp_path, "--rounds", "9") as process:
         eventually(lambda: listening(place) == set(PORTS), 90)
         process.kill()
-    with started(place, tmp_path, "--stores", "sqlite/blocking/fast") as process:
-        _, err = process.communicate(timeout=120)
-    assert (process.returncode, err) == (0, "")
+    stack = running(place)
+    assert stack is not None
+    left = {name: state.pid for name, state in stack.supervisor.states().items()}
+    with gunicorns(stack) as found:
+        assert set(found) == listening(place) == set(PORTS)
+        now = {name: state.pid for name, state in stack.supervisor.states().items()}
+        assert all(now[f"gunicorn-{worker}"] != left[f"gunicorn-{worker}"] for worker in PORTS)
     assert listening(place) == set()
 
 
