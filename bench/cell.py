@@ -154,15 +154,8 @@ def facts(order: Order) -> dict[str, object]:
 
 def told(order: Order, rates: Rates, sent: Mapping[str, Sent]) -> dict[str, dict[str, object]]:
     """Return what a cell says of each of several streams: what it asked for, and how that went."""
-    return {
-        name: {
-            **its,
-            "intended": sent[name].intended,
-            "late": sent[name].late,
-            "skipped": sent[name].skipped,
-        }
-        for name, its in described(rates, order.mix, order.work, order.summarised).items()
-    }
+    theirs = described(rates, order.mix, order.work, order.summarised)
+    return {name: {**its, **sent[name].counts()} for name, its in theirs.items()}
 
 
 def begin(
@@ -217,7 +210,8 @@ def assemble(order: Order, rates: Rates) -> Crowd:
         work=order.work,
         summarised={order.store: order.summarised},
     )
-    return Crowd(terms, {order.store: population.records(order.seed, size, ids)}, order.users or 1)
+    free = {order.store: population.records(order.seed, size, ids)}
+    return Crowd(terms, free, order.users or 1, round=order.round)
 
 
 def _target(url: str) -> Target:

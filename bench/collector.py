@@ -13,7 +13,7 @@ import msgspec
 from bench.client import Client
 from bench.crowd import Crowd
 from bench.health import Lag, descriptors
-from bench.lane import Sent
+from bench.lane import SentByStream
 from bench.recorder import NO_POOL, Counts, Key, Recorded, Times, merge
 from bench.sampler import told
 
@@ -33,7 +33,7 @@ class Report(msgspec.Struct, frozen=True, array_like=True):
     """
 
     seconds: dict[int, list[tuple[Key, Times]]]
-    sent: dict[str, Sent]
+    sent: SentByStream
     retried: dict[str, int]
     until: int = 0
     under_way: dict[int, UnderWay] = {}
@@ -56,7 +56,7 @@ class Collector:
     def __init__(
         self,
         crowd: Crowd,
-        take_sent: Callable[[], dict[str, Sent]],
+        take_sent: Callable[[], SentByStream],
         deliver: Callable[[Report], None] | None = None,
     ) -> None:
         self._crowd = crowd

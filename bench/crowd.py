@@ -65,16 +65,17 @@ def _set() -> Event:
 class Crowd:
     """The users of one process. `free` holds, by store, the records that no user owns yet.
 
-    `users` is how many are expected here, `rank` this process's number among the workers. Under
-    open load what was intended before `since` (`time.perf_counter()`) is not recorded; `closed` is
-    set while the load is closed. `retried` counts, by store, requests that were
-    sent once more.
+    `users` is how many are expected here, `rank` this process's number among the workers; random
+    arrivals are others in every `round`. Under open load what was intended before `since`
+    (`time.perf_counter()`) is not recorded; `closed` is set while the load is closed. `retried`
+    counts, by store, requests that were sent once more.
     """
 
     terms: Terms
     free: Mapping[str, list[Record]]
     users: int
     rank: int = 0
+    round: int = 1
     recorder: Recorder = field(default_factory=Recorder)
     since: float = 0.0
     sampler: Sampler | None = None

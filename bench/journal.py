@@ -6,7 +6,7 @@ import logging
 import resource
 import time
 from argparse import Namespace
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -21,7 +21,7 @@ from bench import host, results
 from bench.collector import Report, by_store
 from bench.course import rates, work
 from bench.health import flags as doubts
-from bench.lane import Sent
+from bench.lane import Sent, added
 from bench.pausing import paused
 from bench.plan import Offer
 from bench.recorder import Counts, Recorded, add, merge, quantile
@@ -81,7 +81,7 @@ class Journal:
         self._flags: list[str] = []
         self._began, self._first = perf_counter(), int(time.time())
         self._total: dict[str, Recorded] = {store: {} for store in facts}
-        self._sent = {store: Sent() for store in facts}
+        self._sent: dict[str, defaultdict[str, Sent]] = {s: defaultdict(Sent) for s in facts}
         self._retried: Counter[str] = Counter()
         self._pending: dict[int, Recorded] = {}
         self._members: dict[str, Member] = {}
@@ -98,8 +98,9 @@ class Journal:
             for store, part in by_store(recorded).items():
                 merge(self._total[store], part)
         self._samples += report.samples
-        for store, sent in report.sent.items():
-            self._sent[store].add(sent)
+        for store, streams in report.sent.items():
+            for name, sent in streams.items():
+                self._sent[store][name].add(sent)
         self._retried.update(report.retried)
 
     def finish(self) -> None:
@@ -148,7 +149,8 @@ class Journal:
         return [self._cell(store, flags, beside) for store in self._facts]
 
     def _cell(self, store: str, flags: Sequence[str], beside: Mapping[str, Any]) -> dict[str, Any]:
-        sent = self._sent[store] if self._sent[store].intended else None
+        every = added(self._sent[store].values())
+        sent = every if every.intended else None
         recorded = self._total[store]
         seconds = perf_counter() - self._began
         health = {
@@ -159,6 +161,7 @@ class Journal:
         return {
             **self._facts[store],
             **self._under,
+            "streams": self._streams(store),
             **measured(recorded, seconds),
             **counts(recorded, sent),
             "retried": self._retried[store],
@@ -167,6 +170,11 @@ class Journal:
             "health": health,
             "flags": [*flags, *doubts(health), *self._flags],
         }
+
+    def _streams(self, store: str) -> dict[str, dict[str, Any]]:
+        sent = self._sent[store]
+        told = self._under.get("streams", {})
+        return {name: {**facts, **sent[name].counts()} for name, facts in told.items()}
 
     def _cpu(self, spent: Mapping[str, float]) -> dict[str, float | None]:
         """What is known of CPU time; of stores that are loaded at once, none has its own."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from time import perf_counter
@@ -54,6 +54,22 @@ class Sent:
         self.late += other.late
         self.skipped += other.skipped
         add(self.lag, other.lag)
+
+    def counts(self) -> dict[str, int]:
+        """How many were intended, late and skipped, as a stream of a cell has it."""
+        return {"intended": self.intended, "late": self.late, "skipped": self.skipped}
+
+
+def added(some: Iterable[Sent]) -> Sent:
+    """The counts of all of these together."""
+    sent = Sent()
+    for each in some:
+        sent.add(each)
+    return sent
+
+
+SentByStream = dict[str, dict[str, Sent]]
+"""By store, and by the name of the stream."""
 
 
 class Lane:

@@ -9,7 +9,7 @@ from time import perf_counter
 from locust.env import Environment
 
 from bench.crowd import Crowd, Place
-from bench.lane import Lane, Sent, drain
+from bench.lane import Lane, Sent, SentByStream, added, drain
 from bench.schedule import WHOLE, Arrivals, Share, arrivals
 from bench.users import StoreUser
 
@@ -28,7 +28,7 @@ class Stream:
     lanes: dict[str, Lane]
     pace: tuple[float, Arrivals, Share] | None = None
 
-    def run(self, rate: float, kind: Arrivals, share: Share, seed: int, begin: float) -> None:
+    def run(self, rate: float, kind: Arrivals, share: Share, seed: str, begin: float) -> None:
         """Send a share of a rate from `begin` on; go on where it is that of before."""
         if self.pace == (rate, kind, share):
             return
@@ -53,7 +53,7 @@ class OpenLoad:
         crowd: Crowd,
         bound: int,
     ) -> None:
-        self._seed = crowd.terms.seed
+        self._seed = f"{crowd.terms.seed}:{crowd.round}"
         self._places = {store: crowd.common(store) for store in crowd.free}
         of_a_lane = max(1, bound // (len(user_classes) * len(self._places)))
         self.streams = {
@@ -99,13 +99,12 @@ class OpenLoad:
         """Wait until all is answered, `timeout` seconds at most."""
         drain(self.lanes, timeout)
 
-    def take_sent(self) -> dict[str, Sent]:
-        """What became of what was intended, by store, since the last call."""
-        taken = {store: Sent() for store in self._places}
-        for stream in self.streams.values():
+    def take_sent(self) -> SentByStream:
+        """What became of what was intended, by store and stream, since the last call."""
+        taken: SentByStream = {store: {} for store in self._places}
+        for name, stream in self.streams.items():
             for store, lane in stream.lanes.items():
-                taken[store].add(lane.sent)
-                lane.sent = Sent()
+                taken[store][name], lane.sent = lane.sent, Sent()
         return taken
 
     @property
@@ -126,10 +125,7 @@ class OpenLoad:
 
 def total(lanes: Iterable[Lane]) -> Sent:
     """The counts of all lanes together."""
-    sent = Sent()
-    for lane in lanes:
-        sent.add(lane.sent)
-    return sent
+    return added(lane.sent for lane in lanes)
 
 
 def _maker(

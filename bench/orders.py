@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count, product
 from pathlib import Path
 from time import monotonic
@@ -71,8 +71,7 @@ class _Search:
     outcomes: dict[float, State] = field(default_factory=dict)
 
     def at(self, rate: float, number: int) -> Order:
-        load = Load(self.load.mix, None, self.load.processes, rate)
-        return Order(self.store, load, number, self.variant)
+        return Order(self.store, replace(self.load, users=None, rate=rate), number, self.variant)
 
     def judge(self, rate: float, slos: Sequence[Slo], run: results.Run) -> None:
         mine = [

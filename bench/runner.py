@@ -219,6 +219,9 @@ def run(request: Request, console: Console, into: Path, orders: Orders | None = 
     """
     with ExitStack() as stack:
         lineup = _lineup(request, console, stack)
+        if request.splits:
+            count = len(lineup.servers[0].target.processes())
+            request = replace(request, processes=(count,))
         return _run(request, console, into, lineup, orders or rounds(request))
 
 

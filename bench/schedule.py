@@ -28,7 +28,7 @@ WHOLE: Final = Share()
 
 
 def arrivals(
-    kind: Arrivals, rate: float, seed: int, share: Share = WHOLE, stream: str = ""
+    kind: Arrivals, rate: float, seed: int | str, share: Share = WHOLE, stream: str = ""
 ) -> Iterator[float]:
     """Return the times of one share of `rate` requests a second in all; rate > 0."""
     if kind == "poisson":
@@ -41,7 +41,9 @@ def constant(rate: float, share: Share = WHOLE) -> Iterator[float]:
     return ((step * share.parts + share.index) / rate for step in count())
 
 
-def poisson(rate: float, seed: int, share: Share = WHOLE, stream: str = "") -> Iterator[float]:
+def poisson(
+    rate: float, seed: int | str, share: Share = WHOLE, stream: str = ""
+) -> Iterator[float]:
     """Exponential distances; the shares are independent, so that the total is Poisson too."""
     gap = random.Random(f"arrivals{stream}:{seed}:{share.index}:{share.parts}").expovariate
     at = 0.0

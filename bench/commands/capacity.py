@@ -22,6 +22,9 @@ def capacity(
     first: Annotated[
         float, typer.Option(min=1, max=100_000, metavar="R", help="the rate to begin with")
     ] = 200.0,
+    slow_rate: options.SlowRates = None,
+    slow_work: options.SlowWork = "sleep",
+    sleep_ms: options.SleepMs = 100,
     poisson: options.Poisson = False,
     rounds: Annotated[int, typer.Option(min=1, max=100, help="rounds at each rate")] = 3,
     duration: Annotated[float, typer.Option(min=0.1, max=3600, help="seconds of a cell")] = 10.0,
@@ -39,13 +42,19 @@ def capacity(
     from bench import runner
     from bench.orders import search
     from bench.request import Request
+    from bench.work import Slow
 
     usual = options.usually(options.known_scenario(scenario))
+    if usual.rates:
+        slow_rate = slow_rate or str(usual.rates["slow"])
+    work = options.slow_work(slow_work, sleep_ms)
     request = Request(
         scenario=scenario,
         stores=tuple(stores or usual.stores),
         mixes=options.known_mixes(mix or list(usual.mixes)),
         rates=(first,),
+        slow=tuple(Slow(each, work) for each in options.rates(slow_rate, "--slow-rate")),
+        processes=(3,) if usual.rates and not host else (1,),
         arrivals="poisson" if poisson else "constant",
         rounds=rounds,
         duration=duration,

@@ -109,8 +109,10 @@ def report(
 
 def check(request: Request, users: str | None, *, several: bool) -> None:
     """Raise UsageError for what does not go together; `several` kinds of requests have rates."""
-    if request.splits and (request.host or request.against or request.processes == (1,)):
-        raise UsageError("--split is for the stack's nginx: no --host, --against, --processes 1")
+    if request.splits and (request.host or request.against or request.processes != (3,)):
+        raise UsageError(
+            "--split says which processes there are: no --processes, --host, --against"
+        )
     if several and users:
         raise UsageError(f"{request.scenario} is open load: give rates instead of --users")
     if request.slow and not several:

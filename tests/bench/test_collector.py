@@ -56,14 +56,14 @@ def test_four_processes_record_what_one_would(
 
 def test_what_is_fetched_is_told_once() -> None:
     worker = crowd()
-    sent = [{"a/async/fast": Sent(3, 2, 1, {5: 1})}, {}]
+    sent = [{"a/async/fast": {"": Sent(3, 2, 1, {5: 1})}}, {}]
     collected = Collector(worker, lambda: sent.pop(0))
     worker.recorder.record(*KEYS[0], 10)
     worker.retried["a/async/fast"] += 2
     gevent.sleep(1.1)
     first = collector.decode(collector.encode(collected.fetch()))
     assert reported(first) == {KEYS[0]: Times({10: 1}, {})}
-    assert first.sent == {"a/async/fast": Sent(3, 2, 1, {5: 1})}
+    assert first.sent == {"a/async/fast": {"": Sent(3, 2, 1, {5: 1})}}
     assert first.retried == {"a/async/fast": 2}
     assert reported(collected.end()) == {}
 
@@ -77,7 +77,8 @@ def test_a_load_that_changes_is_flagged(tmp_path: Path) -> None:
     info = results.RunInfo(scenario="crud", started=datetime.now(UTC), seed=1)
     facts = {"a/async/fast": {"store": "a/async/fast", "mix": "read", "round": 1}}
     journal = Journal(tmp_path / "run", info, facts, now, patience=1)
-    journal.take(Report({0: [(KEYS[0], Times({10: 3}, {20: 3}))]}, {"a/async/fast": Sent(4)}, {}))
+    sent = {"a/async/fast": {"": Sent(4)}}
+    journal.take(Report({0: [(KEYS[0], Times({10: 3}, {20: 3}))]}, sent, {}))
     load["rate"] = 20.0
     journal.finish()
     (cell,) = results.load(tmp_path / "run").cells

@@ -143,6 +143,9 @@ def test_both_kinds_are_sent_and_kept(
     assert sum(found.values()) > 5 * found["sleep"] > 0
     assert (cell.rate, cell.streams["slow"].rate) == (60, 10)
     assert cell.streams["slow"].work == "sleep of 3 ms"
+    told = [one.intended or 0 for one in cell.streams.values()]
+    assert sum(told) == cell.intended
+    assert told[0] > told[1] >= found["sleep"]
     assert run.info.settings["rates"] == {"fast": 60, "slow": 10}
 
 

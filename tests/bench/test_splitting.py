@@ -72,7 +72,7 @@ def test_cells_of_two_splits_are_interleaved_and_compared(stack: Stack, tmp_path
         (("--split", "one: pools.slow="), 2, "routes"),
         (("--split", "pools.fast.processes=2"), 2, "write NAME: KEY=VALUE"),
         (("--split", "one: faster"), 2, "write NAME: KEY=VALUE"),
-        (("--split", ONE, "--processes", 1), 2, "--split is for the stack's nginx"),
+        (("--split", ONE, "--processes", 1), 2, "--split says which processes there are"),
     ],
 )
 def test_a_split_that_cannot_be_changes_nothing(
