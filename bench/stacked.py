@@ -33,12 +33,12 @@ class StackTarget:
         return self.stack.state.nginx
 
     def groups(self, offer: Offer) -> Mapping[str, Sequence[int]]:
-        """Return the pids of all servers, of the store's own database, and of nginx."""
-        pids = self.stack.pids()
+        """Return the main pids of all servers, of the store's own database, and of nginx."""
+        pids = self.stack.roots()
         return {
-            "server": [pid for family in pids["server"].values() for pid in family],
+            "server": [pid for some in pids["server"].values() for pid in some],
             "database": pids["database"].get(offer.service or "", []),
-            "nginx": [pid for family in pids["nginx"].values() for pid in family],
+            "nginx": [pid for some in pids["nginx"].values() for pid in some],
         }
 
     def processes(self) -> Sequence[str]:
@@ -63,7 +63,7 @@ class Straight:
 
     def groups(self, offer: Offer) -> Mapping[str, Sequence[int]]:
         """Return the pids of the program, and of the store's own database."""
-        databases = self.stack.pids()["database"]
+        databases = self.stack.roots()["database"]
         return {"server": self.pids(), "database": databases.get(offer.service or "", [])}
 
     def processes(self) -> Sequence[str]:

@@ -122,12 +122,21 @@ class Stack:
 
     def pids(self) -> dict[str, dict[str, list[int]]]:
         """kind -> program (of databases: service) -> pids, all children among them."""
+        children = every_child()
+        told = self.roots()
+        for programs in told.values():
+            for name, pids in programs.items():
+                programs[name] = [one for pid in pids for one in family(pid, children)]
+        return told
+
+    def roots(self) -> dict[str, dict[str, list[int]]]:
+        """The same without children, some of which end by themselves, as PostgreSQL's do."""
         told: dict[str, dict[str, list[int]]] = {"server": {}, "database": {}, "nginx": {}}
-        running, children = self.supervisor.states(), every_child()
+        running = self.supervisor.states()
         for name, program in self.state.programs.items():
             if name in running and running[name].pid:
                 key = program.service if program.kind == "database" else name
-                told[program.kind].setdefault(key, []).extend(family(running[name].pid, children))
+                told[program.kind].setdefault(key, []).append(running[name].pid)
         return told
 
     def healthy(self) -> bool:

@@ -1,4 +1,9 @@
-"""Instances as child processes of ours: for tests, and for a database or two while developing."""
+"""Instances as child processes of ours: for tests, and for a database or two while developing.
+
+They end with us, whatever ends us: a shell holds the other end of a pipe of ours, and when that
+breaks without a word it ends the instance. (The kernel's own signal for that, PR_SET_PDEATHSIG,
+would have to be asked for between fork and exec, where a program with threads may run nothing.)
+"""
 
 from __future__ import annotations
 
@@ -15,6 +20,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from deploy.services.base import Instance
+
+LEASH = 'read -r line || kill -s "$0" -- "-$1" 2>/dev/null'
+"""Ends the group $1 by signal $0 when its input ends, unless there is a line in it."""
+
+_leashes: dict[int, subprocess.Popen[bytes]] = {}
 
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 
@@ -47,7 +57,7 @@ def all_running(instances: Sequence[Instance], log: Path) -> Iterator[None]:
 def start(instance: Instance, log: Path) -> subprocess.Popen[bytes]:
     """The process, in a session of its own and as the instance's account."""
     with (log / f"{instance.name}.log").open("ab") as out:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             instance.command,
             cwd=instance.cwd,
             env={"PATH": PATH, **instance.env},
@@ -60,6 +70,19 @@ def start(instance: Instance, log: Path) -> subprocess.Popen[bytes]:
             extra_groups=[] if instance.user else None,
             umask=0o022,
         )
+    _leash(instance, process)
+    return process
+
+
+def _leash(instance: Instance, process: subprocess.Popen[bytes]) -> None:
+    command = ["/bin/sh", "-c", LEASH, instance.stop_signal, str(process.pid)]
+    _leashes[process.pid] = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+
+
+def _unleash(process: subprocess.Popen[bytes]) -> None:
+    leash = _leashes.pop(process.pid, None)
+    if leash is not None:
+        leash.communicate(b"\n")
 
 
 def wait_ready(instance: Instance, process: subprocess.Popen[bytes], deadline: float = 180) -> None:
@@ -75,6 +98,7 @@ def wait_ready(instance: Instance, process: subprocess.Popen[bytes], deadline: f
 
 def stop(instance: Instance, process: subprocess.Popen[bytes]) -> None:
     """Asks it to end in its own way."""
+    _unleash(process)
     if process.poll() is None:
         process.send_signal(signal.Signals[f"SIG{instance.stop_signal}"])
         process.wait(30)

@@ -6,6 +6,8 @@ import contextlib
 import os
 import pwd
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +20,7 @@ from deploy.services import Instance, Missing, Place, Program, Service, prepare_
 from deploy.services.foreground import all_running, running, start, stop, wait_ready
 from deploy.services.postgres import ready as postgres_ready
 from tests import databases
-from tests.stacks import free_offset
+from tests.stacks import eventually, free_offset
 
 DATABASES = {name: service for name, service in services().items() if name != "nginx"}
 CANNOT_BE_HAD_ANYWHERE = {"rethinkdb"}
@@ -161,3 +163,39 @@ def account() -> str:
 
 def data_folder(instance: Instance) -> Path:
     return Path(instance.command[instance.command.index("-D") + 1])
+
+
+ABANDON = """
+import os, signal, sys
+from pathlib import Path
+from deploy.services import Place, services
+from deploy.services.foreground import start, wait_ready
+
+place = Place(Path(sys.argv[1]), offset=int(sys.argv[2]), programs_folder=Path(sys.argv[3]))
+service = services()[sys.argv[4]]
+instance = service.prepare(place, service.obtain(place, lambda _: None))[0]
+process = start(instance, place.log)
+wait_ready(instance, process)
+print(process.pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("name", ["redis", "postgres"])
+def test_it_does_not_outlive_whoever_started_it(name: str, place: Place) -> None:
+    program_of(services()[name], place)
+    place.log.mkdir(parents=True, exist_ok=True)
+    told = [str(place.root), str(place.offset), str(place.programs), name]
+    killed = subprocess.run(
+        [sys.executable, "-c", ABANDON, *told], capture_output=True, text=True, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    pid = int(killed.stdout)
+    eventually(lambda: gone(pid))
+
+
+def gone(pid: int) -> bool:
+    """Whether a process whose parent is gone too has ended, waited for or not."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    return True
