@@ -2,7 +2,7 @@
 
 import textwrap
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 from rich.markup import escape
@@ -33,6 +33,7 @@ GAP = 2
 def show(summary: Summary, console: Console) -> None:
     """Print a summary, as narrow as the console is."""
     _heading(summary, console)
+    _capacities(summary, console)
     for title, tables in _by_title(summary).items():
         console.print(f"\n[bold]{escape(title)}[/]{_weight(summary, tables[0])}")
         for table in tables:
@@ -44,7 +45,6 @@ def show(summary: Summary, console: Console) -> None:
     if summary.compared is not None:
         compare_text.show(summary.compared, console)
     compare_text.show_verdicts(summary.verdicts, console)
-    _capacities(summary, console)
     _parts(summary, console)
     _conduct(summary, console)
     _lists(summary, console)
@@ -215,13 +215,26 @@ def _lists(summary: Summary, console: Console) -> None:
     _listing("Not measured", summary.unmeasured, console)
     void = [cell for cell in summary.doubtful if cell.void is not None]
     flagged = [cell for cell in summary.doubtful if cell.void is None]
-    _listing("Void cells", {_where(cell): cell.void or "" for cell in void}, console)
-    _listing("Flagged cells", {_where(cell): "; ".join(cell.flags) for cell in flagged}, console)
+    _listing("Void cells", _where(void), console)
+    _listing("Flagged cells", _where(flagged), console)
 
 
-def _where(cell: DoubtfulCell) -> str:
-    load = (amount(cell.users, cell.rate, cell.processes), cell.variant)
-    return ", ".join(filter(None, (cell.store, cell.mix, f"round {cell.round}", *load)))
+def _where(cells: Sequence[DoubtfulCell]) -> dict[str, str]:
+    """Which cells, and why: those of several rounds in one line, where all else is the same."""
+    found: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for cell in cells:
+        why = "; ".join(cell.flags) if cell.void is None else cell.void
+        load = amount(cell.users, cell.rate, cell.processes)
+        found[cell.store, cell.mix, load, cell.variant or "", why].append(cell.round)
+    return {
+        f"{', '.join(filter(None, which))}, {_rounds(rounds)}": why
+        for (*which, why), rounds in found.items()
+    }
+
+
+def _rounds(numbers: Sequence[int]) -> str:
+    told = ", ".join(map(str, sorted(set(numbers))))
+    return f"{'rounds' if len(set(numbers)) > 1 else 'round'} {told}"
 
 
 def _listing(title: str, entries: dict[str, str], console: Console) -> None:
