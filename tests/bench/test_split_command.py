@@ -1,0 +1,120 @@
+"""`windtunnel split` as people type it, with a stack behind it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.services import Place
+from deploy.stack import ensure_up
+from tests.stacks import own_place
+
+PROJECT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Place]:
+    with own_place() as place:
+        ensure_up([], 2, 1, place=place)
+        yield place
+
+
+def split(place: Place, *arguments: str) -> tuple[int, str, str]:
+    """Exit code, output, and what it said on stderr."""
+    told = {"WINDTUNNEL_FOLDER": str(place.root), "WINDTUNNEL_OFFSET": str(place.offset)}
+    command = [sys.executable, "-m", "bench.cli", "split", *arguments]
+    done = subprocess.run(
+        command,
+        cwd=PROJECT,
+        env={**place.environ, **told},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def good(place: Place, *arguments: str) -> str:
+    code, out, err = split(place, *arguments)
+    assert (code, err) == (0, "")
+    return out
+
+
+def test_a_session_of_tuning(place: Place) -> None:
+    port = 10000 + place.offset
+    assert "pools.slow.balance          round_robin\n" in good(place, "show")
+    out = good(place, "set", "pools.fast.processes=1", "pools.slow.processes=2")
+    assert "pools.fast.processes: 2 -> 1\npools.slow.processes: 1 -> 2\nchange 1 serves" in out
+    assert f"slow: processes on {port + 4}, {port + 5}" in good(place, "show")
+    assert "nothing to change" in good(place, "set", "pools.slow.processes=2")
+
+    told = json.loads(good(place, "set", "--json", "pools.slow.balance=least_conn"))
+    assert (told["number"], told["by"]) == (2, "split set")
+    assert told["differences"] == [["pools.slow.balance", "round_robin", "least_conn"]]
+    assert told["clean_s"] >= told["apply_s"] > 0
+
+    assert "pools.slow.balance: least_conn -> round_robin" in good(place, "undo")
+    changes = json.loads(good(place, "history", "--json"))
+    assert [(one["number"], one["undoes"]) for one in changes] == [(1, None), (2, None), (3, 2)]
+    assert "pools.fast.processes=1 pools.slow.processes=2\n" in good(place, "history")
+
+    shown = json.loads(good(place, "show", "--json"))
+    assert shown["ports"] == {"fast": [port + 1], "slow": [port + 4, port + 5]}
+    assert shown["plan"]["pools"]["slow"]["processes"] == 2
+    assert shown["keys"]['routes."/slow/"'] == "slow"
+
+
+def test_an_edited_file_is_brought_into_force_and_the_projects_again(place: Place) -> None:
+    file = place.root / "split.toml"
+    file.write_text(file.read_text().replace("max_conns = 0", "max_conns = 7", 1))
+    assert "pools.fast.max_conns: 0 -> 7" in good(place, "apply")
+    assert "pools.fast.max_conns: 7 -> 0" in good(place, "reset")
+    file.write_text("[pools.fast]\nprocesses = x\n")
+    code, _, err = split(place, "apply")
+    assert (code, err.count("\n")) == (2, 1)
+    assert f"{file}: " in err
+    assert "line 2" in err
+
+
+def test_what_was_tuned_can_be_carried_away(place: Place) -> None:
+    out = good(place, "render", "--listen", "8080", "--nginx", "1.22.1")
+    assert f"server 127.0.0.1:{10001 + place.offset} weight=1 max_conns=0 max_fails=0;" in out
+    assert "listen 8080;" in out
+    assert "keepalive_min_timeout 5s" not in out
+    assert "# nginx 1.22.1 has no keepalive_min_timeout" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("set", "pools.fast.processes"), "KEY=VALUE"),
+        (("set",), "KEY=VALUE"),
+        (("set", "pools.fast.processes=0"), "pools.fast.processes: 0 is no whole number"),
+        (("set", "pools.quick.processes=1"), "pools.quick: no such pool (fast, slow)"),
+        (("set", "speed=1"), "speed: there is no such key"),
+        (("render", "--nginx", "new"), "--nginx new"),
+        (("apply", "/nowhere/split.toml"), "/nowhere/split.toml"),
+        (("turn",), "turn"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_2(place: Place, arguments: tuple[str, ...], told: str) -> None:
+    code, out, err = split(place, *arguments)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("windtunnel: ")
+    assert told in err
+
+
+@pytest.mark.parametrize("arguments", [("show",), ("set", "a=1"), ("undo",), ("render",)])
+def test_without_a_stack_it_is_one_line_and_3(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    code, out, err = split(Place(tmp_path), *arguments)
+    assert (code, out, err.count("\n")) == (3, "", 1)
+    assert "windtunnel up" in err
+
+
+def test_history_needs_no_stack(tmp_path: Path) -> None:
+    assert good(Place(tmp_path), "history") == "the split has not been changed yet\n"
