@@ -81,8 +81,13 @@ def test_a_command_and_its_options_exist(line: str) -> None:
     assert isinstance(tree, typer.core.TyperGroup)
     name, *rest = after("windtunnel", line)
     assert name in tree.commands, f"windtunnel has no {name!r}"
+    command = tree.commands[name]
+    while isinstance(command, typer.core.TyperGroup) and rest:
+        name, *rest = rest
+        assert name in command.commands, f"{line!r}: there is no {name!r}"
+        command = command.commands[name]
     known = {"--help", "-h"}
-    for option in tree.commands[name].params:
+    for option in command.params:
         known |= {*option.opts, *option.secondary_opts}
     assert options(rest) <= known
 
