@@ -95,7 +95,22 @@ class Board:
                 pools.setdefault(one.pool or NO_POOL, []).append(one)
         for name, some in pools.items():
             found["pools"].setdefault(name, dict(IDLE)).update(_beside(some))
-        return found
+        return {**found, **self._costs()}
+
+    def _costs(self) -> dict[str, Any]:
+        """The machine's steal, and what an answer costs each group of processes, lately."""
+        monitor = self._keeper.monitor
+        spell = monitor.spell if monitor is not None else None
+        if spell is None:
+            return {"steal": None, "cpu_us": {}}
+        before, now = spell
+        answers = self._recent.right(before.at, now.at)
+        spent = {name: now.spent[name] - before.spent.get(name, 0.0) for name in now.spent}
+        stolen, all_ = (b - a for a, b in zip(before.ticks, now.ticks, strict=True))
+        return {
+            "steal": round(stolen / all_, 4) if all_ else None,
+            "cpu_us": {n: round(s * 1e6 / answers, 1) for n, s in spent.items() if answers},
+        }
 
     def _neighbours(self) -> list[Neighbour]:
         monitor = self._keeper.monitor

@@ -128,5 +128,7 @@ class Keeper:
 
     def _take(self, report: Report, member: str = HERE) -> None:
         self.recent.take(report, member)
+        if self.monitor is not None:
+            self.monitor.generator_s += report.cpu_s
         if self._journal is not None:
             self._journal.take(report, member)

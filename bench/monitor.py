@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import gevent
@@ -38,6 +40,17 @@ ANSWERS_WITHIN: Final = 1.0
 LOOKS_AT: Final = 0.7
 """Where in a second processes are asked, so that it is known when the second is over."""
 
+SETTLES_WITHIN: Final = 1.0
+"""Seconds until servers have told who they are, and have opened their stores."""
+
+SCANS: Final = 2
+"""How often the kernel's table of connections is read for a set of servers: it takes 40 ms."""
+
+RESCAN: Final = 12
+"""Looks after which it is read again all the same."""
+
+T = TypeVar("T")
+
 _APART: Final = 0.03
 
 log = logging.getLogger("windtunnel")
@@ -55,6 +68,15 @@ class _Split(msgspec.Struct):
     pools: dict[str, _Pool]
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """CPU seconds of each group and ticks of the machine up to a second of the epoch."""
+
+    at: int
+    spent: Mapping[str, float]
+    ticks: tuple[int, int]
+
+
 class Monitor:
     """Watches what serves at `url` from when it is made until it is told to `stop`."""
 
@@ -67,6 +89,9 @@ class Monitor:
         self._through = False
         self._ticks = ticks()
         self._client = Client(Target(url), Deadlines(LOOK_EVERY))
+        self.generator_s = 0.0
+        """CPU seconds of all processes that send, as they report them."""
+        self._readings: deque[Reading] = deque(maxlen=2)
         self._groups: dict[str, list[int]] = {}
         self._greenlets = [gevent.spawn(self._follow), gevent.spawn(self._count)]
 
@@ -99,6 +124,11 @@ class Monitor:
             "cpu_s": self.spending.seconds(),
             "steal": round(stolen / all_, 4) if all_ else 0.0,
         }
+
+    @property
+    def spell(self) -> tuple[Reading, Reading] | None:
+        """The last two readings, if there are two."""
+        return (self._readings[0], self._readings[1]) if len(self._readings) == 2 else None
 
     # -- which processes --------------------------------------------------------------------
 
@@ -149,16 +179,24 @@ class Monitor:
     # -- whose CPU time ---------------------------------------------------------------------
 
     def _count(self) -> None:
-        gevent.sleep(1.0)  # until servers have told who they are, and have opened their stores
-        while True:
-            work = gevent.get_hub().threadpool.apply
+        gevent.sleep(SETTLES_WITHIN)
+        scans: dict[tuple[int, ...], int] = {}
+        for look in range(10**9):
             try:
                 if self._host in LOOPBACK:
-                    self._groups = self._joined(work(groups, (self._servers(), self._nginx)))
-                    work(self.spending.look, (self._groups,))
+                    servers = tuple(self._servers())
+                    scans[servers] = scans.get(servers, 0) + 1
+                    if scans[servers] <= SCANS or not look % RESCAN:
+                        self._groups = self._joined(_aside(groups, servers, self._nginx))
+                    _aside(self.spending.look, self._groups)
+                self._readings.append(self._reading())
             except (psutil.Error, OSError) as error:
                 log.debug("CPU time is not known: %s", error)
             gevent.sleep(CPU_EVERY)
+
+    def _reading(self) -> Reading:
+        spent = self.spending.seconds()
+        return Reading(int(time.time()), {"generator": self.generator_s, **spent}, ticks())
 
     def _servers(self) -> Sequence[int]:
         return [one.pid for one in self.here if one.pid and psutil.pid_exists(one.pid)]
@@ -171,3 +209,9 @@ class Monitor:
         """Those that were known, and those that were found; databases may be idle for a while."""
         names = {*self._groups, *found}
         return {n: sorted({*self._groups.get(n, ()), *found.get(n, ())}) for n in names}
+
+
+def _aside(work: Callable[..., T], *args: Any) -> T:
+    """Do it in a thread: it takes milliseconds, in which requests get their turn."""
+    done: T = gevent.get_hub().threadpool.apply(work, args)
+    return done

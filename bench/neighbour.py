@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from bench.bystander import RATE, Bystander
+from bench.bystander import Bystander
 from bench.client import Client, Target
 from bench.deadlines import Deadlines
 from bench.recent import KEPT, SPAN
@@ -22,6 +22,9 @@ from bench.schedule import Share
 PATH: Final = "/loop"
 PATIENCE: Final = 10.0
 """Seconds that a process gets to answer."""
+
+RATE: Final = 10.0
+"""Bystanders' requests a second; half of a cell's, as a test goes on for longer than a cell."""
 
 TURNS: Final = 8
 """Neighbours take turns in sending, so many of them."""

@@ -163,6 +163,15 @@ class Recent:
             self._windows[kind] = {n: self._over(kind, n, last) for n in self.names(kind, last)}
         return self._windows[kind]
 
+    def right(self, since: int, until: int) -> int:
+        """How many right answers there were after `since`, up to `until`."""
+        return sum(
+            seen.right
+            for at, second in self._seconds.items()
+            if since < at <= until
+            for seen in second.pools.values()
+        )
+
     def between(self, begin: float, end: float, pool: str) -> dict[int, Times]:
         """Return what a pool got in each whole second from `begin` to before `end` (epoch)."""
         return {
