@@ -69,12 +69,15 @@ class Keeper:
         crowd.sampler = Sampler(SAMPLES, crowd.terms.seed + crowd.rank)
         self._collector = Collector(crowd, load.take_sent, self._take if self._alone else None)
 
-    def keep(self, journal: Journal | None, url: str) -> None:
-        """Begin to watch what serves at `url`, and a journal, if there is one, of all reports."""
+    def keep(self, journal: Journal | None, url: str, members: Sequence[str]) -> None:
+        """Begin to watch what serves at `url`, and a journal, if there is one, of all reports.
+
+        `members` are the processes that will report.
+        """
         if self.monitor is not None:
             self.monitor.stop()
         self.monitor = Monitor(url)
-        self.recent.begin()
+        self.recent.begin(members)
         self._journal = journal
         if journal is not None:
             journal.beside = self.monitor.told

@@ -45,6 +45,13 @@ class _Loop(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Loop).decode
 
 
+def _loop(body: bytes) -> _Loop | None:
+    try:
+        return _decode(body)
+    except msgspec.MsgspecError:
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class Beside:
     """What is drawn of a process in a second; of `SPAN` seconds, but for `connections`, now.
@@ -98,12 +105,16 @@ class Neighbour:
         """Ask how its loop is, and keep that as the second in which it answers."""
         answer = self._client.request("GET", PATH)
         self._pings.append(self.bystander.take())
-        if answer.status == 200 and self.here:
-            self._note(answer.field(b"X-Process").decode("latin-1"), answer.body)
-        else:
+        known = bool(answer.status) and self.here
+        if known:
+            self._identify(answer.field(b"X-Process").decode("latin-1"))
+        loop = _loop(answer.body) if known and answer.status == 200 else None
+        if loop is None:
             self._loops.clear()
+        else:
+            self._loops.append(loop)
         at = int(time.time())
-        self.seconds[at] = self._beside(fresh=answer.status == 200)
+        self.seconds[at] = self._beside(fresh=loop is not None)
         self.seconds.pop(at - KEPT, None)
 
     def lag(self) -> Sequence[int]:
@@ -129,16 +140,13 @@ class Neighbour:
         """The bystander's response times in the window."""
         return merged(self._pings)
 
-    def _note(self, process: str, body: bytes) -> None:
-        try:
-            loop = _decode(body)
-        except msgspec.MsgspecError:
-            return
-        if process != self._process:
-            self._loops.clear()  # it was started anew, or there are several behind this address
-        self._process = process
+    def _identify(self, process: str) -> None:
+        """Take note of who answered, as `X-Process` says: `fast-10001-<pid>`."""
         self._intended = self.bystander.lane.sent.intended
-        self._loops.append(loop)
+        if process == self._process:
+            return
+        self._loops.clear()  # it was started anew, or there are several behind this address
+        self._process = process
         pool, _, rest = process.partition("-")
         self.pool = self.pool or pool or None
         pid = rest.rpartition("-")[2]

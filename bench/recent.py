@@ -121,9 +121,9 @@ class Recent:
         self._windows: dict[str, dict[str, Point]] = {}
         self._windows_of = 0
 
-    def begin(self) -> None:
-        """Wait for nobody of an earlier test."""
-        self._until.clear()
+    def begin(self, members: Iterable[str]) -> None:
+        """Wait for the first report of each of these, and for nobody of an earlier test."""
+        self._until = dict.fromkeys(members, int(time.time()) - 1)
 
     def take(self, report: Report, member: str) -> None:
         """Add what the process `member` recorded, and close what is whole by that."""

@@ -41,7 +41,7 @@ from bench.crowd import Crowd, Terms
 from bench.discovery import ServerDownError
 from bench.helm import Helm
 from bench.journal import Journal
-from bench.keeper import Keeper
+from bench.keeper import HERE, Keeper
 from bench.pausing import pause
 from bench.pilot import Pilot
 from bench.plan import Offer
@@ -57,9 +57,6 @@ ENVIRONMENT_NOT_RIGHT: Final = 3
 SPAWNS_WITHIN: Final = 10.0
 WORKERS_BEHIND: Final = 7
 """Seconds until what workers record in one of them, and tell every three, is there."""
-
-HERE: Final = "here"
-"""What a test's only process is called."""
 
 WORKERS_PATIENCE: Final = 3.0
 """Seconds in which a master that was interrupted too tells its workers to end."""
@@ -132,7 +129,8 @@ class Session:
             terms, ids, offers = prepare(options, runner.target_user_count)
         except REFUSALS as error:
             self._abandon(environment, str(error))
-        self._keeper.keep(self._journal(options, runner, offers), terms.target)
+        members = present(runner) if isinstance(runner, MasterRunner) else [HERE]
+        self._keeper.keep(self._journal(options, runner, offers), terms.target, members)
         if isinstance(runner, MasterRunner):
             self._send(runner, options, terms, ids)
             self._helm = Helm(options, partial(self._members, runner), partial(_tell, runner))
