@@ -48,9 +48,9 @@ def test_a_test_is_a_run_with_a_cell_for_each_store(
     served: Server, tmp_path: Path, processes: int, load: tuple[object, ...]
 ) -> None:
     more = ("--processes", processes) if processes > 1 else ()
-    csv = tmp_path / "stats"
+    csv = ("--csv", tmp_path / "stats")
     done = subprocess.run(
-        command(served, tmp_path, "-t", "2s", "--csv", csv, *load, *more),
+        command(served, tmp_path, "-t", "2s" if processes == 1 else "4s", *csv, *load, *more),
         check=False,
         cwd=ROOT,
         capture_output=True,
