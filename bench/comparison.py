@@ -63,7 +63,7 @@ class Comparison:
                 )
                 pools[name] = before, after
         question = Question(
-            compared.before, compared.after, compared.open_, pools, self._failures(seconds)
+            compared.before, compared.after, compared.ended, pools, self._failures(seconds)
         )
         try:
             answer = beside("bench.effect", msgspec.msgpack.encode(question))
@@ -85,7 +85,7 @@ class Comparison:
 
 def _worth(known: Mapping[str, Any], compared: Spans) -> bool:
     """Whether there is so much more to compare than there was that it is worth the work."""
-    if known["open"] != compared.open_:
+    if known["ended"] != compared.ended:
         return True
     before, now = int(known["seconds"]), compared.after.seconds
     return now > before if now <= LEAST else now >= before * STEP

@@ -67,11 +67,11 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Spans:
-    """What is compared; `open_` as long as watching on makes it longer."""
+    """What is compared; `ended` says why watching on does not make it longer, if it does not."""
 
     before: Span
     after: Span
-    open_: bool
+    ended: str = ""
 
 
 def spans(change: Mapping[str, float], borders: Sequence[float], first: int, whole: int) -> Spans:
@@ -87,8 +87,14 @@ def spans(change: Mapping[str, float], borders: Sequence[float], first: int, who
     earlier = Span(math.ceil(start), end).seconds
     later = Span(begin, math.floor(stop)).seconds
     length = min(earlier, later, LONGEST)
-    open_ = later < min(earlier, LONGEST) and stop > whole
-    return Spans(Span(end - length, end), Span(begin, begin + length), open_)
+    ended = ""
+    if later >= LONGEST <= earlier:
+        ended = "Longer spans are not compared."
+    elif later >= earlier:
+        ended = "There was no more of the same load before it."
+    elif stop <= whole:
+        ended = "The load or the split became another one after it."
+    return Spans(Span(end - length, end), Span(begin, begin + length), ended)
 
 
 def effect(found: Spans, pools: Mapping[str, Sides], failures: Failures) -> dict[str, Any]:
@@ -104,8 +110,8 @@ def effect(found: Spans, pools: Mapping[str, Sides], failures: Failures) -> dict
         "before": list(found.before),
         "after": list(found.after),
         "seconds": found.after.seconds,
-        "open": found.open_,
-        "watch_s": max(waits, default=None) if found.open_ else None,
+        "ended": found.ended,
+        "watch_s": max(waits, default=None),
         "rows": told,
     }
 
@@ -135,7 +141,7 @@ class Row:
             "ratio": _ratio(self.spread),
             "verdict": verdict,
             "why": why,
-            "watch_s": watch if found.open_ else None,
+            "watch_s": None if found.ended else watch,
         }
 
     def _verdict(self, found: Spans, *, sure: bool) -> tuple[str, str, int | None]:
@@ -166,6 +172,8 @@ def _rows(pool: str, found: Spans, sides: Sides) -> list[Row]:
     ]
     rates = [_rate(blocks) for blocks in cut]
     rows = [_row(pool, "rate", "/s", rates, seconds)]
+    if not all(sides):
+        return rows
     for name, per_mille in QUANTILES.items():
         by_block = [_histograms(blocks, kind) for blocks in cut]
         samples = min(sum(h.total for h in each.values()) for each in by_block)
@@ -285,7 +293,7 @@ class Question(msgspec.Struct, array_like=True):
 
     before: Span
     after: Span
-    open_: bool
+    ended: str
     pools: dict[str, Sides]
     failures: dict[int, tuple[int, int]]
 
@@ -293,7 +301,7 @@ class Question(msgspec.Struct, array_like=True):
 def main() -> None:
     """Answer the question on standard input (msgpack), on standard output (JSON)."""
     asked = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Question)
-    answer = effect(Spans(asked.before, asked.after, asked.open_), asked.pools, asked.failures)
+    answer = effect(Spans(asked.before, asked.after, asked.ended), asked.pools, asked.failures)
     sys.stdout.buffer.write(msgspec.json.encode(answer))
 
 

@@ -19,13 +19,18 @@ def compared(before: int, after: int, *borders: float) -> Spans:
 
 
 def test_both_sides_are_as_long_and_keep_away_from_the_change() -> None:
-    assert compared(50, 20) == Spans(Span(80, 100), Span(104, 124), True)
-    assert compared(20, 50) == Spans(Span(80, 100), Span(104, 124), False)
+    assert compared(50, 20) == Spans(Span(80, 100), Span(104, 124))
+    cut = compared(20, 50)
+    assert (cut.before, cut.after) == (Span(80, 100), Span(104, 124))
+    assert "before" in cut.ended
+    assert "not compared" in compared(300, 300).ended
 
 
 def test_another_load_or_change_ends_a_side() -> None:
     assert compared(50, 50, 70.5).before == Span(72, 100)
-    assert compared(50, 50, 114.5) == Spans(Span(90, 100), Span(104, 114), False)
+    cut = compared(50, 50, 114.5)
+    assert (cut.before, cut.after) == (Span(90, 100), Span(104, 114))
+    assert "became another" in cut.ended
     assert compared(50, 50, 103.9).after.seconds == 0
 
 

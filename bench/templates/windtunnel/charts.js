@@ -2,7 +2,7 @@
 import { id, make, clock, told } from "./dom.js";
 
 const KEPT = 600;
-const COLOURS = { fast: ["#0072b2", "#56b4e9"], slow: ["#c2410c", "#ff9d5c"] };
+const COLOURS = { none: ["#a8330a", "#ff9a76"], fast: ["#0072b2", "#56b4e9"], slow: ["#b35900", "#f0a94a"] };
 const OTHERS = [["#00795a", "#3fd0a4"], ["#9b4f86", "#e79bd2"], ["#6b5900", "#e0c84a"], ["#3b4cc0", "#9aa8ff"], ["#7f1d1d", "#f08a8a"], ["#0f766e", "#5eead4"], ["#4d7c0f", "#bef264"], ["#334155", "#a8b3c4"]];
 
 const PLOTS = [
@@ -15,6 +15,7 @@ const PLOTS = [
   { name: "lag", title: "Event-loop lag p99, each process", unit: "ms", process: "lag_p99_ms" },
   { name: "connections", title: "Connections, each process", unit: "open", process: "connections" },
 ];
+const DASHES = ["solid", "dash", "dot", "dashdot"];
 const NO_ANSWER = "none";
 const FEW = { p50: "20", p99: "1,000", p999: "10,000" };
 
@@ -72,8 +73,8 @@ const local = (epoch) => new Date((epoch - new Date(epoch * 1000).getTimezoneOff
 function lines(plot, view) {
   if (plot.process) {
     const pools = Object.keys(kept.pools);
-    return Object.entries(kept.processes).map(([address, one]) => ({
-      name: `${one.pool} ${address.split(":").at(-1)}`, colour: colour(one.pool, pools.indexOf(one.pool)), y: one[plot.process] ?? [],
+    return Object.entries(kept.processes).map(([address, one], index) => ({
+      name: `${one.pool} ${address.split(":").at(-1)}`, dash: DASHES[index % DASHES.length], colour: colour(one.pool, pools.indexOf(one.pool)), y: one[plot.process] ?? [],
     }));
   }
   return Object.entries(kept[view.by]).filter(([name]) => name !== NO_ANSWER || plot.unanswered).map(([name, line], index) => ({
@@ -86,7 +87,7 @@ function draw(plot, view) {
   const x = from < 0 ? [] : kept.seconds.slice(from).map(local);
   const found = from < 0 ? [] : lines(plot, view).map((line) => ({ ...line, y: line.y.slice(from) }));
   const traces = found.map((line) => ({
-    type: "scatter", mode: "lines", name: line.name, x, y: line.y, line: { color: line.colour, width: 1.8 },
+    type: "scatter", mode: "lines", name: line.name, x, y: line.y, line: { color: line.colour, dash: line.dash, width: 1.8 },
     hovertemplate: `%{y:.4~g} ${plot.unit}<extra>${line.name}</extra>`,
   }));
   const figure = id(`plot-${plot.name}`);

@@ -40,13 +40,12 @@ export async function watch(running) {
 
 function tell(found, running) {
   const span = ([begin, end]) => `${clock(begin)} to ${clock(end)}`;
-  const more = !found.open || !running ? "It is as long as it gets: the load or the split became another one, or as much was not kept."
-    : found.watch_s ? `Watch ${Math.ceil(found.watch_s / 5) * 5} s more for what cannot be told yet.` : "Watching on makes it finer.";
+  const more = found.ended ? found.ended : !running ? "No test runs." : found.watch_s ? `Watch ${Math.ceil(found.watch_s / 5) * 5} s more for what cannot be told yet.` : "Watching on makes it finer.";
   say(id("effect-text"), `${found.seconds} s on either side: ${span(found.before)}, and ${span(found.after)}. ${more}`);
   id("effect-table").hidden = !found.rows.length;
   const rows = [];
   for (const row of found.rows) {
-    if (row.pool !== rows.pool) rows.push(make("tr", {}, Object.assign(make("th", { colSpan: 5, scope: "rowgroup" }), { textContent: `pool ${row.pool}` })));
+    if (row.pool !== rows.pool) rows.push(make("tr", {}, Object.assign(make("th", { colSpan: 4, scope: "rowgroup" }), { textContent: row.pool === "all" ? "all pools" : `pool ${row.pool}` })));
     rows.pool = row.pool;
     rows.push(line(row));
   }
@@ -61,9 +60,8 @@ function figure(one, unit) {
 }
 
 function line(row) {
-  const ratio = make("td", {}, row.ratio ? number(row.ratio.estimate) : "–");
-  if (row.ratio) ratio.append(make("small", {}, `${number(row.ratio.low)} – ${number(row.ratio.high)}`));
-  const verdict = make("td", { className: `${row.verdict.split(" ")[0]} ${row.measure}` }, row.verdict);
+  const verdict = make("td", {}, make("span", { className: `${row.verdict.split(" ")[0]} ${row.measure}` }, row.verdict));
+  if (row.ratio) verdict.append(make("small", {}, `× ${number(row.ratio.estimate)}: ${number(row.ratio.low)} – ${number(row.ratio.high)}`));
   if (row.why) verdict.append(make("small", {}, row.why));
-  return make("tr", {}, make("th", { scope: "row" }, row.measure), figure(row.before, row.unit), figure(row.after, row.unit), ratio, verdict);
+  return make("tr", {}, make("th", { scope: "row" }, row.measure), figure(row.before, row.unit), figure(row.after, row.unit), verdict);
 }
