@@ -16,6 +16,9 @@ from bench.recorder import NO_POOL
 STEP: Final = 1.1
 """It is worked out again once there is so much more of it."""
 
+GROUPS: Final = {"kinds": "requests: {}", "pools": "pool {}"}
+"""What is compared, and what it is called."""
+
 History = Sequence[Mapping[str, Any]]
 
 
@@ -56,12 +59,14 @@ class Comparison:
     def _asked(self, compared: Spans) -> dict[str, Any]:
         recent, pools = self._recent, dict[str, Sides]()
         seconds = recent.seconds(compared.before.begin - 1)
-        for name in recent.names("pools", seconds):
-            if name != NO_POOL:
-                before, after = (
-                    recent.between(*s, name) for s in (compared.before, compared.after)
-                )
-                pools[name] = before, after
+        for kind, title in GROUPS.items():
+            for name in recent.names(kind, seconds):
+                if name != NO_POOL:
+                    before, after = compared.before, compared.after
+                    pools[title.format(name)] = (
+                        recent.between(*before, name, kind),
+                        recent.between(*after, name, kind),
+                    )
         question = Question(
             compared.before, compared.after, compared.ended, pools, self._failures(seconds)
         )

@@ -34,7 +34,7 @@ LONGEST: Final = 240
 LEAST: Final = BLOCK * MIN_ROUNDS
 """Seconds on either side from which on there are intervals."""
 
-ALL: Final = "all"
+ALL: Final = "all requests"
 
 CANNOT_TELL: Final = "cannot tell"
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from bench.answer import OK
 from bench.collector import Report
-from bench.contract import SLEEP
+from bench.contract import SLEEP, Operation
 from bench.recorder import Counts, Times, add, quantile
 
 KEPT: Final = 600
@@ -99,15 +99,21 @@ class Second:
 
     pools: dict[str, Seen] = field(default_factory=dict)
     stores: dict[str, Seen] = field(default_factory=dict)
+    kinds: dict[str, Seen] = field(default_factory=dict)
     points: dict[str, dict[str, Point]] = field(default_factory=dict)
-    """By kind ("pools", "stores") and name; there once the second is whole."""
+    """By one of `KINDS` and name; there once the second is whole."""
 
     def of(self, kind: str) -> dict[str, Seen]:
-        """Its pools, or its stores."""
-        return self.pools if kind == "pools" else self.stores
+        """Its pools, its stores, or its kinds of request."""
+        return {"pools": self.pools, "stores": self.stores, "kinds": self.kinds}[kind]
 
 
-KINDS: Final = ("pools", "stores")
+KINDS: Final = ("pools", "stores", "kinds")
+
+SLOW: Final = {SLEEP: "slow work", Operation.SUMMARY: "slow work"}
+"""What operations are as requests; all others are of records. A route may move a kind to another
+pool, whose figures then change because other requests are in them; those of a kind stay comparable.
+"""
 
 
 class Recent:
@@ -131,6 +137,7 @@ class Recent:
             second = self._second(at)
             for key, times in entries:
                 _seen(second.pools, key.pool).count(key.outcome, times)
+                _seen(second.kinds, SLOW.get(key.operation, "records")).count(key.outcome, times)
                 if key.operation != SLEEP:  # it has nothing to do with the store it comes beside
                     _seen(second.stores, key.store).count(key.outcome, times)
         for at, waiting in report.under_way.items():
@@ -172,12 +179,12 @@ class Recent:
             for seen in second.pools.values()
         )
 
-    def between(self, begin: float, end: float, pool: str) -> dict[int, Times]:
-        """Return what a pool got in each whole second from `begin` to before `end` (epoch)."""
+    def between(self, begin: float, end: float, name: str, kind: str = "pools") -> dict[int, Times]:
+        """Return what a pool (or other) got in each whole second from `begin` to before `end`."""
         return {
-            at: second.pools[pool].whole()
+            at: second.of(kind)[name].whole()
             for at, second in sorted(self._seconds.items())
-            if begin <= at and at + 1 <= end and at <= self.whole and pool in second.pools
+            if begin <= at and at + 1 <= end and at <= self.whole and name in second.of(kind)
         }
 
     def _second(self, at: int) -> Second:
@@ -195,7 +202,7 @@ class Recent:
                 second.points[kind] = {n: self._point(kind, n, at) for n in second.of(kind)}
             self.whole = at
             if (old := self._seconds.get(at - 2 * SPAN)) is not None:
-                for seen in (*old.pools.values(), *old.stores.values()):
+                for seen in (seen for kind in KINDS for seen in old.of(kind).values()):
                     seen.pack()
         self.whole = max(self.whole, until)
         for at in [at for at in self._seconds if at <= self.whole - KEPT]:

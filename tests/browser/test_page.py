@@ -7,6 +7,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +16,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 
 from deploy import stack
 from deploy.stack import Stack
+from tests.bench.asker import Asker, Told
 from tests.bench.interface import Interface, free_port
 from tests.bench.served import ROOT
 from tests.browser.conftest import Open, Seen
@@ -161,6 +163,51 @@ def test_what_was_built_on_another_split_is_refused_and_changes_from_elsewhere_a
     expect(page.locator("#differences")).to_contain_text("pools.fast.processes 1 → 2")
     page.get_by_role("button", name="Discard").click()
     expect(page.locator(FAST)).to_have_value("1")
+
+
+WRONG = (
+    {"pools.fast.processes": "64"},
+    {"pools.fast.processes": "-1"},
+    {"pools.fast.balance": "least_conn; } server { listen 1; "},
+    {"pools.fast.weights": "1;"},
+    {"pools.fast.maintenance": "../../../etc/passwd"},
+    {"pools.fast.hash": "header:X"},
+    {"pools.new.processes": "1"},
+    {'routes."/a b{}"': "fast"},
+    {'routes."/slow/"': ""},
+    {"pools.slow": ""},
+)
+
+
+def test_only_what_the_page_offers_gets_to_nginx_and_one_change_at_a_time(
+    up: Stack, alone: Interface
+) -> None:
+    asker = Asker(alone)
+    split = json.loads(asker.ask("GET", "/windtunnel/split").body)
+
+    def change(path: str, **order: Any) -> Told:
+        return asker.change(json.dumps(order).encode(), f"/split{path}")
+
+    conf = up.nginx.folder / "nginx.conf"
+    before = conf.read_text()
+    for changes in WRONG:
+        for path in ("", "/differences"):
+            assert change(path, base=split["base"], changes=changes).status == 422, changes
+    assert change("", base=split["base"], changes={}).message == "this is the split already"
+    wanted = {"pools.fast.balance": "random_two"}
+    for base in (split["base"] - 1, split["base"] + 1):
+        assert change("", base=base, changes=wanted).status == 409
+        assert change("/undo", base=base).status == 409
+    assert conf.read_text() == before
+    told = change("/differences", base=split["base"], changes=wanted)
+    assert json.loads(told.body)["differences"] == [
+        ["pools.fast.balance", "round_robin", "random_two"]
+    ]
+    assert conf.read_text() == before
+    with ThreadPoolExecutor(2) as both:
+        done = [both.submit(change, "", base=split["base"], changes=wanted) for _ in range(2)]
+    assert sorted(each.result().status for each in done) == [200, 409]
+    assert "random two" in conf.read_text()
 
 
 def held(route: Route) -> None:

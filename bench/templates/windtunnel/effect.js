@@ -45,7 +45,7 @@ function tell(found, running) {
   id("effect-table").hidden = !found.rows.length;
   const rows = [];
   for (const row of found.rows) {
-    if (row.pool !== rows.pool) rows.push(make("tr", {}, Object.assign(make("th", { colSpan: 4, scope: "rowgroup" }), { textContent: row.pool === "all" ? "all pools" : `pool ${row.pool}` })));
+    if (row.pool !== rows.pool) rows.push(make("tr", {}, Object.assign(make("th", { colSpan: 4, scope: "rowgroup" }), { textContent: row.pool })));
     rows.pool = row.pool;
     rows.push(line(row));
   }
