@@ -26,11 +26,15 @@ from bench.runner import AGAIN, MEASURED, SAMPLES, NothingToMeasureError, spoile
 from bench.slo import parse
 from bench.tuned import Kind, Tuned
 from bench.tuning import Limits, Trials
+from bench.views import generator_limited
 from bench.work import Work, summarised, unaccompanied
 
 SCENARIO: Final = "pools"
 ALONE: Final = "alone"
 """The folder, within a run's own, of the cells in which each kind of work was alone."""
+
+NAMING: Final = ("store", "variant", "mix", "processes", "round", "rate")
+"""What of an order names its cell."""
 
 EVERY: Final = 100_000
 """Samples a second that are kept of such a cell: all."""
@@ -185,15 +189,19 @@ class _Trying:
             trials = Trials(tried, slos, self.folder, limits, self.wanted.seed, shown.note)
             trials.run(measure, more)
         former = self.stack.division
-        found = conclude(trials, former.name if former else "as it was", self._model())
+        cells = [cell for cell in results.load(self.folder).cells if cell.void is None]
+        found = conclude(trials, former.name if former else "as it was", self._model(cells))
         found = msgspec.structs.replace(
-            found, apply_s=self.stack.apply_s, clean_s=self.stack.clean_s
+            found,
+            apply_s=self.stack.apply_s,
+            clean_s=self.stack.clean_s,
+            cells=len(cells),
+            doubtful=sum(map(generator_limited, cells)),
         )
         tuned.save(self.folder, found)
         return found
 
-    def _model(self) -> Mapping[str, Any]:
-        cells = [cell for cell in results.load(self.folder).cells if cell.void is None]
+    def _model(self, cells: Sequence[results.Cell]) -> Mapping[str, Any]:
         cores = cores_left(cells, float(os.cpu_count() or 1))
         length = {"warmup": self.wanted.warmup, "duration": float(self.wanted.duration)}
         return {**self.alone, "cores": cores, **length}
@@ -205,8 +213,9 @@ class _Trying:
         for kind, fast, slow in ((FAST, wanted.fast_rate, 0.0), (SLOW, SELDOM, slowly)):
             shown.begin(f"{kind} work alone")
             self.stack.to(division)
-            order = self._order(f"{kind} alone", 1, self.folder / ALONE, fast, slow)
-            cell = self._told(generator, division, {**order, "sample": EVERY})
+            order = self._order(division, 1, self.folder / ALONE, fast, slow)
+            order["variant"] = f"{kind} alone"
+            cell = self._told(generator, {**order, "sample": EVERY})
             results.append(self.folder / ALONE, cell)
             shown.done()
         requests = list(streams.samples(self.folder / ALONE, []))
@@ -230,10 +239,8 @@ class _Trying:
         self.stack.to(division)
         wanted = self.wanted
         for left in reversed(range(AGAIN + 1)):
-            order = self._order(
-                division.name, number, self.folder, wanted.fast_rate, wanted.slow_rate
-            )
-            cell = self._told(generator, division, order)
+            order = self._order(division, number, self.folder, wanted.fast_rate, wanted.slow_rate)
+            cell = self._told(generator, order)
             why = spoiled(cell) if left else None
             self._keep(cell if why is None else msgspec.structs.replace(cell, void=why))
             if why is None:
@@ -247,11 +254,9 @@ class _Trying:
         results.append(self.folder, cell)
         hlog.append(self.folder, cell)
 
-    def _told(
-        self, generator: Generator, division: Division, order: Mapping[str, Any]
-    ) -> results.Cell:
-        facts = {name: order[name] for name in ("store", "variant", "mix", "round", "rate")}
-        facts |= {"target": "nginx", "processes": division.processes, "users": None}
+    def _told(self, generator: Generator, order: Mapping[str, Any]) -> results.Cell:
+        facts = {name: order[name] for name in NAMING}
+        facts |= {"target": "nginx", "users": None}
         facts["connections"] = self.offer.ledger.get("connections")
         try:
             told = generator.cell(order, lambda _: None)
@@ -261,7 +266,7 @@ class _Trying:
         return msgspec.convert({**facts, **measured}, results.Cell)
 
     def _order(
-        self, variant: str, number: int, folder: Path, fast: float, slow: float
+        self, division: Division, number: int, folder: Path, fast: float, slow: float
     ) -> dict[str, Any]:
         wanted, target = self.wanted, self.stack.target
         return {
@@ -269,7 +274,8 @@ class _Trying:
             "store": self.offer.id,
             "mix": wanted.mix,
             "round": number,
-            "variant": variant,
+            "variant": division.name,
+            "processes": division.processes,
             "rate": fast,
             "slow_rate": slow,
             "slow_work": wanted.work.kind.value,

@@ -46,6 +46,11 @@ def lines(found: Tuned) -> Iterator[str]:
             yield "No split holds the objectives: this one is the nearest."
         yield from _rivals(found, by_name)
     yield f"Ended: {found.ended}."
+    if found.doubtful:
+        yield (
+            f"Doubtful: in {found.doubtful} of {counted(found.cells, 'cell')} the generator was "
+            "the limit, as where other programs need the cores; the splits may be better than that."
+        )
     yield _set(found)
     yield checked(tuned.error(found.tried), "these")
     if found.apply_s:

@@ -79,7 +79,10 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tuned(msgspec.Struct, frozen=True, kw_only=True):
-    """What a tuner found. `apply_s` and `clean_s` are what each change of the split took."""
+    """What a tuner found. `apply_s` and `clean_s` are what each change of the split took.
+
+    Of so many `cells` those are `doubtful` in which the generator was the limit.
+    """
 
     slos: list[str]
     former: str
@@ -95,6 +98,8 @@ class Tuned(msgspec.Struct, frozen=True, kw_only=True):
     apply_s: list[float] = []
     clean_s: list[float] = []
     applied: bool = False
+    cells: int = 0
+    doubtful: int = 0
 
 
 def save(folder: Path, tuned: Tuned) -> None:

@@ -55,7 +55,9 @@ def plan(
     ] = None,
     from_: Annotated[
         str | None,
-        typer.Option("--from", metavar="RUN", help="service times of this run of tune [latest]"),
+        typer.Option(
+            "--from", metavar="RUN", help="service times of this run of tune [the latest]"
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="of the simulation")] = 1,
     into: Annotated[
@@ -117,8 +119,9 @@ def known_balances(names: list[str] | None) -> tuple[str, ...]:
 def _run(from_: str | None, into: Path) -> tuple[Path, Tuned] | None:
     from bench import report, tuned
 
-    if from_ is None:
-        return tuned.latest(into)
+    latest = tuned.latest(into) if from_ in {None, report.LATEST} else None
+    if from_ is None or latest is not None:
+        return latest
     folder = into / from_ if (into / from_).is_dir() else report.find(from_)
     found = tuned.load(folder)
     if found is None or found.fast is None or found.slow is None:

@@ -9,7 +9,7 @@ from time import monotonic
 from rich.console import Console
 from rich.table import Table
 
-from bench.truth import counting, injected, pairs, poisson, shapes
+from bench.truth import counting, injected, pairs, poisson, shapes, tuner
 from bench.truth.verdict import ExperimentError, Verdict
 
 EXPERIMENTS: Mapping[str, Callable[[bool], Iterator[Verdict]]] = {
@@ -21,6 +21,7 @@ EXPERIMENTS: Mapping[str, Callable[[bool], Iterator[Verdict]]] = {
     "injected": injected.injected,
     "aa": pairs.aa,
     "ab": pairs.ab,
+    "tuner": tuner.tuner,
     "samples": counting.samples,
     "merge": counting.merging,
 }
