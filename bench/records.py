@@ -7,6 +7,7 @@ from typing import ClassVar
 from bench.answer import Answer
 from bench.crowd import Place
 from bench.crud import Crud
+from bench.mixes import Deck
 from bench.samples import samples
 from bench.users import StoreUser
 
@@ -21,11 +22,15 @@ class RecordUser(StoreUser):
     def enter(self, place: Place) -> None:
         """Begin with the records of a place."""
         super().enter(place)
-        terms = self.crowd.terms
-        self.crud = Crud(
+        self.crud = self.operations(place.store, place.deck)
+
+    def operations(self, store: str, deck: Deck) -> Crud:
+        """Return what does those of a deck on a store, with the records of the place."""
+        terms, place = self.crowd.terms, self.place
+        return Crud(
             client=self.client,
-            store=place.store,
-            deck=place.deck,
+            store=store,
+            deck=deck,
             stock=place.stock,
             rng=place.rng,
             samples=samples(terms.seed),

@@ -14,9 +14,12 @@ from bench.session import Session
 from bench.slow import SlowUser
 from bench.work import Kind, Work
 
+STORES = ("postgres-asyncpg/async/fast",)
 MIX = "balanced"
 RATES = {"fast": 100.0, "slow": 5.0}
 WORK = Work(Kind.SLEEP, ms=100)
+POISSON = True
+DURATION = 10.0
 POPULATION = 1_000
 SUMMARY_SIZE = 20_000
 SEED = 1
