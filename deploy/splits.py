@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from deploy.errors import StackError
+from deploy.errors import BusyError, StackError
 from deploy.layout import Layout
 from deploy.shift import shift
 from deploy.splitfile import write_split
@@ -55,15 +55,25 @@ def plan(stack: Stack) -> Plan:
     return stack.plan
 
 
-def apply(stack: Stack, plan: Plan, by: str = "split set", undoes: int | None = None) -> Change:
+def apply(
+    stack: Stack,
+    plan: Plan,
+    by: str = "split set",
+    undoes: int | None = None,
+    *,
+    since: Plan | None = None,
+) -> Change:
     """Bring a plan into force and record it; returns when no old worker of nginx remains.
 
+    `since` is the plan that it was made from: BusyError if another one is in force meanwhile.
     Raises SplitError, ApplyError, NotReadyError and StackError (BusyError); what is raised before
     the new split is served leaves everything as it was.
     """
     with locked(stack.layout):
         stack.reread()
         before, file = stack.plan, _file(stack.layout)
+        if since is not None and since != before:
+            raise BusyError("the split was changed meanwhile: look at it, and try again")
         change = Change(
             number=len(_read(file)) + 1,
             by=by,

@@ -194,7 +194,7 @@ def running(place: Place | None = None) -> Stack | None:
     """The stack that is up in this place, None when there is none that is whole."""
     layout = Layout(place or default_place())
     found = state.read(layout.state)
-    if found is None or Supervisor(layout).pid() != found.supervisor_pid:
+    if found is None or not found.split or Supervisor(layout).pid() != found.supervisor_pid:
         return None
     return Stack(layout, found)
 

@@ -20,7 +20,7 @@ from deploy.stack import down
 from deploy.supervisor import Supervisor
 
 RUN = Path(__file__).parent.parent / ".run"
-PROCESS_PORTS = (*range(10000, 10006), *range(10011, 10014))
+PROCESS_PORTS = (*range(10000, 10006), *range(10011, 10014), 10051, 10052)
 
 
 @contextmanager

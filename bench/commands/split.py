@@ -69,14 +69,15 @@ def set_(
     from deploy import splits
 
     stack = _stack()
-    _bring(stack, splits.changed(splits.plan(stack), _pairs(values)), "split set", as_json)
+    before = splits.plan(stack)
+    _bring(stack, before, splits.changed(before, _pairs(values)), "split set", as_json)
 
 
-def _bring(stack: Stack, after: Plan, by: str, as_json: bool) -> None:
+def _bring(stack: Stack, before: Plan, after: Plan, by: str, as_json: bool) -> None:
     from deploy import splits
 
-    if after != splits.plan(stack):
-        _tell(splits.apply(stack, after, by), as_json)
+    if after != before:
+        _tell(splits.apply(stack, after, by, since=before), as_json)
     elif as_json:
         _print(None)
     else:
@@ -114,7 +115,7 @@ def apply(
     from nginx.plan import read_plan
 
     stack = _stack()
-    _bring(stack, read_plan(file or stack.layout.split), "split apply", as_json)
+    _bring(stack, stack.plan, read_plan(file or stack.layout.split), "split apply", as_json)
 
 
 @app.command()
@@ -122,7 +123,8 @@ def reset(as_json: Json = False) -> None:
     """Go back to the project's own nginx/split.toml."""
     from nginx.plan import read_plan
 
-    _bring(_stack(), read_plan(), "split reset", as_json)
+    stack = _stack()
+    _bring(stack, stack.plan, read_plan(), "split reset", as_json)
 
 
 @app.command()

@@ -228,6 +228,14 @@ def test_one_change_at_a_time(running: Stack) -> None:
         apply(running, changed(plan(running), {"pools.fast.retries": "1"}))
 
 
+def test_a_change_made_from_what_is_no_longer_in_force(running: Stack) -> None:
+    seen = plan(running)
+    apply(running, changed(seen, {"pools.slow.retries": "1"}), since=seen)
+    with pytest.raises(BusyError, match="changed meanwhile"):
+        apply(running, changed(seen, {"pools.slow.retries": "2"}), since=seen)
+    assert plan(running).pools["slow"]["retries"] == 1
+
+
 def test_the_split_survives_resize_and_another_up(running: Stack) -> None:
     wanted = {"pools.fast.weights": "3,1", "pools.slow.balance": "least_conn"}
     apply(running, changed(plan(running), wanted))

@@ -131,10 +131,14 @@ def test_a_full_pool_sheds(nginx: Nginx, held: Gate) -> None:
     assert held.paths() == ["/hold", "/after"]
 
 
-@pytest.mark.parametrize("rule", ["spill", "spill:slow"])
-def test_a_full_pool_spills(nginx: Nginx, servers: tuple[int, int], held: Gate, rule: str) -> None:
+@pytest.mark.parametrize(
+    ("rule", "methods"), [("spill", {}), ("spill:slow", {}), ("spill", {"GET": "fast"})]
+)
+def test_a_full_pool_spills(
+    nginx: Nginx, servers: tuple[int, int], held: Gate, rule: str, methods: dict[str, str]
+) -> None:
     pools = {"fast": Pool((held.port,), max_conns=1, overflow=rule), "slow": Pool((servers[1],))}
-    nginx.apply(Split(pools, {}))
+    nginx.apply(Split(pools, {}, methods=methods))
     with one_is_held(nginx, held):
         status, headers, _ = ask(nginx, "/ping")
         assert (status, headers["x-pool"]) == (200, "slow")
