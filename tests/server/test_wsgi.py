@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import re
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -234,3 +236,25 @@ def test_each_thread_has_a_connection_and_waits_for_nobody(toy: Toy) -> None:
         toy.answering.set()
         assert {each.result() for each in hanging} == {200}
         assert len(toy.connections) == 3
+
+
+def test_a_wsgi_server_of_another_make_serves_it_too() -> None:
+    """The standard library's has no RAW_URI, and says nothing of the end of a body."""
+    code = (
+        "from wsgiref.simple_server import make_server, WSGIRequestHandler as H\n"
+        "from server.wsgi import application\n"
+        "H.log_message = lambda *_: None\n"
+        "s = make_server('127.0.0.1', 0, application)\n"
+        "print(s.server_port, flush=True)\n"
+        "s.serve_forever()\n"
+    )
+    command = [sys.executable, "-W", "error", "-c", code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        server = Server(process, int(process.stdout.readline()))
+        created = server.create(f"/{STORES[0]}")
+        found = server.call("GET", f"/{STORES[0]}/records?min_duration=1e0&limit=5")
+        assert found.json["records"] == [created]
+        assert server.call("GET", "/%20?x=1").status == 404
+        assert found.headers["X-Process"] == f"slow-{server.port}-{process.pid}"
+        process.terminate()

@@ -1,0 +1,113 @@
+"""Three variants or more are ranked in one list; two are compared; one stays as it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from bench.analysis import analyse
+from bench.compare import VariantsError, compare
+from bench.contenders import contenders, ranked
+from bench.lineup import Lineup, server
+from bench.plan import Load, Variant, plan
+from bench.precision import precision
+from bench.results import Run
+from bench.slo import parse
+from bench.targets import Foreign
+from bench.verdicts import judge
+from tests.bench.generate import Made, cells, info, ledger
+from tests.bench.test_plan import offer
+
+STORE = "sqlite/blocking/fast"
+NAMES = ("base", "second", "against")
+
+
+def made(variants: tuple[str | None, ...] = NAMES, **changes: Any) -> Run:
+    """Return a run in which the variant "against" is slower by half."""
+    facts: dict[str, Any] = {"stores": (STORE,), "samples": 1000, "drift": 0.01}
+    given = Made(variants=variants, variant_factor=1.5, **{**facts, **changes})
+    told = {name: {STORE: ledger(STORE)} for name in variants if name}
+    about = msgspec.structs.replace(info(given), variants=told)
+    return Run(path=Path("run"), info=about, cells=cells(given), damaged=[])
+
+
+def test_rows_are_named_by_variant_and_store_and_ranked() -> None:
+    summary = analyse(made(mixes=("read",), rates=(300.0,), users=())).summary
+    [table] = [table for table in summary.tables if table.subject == "read"]
+    assert {row.store for row in table.rows} == {f"{name} {STORE}" for name in NAMES}
+    places = {row.store: row.scores["service_p50"].place for row in table.rows}
+    assert places[f"against {STORE}"] == 3
+    assert places[f"base {STORE}"] == places[f"second {STORE}"] == 1
+    assert set(summary.stores) == {f"{name} {STORE}" for name in NAMES}
+    assert summary.compared is None
+
+
+@pytest.mark.parametrize("variants", [(None,), NAMES[:2], ("base", "against")])
+def test_fewer_variants_stay_what_they_are(variants: tuple[str | None, ...]) -> None:
+    run = made(variants)
+    assert not ranked(run)
+    assert contenders(run) is run
+
+
+def test_a_run_that_ended_early_is_told_the_same_way() -> None:
+    whole = made()
+    cells = [cell for cell in whole.cells if cell.variant == "base"]
+    assert ranked(msgspec.structs.replace(whole, cells=cells))
+
+
+def test_objectives_and_precision_speak_of_each() -> None:
+    run = contenders(made(mixes=("read",)))
+    verdicts = judge([parse("p50(read) < 1s on *against*")], run)
+    assert [verdict.store for verdict in verdicts] == [f"against {STORE}"]
+    found = precision(made(mixes=("read",)))
+    assert found is not None
+    assert STORE in found.what
+
+
+def test_they_are_not_compared_by_twos() -> None:
+    with pytest.raises(VariantsError, match=r"3 variants.*: windtunnel report "):
+        compare(made())
+
+
+# -- who takes part ---------------------------------------------------------------------------
+
+
+def lineup(*servers: tuple[str, str, list[Any]]) -> Lineup:
+    target = Foreign.__new__(Foreign)  # nothing is loaded here
+    return Lineup(
+        tuple(
+            server(target, offers, Variant(name, frozenset({mode})))
+            for name, mode, offers in servers
+        )
+    )
+
+
+ASYNC, BLOCKING = "redis/async/fast", "redis/blocking/fast"
+
+
+def test_each_variant_measures_its_modes_only() -> None:
+    both = [offer(ASYNC), offer(BLOCKING)]
+    line = lineup(("a", "async", both), ("b", "blocking", both), ("c", "blocking", both[1:]))
+    assert [one.id for one in line.offers()] == [ASYNC, BLOCKING]
+    load = Load("read", None, 1, 40.0)
+    planned = plan(line.offers(), [], [load], full=True, rounds=1, seed=1, variants=line.variants)
+    cells = {(order.variant, order.store.id) for order in planned}
+    assert cells == {("a", ASYNC), ("b", BLOCKING), ("c", BLOCKING)}
+    assert len(planned) == 3
+
+
+def test_a_store_is_left_out_where_a_server_lacks_it_and_down_where_one_is() -> None:
+    up, down = offer(BLOCKING), offer(BLOCKING, status="down")
+    assert lineup(("b", "blocking", [up]), ("c", "blocking", [])).offers() == []
+    [found] = lineup(("b", "blocking", [up]), ("c", "blocking", [down])).offers()
+    assert found.status == "down"
+    assert lineup(("a", "async", [up])).offers() == []
+
+
+def test_a_server_is_found_by_its_variant() -> None:
+    line = lineup(("a", "async", [offer(ASYNC)]), ("b", "blocking", []))
+    assert line["b"].variant.name == "b"
+    assert line["a"].offers[ASYNC].id == ASYNC
