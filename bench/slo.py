@@ -65,8 +65,9 @@ class Slo:
         return self.measure == "throughput"
 
     def speaks_of(self, store: str) -> bool:
-        """Whether it asks something of this store."""
-        return self.glob is None or fnmatchcase(store, self.glob)
+        """Whether it asks something of this store, by its id, or by `<variant> <id>`."""
+        names = {store, store.rpartition(" ")[2]}
+        return self.glob is None or any(fnmatchcase(name, self.glob) for name in names)
 
     def speaks_of_pool(self, pool: str) -> bool:
         """Whether it asks something of what this pool answered."""

@@ -62,6 +62,8 @@ def test_objectives_and_precision_speak_of_each() -> None:
     run = contenders(made(mixes=("read",)))
     verdicts = judge([parse("p50(read) < 1s on *against*")], run)
     assert [verdict.store for verdict in verdicts] == [f"against {STORE}"]
+    verdicts = judge([parse("p50(read) < 1s on sqlite/*")], run)
+    assert len(verdicts) == 3
     found = precision(made(mixes=("read",)))
     assert found is not None
     assert STORE in found.what
