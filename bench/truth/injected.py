@@ -1,77 +1,76 @@
-"""Injected delays: does the client's histogram say what the server's own record says?
+"""Injected delays: does what is reported say what the server's own record says?
 
-The client keeps each answer's X-Request-Id, by which the proxy's record of the same requests is
-found. What is judged is the median. The tails stand beside it: what the kernel takes to wake the
-client up is in the histogram, as it should be, and not in the server's record.
+The record is the proxy's: from the first byte of a request to the last one of its answer. It is
+compared twice: the percentiles of the histogram with those of the record, and request by request,
+joined by X-Request-Id, those that the run kept whole. The far tail stands beside it: what the
+kernel takes to wake the client up is in the histogram, as it should be, and not in the record.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from statistics import median
 
-import gevent
-
-from bench import histogram
-from bench.answer import OK
-from bench.client import Client, Target
-from bench.deadlines import Deadlines
 from bench.histogram import Histogram
-from bench.recorder import Recorder, encode
-from bench.truth import known, processes
-from bench.truth.verdict import ExperimentError, Verdict, ms
+from bench.truth import known, shapes
+from bench.truth.measuring import service
+from bench.truth.proxy import Seen
+from bench.truth.shapes import Loaded
+from bench.truth.verdict import Verdict, ms
 
-LOADS = {3: (1_000, 1), 30: (400, 1), 300: (100, 4)}
-"""By delay in ms: how many requests, and how many at a time; on one connection where that is soon
-enough, as answers that come in a burst wait for each other in the client."""
+LOADS = {3: (4, 1), 30: (12, 1), 300: (16, 4)}
+"""By delay in ms: seconds, and closed users; one where that is soon enough, as answers that come
+in a burst wait for each other in the client."""
 
-QUICKLY = 100
+QUICKLY = 3
+"""So many times less."""
+
+JUDGED = ("p50", "p90")
 SHARE, NEAR_US = 0.01, 300.0
-PATH = "/ping"
+BOUND = "1 % or 0.3 ms"
 
 
 def injected(quick: bool) -> Iterator[Verdict]:
     """Find 3 ms, 30 ms and 300 ms of injected delay."""
-    for delay, (number, at_once) in LOADS.items():
-        count = min(number, QUICKLY) if quick else number
-        with processes.server() as port, processes.proxy(port, "delay", delay / 1000) as harmed:
-            found, ids = ask(harmed.url, count, at_once)
-            seen = {each.request_id: each for each in harmed.seen()}
-        if not set(ids) <= set(seen):
-            raise ExperimentError("an answer has a request id that the proxy never saw")
-        record = [(each.answered - each.arrived) * 1e6 for each in map(seen.__getitem__, ids)]
-        yield _judge(delay, found, sorted(record))
+    for delay, (seconds, users) in LOADS.items():
+        options = ("--users", str(users), "--rounds", "1", "--duration")
+        duration = seconds / QUICKLY if quick else seconds
+        cells = shapes.loaded(("delay", delay / 1000), *options, f"{duration:g}")
+        yield from _by_percentile(f"injected {delay} ms", cells)
+        yield _by_request(f"injected {delay} ms", cells)
 
 
-def _judge(delay: int, found: Histogram, record: Sequence[float]) -> Verdict:
-    (_, median), *tail = known.reportable(found)
-    reported, truth = found.quantile(median), known.at(record, median)
-    told = (f"{name} {ms(known.at(record, q))}: {ms(found.quantile(q))}" for name, q in tail)
-    return Verdict(
-        f"injected {delay} ms: p50",
-        ms(truth),
-        ms(reported),
-        "1 % or 0.3 ms",
-        abs(reported - truth) <= max(SHARE * truth, NEAR_US),
-        ", ".join(told),
-    )
+def _by_percentile(name: str, cells: Sequence[Loaded]) -> Iterator[Verdict]:
+    found = service([each.cell for each in cells])
+    record = sorted(us for each in cells for us in map(taken, each.measured))
+    figures = dict(known.reportable(found))
+    beside = [_told(which, q, found, record) for which, q in figures.items() if which not in JUDGED]
+    for which in JUDGED:
+        if which not in figures:
+            continue
+        reported, truth = found.quantile(figures[which]), known.at(record, figures[which])
+        yield _verdict(f"{name}: service {which}", truth, reported, ", ".join(beside))
+        beside = []
 
 
-def ask(url: str, count: int, at_once: int) -> tuple[Histogram, Sequence[str]]:
-    """Send `count` requests, `at_once` at a time; return their histogram and their ids."""
-    recorder, deadlines, target = Recorder(), Deadlines(10.0), Target(url)
-    ids: list[str] = []
+def _told(which: str, per_mille: int, found: Histogram, record: Sequence[float]) -> str:
+    return f"{which} {ms(known.at(record, per_mille))}: {ms(found.quantile(per_mille))}"
 
-    def work() -> None:
-        client = Client(target, deadlines)
-        for _ in range(count // at_once):
-            answer = client.request("GET", PATH)
-            recorder.record("", "", "", answer.outcome, answer.service_us)
-            ids.append(answer.field(b"X-Request-Id").decode())
-        client.close()
 
-    gevent.joinall([gevent.spawn(work) for _ in range(at_once)], raise_error=True)
-    recorded = recorder.take()
-    if {key.outcome for key in recorded} != {OK}:
-        raise ExperimentError(f"not all answers came: {', '.join(k.outcome for k in recorded)}")
-    [times] = recorded.values()
-    return histogram.decode(encode(times.service)), ids
+def _by_request(name: str, cells: Sequence[Loaded]) -> Verdict:
+    seen = {read.request_id: read for each in cells for read in each.seen}
+    kept = [sample for each in cells for sample in each.samples]
+    record = [taken(seen[sample.request_id or ""]) for sample in kept]
+    more = median(each.service_us - us for each, us in zip(kept, record, strict=True))
+    truth = median(record)
+    return _verdict(f"{name}: request by request", truth, truth + more, f"{len(kept)} joined")
+
+
+def _verdict(name: str, truth: float, found: float, beside: str) -> Verdict:
+    passed = abs(found - truth) <= max(SHARE * truth, NEAR_US)
+    return Verdict(name, ms(truth), ms(found), BOUND, passed, beside)
+
+
+def taken(read: Seen) -> float:
+    """For how long the server had a request, in microseconds."""
+    return (read.answered - read.arrived) * 1e6

@@ -6,18 +6,27 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from bench import histogram, results
+from bench import histogram, results, streams
 from bench.histogram import Histogram
 from bench.results import OK, Cell, OperationResult, Run
+from bench.streams import SampledRequest
 from bench.truth.processes import ROOT, command
 from bench.truth.verdict import ExperimentError
 
 STORE = "memory/async/volatile"
 
 
-def measure(url: str, *arguments: str) -> Run:
-    """Measure reads of one store at `url`, and return the run. Raises ExperimentError."""
+class Measured(NamedTuple):
+    """What a run wrote."""
+
+    run: Run
+    samples: Sequence[SampledRequest]
+
+
+def measure(url: str, *arguments: str) -> Measured:
+    """Measure reads of one store at `url`. Raises ExperimentError."""
     with tempfile.TemporaryDirectory(prefix="windtunnel-truth-") as into:
         options = ("--host", url, "--stores", STORE, "--mix", "read", "--results", into)
         done = subprocess.run(
@@ -31,7 +40,8 @@ def measure(url: str, *arguments: str) -> Run:
             said = (done.stderr.strip() or done.stdout.strip()).splitlines()
             raise ExperimentError(f"windtunnel run: {said[-1] if said else done.returncode}")
         [folder] = Path(into).iterdir()
-        return results.load(folder)
+        run = results.load(folder)
+        return Measured(run, list(streams.samples(folder, run.damaged)))
 
 
 def reads(cell: Cell) -> OperationResult:

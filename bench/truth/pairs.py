@@ -65,7 +65,7 @@ def compared(one: str, other: str, comparisons: int, seconds: float) -> list[Com
     """Compare the p50 of read, so many times; raises ExperimentError."""
     rounds = comparisons * MIN_ROUNDS
     options = ("--against", other, "--rounds", str(rounds), "--duration", str(seconds))
-    run = measure(one, *options, "--warmup", "0.1", "--users", str(USERS))
+    run = measure(one, *options, "--warmup", "0.1", "--users", str(USERS)).run
     return [_comparison(run, first) for first in range(1, rounds, MIN_ROUNDS)]
 
 

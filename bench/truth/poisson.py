@@ -14,7 +14,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from bench.truth import shapes
-from bench.truth.shapes import Opened, Shape
+from bench.truth.shapes import Loaded, Shape
 from bench.truth.verdict import Verdict
 
 RATE, SERVED = 50.0, 0.012
@@ -33,13 +33,13 @@ def poisson(quick: bool) -> Iterator[Verdict]:
     shape = Shape("poisson", ("queue", SERVED), RATE, 21 if quick else 60.5, 1, 5, "poisson")
     cells = shapes.opened(shape)
     even = shapes.opened(replace(shape, arrivals="constant", seconds=5))
-    yield from _judge(moments(cells), moments(even), cells[0][0].late or 0)
+    yield from _judge(moments(cells), moments(even), cells[0].cell.late or 0)
     yield from shapes.compared(shape, cells)
 
 
-def moments(cells: Sequence[Opened]) -> Sequence[float]:
+def moments(cells: Sequence[Loaded]) -> Sequence[float]:
     """When the requests of the first cell arrived at the proxy, ascending, in seconds."""
-    return [read.arrived for read in cells[0][1]]
+    return [read.arrived for read in cells[0].seen]
 
 
 def _judge(came: Sequence[float], even: Sequence[float], late: int) -> Iterator[Verdict]:

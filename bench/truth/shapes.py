@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from bench.histogram import Histogram
 from bench.results import Cell
 from bench.schedule import Arrivals, arrivals
+from bench.streams import SampledRequest
 from bench.truth import known, processes
-from bench.truth.measuring import STORE, measure, response, service
+from bench.truth.measuring import STORE, measure, reads, response, service
 from bench.truth.proxy import Seen
 from bench.truth.verdict import ExperimentError, Verdict, ms
 
@@ -64,10 +65,10 @@ def judge(shape: Shape) -> Iterator[Verdict]:
     yield from compared(shape, opened(shape))
 
 
-def compared(shape: Shape, cells: Sequence[Opened]) -> Iterator[Verdict]:
+def compared(shape: Shape, cells: Sequence[Loaded]) -> Iterator[Verdict]:
     """Compare each percentile of the response times in `cells` with what was so."""
-    found = response([cell for cell, _ in cells])
-    times = sorted(time for cell, seen in cells for time in _truth(shape, cell, seen))
+    found = response([each.cell for each in cells])
+    times = sorted(time for each in cells for time in _truth(shape, each))
     closed = _closed(shape)
     beside = dict(known.reportable(closed))
     for name, per_mille in known.reportable(found):
@@ -83,29 +84,60 @@ def compared(shape: Shape, cells: Sequence[Opened]) -> Iterator[Verdict]:
         )
 
 
-Opened = tuple[Cell, Sequence[Seen]]
-"""A cell under open load, and its reads as the proxy saw them, those of the warm-up too."""
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A cell, what the run kept of it, and its reads as the proxy `seen` them.
+
+    Those of the warm-up come first.
+    """
+
+    cell: Cell
+    seen: Sequence[Seen]
+    samples: Sequence[SampledRequest]
+
+    @property
+    def measured(self) -> Sequence[Seen]:
+        """Those that are counted, the last ones, but for one of each closed user's at the end."""
+        end = len(self.seen) - (self.cell.users or 0)
+        return self.seen[end - reads(self.cell).count : end]
 
 
-def opened(shape: Shape) -> list[Opened]:
+def opened(shape: Shape) -> list[Loaded]:
     """Measure open load through the harm; return the cells that count."""
     options = ["--rate", f"{shape.rate:g}", "--rounds", str(shape.rounds), "--seed", str(SEED)]
     options += ["--poisson"] * (shape.arrivals == "poisson")
-    with processes.server() as port, processes.proxy(port, *shape.harm) as harmed:
-        cells = measure(harmed.url, *options, "--duration", str(shape.seconds)).cells
+    return loaded(shape.harm, *options, "--duration", f"{shape.seconds:g}")
+
+
+def loaded(harm: tuple[str, *tuple[float, ...]], *options: str) -> list[Loaded]:
+    """Measure through a harm; return the cells that count. Raises ExperimentError."""
+    with processes.server() as port, processes.proxy(port, *harm) as harmed:
+        run, samples = measure(harmed.url, *options)
         seen = known.cells(harmed.seen(), STORE)
-    if len(seen) != len(cells):
-        raise ExperimentError(f"{len(cells)} cells are on disk, the proxy saw {len(seen)}")
-    return [(cell, reads) for cell, reads in zip(cells, seen, strict=True) if cell.void is None]
+    if len(seen) != len(run.cells):
+        raise ExperimentError(f"{len(run.cells)} cells are on disk, the proxy saw {len(seen)}")
+    every = list(map(Loaded, run.cells, seen, _samples_of(seen, samples)))
+    return [each for each in every if each.cell.void is None]
 
 
-def _truth(shape: Shape, cell: Cell, seen: Sequence[Seen]) -> list[float]:
+def _samples_of(
+    cells: Sequence[Sequence[Seen]], samples: Sequence[SampledRequest]
+) -> list[list[SampledRequest]]:
+    """The samples of each cell, joined by request id; raises ExperimentError for a stranger."""
+    homes = {read.request_id: place for place, seen in enumerate(cells) for read in seen}
+    found: list[list[SampledRequest]] = [[] for _ in cells]
+    for sample in samples:
+        if sample.request_id not in homes:
+            raise ExperimentError(f"the proxy never saw the sampled request {sample.request_id}")
+        found[homes[sample.request_id]].append(sample)
+    return found
+
+
+def _truth(shape: Shape, each: Loaded) -> list[float]:
     schedule = arrivals(shape.arrivals, shape.rate, SEED)
-    return known.responses(seen, schedule, cell.intended or 0)
+    return known.responses(each.seen, schedule, each.cell.intended or 0)
 
 
 def _closed(shape: Shape) -> Histogram:
     options = ("--users", str(USERS), "--rounds", "1", "--duration", str(shape.closed))
-    with processes.server() as port, processes.proxy(port, *shape.harm) as harmed:
-        cells = measure(harmed.url, *options).cells
-    return service([cell for cell in cells if cell.void is None])
+    return service([each.cell for each in loaded(shape.harm, *options)])
