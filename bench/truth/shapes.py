@@ -134,7 +134,7 @@ def _samples_of(
 
 
 def _truth(shape: Shape, each: Loaded) -> list[float]:
-    schedule = arrivals(shape.arrivals, shape.rate, SEED)
+    schedule = arrivals(shape.arrivals, shape.rate, f"{SEED}:{each.cell.round}")
     return known.responses(each.seen, schedule, each.cell.intended or 0)
 
 

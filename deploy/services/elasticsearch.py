@@ -31,6 +31,7 @@ SETTINGS = {
     "discovery.type": "single-node",
     "network.host": "127.0.0.1",
     "xpack.security.enabled": "false",
+    "action.auto_create_index": "false",  # a lost index is made by its store, with its mapping
     "cluster.routing.allocation.disk.threshold_enabled": "false",
 }
 DEBIAN_JAVA = "openjdk-17-jre-headless|openjdk-21-jre-headless|openjdk-25-jre-headless"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -75,12 +76,14 @@ class Elasticsearch(Engine):
         """Return a client, which connects when it is first used."""
         from elasticsearch import Elasticsearch as Client
 
+        _quiet()
         return Client(self.address, **self.options()).options(ignore_status=404)
 
     async def aconnect(self) -> Any:
         """Return a client, which connects when it is first used."""
         from elasticsearch import AsyncElasticsearch as Client
 
+        _quiet()
         return Client(self.address, **self.options()).options(ignore_status=404)
 
     def errors(self) -> Errors:
@@ -213,3 +216,8 @@ def _known(answer: Any) -> dict[str, Any]:
     if "error" in body:
         raise Unavailable(f"Elasticsearch: {body['error']['reason']}")
     return body
+
+
+def _quiet() -> None:
+    """Keep the client from logging each failed call: that it failed is in the answer."""
+    logging.getLogger("elastic_transport").setLevel(logging.ERROR)

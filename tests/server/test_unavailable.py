@@ -121,3 +121,12 @@ def test_stores_that_nobody_uses_are_closed_and_open_again(toy: Toy) -> None:
             toy.wait_until_left(connection)
             assert read(server, mode).status == 200
             toy.wait_until_left(*toy.connections)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_driver_that_finds_nobody_says_so_in_the_answer_alone(mode: str) -> None:
+    with serving(WINDTUNNEL_ELASTICSEARCH_URL="http://127.0.0.1:1") as server:
+        gone = server.call("GET", f"/elasticsearch/{mode}/fast/records/{ID}")
+        assert (gone.status, gone.json["detail"]) == (503, "Elasticsearch: Connection error")
+        server.process.terminate()
+        assert server.process.communicate(timeout=60)[1] == ""
