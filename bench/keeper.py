@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import Any, Final
 
 import gevent
+from gevent.queue import Queue
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
@@ -48,6 +49,7 @@ class Keeper:
     def __init__(self) -> None:
         self.recent = Recent()
         self.monitor: Monitor | None = None
+        self._shown: Queue[tuple[Report, str]] = Queue()
         self._collector: Collector | None = None
         self._journal: Journal | None = None
         self._awaited: set[str] = set()
@@ -56,6 +58,8 @@ class Keeper:
         """Take part in how workers report to their master."""
         runner = environment.runner
         self._alone = not isinstance(runner, WorkerRunner)
+        if self._alone:
+            gevent.spawn(self._show)
         if isinstance(runner, WorkerRunner):
             environment.events.report_to_master.add_listener(self._on_report)
         if isinstance(runner, MasterRunner):
@@ -129,8 +133,12 @@ class Keeper:
         self._take(collector.decode(msg.data[FIELD]), msg.node_id)
         self._awaited.discard(msg.node_id)
 
+    def _show(self) -> None:
+        for report, member in self._shown:
+            self.recent.take(report, member)
+
     def _take(self, report: Report, member: str = HERE) -> None:
-        self.recent.take(report, member)
+        self._shown.put((report, member))
         if self.monitor is not None:
             self.monitor.generator_s += report.cpu_s
         if self._journal is not None:

@@ -3,6 +3,9 @@
 At least ten samples beyond a quantile decide it, as everywhere. So a point of a line is not of its
 one second, but of the shortest span up to `SPAN` seconds that ends with it and has the samples: at
 200 requests a second p50 is of the last second, p99 of the last five, and p99.9 is unknown.
+
+Looking on must not delay what is looked at, as the same process may be sending: buckets are up to
+0.8 % wide here, so that there are few of them, and others get their turn every now and then.
 """
 
 from __future__ import annotations
@@ -13,10 +16,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+import gevent
+
 from bench.answer import OK
 from bench.collector import Report
 from bench.contract import SLEEP, Operation
-from bench.recorder import Counts, Times, add, quantile
+from bench.recorder import HIGHEST_US, Counts, Times, add, bucket_of, quantile
 
 KEPT: Final = 600
 """Seconds that are kept."""
@@ -116,8 +121,28 @@ pool, whose figures then change because other requests are in them; those of a k
 """
 
 
+def _coarse(bucket: int) -> int:
+    return bucket | ((1 << max(0, min(bucket.bit_length() - 8, 3))) - 1)
+
+
+COARSE: Final = [_coarse(bucket) for bucket in range(bucket_of(HIGHEST_US) + 1)]
+"""The last bucket of those that are taken for one, for each; up to 0.8 % are between their ends."""
+
+
+def coarse(counts: Counts) -> Counts:
+    """Return counts of wider buckets, each told by its last."""
+    found: Counts = {}
+    for bucket, number in counts.items():
+        wide = COARSE[bucket]
+        found[wide] = found.get(wide, 0) + number
+    return found
+
+
 class Recent:
-    """Takes reports of the processes of a test, and closes each second when all have told it."""
+    """Takes reports of the processes of a test, and closes each second when all have told it.
+
+    One report after the other: `take` lets others work meanwhile.
+    """
 
     def __init__(self) -> None:
         self.whole = 0
@@ -136,10 +161,12 @@ class Recent:
         for at, entries in report.seconds.items():
             second = self._second(at)
             for key, times in entries:
-                _seen(second.pools, key.pool).count(key.outcome, times)
-                _seen(second.kinds, SLOW.get(key.operation, "records")).count(key.outcome, times)
+                wide = Times(coarse(times.service), coarse(times.response))
+                _seen(second.pools, key.pool).count(key.outcome, wide)
+                _seen(second.kinds, SLOW.get(key.operation, "records")).count(key.outcome, wide)
                 if key.operation != SLEEP:  # it has nothing to do with the store it comes beside
-                    _seen(second.stores, key.store).count(key.outcome, times)
+                    _seen(second.stores, key.store).count(key.outcome, wide)
+                gevent.sleep(0)
         for at, waiting in report.under_way.items():
             second = self._second(at)
             for store, pool, number in waiting:
@@ -199,7 +226,10 @@ class Recent:
         for at in sorted(at for at in self._seconds if self.whole < at <= until):
             second = self._seconds[at]
             for kind in KINDS:
-                second.points[kind] = {n: self._point(kind, n, at) for n in second.of(kind)}
+                points = second.points[kind] = {}
+                for name in list(second.of(kind)):
+                    points[name] = self._point(kind, name, at)
+                    gevent.sleep(0)
             self.whole = at
             if (old := self._seconds.get(at - 2 * SPAN)) is not None:
                 for seen in (seen for kind in KINDS for seen in old.of(kind).values()):

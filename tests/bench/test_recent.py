@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.collector import Report
-from bench.recent import KEPT, QUANTILES, SPAN, Recent, decided, nearest
-from bench.recorder import Counts, Key, Recorded, Recorder, Times, add, quantile
+from bench.recent import COARSE, KEPT, QUANTILES, SPAN, Recent, coarse, decided, nearest
+from bench.recorder import Counts, Key, Recorded, Recorder, Times, add, quantile, upper_end
 
 STORES, POOLS, OUTCOMES = ("a/async/fast", "b/async/fast"), ("fast", "slow"), ("ok", "timeout")
 KEYS = [Key(s, "read", pool, outcome) for s in STORES for pool in POOLS for outcome in OUTCOMES]
@@ -91,10 +91,19 @@ def test_an_interval_is_what_lies_in_it_packed_or_not(
     for second, key, us, _ in samples:
         if 3 <= second < 8 and key.pool == "slow" and key.outcome == "ok":
             alone.record(*key, us, us + 1)
-    wanted = together(alone.take().values())
+    whole = together(alone.take().values())
+    wanted = Times(coarse(whole.service), coarse(whole.response))
     found = recent.between(now + 2.5, now + 8.5, "slow")
     assert together(found.values()) == wanted
     assert set(found) <= {now + second for second in range(3, 8)}
+
+
+def test_wide_buckets_are_less_than_a_hundredth_wide() -> None:
+    for bucket, wide in enumerate(COARSE[:-8]):
+        assert bucket <= wide
+        assert COARSE[wide] == wide
+        assert upper_end(wide) <= max(upper_end(bucket) * 1.008, upper_end(bucket))
+        assert COARSE[bucket + 1] >= wide
 
 
 COUNTS = st.dictionaries(st.integers(1, 20_000), st.integers(1, 2_000), max_size=20)
