@@ -147,6 +147,8 @@ class Row:
     def _verdict(self, found: Spans, *, sure: bool) -> tuple[str, str, int | None]:
         """Return the verdict, why it is none or how near "same" is, and how long to watch on."""
         if self.spread is None:
+            if self.before and self.after and self.before.estimate == self.after.estimate == 0:
+                return "same", "none on either side", None
             return CANNOT_TELL, self.lacking, self.needs
         if sure:
             return ("higher" if self.spread.log_ratio > 0 else "lower"), "", None
@@ -194,8 +196,7 @@ def _failed(found: Spans, failures: Failures) -> Row:
     before, after = map(Sampled, sides)
     if before.estimate > 0 and after.estimate > 0:
         return _row(ALL, "failures", "%", sides, found.after.seconds)
-    why = "none" if before.estimate == after.estimate else "none on one side"
-    return Row(ALL, "failures", "%", before.figure, after.figure, None, why)
+    return Row(ALL, "failures", "%", before.figure, after.figure, None, "none on one side")
 
 
 def _shares(span: Span, failures: Failures) -> dict[int, tuple[float, float]]:

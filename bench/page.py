@@ -25,7 +25,7 @@ from bench.helm import Helm
 from bench.mount import front
 from bench.pausing import pause, paused
 from bench.recent import Recent
-from bench.switch import ConflictError, SwitchError
+from bench.switch import ConflictError, SwitchError, UnfitError
 
 PATH: Final = "/windtunnel"
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -222,7 +222,7 @@ REFUSED: Final = (msgspec.MsgspecError, RecursionError, ChoiceError, SwitchError
 def _refused(error: Exception) -> Response:
     if isinstance(error, ConflictError):
         return _wrong(409, str(error))
-    if isinstance(error, ChoiceError):
+    if isinstance(error, ChoiceError | UnfitError):
         return _wrong(422, str(error))
     return _wrong(503 if isinstance(error, SwitchError) else 400, str(error))
 

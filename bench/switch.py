@@ -28,6 +28,10 @@ class ConflictError(SwitchError):
     """Somebody else has changed the split meanwhile."""
 
 
+class UnfitError(SwitchError):
+    """The choices do not fit each other; the line names the key."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
     """The split in force: `flat` has each key with its value as text, `history` every change."""
@@ -54,7 +58,7 @@ def shown() -> Shown:
     """Look at the split in force; raises SwitchError."""
     from deploy import splits, stack
     from deploy.errors import StackError
-    from nginx.split import Balance, SplitError
+    from nginx.split import Balance
 
     try:
         running = stack.running()
@@ -62,7 +66,7 @@ def shown() -> Shown:
             raise SwitchError(NO_STACK)
         plan = splits.plan(running)
         history = [_told(change) for change in splits.history(running.layout.place)]
-    except (StackError, SplitError, OSError) as error:
+    except (StackError, ValueError, OSError) as error:
         raise SwitchError(_line(error)) from error
     return Shown(running.state.nginx, plan.flat(), [str(one) for one in Balance], history)
 
@@ -70,15 +74,18 @@ def shown() -> Shown:
 def differences(changes: Mapping[str, str]) -> list[list[str]]:
     """What changes would change: key, old and new; raises SwitchError naming the key."""
     from deploy import splits, stack
+    from deploy.errors import StackError
     from nginx.split import SplitError
 
-    running = stack.running()
-    if running is None:
-        raise SwitchError(NO_STACK)
     try:
+        running = stack.running()
+        if running is None:
+            raise SwitchError(NO_STACK)
         before = splits.plan(running)
         after = splits.changed(before, changes)
     except SplitError as error:
+        raise UnfitError(_line(error)) from error
+    except (StackError, ValueError, OSError) as error:
         raise SwitchError(_line(error)) from error
     return [list(one) for one in splits.differences(before, after)]
 

@@ -97,4 +97,4 @@ def test_failures_are_told_whatever_pool_they_were_of() -> None:
     row = effect(found, {}, failing)["rows"][-1]
     assert (row["before"]["estimate"], row["after"]["estimate"]) == (3, 6)
     assert row["verdict"] == "higher"
-    assert effect(found, {}, NONE)["rows"][-1]["why"] == "none"
+    assert effect(found, {}, NONE)["rows"][-1]["verdict"] == "same"

@@ -188,6 +188,9 @@ def test_only_what_the_page_offers_gets_to_nginx_and_one_change_at_a_time(
     def change(path: str, **order: Any) -> Told:
         return asker.change(json.dumps(order).encode(), f"/split{path}")
 
+    unfit = {"pools.fast.weights": "2", "pools.slow.weights": "1,1"}
+    told = change("/differences", base=split["base"], changes=unfit)
+    assert (told.status, told.message.partition(":")[0]) == (422, "pools.slow.weights")
     conf = up.nginx.folder / "nginx.conf"
     before = conf.read_text()
     for changes in WRONG:

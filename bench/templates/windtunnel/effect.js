@@ -43,6 +43,9 @@ function tell(found, running) {
   const more = found.ended ? found.ended : !running ? "No test runs." : found.watch_s ? `Watch ${Math.ceil(found.watch_s / 5) * 5} s more for what cannot be told yet.` : "Watching on makes it finer.";
   say(id("effect-text"), `${found.seconds} s on either side: ${span(found.before)}, and ${span(found.after)}. ${more}`);
   id("effect-table").hidden = !found.rows.length;
+  // What is read aloud is what has been decided, not the seconds that go by.
+  const decided = found.rows.filter((row) => ["lower", "higher"].includes(row.verdict));
+  say(id("verdicts"), decided.map((row) => `${row.pool}, ${row.measure}: ${row.verdict} after change ${chosen}`).join(". "));
   const rows = [];
   for (const row of found.rows) {
     if (row.pool !== rows.pool) rows.push(make("tr", {}, Object.assign(make("th", { colSpan: 4, scope: "rowgroup" }), { textContent: row.pool })));
