@@ -133,7 +133,7 @@ def _checked(name: str, table: Any) -> dict[str, Value]:
     processes, weights = found["processes"], found["weights"]
     if weights and len(weights) != processes:  # type: ignore[arg-type]
         told = f"{len(weights)} weights for {processes} processes"  # type: ignore[arg-type]
-        raise SplitError(f"pools.{name}.weights: {told}: give one a process, or none")
+        raise SplitError(f"pools.{name}.weights: {told}: give one a process, or none at all")
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import socket
@@ -26,6 +27,7 @@ from nginx.plan import DEFAULT_FILE, read_plan
 from nginx.split import SplitError
 from tests.stacks import eventually, own_place
 
+PROJECT = DEFAULT_FILE.parent.parent
 SLOW = "/slow/memory/async/volatile/records?min_duration=0"
 
 
@@ -221,6 +223,20 @@ def test_a_process_is_drained_before_it_goes(running: Stack) -> None:
         assert [future.result() for future in asked] == [200] * 4
     assert told.clean_s is not None
     assert told.clean_s > told.apply_s
+
+
+def test_moving_processes_under_load_loses_no_request(running: Stack) -> None:
+    told = [running.layout.nginx_port, 80, 320, 16, 2]
+    command = [sys.executable, "-m", "tests.nginx.steady", *map(str, told)]
+    moves = [{"pools.fast.processes": "1", "pools.slow.processes": "2"}]
+    moves.append({"pools.fast.processes": "2", "pools.slow.processes": "1"})
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as load:
+        assert load.stdout
+        for move in moves:
+            assert load.stdout.readline().endswith(" requests\n")
+            apply(running, changed(plan(running), move))
+        found = json.loads(load.stdout.readline())
+    assert found["outcomes"] == {"ok": 320}
 
 
 def test_one_change_at_a_time(running: Stack) -> None:
