@@ -172,6 +172,8 @@ def _compare(pairs: Sequence[Pair], *, interleaved: bool) -> list[Comparison]:
 
 def _claims(pair: Pair, *, interleaved: bool) -> Iterator[Claim]:
     quantiles = ["response_p50", "response_p99"] if pair.load.open else ["p50", "p99"]
+    for stream in pair.first.streams:
+        yield from _of_stream(pair, stream, [*quantiles, "bystander_p99"], interleaved=interleaved)
     for operation in View(pair.load, "", {"": pair.first}).operations:
         if operation in pair.second.operations:
             sides = [
@@ -181,8 +183,6 @@ def _claims(pair: Pair, *, interleaved: bool) -> Iterator[Claim]:
             for metric in quantiles:
                 both = (sides[0][metric], sides[1][metric])
                 yield _claim(pair, operation, metric, both, interleaved=interleaved)
-    for stream in pair.first.streams:
-        yield from _of_stream(pair, stream, [*quantiles, "bystander_p99"], interleaved=interleaved)
     if not pair.load.open:
         found = [
             overall(pair.store, seen, [], ["throughput"]).figures["throughput"]

@@ -93,6 +93,7 @@ def loaded(load: Load) -> str:
         if load.open
         else f"{counted(load.users or 0, 'user')} closed"
     )
+    amount += f" beside {load.beside}" if load.beside else ""
     processes = f", {load.processes} processes" if load.processes > 1 else ""
     variant = f", {load.variant}" if load.variant else ""
     return f"{load.mix}, {amount}{processes}{variant}"

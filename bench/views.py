@@ -117,8 +117,15 @@ class View:
 
 
 def streams(view: View) -> list[str]:
-    """The streams of a view, as its cells have them."""
-    return list(dict.fromkeys(name for seen in view.stores.values() for name in seen.streams))
+    """The streams of a view that were sent anything, as its cells have them."""
+    return list(
+        dict.fromkeys(
+            name
+            for seen in view.stores.values()
+            for name, measured in seen.streams.items()
+            if measured.samples or measured.failures or measured.lost
+        )
+    )
 
 
 def requests(stream: str) -> str:
@@ -148,7 +155,7 @@ def load_of(cell: Cell) -> Load:
         processes=cell.processes,
         target=cell.target,
         variant=cell.variant,
-        beside="; ".join(f"{it.rate:g}/s {name}: {it.work}" for name, it in _others(cell)) or None,
+        beside="; ".join(f"{it.rate:g}/s {name} ({it.work})" for name, it in _others(cell)) or None,
     )
 
 

@@ -53,7 +53,7 @@ def capacity(
         stores=tuple(stores or usual.stores),
         mixes=options.known_mixes(mix or list(usual.mixes)),
         rates=(first,),
-        slow=tuple(Slow(each, work) for each in options.rates(slow_rate, "--slow-rate")),
+        slow=tuple(Slow(each, work) for each in options.slow_rates(slow_rate)),
         processes=(3,) if usual.rates and not host else (1,),
         arrivals="poisson" if poisson else "constant",
         rounds=rounds,

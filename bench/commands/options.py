@@ -210,7 +210,7 @@ def slow_work(name: str, ms: int) -> Work:
         raise UsageError(f"--slow-work {name}: choose from {', '.join(Kind)}") from None
 
 
-def rates(text: str | None, option: str = "--rate") -> tuple[float, ...]:
+def rates(text: str | None, option: str = "--rate", least: float = 0.1) -> tuple[float, ...]:
     """Return the rates of a list as `200,500`; raises UsageError."""
     if text is None:
         return ()
@@ -218,9 +218,14 @@ def rates(text: str | None, option: str = "--rate") -> tuple[float, ...]:
         found = tuple(dict.fromkeys(float(part) for part in text.split(",")))
     except ValueError:
         raise UsageError(f"{option} {text}: write numbers with commas, as 200,500") from None
-    if not all(0.1 <= rate <= 100_000 for rate in found):
-        raise UsageError(f"{option} {text}: between 0.1 and 100000 requests a second")
+    if not all(least <= rate <= 100_000 for rate in found):
+        raise UsageError(f"{option} {text}: between {least:g} and 100000 requests a second")
     return found
+
+
+def slow_rates(text: str | None) -> tuple[float, ...]:
+    """Return the rates of slow work, 0 for none, to compare the others with; raises UsageError."""
+    return rates(text, "--slow-rate", 0.0)
 
 
 def objectives(texts: list[str]) -> tuple[str, ...]:

@@ -65,7 +65,7 @@ def run(
         rates=options.rates(rate),
         arrivals="poisson" if poisson else "constant",
         sleep_ms=sleep_ms,
-        slow=tuple(Slow(each, work) for each in options.rates(slow_rate, "--slow-rate")),
+        slow=tuple(Slow(each, work) for each in options.slow_rates(slow_rate)),
         splits=options.splits(split or []),
         processes=options.numbers("--processes", processes or usual_processes, 64),
         **options.timing(quick, usual.duration, rounds=rounds, duration=duration, warmup=warmup),
