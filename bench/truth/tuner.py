@@ -29,7 +29,8 @@ from bench.truth.verdict import ExperimentError, Verdict
 
 FAST_RATE, FAST_S = 100.0, 0.001
 STORE = "redis/async/fast"
-LEAST, OF = 9, 10
+SECONDS, ROUNDS = "2", "6"
+LEAST = 9
 QUICKLY = (2, 3, 6)
 """Which loads a quick one takes."""
 
@@ -85,7 +86,7 @@ def tuner(quick: bool) -> Iterator[Verdict]:
     with _stack() as environment:
         for number, load in enumerate(loads, 1):
             best = as_good_as_the_best(load)
-            found, told = tune(load, number, environment, quick=quick)
+            found, told = tune(load, number, environment)
             right += found in best
             yield Verdict(
                 f"tuner: {load.told}; {load.slo}",
@@ -123,15 +124,15 @@ def _as_good(one: Standing, best: Standing) -> bool:
     return one.holds and enough and one.margin * AS_GOOD >= best.margin
 
 
-def tune(load: Load, seed: int, environment: Mapping[str, str], *, quick: bool) -> tuple[str, str]:
+def tune(load: Load, seed: int, environment: Mapping[str, str]) -> tuple[str, str]:
     """Return what is recommended, and how the tuner came to it; raises ExperimentError."""
     with tempfile.TemporaryDirectory(prefix="windtunnel-truth-") as into:
         _windtunnel(
             environment,
             *("tune", "--slo", str(load.slo), "--store", STORE, "--seed", str(seed)),
             *("--rates", f"{FAST_RATE:g},{load.rate:g}", "--sleep-ms", str(load.sleep_ms)),
-            *("--processes", str(load.processes), "--duration", "2" if quick else "3"),
-            *("--max-time", "240", "--results", into),
+            *("--processes", str(load.processes), "--duration", SECONDS, "--rounds", ROUNDS),
+            *("--results", into),
             right=(0, 1),
         )
         [folder] = Path(into).iterdir()
