@@ -71,7 +71,8 @@ class Wanted:
 def tune(wanted: Wanted, console: Console, into: Path) -> tuple[Path, Tuned]:
     """Try splits and return the run's folder and what was found; see `bench.tuning`.
 
-    The stack has its former split afterwards, or the recommended one with `apply`. Raises
+    The stack has its former split afterwards, or with `apply` the recommended one if that holds the
+    objectives. Raises
     ServerDownError, UnknownStoreError, NothingToMeasureError, ResultsError, GeneratorError and what
     `deploy.splits` raises, each one line for the user.
     """
@@ -82,8 +83,8 @@ def tune(wanted: Wanted, console: Console, into: Path) -> tuple[Path, Tuned]:
         trying = _Trying(wanted, stack, offer, slow_store, folder)
         with _told_if_interrupted(folder, console):
             found = trying.run(tried, console)
-            if wanted.apply and found.recommended is not None:
-                best = next(each for each in tried if each.name == found.recommended)
+            best = next((each for each in tried if each.name == found.recommended), None)
+            if wanted.apply and best is not None and found.holds:
                 stack.keep(best)
                 found = msgspec.structs.replace(found, applied=True)
                 tuned.save(folder, found)

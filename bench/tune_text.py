@@ -98,7 +98,8 @@ def _set(found: Tuned) -> str:
             else ("windtunnel split undo takes it back")
         )
         return f"Set: {found.recommended}; {how}."
-    return f"The split is again as it was: {found.former}. With --apply the recommended one is set."
+    hint = "With --apply the recommended one is set." if found.holds else "Nothing is set."
+    return f"The split is again as it was: {found.former}. {hint}"
 
 
 def ms(figure: Figure) -> str:

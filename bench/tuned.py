@@ -101,6 +101,11 @@ class Tuned(msgspec.Struct, frozen=True, kw_only=True):
     cells: int = 0
     doubtful: int = 0
 
+    @property
+    def holds(self) -> bool:
+        """Whether what is recommended holds every objective."""
+        return any(each.holds for each in self.tried if each.name == self.recommended)
+
 
 def save(folder: Path, tuned: Tuned) -> None:
     """Write it; raises ResultsError."""

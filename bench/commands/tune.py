@@ -98,7 +98,7 @@ def tune(
     tune_text.show(found, console)
     page = report.write(folder)
     console.print(f"Full report: {page}", soft_wrap=True, markup=False)
-    if not any(each.holds for each in found.tried if each.name == found.recommended):
+    if not found.holds:
         raise typer.Exit(1)
 
 

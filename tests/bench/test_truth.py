@@ -19,7 +19,7 @@ from bench.deadlines import Deadlines
 from bench.histogram import Histogram
 from bench.schedule import WHOLE, constant
 from bench.schedule import poisson as at_random
-from bench.truth import counting, known, poisson, processes
+from bench.truth import counting, known, poisson, processes, tuner
 from bench.truth.harm import Delay, Humps, Queue, Ramp, Stall
 from bench.truth.measuring import measure
 from bench.truth.proxy import Seen
@@ -219,3 +219,21 @@ def test_a_process_ends_with_the_experiment_that_breaks_down() -> None:
         raise ExperimentError("broken")
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+@pytest.mark.parametrize(
+    ("load", "best"),
+    [
+        (tuner.Load(4, 100, 6), ["3+1", "2+2", "1+3"]),
+        (tuner.Load(4, 100, 25), ["1+3"]),
+        (tuner.Load(2, 100, 15, gets_done=12), ["2-together"]),
+        (tuner.Load(3, 100, 15), ["1+2"]),
+    ],
+)
+def test_how_many_processes_sleeps_need_is_known(load: tuner.Load, best: list[str]) -> None:
+    assert tuner.as_good_as_the_best(load) == best
+
+
+def test_an_objective_that_no_split_holds_is_no_truth() -> None:
+    with pytest.raises(ExperimentError, match="no split holds"):
+        tuner.as_good_as_the_best(tuner.Load(2, 100, 50, gets_done=40))

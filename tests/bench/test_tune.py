@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+import psutil
 import pytest
 
 from bench import report, results, tuned
@@ -269,6 +270,20 @@ def test_the_former_split_comes_back_when_it_is_interrupted(
     assert process.returncode == 130, complaint
     assert "the former split comes back" in said
     assert "Traceback" not in said + complaint
+    assert plan_in_force(place) == former
+
+
+def test_the_former_split_comes_back_when_the_generator_dies(
+    place: Place, tuning: Callable[..., subprocess.Popen[str]]
+) -> None:
+    former = plan_in_force(place)
+    process = tuning("--rounds", "50")
+    eventually(lambda: plan_in_force(place) != former or process.poll() is not None, 120)
+    [generator] = psutil.Process(process.pid).children()
+    generator.kill()
+    said, complaint = process.communicate(timeout=100)
+    assert process.returncode == 3, said + complaint
+    assert complaint.splitlines() == ["windtunnel: the load generator ended with status -9"]
     assert plan_in_force(place) == former
 
 
