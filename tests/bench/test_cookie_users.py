@@ -28,6 +28,7 @@ http {
   map $$cookie_seat $$seat { "" "seat=$$request_id; Path=/"; default ""; }
   log_format seat '$$connection $$request_method "$$cookie_seat" "$$seat"';
   access_log seats.log seat;
+  keepalive_requests 1000000;
   client_body_temp_path body;
   proxy_temp_path proxy;
   server {
@@ -95,7 +96,7 @@ def keeping(tmp_path: Path) -> Path:
 def load(seats: Seats, *more: object, file: object = "locustfiles/crud.py") -> None:
     done = subprocess.run(
         locust(
-            *("--headless", "-u", USERS, "-t", "1s", "--host", seats.url, "--stores"),
+            *("--headless", "-u", USERS, "-t", "3s", "--host", seats.url, "--stores"),
             *("memory/threads/volatile", *more, "-f", file),
         ),
         check=False,
@@ -107,26 +108,26 @@ def load(seats: Seats, *more: object, file: object = "locustfiles/crud.py") -> N
     assert done.returncode == 0, done.stderr
 
 
-def assert_kept(seats: Seats) -> None:
+def assert_kept(seats: Seats, least: int) -> None:
     seen = seats.seen()
     assert seen
     for cookies, given in seen.values():
         assert (cookies[0], given) == ("", 1)
         assert len(set(cookies[1:])) <= 1, "a user kept its cookie"
     own = [cookies[-1] for cookies, _ in seen.values() if len(cookies) > 1]
-    assert len(set(own)) == len(own) > 1, "and nobody else's"
+    assert len(set(own)) == len(own) >= least, "and nobody else's"
 
 
 def test_under_open_load_each_connection_keeps_its_own(seats: Seats) -> None:
     seats.forget()
     load(seats, "--cookies", "--rate", 300)
-    assert_kept(seats)
+    assert_kept(seats, 1)
 
 
 def test_a_scenario_may_always_keep_them(seats: Seats, keeping: Path) -> None:
     seats.forget()
     load(seats, file=keeping)
-    assert_kept(seats)
+    assert_kept(seats, USERS)
 
 
 def test_otherwise_none_is_kept(seats: Seats) -> None:
@@ -151,4 +152,4 @@ def test_a_run_keeps_them_too(seats: Seats, tmp_path: Path) -> None:
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
-    assert_kept(seats)
+    assert_kept(seats, USERS)
