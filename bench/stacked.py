@@ -85,7 +85,7 @@ def stacked(say: Callable[[str], None]) -> Iterator[StackTarget]:
             finally:
                 stack.down(say=say)
         return
-    fast = len(running.split.pools["fast"].ports)
+    fast = len(running.state.ports("fast"))
     try:
         yield StackTarget(running)
     finally:

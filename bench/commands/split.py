@@ -98,7 +98,7 @@ def _tell(change: Change, as_json: bool) -> None:
     if as_json:
         _print(change.as_dict())
         return
-    for key, old, new in change.differences:
+    for key, old, new in _brief(change):
         say(f"{key}: {old or '(none)'} -> {new or '(none)'}")
     clean = f", no old worker after {change.clean_s:.2f} s" if change.clean_s is not None else ""
     say(f"change {change.number} serves after {change.apply_s:.2f} s{clean}")
@@ -142,8 +142,23 @@ def history(as_json: Json = False) -> None:
         table(head, [_row(change) for change in changes])
 
 
+def _brief(change: Change) -> list[tuple[str, str, str]]:
+    """The differences, with a pool that came or went as one, by its processes."""
+    before, after = change.before["pools"], change.after["pools"]
+    other = {name for name in {**before, **after} if (name in before) != (name in after)}
+    told = []
+    for key, old, new in change.differences:
+        kind, _, rest = key.partition(".")
+        pool, _, option = rest.partition(".")
+        if kind != "pools" or pool not in other:
+            told.append((key, old, new))
+        elif option == "processes":
+            told.append((key, old, new) if new else (f"pools.{pool}", f"{old} processes", ""))
+    return told
+
+
 def _row(change: Change) -> tuple[object, ...]:
-    what = " ".join(f"{key}={new}" for key, _, new in change.differences)
+    what = " ".join(f"{key}={new}" for key, _, new in _brief(change))
     by = f"{change.by} {change.undoes}" if change.undoes else change.by
     clean = "interrupted" if change.clean_s is None else f"{change.clean_s:.2f} s"
     when = change.when.astimezone().strftime("%Y-%m-%d %H:%M:%S")

@@ -69,6 +69,19 @@ def test_a_session_of_tuning(place: Place) -> None:
     assert shown["keys"]['routes."/slow/"'] == "slow"
 
 
+def test_a_pool_that_comes_or_goes_is_one_line(place: Place) -> None:
+    out = good(place, "set", "pools.heavy.processes=1", "routes./heavy/=heavy")
+    assert sorted(out.splitlines()[:2]) == [
+        "pools.heavy.processes: (none) -> 1",
+        'routes."/heavy/": (none) -> heavy',
+    ]
+    out = good(place, "set", "pools.heavy=", "routes./heavy/=")
+    assert sorted(out.splitlines()[:2]) == [
+        "pools.heavy: 1 processes -> (none)",
+        'routes."/heavy/": heavy -> (none)',
+    ]
+
+
 def test_an_edited_file_is_brought_into_force_and_the_projects_again(place: Place) -> None:
     file = place.root / "split.toml"
     file.write_text(file.read_text().replace("max_conns = 0", "max_conns = 7", 1))
