@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 
 from bench.estimators import Estimator, GeometricMean, Quantile, Ratio
 from bench.histogram import Histogram, decode, merge
+from bench.losses import lost
 from bench.results import OK, Cell
 from bench.stats import Sampled
 from bench.summary import BEYOND_DEADLINE, METRICS, Metric
-from bench.views import Measured, StoreView, generator_limited, lost
+from bench.views import Measured, StoreView, generator_limited
 
 FAILED_AT_MOST = 0.001
 Either = Estimator | str

@@ -6,6 +6,7 @@ import msgspec
 
 from bench.candidates import lost_or_failed, quantile
 from bench.estimators import Quantile
+from bench.losses import lost
 from bench.results import OK, Run
 from bench.slo import Slo
 from bench.stats import Sampled
@@ -22,7 +23,7 @@ from bench.summary import (
     State,
     Verdict,
 )
-from bench.views import Measured, StoreView, View, generator_limited, lost, unlabelled, views
+from bench.views import Measured, StoreView, View, generator_limited, unlabelled, views
 
 Found = tuple[str | None, float | None, str | None]
 """Operation, figure in the unit of the limit, and why there is none."""

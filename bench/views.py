@@ -1,11 +1,12 @@
 """Cells sorted into what may be compared: one load, one durability, clean cells by store."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from bench.histogram import Histogram, decode, merge
+from bench.losses import lost, lost_of, shares
 from bench.results import OK, Cell, Ledger, OperationResult, StreamOfCell, Times
 from bench.summary import ALONE, RESPONSE, SERVICE, Load
 
@@ -35,13 +36,6 @@ def generator_limited(cell: Cell) -> bool:
     lag = cell.health.get("schedule_lag_p99_ms") or 0.0
     told = any("lower bound" in flag for flag in cell.flags)
     return told or cpu > GENERATOR_LIMIT or lag > SCHEDULE_LAG_LIMIT_MS
-
-
-def lost(cell: Cell) -> int:
-    """How many intended requests of a cell have no outcome: skipped, or never answered."""
-    if cell.intended is None:
-        return 0
-    return max(cell.skipped or 0, cell.intended - sum(each.count for each in cell.operations))
 
 
 @dataclass
@@ -177,41 +171,15 @@ def _add(view: StoreView, cell: Cell, damaged: list[str]) -> None:
         measured = view.operations[name]
         measured.cells.append(cell)
         measured.alone &= alone and seen <= wanted
-    missing = _missing(cell)
+    share = shares(cell)
     for result in cell.operations:
         if result.count and _label(result) in wanted:
             measured = view.operations[_label(result)]
-            measured.lost += missing(result)
+            measured.lost += share(result)
             _count(measured, cell, result, damaged)
     _add_streams(view, cell, damaged)
     if not seen and alone:
         view.operations[cell.mix].lost += lost(cell)
-
-
-def _missing(cell: Cell) -> Callable[[OperationResult], float]:
-    """Return what tells the share of a result in what its cell, or its stream, lost."""
-    told = [stream for stream in cell.streams.values() if stream.intended is not None]
-    streams: Sequence[StreamOfCell | None] = told or [None]
-
-    def share(stream: StreamOfCell | None, result: OperationResult) -> float:
-        if stream is None:
-            return lost(cell) * result.count / total(cell.operations)
-        own = [each for each in cell.operations if each.operation in stream.operations]
-        return lost_of(stream, own) * result.count / total(own) if result in own else 0.0
-
-    return lambda result: sum(share(stream, result) for stream in streams)
-
-
-def total(results: Iterable[OperationResult]) -> int:
-    """How many requests these are, 1 at least."""
-    return sum(result.count for result in results) or 1
-
-
-def lost_of(stream: StreamOfCell, results: Iterable[OperationResult]) -> int:
-    """How many intended requests of a stream have no outcome, as `lost` of a cell."""
-    if stream.intended is None:
-        return 0
-    return max(stream.skipped or 0, stream.intended - sum(each.count for each in results))
 
 
 def _add_streams(view: StoreView, cell: Cell, damaged: list[str]) -> None:
