@@ -216,11 +216,14 @@ def _row(pool: str, measure: str, unit: str, sides: Sequence[Estimator], seconds
         return Row(pool, measure, unit, None, None, None, "no requests on one side")
     before, after = map(Sampled, sides)
     spread = None if min(before.estimate, after.estimate) <= 0 else unpaired_spread(after, before)
-    lacking = needs = None
-    if spread is None:
-        needs = LEAST - seconds if seconds < LEAST else None
-        lacking = f"{seconds} s of {LEAST} s" if needs else "no requests on one side"
-    return Row(pool, measure, unit, before.figure, after.figure, spread, lacking or "", needs)
+    if spread is not None:
+        return Row(pool, measure, unit, before.figure, after.figure, spread)
+    needs, lacking = None, "answers in too few seconds"
+    if seconds < LEAST:
+        needs, lacking = LEAST - seconds, f"{seconds} s of {LEAST} s"
+    elif min(before.estimate, after.estimate) <= 0:
+        lacking = "no requests on one side"
+    return Row(pool, measure, unit, before.figure, after.figure, None, lacking, needs)
 
 
 def _too_few(pool: str, measure: str, samples: int, needed: int, seconds: int) -> Row:

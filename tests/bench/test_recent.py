@@ -146,3 +146,19 @@ def test_one_that_falls_silent_is_waited_for_no_longer() -> None:
     recent.take(one(now - 60), "gone")
     recent.take(one(now), "here")
     assert recent.whole == now
+
+
+def test_a_kind_of_request_is_told_whichever_pool_served_it() -> None:
+    now, recorder = int(time.time()) - 5, Recorder()
+    for operation, pool in (("read", "fast"), ("sleep", "fast"), ("sleep", "slow")):
+        recorder.record(STORES[0], operation, pool, "ok", 100, 200)
+    recent = Recent()
+    recent.begin(["one"])
+    recent.take(Report({now: list(recorder.take().items())}, {}, {}, now), "one")
+
+    def number(kind: str, name: str) -> int:
+        return sum(recent.between(now, now + 1, name, kind)[now].service.values())
+
+    assert recent.names("kinds", [now]) == ["records", "slow work"]
+    assert (number("kinds", "records"), number("kinds", "slow work")) == (1, 2)
+    assert (number("pools", "fast"), number("pools", "slow")) == (2, 1)
