@@ -21,7 +21,7 @@ FIELD: Final = "windtunnel"
 """Under which a worker's report to its master stands."""
 
 UnderWay = list[tuple[str, str, int]]
-"""How many requests are under way, by store and by the pool that answered the sender last."""
+"""How many requests are under way, by store and by the pool that is likely to answer."""
 
 
 class Report(msgspec.Struct, frozen=True, array_like=True):
@@ -65,6 +65,7 @@ class Collector:
         self._seconds: dict[int, Recorded] = {}
         self._under_way: dict[int, UnderWay] = {}
         self._samples: list[dict[str, Any]] = []
+        self._answering: dict[tuple[type, str], str] = {}
         self._until = int(time.time()) - 1
         self._cpu = time.process_time()
         self._lag = Lag()
@@ -110,20 +111,33 @@ class Collector:
     def _drain(self, second: int) -> None:
         crowd = self._crowd
         merge(self._seconds.setdefault(second, {}), crowd.recorder.take())
-        self._under_way[second] = under_way(crowd)
+        self._under_way[second] = under_way(crowd, self._answering)
         self._until = second
         if crowd.sampler is not None:
             self._samples += [{"store": one.store, **told(one)} for one in crowd.sampler.take()]
 
 
-def under_way(crowd: Crowd) -> UnderWay:
-    """Count the requests of a crowd that have no answer yet."""
+def under_way(crowd: Crowd, answering: dict[tuple[type, str], str]) -> UnderWay:
+    """Count the requests of a crowd that have no answer yet.
+
+    A sender that is new, as many are when a server stalls, is counted with the pool that answers
+    others of its kind; `answering` remembers these.
+    """
+    senders: list[Any] = [
+        client.owner
+        for client in crowd.deadlines.pending
+        if isinstance(client, Client) and client.owner is not None
+    ]
+    for one in senders:
+        if one.pool != NO_POOL:
+            answering[type(one), one.place.store] = one.pool
     found: Counter[tuple[str, str]] = Counter()
-    for client in crowd.deadlines.pending:
-        user: Any = client.owner if isinstance(client, Client) else None
-        if user is not None:
-            found[user.place.store, user.pool] += 1
-    return [(store, pool, number) for (store, pool), number in found.items() if pool != NO_POOL]
+    for one in senders:
+        store, pool = one.place.store, one.pool
+        if pool == NO_POOL:
+            pool = answering.get((type(one), store), NO_POOL)
+        found[store, pool] += 1
+    return [(store, pool, number) for (store, pool), number in found.items()]
 
 
 def by_store(recorded: Mapping[Key, Times]) -> dict[str, Recorded]:

@@ -21,7 +21,7 @@ import gevent
 from bench.answer import OK
 from bench.collector import Report
 from bench.contract import SLEEP, Operation
-from bench.recorder import HIGHEST_US, Counts, Times, add, bucket_of, quantile
+from bench.recorder import HIGHEST_US, NO_POOL, Counts, Times, add, bucket_of, quantile
 
 KEPT: Final = 600
 """Seconds that are kept."""
@@ -170,7 +170,8 @@ class Recent:
         for at, waiting in report.under_way.items():
             second = self._second(at)
             for store, pool, number in waiting:
-                _seen(second.pools, pool).under_way += number
+                if pool != NO_POOL:
+                    _seen(second.pools, pool).under_way += number
                 _seen(second.stores, store).under_way += number
         self._until[member] = report.until
         self._close(self._complete(int(time.time())))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,30 @@ def test_a_test_is_seen_while_it_runs(interface: Interface) -> None:
     interface.wait_for(lambda: data(interface)["load"].startswith("closed load"))
     interface.get("/stop", stop=1)
     interface.wait_for(lambda: data(interface)["state"] == "stopped")
+
+
+def test_what_a_server_keeps_waiting_is_in_flight_and_seen_when_it_is_answered(
+    served: Server,
+) -> None:
+    shown = Interface("--host", served.url)
+    form = {**FORM, "stores": STORES[0], "rate": 50}
+    try:
+        assert json.loads(shown.get("/swarm", **form))["success"]
+        shown.wait_for(lambda: data(shown)["window"]["pools"].get("fast", {}).get("rate"))
+        served.process.send_signal(signal.SIGSTOP)
+        try:
+            shown.wait_for(lambda: max(data(shown)["pools"]["fast"]["in_flight"]) > 30)
+        finally:
+            served.process.send_signal(signal.SIGCONT)
+        told = shown.wait_for(
+            lambda: (d := data(shown))["pools"]["fast"]["in_flight"][-1] < 10 and d
+        )
+        assert max(filter(None, told["pools"]["fast"]["response"]["p50"])) > 100
+        (process,) = told["processes"].values()
+        assert process["pool"] == "fast"
+        assert len(process["busy"]) == len(told["seconds"])
+    finally:
+        shown.close()
 
 
 GUARDED = """
