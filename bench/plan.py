@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from itertools import chain, product
 
-from bench.work import Slow, summarised
+from bench.work import Slow, summarised, unaccompanied
 
 COMPARED_MODES = ("blocking", "async")
 """The modes of a run that names none; `--full` takes threads too."""
@@ -135,13 +135,17 @@ def plan(
     for offer in chosen:
         if offer.id in skipped:
             continue
-        reasons = [unfit(offer, load) for load in loads]
+        reasons = [unfit(offer, load) or _unaccompanied(offer, load, offers) for load in loads]
         if None in reasons:
             able.append(offer)
         if left_out := "; ".join(dict.fromkeys(reason for reason in reasons if reason)):
             skipped[offer.id] = left_out
     theirs = {one.id: whose for one in able if (whose := summarised(one, offers))}
     return Plan(tuple(able), tuple(loads), rounds, seed, skipped, theirs, variants)
+
+
+def _unaccompanied(offer: Offer, load: Load, offers: Sequence[Offer]) -> str | None:
+    return None if load.slow is None else unaccompanied(offer, load.slow.work, offers)
 
 
 def compared(offer: Offer) -> bool:

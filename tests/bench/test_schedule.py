@@ -41,3 +41,11 @@ def test_poisson_shares_are_independent_and_their_gaps_exponential() -> None:
     assert stdev(gaps) == pytest.approx(0.1, rel=0.05)
     shares = {tuple(islice(poisson(10, 1, Share(index, 2)), 5)) for index in (0, 1)}
     assert len(shares) == 2
+
+
+def test_each_round_and_each_stream_draws_arrivals_of_its_own() -> None:
+    def drawn(seed: str, stream: str) -> tuple[float, ...]:
+        return tuple(islice(arrivals("poisson", 50, seed, stream=stream), 20))
+
+    assert drawn("1:1", "fast") == drawn("1:1", "fast")
+    assert len({drawn(seed, stream) for seed in ("1:1", "1:2") for stream in ("fast", "slow")}) == 4
