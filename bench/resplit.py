@@ -49,16 +49,11 @@ class Splitting:
     @property
     def processes(self) -> int:
         """How many processes the former split has in both pools."""
-        return sum(self.former.processes(name) for name in (FAST, SLOW))
-
-    def plan(self, division: Division) -> Plan:
-        """The former split with the sizes, the balance and the route of a division."""
-        settings = {**division.settings, "pools.fast.weights": "", "pools.slow.weights": ""}
-        return splits.changed(self.former, settings)
+        return sum(self.former.processes(n) for n in (FAST, SLOW) if n in self.former.pools)
 
     def to(self, division: Division) -> None:
         """Bring a division into force, if it is not; only pools that differ are resized."""
-        self._to(self.plan(division), OF_NO_ACCOUNT)
+        self._to(planned(self.former, division), OF_NO_ACCOUNT)
         self._idle()
 
     def back(self) -> None:
@@ -68,7 +63,7 @@ class Splitting:
     def keep(self, division: Division) -> bool:
         """Bring a division into force for good, as a change that can be undone."""
         self.back()
-        wanted = self.plan(division)
+        wanted = planned(self.former, division)
         if wanted == self.former:
             return False
         splits.apply(self.stack, wanted, f"{BY} --apply")
@@ -96,15 +91,27 @@ class Splitting:
                 connection.close()
 
 
+def planned(former: Plan, division: Division) -> Plan:
+    """The former split with the sizes, the balance and the route of a division.
+
+    A pool that it does not have is not made for nothing to go to. Raises SplitError.
+    """
+    settings = {**division.settings, "pools.fast.weights": "", "pools.slow.weights": ""}
+    if SLOW not in former.pools and not division.slow:
+        settings = {key: text for key, text in settings.items() if f"pools.{SLOW}." not in key}
+    return splits.changed(former, settings)
+
+
 def division_of(plan: Plan) -> Division | None:
     """A plan as a division; None where it has more pools, weights, or balances that differ."""
-    if set(plan.pools) != {FAST, SLOW} or plan.routes.get(ROUTE) not in {FAST, SLOW}:
+    where = plan.routes.get(ROUTE, plan.default)
+    if FAST not in plan.pools or set(plan.pools) - {FAST, SLOW} or where not in {FAST, SLOW}:
         return None
-    fast, slow = plan.pools[FAST], plan.pools[SLOW]
+    fast = plan.pools[FAST]
+    slow = plan.pools.get(SLOW, fast)
     if fast["weights"] or slow["weights"] or fast["balance"] != slow["balance"]:
         return None
-    together = plan.routes[ROUTE] == FAST
-    sizes = plan.processes(FAST), 0 if together else plan.processes(SLOW)
+    sizes = plan.processes(FAST), 0 if where == FAST else plan.processes(SLOW)
     return Division(*sizes, str(fast["balance"]))
 
 

@@ -19,12 +19,14 @@ import pytest
 from bench import report, results, tuned
 from bench.concluding import conclude
 from bench.division import Division, read
+from bench.resplit import division_of, planned
 from bench.results import Cell, OperationResult, RunInfo, StreamOfCell, Times
 from bench.scatter import scatter
 from bench.slo import parse
 from bench.tuning import Limits, Trials
 from deploy import splits, stack
 from deploy.services import Place
+from nginx.plan import read_plan
 from tests.bench.generate import histogram
 from tests.bench.served import ROOT
 from tests.stacks import eventually, own_place
@@ -177,6 +179,26 @@ def test_a_plot_has_every_point_and_its_letters() -> None:
     assert "b" in drawn
     assert lines[0] == "up"
     assert list(scatter({}, [], "", "")) == []
+
+
+@pytest.mark.parametrize("division", FOUR, ids=lambda division: division.name)
+def test_a_split_is_told_as_the_division_that_it_was_made_of(division: Division) -> None:
+    assert division_of(planned(read_plan(), division)) == division
+
+
+def test_a_split_without_a_slow_pool_is_everything_together() -> None:
+    without = splits.changed(read_plan(), {"pools.slow": "", 'routes."/slow/"': ""})
+    assert division_of(without) == Division(3, 0)
+    assert set(planned(without, read("4-together")).pools) == {"fast"}
+    assert division_of(planned(without, read("2+2"))) == Division(2, 2)
+
+
+def test_a_split_of_another_kind_is_no_division() -> None:
+    weighted = splits.changed(read_plan(), {"pools.fast.weights": "3,1,1"})
+    assert division_of(weighted) is None
+    more = {"pools.heavy.processes": "1", 'routes."/heavy/"': "heavy"}
+    assert division_of(splits.changed(read_plan(), more)) is None
+    assert division_of(planned(weighted, read("3+1"))) == read("3+1")
 
 
 # -- the command, on a stack of its own ---------------------------------------------------------
