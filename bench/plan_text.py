@@ -110,9 +110,7 @@ def duration(one: Duration) -> str:
     value = f"{number(one.mean * 1000)} ms"
     if isinstance(one, Always):
         return value
-    return (
-        f"{value} on average ({'exponential' if isinstance(one, Exponential) else 'as measured'})"
-    )
+    return f"{value} on average{', exponential' if isinstance(one, Exponential) else ''}"
 
 
 def checked(error: Error | None, where: str) -> str:
