@@ -140,7 +140,8 @@ def tune(load: Load, seed: int, environment: Mapping[str, str]) -> tuple[str, st
     if found is None or found.recommended is None:
         raise ExperimentError(f"nothing was recommended for {load.told}")
     ties = f"; a tie with {', '.join(found.ties)}" if found.ties else ""
-    return found.recommended, f"{found.ended}{ties}"
+    doubtful = f"; {found.doubtful} of {found.cells} cells doubtful" if found.doubtful else ""
+    return found.recommended, f"{found.ended}{ties}{doubtful}"
 
 
 @contextmanager
