@@ -60,7 +60,7 @@ def _host_caveats(run: Run) -> Iterator[str]:
     cores, cpu = host.get("cores"), host.get("cpu")
     if cores:
         machine = f"{counted(cores, 'core')}{f' ({cpu})' if cpu else ''}"
-        apart = any(cell.target == "host" for cell in run.cells)
+        apart = bool(run.info.settings.get("host"))
         what = (
             "the generator; the server was one that ran already"
             if apart

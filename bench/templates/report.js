@@ -47,7 +47,8 @@
   const data = JSON.parse(id("data").textContent);
   const engine = (store) => store.split("/")[0];
   const mode = (store) => store.split("/")[1];
-  const engines = [...new Set(data.views.flatMap((view) => Object.values(view.operations).flatMap((found) => Object.values(found).flatMap(Object.keys))).map(engine))].sort();
+  const drawn = [...data.views, ...data.seconds].flatMap((view) => Object.values(view.operations).flatMap((found) => Object.values(found).flatMap(Object.keys)));
+  const engines = [...new Set(drawn.map(engine))].sort();
   const look = (store) => {
     const index = engines.indexOf(engine(store));
     const cycle = Math.floor(index / COLOURS.length);
@@ -276,7 +277,7 @@
     if (id("sum-view")) drawSum();
     if (id("time-plot")) drawTime();
     if (id("second-plot")) refreshSeconds();
-    drawCurves();
+    if (id("curve-plot")) drawCurves();
   }
 
   if (id("time-plot")) {
@@ -291,14 +292,16 @@
     options(id("sum-view"), titles.filter(([index]) => Object.keys(data.views[index].stacked).length));
     ["sum-view", "sum-of"].forEach((name) => id(name).addEventListener("change", drawSum));
   }
-  options(id("curve-view"), titles);
-  id("curve-view").addEventListener("change", refreshOperations);
-  id("curve-operation").addEventListener("change", () => choose("best"));
-  id("curve-latency").addEventListener("change", drawCurves);
-  id("curve-log").addEventListener("change", drawCurves);
+  if (id("curve-plot")) {
+    options(id("curve-view"), titles);
+    id("curve-view").addEventListener("change", refreshOperations);
+    id("curve-operation").addEventListener("change", () => choose("best"));
+    id("curve-latency").addEventListener("change", drawCurves);
+    id("curve-log").addEventListener("change", drawCurves);
+  }
   document.querySelectorAll("[data-choose]").forEach((button) => button.addEventListener("click", () => choose(button.dataset.choose)));
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { listStores(); drawAll(); });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { if (id("curve-plot")) listStores(); drawAll(); });
   matchMedia("(max-width: 640px)").addEventListener("change", drawAll);
-  refreshOperations();
+  if (id("curve-plot")) refreshOperations();
   drawAll();
 })();

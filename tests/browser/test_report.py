@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from io import StringIO
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 from playwright.sync_api import Locator, expect
@@ -12,6 +13,7 @@ from rich.console import Console
 from bench import report as reports
 from bench import runner
 from bench.request import Request
+from bench.results import CELLS_FILE
 from tests.browser.conftest import Open
 from tests.browser.test_index import BRIGHTNESS
 from tests.server.conftest import Server
@@ -56,6 +58,20 @@ def test_a_store_is_drawn_second_by_second(open_page: Open, report: Path) -> Non
     expect(lines).to_have_count(before - 3)
     page.get_by_label("Operation").last.select_option("create")
     expect(plot.locator(".gtitle")).to_contain_text("create")
+
+
+def test_a_run_that_was_killed_in_its_first_cell_is_drawn_too(
+    open_page: Open, report: Path, tmp_path: Path
+) -> None:
+    killed = tmp_path / "killed"
+    copytree(report.parent, killed)
+    (killed / CELLS_FILE).write_text("")
+    reports.report(killed)
+    seen = open_page()
+    seen.page.goto((killed / reports.HTML_FILE).as_uri())
+    expect(seen.page.get_by_text("there is nothing to rank")).to_be_visible()
+    expect(seen.page.locator("#second-plot .scatterlayer .trace").first).to_be_attached()
+    assert not seen.wrong
 
 
 def texts(table: Locator) -> list[str]:
