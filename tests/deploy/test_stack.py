@@ -152,6 +152,7 @@ def test_down_after_nginx_lost_its_master_and_the_supervisor_died(place: Place) 
 def test_nginx_is_back_after_its_master_alone_was_killed(place: Place) -> None:
     running = up(place)
     master, worker = running.pids()["nginx"]["nginx"]
+    assert running.roots()["nginx"]["nginx"] == [master]
     psutil.Process(master).kill()
     eventually(lambda: not psutil.pid_exists(worker))
     eventually(running.healthy)
