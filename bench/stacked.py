@@ -10,10 +10,14 @@ from bench.discovery import discover
 from bench.lineup import Lineup, server
 from bench.plan import Offer, Variant
 from deploy import stack
+from deploy.errors import StackError
 from deploy.gunicorn import gunicorns
 from deploy.lease import leased
 from deploy.stack import Stack
 from nginx.render import ACCESS_LOG
+
+FIRST_ANSWER = 60.0
+"""Seconds that a server gets to list its stores for the first time, on a busy machine."""
 
 
 class StackTarget:
@@ -96,10 +100,13 @@ def stacked(say: Callable[[str], None]) -> Iterator[StackTarget]:
 def slow_part(running: Stack) -> Iterator[Lineup]:
     """The slow pool's process in each mode, and gunicorn in its place: one process each.
 
-    Raises ServerDownError and what `gunicorns` raises.
+    Raises ServerDownError, and StackError, also where the split has no pool `slow`.
     """
+    ports = running.state.ports("slow")
+    if not ports:
+        raise StackError("the split in force has no pool slow: windtunnel split reset")
     with gunicorns(running) as found:
-        port = running.state.ports("slow")[0]
+        port = ports[0]
 
         def pids() -> list[int]:
             return running.pids()["server"][f"server-{port}"]
@@ -110,9 +117,15 @@ def slow_part(running: Stack) -> Iterator[Lineup]:
             f"gunicorn-{worker}": (Straight(running, one.url, one.pids), "blocking")
             for worker, one in found.items()
         }
+        found_at = {one.address: _stores(one) for one, _ in servers.values()}
         yield Lineup(
             tuple(
-                server(target, discover(target.address)[1], Variant(name, frozenset({mode})))
+                server(target, found_at[target.address], Variant(name, frozenset({mode})))
                 for name, (target, mode) in servers.items()
             )
         )
+
+
+def _stores(target: Straight) -> list[Offer]:
+    """Ask a server that has just begun, and so imports every driver first."""
+    return discover(target.address, FIRST_ANSWER)[1]

@@ -9,12 +9,15 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bench.contenders import contenders
 from bench.results import Run, load
+from bench.stacked import slow_part
+from deploy.errors import StackError
 from deploy.gunicorn import PORTS, gunicorns
 from deploy.services import Place
 from deploy.stack import ensure_up, running
@@ -147,6 +150,14 @@ def test_a_busy_port_is_one_line_and_3(place: Place, tmp_path: Path) -> None:
     assert err.startswith(f"windtunnel: port {port} (gunicorn-gthread) is taken by ")
     assert err.count("\n") == 1
     assert listening(place) == set()
+
+
+def test_a_split_without_a_slow_pool_is_told(place: Place) -> None:
+    stack = running(place)
+    assert stack is not None
+    bare = replace(stack, state=replace(stack.state, programs={}))
+    with pytest.raises(StackError, match="no pool slow: windtunnel split reset"), slow_part(bare):
+        pass
 
 
 def test_its_locustfile_loads_one_server_by_hand(tmp_path: Path) -> None:
