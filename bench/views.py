@@ -5,8 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import msgspec
+
 from bench.histogram import Histogram, decode, merge
 from bench.losses import lost, lost_of, shares
+from bench.recorder import NO_POOL
 from bench.results import OK, Cell, Ledger, OperationResult, StreamOfCell, Times
 from bench.summary import ALONE, RESPONSE, SERVICE, Load
 
@@ -163,6 +166,7 @@ def _alone(cell: Cell) -> bool:
 
 
 def _add(view: StoreView, cell: Cell, damaged: list[str]) -> None:
+    cell = attributed(cell)
     view.cells.append(cell)
     seen = {_label(result) for result in cell.operations if result.count}
     alone = _alone(cell)
@@ -180,6 +184,25 @@ def _add(view: StoreView, cell: Cell, damaged: list[str]) -> None:
     _add_streams(view, cell, damaged)
     if not seen and alone:
         view.operations[cell.mix].lost += lost(cell)
+
+
+def attributed(cell: Cell) -> Cell:
+    """Return a cell in which what nobody answered belongs to the pool that answered its like.
+
+    A request that timed out names no pool. Told apart it would flatter the one that it was sent
+    to; where several pools answered the operation, it stays apart.
+    """
+    pools: dict[str, set[str]] = defaultdict(set)
+    for result in cell.operations:
+        if result.pool != NO_POOL:
+            pools[result.operation].add(result.pool)
+    found = [
+        msgspec.structs.replace(result, pool=next(iter(pools[result.operation])))
+        if result.pool == NO_POOL and len(pools[result.operation]) == 1
+        else result
+        for result in cell.operations
+    ]
+    return cell if found == cell.operations else msgspec.structs.replace(cell, operations=found)
 
 
 def _add_streams(view: StoreView, cell: Cell, damaged: list[str]) -> None:
