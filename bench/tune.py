@@ -36,6 +36,9 @@ ALONE: Final = "alone"
 NAMING: Final = ("store", "variant", "mix", "processes", "round", "rate")
 """What of an order names its cell."""
 
+ROUNDS_ALONE: Final = (1, 3, 5)
+"""The rounds that begin with such cells: what was measured once may have been a bad moment."""
+
 EVERY: Final = 100_000
 """Samples a second that are kept of such a cell: all."""
 
@@ -173,14 +176,18 @@ class _Trying:
     slow_store: str | None
     folder: Path
     alone: dict[str, Kind | None] = field(default_factory=dict)
+    been_alone: set[int] = field(default_factory=set)
 
     def run(self, tried: Sequence[Division], console: Console) -> Tuned:
         limits, slos = self.wanted.limits, [parse(text) for text in self.wanted.slos]
         sure = min(limits.least, limits.rounds)
-        with Shown(len(tried) * sure + 2, console) as shown, Generator() as generator:
-            self._measure_alone(tried[0], generator, shown)
+        cells_alone = sum(number <= limits.rounds for number in ROUNDS_ALONE)
+        with Shown(len(tried) * sure + 2 * cells_alone, console) as shown, Generator() as generator:
 
             def measure(division: Division, number: int) -> None:
+                if number in ROUNDS_ALONE and number not in self.been_alone:
+                    self.been_alone.add(number)
+                    self._measure_alone(division, number, generator, shown)
                 self._cell(division, number, generator, shown)
 
             def more(number: int, cells: int) -> None:
@@ -189,6 +196,7 @@ class _Trying:
 
             trials = Trials(tried, slos, self.folder, limits, self.wanted.seed, shown.note)
             trials.run(measure, more)
+        self._know_kinds()
         former = self.stack.division
         cells = [cell for cell in results.load(self.folder).cells if cell.void is None]
         found = conclude(trials, former.name if former else "as it was", self._model(cells))
@@ -207,20 +215,24 @@ class _Trying:
         length = {"warmup": self.wanted.warmup, "duration": float(self.wanted.duration)}
         return {**self.alone, "cores": cores, **length}
 
-    def _measure_alone(self, division: Division, generator: Generator, shown: Shown) -> None:
+    def _measure_alone(
+        self, division: Division, number: int, generator: Generator, shown: Shown
+    ) -> None:
         """Measure each kind of work while there is next to nothing of the other."""
         wanted = self.wanted
         slowly = min(wanted.slow_rate, SLOWLY)
         for kind, fast, slow in ((FAST, wanted.fast_rate, 0.0), (SLOW, SELDOM, slowly)):
             shown.begin(f"{kind} work alone")
             self.stack.to(division)
-            order = self._order(division, 1, self.folder / ALONE, fast, slow)
+            order = self._order(division, number, self.folder / ALONE, fast, slow)
             order["variant"] = f"{kind} alone"
             cell = self._told(generator, {**order, "sample": EVERY})
             results.append(self.folder / ALONE, cell)
             shown.done()
+
+    def _know_kinds(self) -> None:
         requests = list(streams.samples(self.folder / ALONE, []))
-        blocking = self.offer.mode == "blocking"
+        wanted, blocking = self.wanted, self.offer.mode == "blocking"
         for kind, rate in ((FAST, wanted.fast_rate), (SLOW, wanted.slow_rate)):
             own = [
                 each
