@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from rich.console import Console
 
+from bench import cli
 from bench.analysis import analyse
+from bench.commands import options
 from bench.compare import VariantsError, compare
 from bench.contenders import contenders, ranked
 from bench.lineup import Lineup, server
+from bench.orders import search
 from bench.plan import Load, Variant, plan
 from bench.precision import precision
+from bench.progress import Shown
+from bench.request import Request
 from bench.results import Run
 from bench.slo import parse
 from bench.targets import Foreign
@@ -113,3 +120,31 @@ def test_a_server_is_found_by_its_variant() -> None:
     line = lineup(("a", "async", [offer(ASYNC)]), ("b", "blocking", []))
     assert line["b"].variant.name == "b"
     assert line["a"].offers[ASYNC].id == ASYNC
+
+
+def test_a_capacity_is_searched_for_each_variant(tmp_path: Path) -> None:
+    both = [offer(ASYNC), offer(BLOCKING)]
+    line = lineup(("a", "async", both), ("b", "blocking", both), ("c", "blocking", both))
+    request = Request(scenario="wsgi", mixes=("read",), rates=(40.0,), slos=("p99(read) < 1ms",))
+    planned = plan(
+        *(line.offers(), [], request.loads), full=True, rounds=1, seed=1, variants=line.variants
+    )
+    with Shown(len(planned), Console(quiet=True)) as shown:
+        step = list(islice(search(request, 40.0)(planned, tmp_path, shown), 3))
+    asked = {(order.variant, order.store.id, order.load.rate) for order in step}
+    assert asked == {("a", ASYNC, 40.0), ("b", BLOCKING, 40.0), ("c", BLOCKING, 40.0)}
+
+
+# -- what a scenario is measured with ---------------------------------------------------------
+
+
+def test_a_scenario_s_file_says_what_is_usual() -> None:
+    wsgi, crud = options.usually("wsgi"), options.usually("crud")
+    assert (wsgi.mixes, wsgi.stores) == (("summary",), ("postgres-psycopg/*/fast",))
+    assert (wsgi.rate, wsgi.poisson, wsgi.duration) == ("40", True, 9.0)
+    assert (crud.mixes, crud.stores, crud.rate, crud.poisson) == (("balanced",), (), None, False)
+
+
+def test_more_processes_than_one_are_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["run", "wsgi", "--processes", "2"]) == 2
+    assert "one process of each: leave out --processes" in capsys.readouterr().err
