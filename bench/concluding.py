@@ -19,16 +19,17 @@ from bench.tuning import Trials
 def conclude(trials: Trials, former: str, model: Mapping[str, Any]) -> Tuned:
     """The recommended division and the rest of it.
 
-    Among divisions that cannot be told apart the former one is recommended, if it is there: there
-    is no reason to change it.
+    Among divisions that cannot be told apart the former one is recommended, if it is there and does
+    not look as if it broke an objective: there is no reason to change it.
     """
     standings = trials.standings()
     alive = [one for one in standings if one.division.name not in trials.given_up]
     alike = ties(alive) if alive else []
     best = alive[0] if alive else None
-    if best is not None and former in alike:
+    kept = _kept(former, alive) if former in alike else None
+    if best is not None and kept is not None:
         alike = [best.division.name, *(name for name in alike if name != former)]
-        best = next(one for one in alive if one.division.name == former)
+        best = kept
     rest = [one for one in standings if one is not best]
     second = rest[0] if rest else None
     predicted = predictions(standings, trials.slos, model)
@@ -49,6 +50,12 @@ def conclude(trials: Trials, former: str, model: Mapping[str, Any]) -> Tuned:
         slow=model.get(SLOW),
         cores=model.get("cores"),
     )
+
+
+def _kept(former: str, alive: Sequence[Standing]) -> Standing | None:
+    """The former division, unless it breaks an objective that the best one holds."""
+    found = next(one for one in alive if one.division.name == former)
+    return found if found.holds is alive[0].holds else None
 
 
 def predictions(

@@ -92,8 +92,9 @@ def ties(standings: Sequence[Standing]) -> list[str]:
 
 
 def _differs(one: Standing, leader: Standing) -> float:
-    if one.holds is not leader.holds and (one.tightest.sure or leader.tightest.sure):
-        return 0.0
+    if one.holds is not leader.holds:
+        broken = leader if one.holds else one
+        return 0.0 if broken.tightest.sure else 1.0
     rates = paired_spread(_rate(one), _rate(leader))
     apart = (
         abs(one.done.estimate / leader.done.estimate - 1) > ALIKE if leader.done.estimate else False
