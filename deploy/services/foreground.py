@@ -7,6 +7,7 @@ would have to be asked for between fork and exec, where a program with threads m
 
 from __future__ import annotations
 
+import atexit
 import signal
 import subprocess
 import time
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 LEASH = 'read -r line || kill -s "$0" -- "-$1" 2>/dev/null'
 """Ends the group $1 by signal $0 when its input ends, unless there is a line in it."""
 
-_leashes: dict[int, subprocess.Popen[bytes]] = {}
+_leashes: dict[subprocess.Popen[bytes], subprocess.Popen[bytes]] = {}
+"""The leash of each instance, let go when that has ended: its number may be another's."""
 
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 
@@ -75,14 +77,21 @@ def start(instance: Instance, log: Path) -> subprocess.Popen[bytes]:
 
 
 def _leash(instance: Instance, process: subprocess.Popen[bytes]) -> None:
+    _unleash_ended()
     command = ["/bin/sh", "-c", LEASH, instance.stop_signal, str(process.pid)]
-    _leashes[process.pid] = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+    _leashes[process] = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
 
 
 def _unleash(process: subprocess.Popen[bytes]) -> None:
-    leash = _leashes.pop(process.pid, None)
+    leash = _leashes.pop(process, None)
     if leash is not None:
         leash.communicate(b"\n")
+
+
+@atexit.register
+def _unleash_ended() -> None:
+    for process in [process for process in _leashes if process.poll() is not None]:
+        _unleash(process)
 
 
 def wait_ready(instance: Instance, process: subprocess.Popen[bytes], deadline: float = 180) -> None:

@@ -87,6 +87,7 @@ def test_the_split_is_changed_seen_and_changed_back_from_the_keyboard(
     page = begin(seen, workers, rate="60", userCount="2")
     expect(page.locator("#course")).to_contain_text("open load, 60 requests/s")
     expect(page.locator("#plot-rate .scatterlayer path.js-line")).to_have_count(1)
+    workers.wait_for(lambda: watched(workers) > 4)  # what is before a change is compared too
     before, number = processes(up), page.locator("#history-list li").count() + 1
     expect(page.locator("#apply")).to_be_disabled()
 
@@ -113,6 +114,11 @@ def test_the_split_is_changed_seen_and_changed_back_from_the_keyboard(
     assert {one["error"] for one in workers.stats()["errors"]} <= {"stale"}
     assert not seen.wrong
     assert not seen.foreign(workers.url)
+
+
+def watched(interface: Interface) -> int:
+    """How many seconds of the load are known."""
+    return len(json.loads(interface.get("/windtunnel/data?since=0"))["seconds"])
 
 
 def silent(interface: Interface, since: int) -> bool:
