@@ -22,7 +22,7 @@ from server.alarm import alarm
 PERIOD = 0.01
 """Seconds between two looks at one block."""
 
-SHARE, BURST = 0.002, 0.02
+SHARE, BURST = 0.002, 0.005
 """Looking takes at most this share of a processor, and so many seconds ahead of that."""
 
 NAME = "loopwatch"

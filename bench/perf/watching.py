@@ -25,7 +25,7 @@ from server.holding import NAME
 LIMIT: Final = 0.01
 """Share of a processor."""
 
-SECONDS, PAIRS = 0.5, 9
+SECONDS, PAIRS = 1.0, 7
 
 _BLOCK: Final = 0.02
 

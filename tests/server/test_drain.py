@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import signal
 import socket
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.server.conftest import ENGINES, MEMORY, Server, serving
 from tests.server.toy import Toy
+from tests.until import until
 
 PING = b"GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -54,14 +54,6 @@ def afresh(server: Server, counts: Counter[str]) -> None:
             counts[f"dropped: {error!r}"] += 1
         finally:
             connection.close()
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for what another thread brings about."""
-    latest = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < latest
-        time.sleep(0.005)
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
