@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 
 from bench.division import FAST, ROUTE, SLOW, Division
+from bench.restoring import bring, restoring
 from bench.stacked import StackTarget
 from deploy import splits, stack
 from deploy.lease import leased
+from deploy.services import services
 from deploy.stack import Stack
 from nginx.plan import Plan
 
 BY = "tune"
-OF_NO_ACCOUNT = 0
-"""What a change of the tuner's own says that it undoes, so that `split undo` passes over it."""
 
 IDLE_WITHIN = 60.0
 
@@ -53,12 +52,12 @@ class Splitting:
 
     def to(self, division: Division) -> None:
         """Bring a division into force, if it is not; only pools that differ are resized."""
-        self._to(planned(self.former, division), OF_NO_ACCOUNT)
+        self._to(planned(self.former, division))
         self._idle()
 
     def back(self) -> None:
         """Bring the former split into force, whatever was done."""
-        self._to(self.former, OF_NO_ACCOUNT)
+        self._to(self.former)
 
     def keep(self, division: Division) -> bool:
         """Bring a division into force for good, as a change that can be undone."""
@@ -70,10 +69,10 @@ class Splitting:
         self.former = wanted
         return True
 
-    def _to(self, plan: Plan, undoes: int) -> None:
-        if splits.plan(self.stack) == plan:
+    def _to(self, plan: Plan) -> None:
+        change = bring(self.stack, plan, BY)
+        if change is None:
             return
-        change = splits.apply(self.stack, plan, BY, undoes)
         self.apply_s.append(change.apply_s)
         if change.clean_s is not None:
             self.clean_s.append(change.clean_s)
@@ -115,45 +114,25 @@ def division_of(plan: Plan) -> Division | None:
     return Division(*sizes, str(fast["balance"]))
 
 
+def needed(store: str) -> list[str] | None:
+    """The database of a store, by its engine's name; None, which is all, where that tells none."""
+    name = store.split("/", 1)[0].split("-", 1)[0]
+    return [name] if name in services() else [] if name == "sqlite" else None
+
+
 @contextmanager
-def splitting(
-    say: Callable[[str], None], services: Sequence[str] | None = None
-) -> Iterator[Splitting]:
-    """The stack that is up, or a fresh one that is stopped in the end.
+def splitting(say: Callable[[str], None], store: str) -> Iterator[Splitting]:
+    """The stack that is up, or a fresh one with the store's database that is stopped in the end.
 
     The former split is brought back when the block is left, for whatever reason; after `keep` that
-    is the one which was kept. `services` are the databases of a fresh one. Raises StackError.
+    is the one which was kept. Raises StackError.
     """
     there = stack.running()
-    running = stack.ensure_up(None if there else services, say=say)
+    running = stack.ensure_up(None if there else needed(store), say=say)
     with ExitStack() as left:
         if running.started:
             left.enter_context(leased(running.layout))
             left.callback(stack.down, say=say)
         found = Splitting(running, splits.plan(running))
-        left.enter_context(_ended_politely())
-        left.callback(_undisturbed, found.back)
+        left.enter_context(restoring(found.back))
         yield found
-
-
-def _undisturbed(what: Callable[[], None]) -> None:
-    """Do it, whatever a second Ctrl-C says."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        what()
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-@contextmanager
-def _ended_politely() -> Iterator[None]:
-    """Let SIGTERM end the block as Ctrl-C does."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -75,7 +76,9 @@ class Run:
             stack.enter_context(self._told_by_nginx(shown))
             for order in self.orders(self.plan, self.folder, shown):
                 shown.begin(describe(order))
-                self._settle(generator, order, shown.note)
+                settle(
+                    partial(self._cell, generator, order), self.folder, describe(order), shown.note
+                )
                 shown.done()
         self.info = msgspec.structs.replace(self.info, finished=datetime.now(UTC))
         results.finish(self.folder, self.info)
@@ -107,23 +110,6 @@ class Run:
         targets = [one.target for one in self.lineup.servers]
         groups = (target.groups(offer) for target in targets for offer in self.plan.stores)
         return {pid for group in groups for pids in group.values() for pid in pids}
-
-    def _settle(self, generator: Generator, order: Order, note: Callable[[str], None]) -> None:
-        """Measure a cell, and again while it is spoiled, at most twice; each is put on disk."""
-        for left in reversed(range(AGAIN + 1)):
-            cell = self._cell(generator, order)
-            why = spoiled(cell)
-            if why is None or not left:
-                self._keep(cell)
-                break
-            note(f"measured again: {describe(order)}: {why}")
-            self._keep(msgspec.structs.replace(cell, void=why))
-        if cell.void is not None:
-            note(f"void: {describe(order)}: {cell.void}")
-
-    def _keep(self, cell: results.Cell) -> None:
-        results.append(self.folder, cell)
-        hlog.append(self.folder, cell)
 
     def _cell(self, generator: Generator, order: Order) -> results.Cell:
         facts = self._facts(order)
@@ -181,6 +167,26 @@ class Run:
             "duration": self.request.duration,
             "groups": {k: list(v) for k, v in target.groups(order.store).items()},
         }
+
+
+def settle(
+    measure: Callable[[], results.Cell], folder: Path, what: str, note: Callable[[str], None]
+) -> None:
+    """Measure a cell, and again while it is spoiled, at most twice; each is put on disk."""
+    for left in reversed(range(AGAIN + 1)):
+        cell = measure()
+        why = spoiled(cell) if left else None
+        _keep(folder, cell if why is None else msgspec.structs.replace(cell, void=why))
+        if why is None:
+            break
+        note(f"measured again: {what}: {why}")
+    if cell.void is not None:
+        note(f"void: {what}: {cell.void}")
+
+
+def _keep(folder: Path, cell: results.Cell) -> None:
+    results.append(folder, cell)
+    hlog.append(folder, cell)
 
 
 def beside(slow: Slow | None, whose: str | None) -> dict[str, Any]:

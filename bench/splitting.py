@@ -8,14 +8,13 @@ from contextlib import contextmanager
 from bench.discovery import discover
 from bench.lineup import Lineup, server
 from bench.plan import Variant
+from bench.restoring import bring, restoring
 from bench.stacked import StackTarget
 from deploy import splits
 from deploy.stack import Stack
 from nginx.plan import Plan
 
 BY = "run"
-NO_CHANGE = 0
-"""What a change says that it undoes, so that `split undo` takes it for none of a person's."""
 
 
 class SplitTarget(StackTarget):
@@ -27,14 +26,8 @@ class SplitTarget(StackTarget):
 
     def url(self, processes: int) -> str:  # noqa: ARG002
         """Bring the split into force, unless it is, and return nginx's address."""
-        bring(self.stack, self._plan)
+        bring(self.stack, self._plan, BY)
         return self.stack.state.nginx
-
-
-def bring(stack: Stack, plan: Plan) -> None:
-    """Bring a split into force, unless it is; returns when nothing else serves any more."""
-    if splits.plan(stack) != plan:
-        splits.apply(stack, plan, BY, NO_CHANGE)
 
 
 @contextmanager
@@ -47,12 +40,10 @@ def splitting(stack: Stack, wanted: Mapping[str, Mapping[str, str]]) -> Iterator
     former = splits.plan(stack)
     plans = {name: splits.changed(former, settings) for name, settings in wanted.items()}
     offers = discover(stack.state.processes[0])[1]
-    try:
+    with restoring(lambda: bring(stack, former, BY)):
         yield Lineup(
             tuple(
                 server(SplitTarget(stack, plan), offers, Variant(name))
                 for name, plan in plans.items()
             )
         )
-    finally:
-        bring(stack, former)

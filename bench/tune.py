@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 from rich.console import Console
 
-from bench import hlog, host, results, streams, tuned
+from bench import host, results, streams, tuned
 from bench.calibration import Alone, computing, cores_left
 from bench.concluding import conclude
 from bench.discovery import discover
@@ -22,7 +22,7 @@ from bench.driving import CellError, Generator
 from bench.plan import Load, Offer, select, unfit
 from bench.progress import Shown
 from bench.resplit import Splitting, splitting
-from bench.runner import AGAIN, MEASURED, SAMPLES, NothingToMeasureError, spoiled
+from bench.runner import MEASURED, SAMPLES, NothingToMeasureError, settle
 from bench.slo import parse
 from bench.tuned import Kind, Tuned
 from bench.tuning import Limits, Trials
@@ -79,7 +79,7 @@ def tune(wanted: Wanted, console: Console, into: Path) -> tuple[Path, Tuned]:
     ServerDownError, UnknownStoreError, NothingToMeasureError, ResultsError, GeneratorError and what
     `deploy.splits` raises, each one line for the user.
     """
-    with splitting(console.print, services(wanted.store)) as stack:
+    with splitting(console.print, wanted.store) as stack:
         offer, slow_store = offered(wanted, stack)
         tried = candidates(wanted, stack)
         folder, info = begin(wanted, offer, tried, into)
@@ -105,13 +105,6 @@ def _told_if_interrupted(folder: Path, console: Console) -> Iterator[None]:
             "finished cells"
         )
         raise
-
-
-def services(store: str) -> list[str] | None:
-    """The database of a store, if a stack has to be started for it; None: all."""
-    engine = store.split("/", 1)[0].split("-", 1)[0]
-    known = ("postgres", "mongo", "redis", "memcached", "mysql", "elasticsearch", "rethinkdb")
-    return [engine] if engine in known else [] if engine == "sqlite" else None
 
 
 def offered(wanted: Wanted, stack: Splitting) -> tuple[Offer, str | None]:
@@ -247,25 +240,17 @@ class _Trying:
         return (operation == self.wanted.work.kind.value) is (kind == SLOW)
 
     def _cell(self, division: Division, number: int, generator: Generator, shown: Shown) -> None:
-        """Measure a cell, and again while it is spoiled, at most twice; each is put on disk."""
-        shown.begin(f"round {number}  {division.name}")
+        what = f"round {number}  {division.name}"
+        shown.begin(what)
         self.stack.to(division)
         wanted = self.wanted
-        for left in reversed(range(AGAIN + 1)):
-            order = self._order(division, number, self.folder, wanted.fast_rate, wanted.slow_rate)
-            cell = self._told(generator, order)
-            why = spoiled(cell) if left else None
-            self._keep(cell if why is None else msgspec.structs.replace(cell, void=why))
-            if why is None:
-                break
-            shown.note(f"measured again: round {number} {division.name}: {why}")
-        if cell.void is not None:
-            shown.note(f"void: round {number} {division.name}: {cell.void}")
-        shown.done()
 
-    def _keep(self, cell: results.Cell) -> None:
-        results.append(self.folder, cell)
-        hlog.append(self.folder, cell)
+        def measure() -> results.Cell:
+            order = self._order(division, number, self.folder, wanted.fast_rate, wanted.slow_rate)
+            return self._told(generator, order)
+
+        settle(measure, self.folder, what, shown.note)
+        shown.done()
 
     def _told(self, generator: Generator, order: Mapping[str, Any]) -> results.Cell:
         facts = {name: order[name] for name in NAMING}

@@ -38,6 +38,7 @@ FACES_THE_STACK = (
     "bench.commands",
     "bench.runner",
     "bench.resplit",
+    "bench.restoring",
     "bench.splitting",
     "bench.stacked",
     "bench.switch",

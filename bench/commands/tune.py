@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands.options import known_mixes, percentage
+from bench.commands import options
 from bench.commands.plan import known_balances, objectives
 from bench.commands.saying import UsageError
 
@@ -23,17 +23,13 @@ def tune(
     rates: Annotated[
         str, typer.Option(metavar="FAST,SLOW", help="requests a second of either kind")
     ] = "200,5",
-    slow_work: Annotated[str, typer.Option(help="what slow work is: sleep or summary")] = "sleep",
-    sleep_ms: Annotated[
-        int, typer.Option(min=1, max=10_000, metavar="MS", help="how long each sleep blocks")
-    ] = 100,
+    slow_work: options.SlowWork = "sleep",
+    sleep_ms: options.SleepMs = 100,
     store: Annotated[
         str, typer.Option(metavar="ID", help="whom fast work asks")
     ] = "redis/async/fast",
     mix: Annotated[str, typer.Option(metavar="NAME", help="of fast work")] = "balanced",
-    poisson: Annotated[
-        bool, typer.Option("--poisson", help="arrivals at random; without it evenly spaced")
-    ] = False,
+    poisson: options.Poisson = False,
     split: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="only these, as 3+1, 4-together, 2+2-least_conn"),
@@ -55,13 +51,11 @@ def tune(
     rounds: Annotated[int, typer.Option(min=1, max=1000, help="at most so many")] = 60,
     duration: Annotated[int, typer.Option(min=1, max=600, help="seconds measured in a cell")] = 3,
     warmup: Annotated[float, typer.Option(min=0, max=60, help="seconds before that")] = 0.5,
-    seed: Annotated[int, typer.Option(help="of the data, and of the order of cells")] = 1,
+    seed: options.Seed = 1,
     apply: Annotated[
         bool, typer.Option("--apply", help="set what is recommended; else all is as before")
     ] = False,
-    into: Annotated[
-        Path, typer.Option("--results", metavar="DIR", help="where the run's folder is made")
-    ] = Path("results"),
+    into: options.Into = Path("results"),
 ) -> None:
     """Measure which split of the processes is best for a load of fast and slow work.
 
@@ -71,16 +65,13 @@ def tune(
     from bench.tune import Wanted
     from bench.tune import tune as tuning
     from bench.tuning import Limits
-    from bench.work import Kind, Work
 
-    if slow_work not in list(Kind):
-        raise UsageError(f"--slow-work {slow_work}: choose from {', '.join(Kind)}")
     fast_rate, slow_rate = _rates(rates)
     wanted = Wanted(
         slos=tuple(map(str, objectives(slo))),
         fast_rate=fast_rate,
         slow_rate=slow_rate,
-        work=Work(Kind(slow_work), sleep_ms),
+        work=options.slow_work(slow_work, sleep_ms),
         store=store,
         mix=_mix(mix),
         poisson=poisson,
@@ -90,7 +81,7 @@ def tune(
         duration=duration,
         warmup=warmup,
         seed=seed,
-        limits=Limits(percentage(precision) or 0.1, max_time, rounds),
+        limits=Limits(options.percentage(precision) or 0.1, max_time, rounds),
         apply=apply,
     )
     console = report.console()
@@ -115,7 +106,7 @@ def _rates(text: str) -> tuple[float, float]:
 def _mix(name: str) -> str:
     if name == "summary":
         raise UsageError("--mix summary: that is slow work, see --slow-work")
-    return known_mixes([name])[0]
+    return options.known_mixes([name])[0]
 
 
 def _divisions(names: list[str]) -> tuple[Division, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from deploy.services import Place
 from deploy.stack import Stack, ensure_up
 from tests.bench.served import ROOT
 from tests.stacks import own_place
+from tests.until import until
 
 ONE = "one: pools.slow= routes./slow/= pools.fast.processes=2"
 
@@ -27,21 +29,27 @@ def stack() -> Iterator[Stack]:
         yield ensure_up([], 1, 1, place=place)
 
 
-def run(place: Place, into: Path, *more: object) -> subprocess.CompletedProcess[str]:
+def start(place: Place, into: Path, *more: object) -> subprocess.Popen[str]:
     command = [
         sys.executable, "-m", "bench.cli", "run", "pools", "--stores", "sqlite/async/fast",
         "--rate", 40, "--slow-rate", 10, "--sleep-ms", 5, "--rounds", 2, "--duration", 1,
         "--warmup", 0.1, "--results", into, *more,
     ]  # fmt: skip
     where = {"WINDTUNNEL_FOLDER": str(place.root), "WINDTUNNEL_OFFSET": str(place.offset)}
-    return subprocess.run(
+    return subprocess.Popen(
         list(map(str, command)),
-        check=False,
         cwd=ROOT,
         env=os.environ | where,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def run(place: Place, into: Path, *more: object) -> subprocess.CompletedProcess[str]:
+    with start(place, into, *more) as running:
+        said, complained = running.communicate()
+    return subprocess.CompletedProcess(running.args, running.returncode, said, complained)
 
 
 def test_cells_of_two_splits_are_interleaved_and_compared(stack: Stack, tmp_path: Path) -> None:
@@ -84,3 +92,16 @@ def test_a_split_that_cannot_be_changes_nothing(
     assert line in done.stderr
     assert splits.plan(stack) == former
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_an_ended_run_leaves_the_split_that_was(
+    stack: Stack, tmp_path: Path, how: signal.Signals
+) -> None:
+    former = splits.plan(stack)
+    with start(stack.layout.place, tmp_path, "--split", ONE, "--duration", 60) as running:
+        until(lambda: splits.plan(stack) != former, "its split was never in force")
+        running.send_signal(how)
+        _, complained = running.communicate(timeout=60)
+    assert running.returncode == 130, complained
+    assert splits.plan(stack) == former
