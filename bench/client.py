@@ -11,8 +11,8 @@ from http.cookiejar import CookieJar
 from time import perf_counter
 from typing import Final
 
-from bench.address import Target
-from bench.answer import (
+from bench.wire.address import Target
+from bench.wire.answer import (
     MALFORMED,
     OK,
     REFUSED,
@@ -22,9 +22,9 @@ from bench.answer import (
     Answer,
     AnswerError,
 )
-from bench.connection import Connection
-from bench.cookies import Cookies
-from bench.deadlines import Deadlines
+from bench.wire.connection import Connection
+from bench.wire.cookies import Cookies
+from bench.wire.deadlines import Deadlines
 
 __all__ = ["IDEMPOTENT", "MAX_ANSWER", "Client", "Target"]
 

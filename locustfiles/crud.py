@@ -7,9 +7,9 @@ measures one store at a time.
 
 from locust import events
 
-from bench.arguments import Defaults
-from bench.records import RecordUser
-from bench.session import Session
+from bench.load.records import RecordUser
+from bench.web.arguments import Defaults
+from bench.web.session import Session
 
 MIX = "balanced"
 POPULATION = 1_000

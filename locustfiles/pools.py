@@ -8,11 +8,11 @@ to the slow pool. `locust -f locustfiles/pools.py` keeps both rates editable whi
 
 from locust import events
 
-from bench.arguments import Defaults
-from bench.records import RecordUser
-from bench.session import Session
-from bench.slow import SlowUser
-from bench.work import Kind, Work
+from bench.asked.work import Kind, Work
+from bench.load.records import RecordUser
+from bench.load.slow import SlowUser
+from bench.web.arguments import Defaults
+from bench.web.session import Session
 
 STORES = ("postgres-asyncpg/async/fast",)
 MIX = "balanced"

@@ -8,9 +8,9 @@ its `sync`, `gthread` and `tornado` workers in the same rounds. `locust -f locus
 
 from locust import events
 
-from bench.arguments import Defaults
-from bench.records import RecordUser
-from bench.session import Session
+from bench.load.records import RecordUser
+from bench.web.arguments import Defaults
+from bench.web.session import Session
 
 STORES = ("postgres-psycopg/*/fast",)
 MIX = "summary"

@@ -33,20 +33,25 @@ SERVER_LAYERS = (
     "server.__main__",
 )
 
-FACES_THE_STACK = (
-    "bench.cli",
+BENCH_LAYERS = (
+    "bench.wire bench.model bench.contract",
+    "bench.client bench.disk",
+    "bench.measure",
+    "bench.asked",
+    "bench.load bench.figures",
+    "bench.tuner bench.cells",
+    "bench.reports",
+    "bench.run bench.web",
     "bench.commands",
-    "bench.runner",
-    "bench.resplit",
-    "bench.restoring",
-    "bench.splitting",
-    "bench.stacked",
-    "bench.switch",
-    "bench.perf",
+    "bench.cli bench.perf bench.truth",
 )
+
+FACES_THE_STACK = ("bench.cli", "bench.commands", "bench.run", "bench.web.switch", "bench.perf")
 """The modules of bench that start and stop things, and so may know deploy and nginx."""
 
-PURE = ("bench.results", "bench.stats", "bench.report", "bench.contract")
+PURE = (
+    "bench.contract", "bench.model", "bench.disk", "bench.figures", "bench.tuner", "bench.reports"
+)  # fmt: skip
 """What reads results and what states the contract needs no load generator and no server."""
 
 
@@ -73,10 +78,12 @@ def within(module: str, *prefixes: str) -> bool:
     return any(module == prefix or module.startswith(prefix + ".") for prefix in prefixes)
 
 
-def layer(module: str) -> int | None:
-    for rank, names in enumerate(SERVER_LAYERS):
-        if within(module, *names.split()):
-            return rank
+def layer(module: str) -> tuple[str, int] | None:
+    """Whose layer a module is in, and how high."""
+    for package, layers in (("server", SERVER_LAYERS), ("bench", BENCH_LAYERS)):
+        for rank, names in enumerate(layers):
+            if within(module, *names.split()):
+                return package, rank
     return None
 
 
@@ -117,8 +124,8 @@ RULES = (
 def forbidden(module: str, target: str) -> str | None:
     """Why `module` may not import `target`, or None."""
     mine, other = layer(module), layer(target)
-    if mine is not None and other is not None and other > mine:
-        return "server imports go words -> record -> engines -> modes -> handlers -> app"
+    if mine is not None and other is not None and mine[0] == other[0] and other > mine:
+        return f"imports of {mine[0]} go down its layers"
     return next((rule.why for rule in RULES if rule.broken(module, target)), None)
 
 
@@ -128,8 +135,10 @@ def test_imports_go_one_way(module: str, path: Path) -> None:
     assert not wrong
 
 
-def test_every_server_module_has_a_layer() -> None:
+def test_every_module_of_server_and_bench_has_a_layer() -> None:
     homeless = [
-        m for m, _ in modules() if within(m, "server") and m != "server" and layer(m) is None
+        m
+        for m, _ in modules()
+        if within(m, "server", "bench") and m not in {"server", "bench"} and layer(m) is None
     ]
     assert not homeless

@@ -38,11 +38,11 @@ def capacity(
     """
     from rich.console import Console
 
-    from bench import report as reports
-    from bench import runner
-    from bench.orders import search
-    from bench.request import Request
-    from bench.work import Slow
+    from bench.asked.request import Request
+    from bench.asked.work import Slow
+    from bench.reports import report as reports
+    from bench.run import runner
+    from bench.run.orders import search
 
     usual = options.usually(options.known_scenario(scenario))
     if usual.rates:
@@ -69,7 +69,7 @@ def capacity(
 
 def bounds(texts: list[str]) -> tuple[str, ...]:
     """Return the objectives; raises SloError, and UsageError for what one server cannot break."""
-    from bench.slo import parse
+    from bench.figures.slo import parse
 
     if any(parse(text).measure == "regression" for text in texts):
         raise UsageError("a regression has no capacity: it compares two servers, see run --against")

@@ -23,7 +23,7 @@ def compare(
     One run measured with --against has its two variants compared; only these meet in the same
     rounds, and only they can prove a regression.
     """
-    from bench import comparing
+    from bench.reports import comparing
 
     if comparing.compare(first, second, slo or [], json=json):
         raise typer.Exit(1)

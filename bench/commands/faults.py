@@ -10,20 +10,20 @@ from bench.commands.saying import ENVIRONMENT, USAGE, CommandError
 INTERRUPTED = 130
 
 _USAGE = (
-    "bench.plan.UnknownStoreError",
+    "bench.asked.plan.UnknownStoreError",
     "nginx.split.SplitError",
-    "bench.plan.PlanError",
-    "bench.slo.SloError",
-    "bench.compare.VariantsError",
+    "bench.asked.plan.PlanError",
+    "bench.figures.slo.SloError",
+    "bench.figures.compare.VariantsError",
 )
 _ENVIRONMENT = (
     "deploy.errors.StackError",
     "deploy.services.base.Missing",
     "nginx.apply.ApplyError",
-    "bench.discovery.ServerDownError",
-    "bench.driving.GeneratorError",
-    "bench.results.ResultsError",
-    "bench.runner.NothingToMeasureError",
+    "bench.asked.discovery.ServerDownError",
+    "bench.run.driving.GeneratorError",
+    "bench.disk.results.ResultsError",
+    "bench.run.runner.NothingToMeasureError",
 )
 
 

@@ -16,7 +16,7 @@ import typer
 from bench.commands.saying import UsageError
 
 if TYPE_CHECKING:
-    from bench.work import Work
+    from bench.asked.work import Work
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -155,7 +155,7 @@ def known_scenario(name: str) -> str:
 
 def known_mixes(names: list[str]) -> tuple[str, ...]:
     """Return `names`; raises UsageError for one that is no mix."""
-    from bench.mixes import MIXES
+    from bench.asked.mixes import MIXES
 
     for name in names:
         if name not in MIXES:
@@ -202,7 +202,7 @@ def splits(texts: list[str]) -> dict[str, dict[str, str]]:
 
 def slow_work(name: str, ms: int) -> Work:
     """Return the slow work of this name; raises UsageError."""
-    from bench.work import Kind, Work
+    from bench.asked.work import Kind, Work
 
     try:
         return Work(Kind(name), ms)
@@ -230,7 +230,7 @@ def slow_rates(text: str | None) -> tuple[float, ...]:
 
 def objectives(texts: list[str]) -> tuple[str, ...]:
     """Return them as written; raises SloError for one that cannot be read."""
-    from bench.slo import parse
+    from bench.figures.slo import parse
 
     for text in texts:
         parse(text)
@@ -254,7 +254,7 @@ def known_url(option: str, text: str | None) -> str | None:
     """Return the address; raises UsageError unless it is one of HTTP or a unix socket."""
     if text is None:
         return None
-    from bench.address import Target
+    from bench.wire.address import Target
 
     try:
         return Target(text).url

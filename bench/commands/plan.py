@@ -10,10 +10,10 @@ import typer
 from bench.commands.saying import UsageError
 
 if TYPE_CHECKING:
-    from bench.durations import Duration
-    from bench.slo import Slo
-    from bench.traffic import Traffic
-    from bench.tuned import Kind, Tuned
+    from bench.disk.tuned import Kind, Tuned
+    from bench.figures.slo import Slo
+    from bench.model.durations import Duration
+    from bench.model.traffic import Traffic
 
 ASSUMED = {"fast": "0.3", "slow": "20"}
 """Milliseconds, where neither a run nor anybody says."""
@@ -72,7 +72,9 @@ def plan(
     import os
     from dataclasses import replace
 
-    from bench import plan_text, planning, report, tuned
+    from bench.disk import tuned
+    from bench.reports import plan_text, report
+    from bench.tuner import planning
 
     slos, balances = objectives(slo), known_balances(balance)
     found = _run(from_, into)
@@ -94,8 +96,8 @@ def plan(
 
 def objectives(texts: list[str]) -> list[Slo]:
     """Return what was asked for; raises SloError and UsageError."""
-    from bench.slo import parse
-    from bench.standing import StandingError, kinds
+    from bench.figures.slo import parse
+    from bench.tuner.standing import StandingError, kinds
 
     slos = [parse(text) for text in texts]
     for slo in slos:
@@ -108,7 +110,7 @@ def objectives(texts: list[str]) -> list[Slo]:
 
 def known_balances(names: list[str] | None) -> tuple[str, ...]:
     """Return the ways to balance; raises UsageError for one that is unknown."""
-    from bench.balancing import BALANCERS
+    from bench.model.balancing import BALANCERS
 
     for name in names or ():
         if name not in BALANCERS:
@@ -117,7 +119,8 @@ def known_balances(names: list[str] | None) -> tuple[str, ...]:
 
 
 def _run(from_: str | None, into: Path) -> tuple[Path, Tuned] | None:
-    from bench import report, tuned
+    from bench.disk import tuned
+    from bench.reports import report
 
     latest = tuned.latest(into) if from_ in {None, report.LATEST} else None
     if from_ is None or latest is not None:
@@ -135,7 +138,7 @@ def _traffic(
     """Return the work of either kind at any rate, and where its service times are from."""
     from dataclasses import replace
 
-    from bench.traffic import Traffic, work
+    from bench.model.traffic import Traffic, work
 
     measured: dict[str, Kind | None] = {"fast": None, "slow": None}
     if known is not None:
@@ -163,7 +166,7 @@ def _sources(fast: str, slow: str) -> str:
 
 
 def _duration(option: str, text: str) -> Duration:
-    from bench.durations import DurationError, parse
+    from bench.model.durations import DurationError, parse
 
     try:
         return parse(text)

@@ -11,7 +11,7 @@ from bench.commands import options
 from bench.commands.saying import UsageError
 
 if TYPE_CHECKING:
-    from bench.request import Request
+    from bench.asked.request import Request
 
 
 def run(
@@ -46,8 +46,8 @@ def run(
 
     Writes a folder with a report.html, and prints the ranking.
     """
-    from bench.request import Request
-    from bench.work import Slow
+    from bench.asked.request import Request
+    from bench.asked.work import Slow
 
     usual = options.usually(options.known_scenario(scenario))
     if not (rate or users):
@@ -88,9 +88,9 @@ def measure(request: Request, into: Path) -> None:
     """Do a run and report it; leaves with 1 if an objective was broken."""
     from rich.console import Console
 
-    from bench import report as reports
-    from bench import runner
-    from bench.verdicts import failed
+    from bench.figures.verdicts import failed
+    from bench.reports import report as reports
+    from bench.run import runner
 
     folder = runner.run(request, Console(highlight=False, soft_wrap=True), into)
     if failed(reports.report(folder).verdicts):
@@ -102,7 +102,7 @@ def report(
     json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
 ) -> None:
     """Print what a run measured, and write its report.html anew."""
-    from bench import report as reports
+    from bench.reports import report as reports
 
     reports.report(run, json)
 

@@ -25,7 +25,7 @@ def stores(
     as_json: Annotated[bool, typer.Option("--json", help="all facts, the ledger too")] = False,
 ) -> None:
     """List what the running server offers."""
-    from bench.discovery import discover
+    from bench.asked.discovery import discover
 
     _, offers = discover(known_url("--host", host) or _own_url())
     chosen = [offer for offer in offers if _wanted(offer.id, globs or ["*"])]

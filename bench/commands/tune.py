@@ -12,7 +12,7 @@ from bench.commands.plan import known_balances, objectives
 from bench.commands.saying import UsageError
 
 if TYPE_CHECKING:
-    from bench.division import Division
+    from bench.tuner.division import Division
 
 
 def tune(
@@ -61,10 +61,10 @@ def tune(
 
     Tries splits in shuffled rounds, gives up what is clearly worse, and puts the former split back.
     """
-    from bench import report, tune_text
-    from bench.tune import Wanted
-    from bench.tune import tune as tuning
-    from bench.tuning import Limits
+    from bench.reports import report, tune_text
+    from bench.run.tune import Wanted
+    from bench.run.tune import tune as tuning
+    from bench.tuner.tuning import Limits
 
     fast_rate, slow_rate = _rates(rates)
     wanted = Wanted(
@@ -110,7 +110,7 @@ def _mix(name: str) -> str:
 
 
 def _divisions(names: list[str]) -> tuple[Division, ...]:
-    from bench.division import read
+    from bench.tuner.division import read
 
     try:
         found = tuple(dict.fromkeys(map(read, names)))

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from time import monotonic
 
-from bench import results
+from bench.disk import results
 from bench.perf.check import Verdict
 from bench.perf.place import OFFSET, place
 from deploy import stack as stacks

@@ -19,11 +19,12 @@ from gevent.pool import Group
 from locust import FastHttpUser, User, task
 from locust.env import Environment
 
-from bench import checks, descriptors
 from bench.client import Client, Target
 from bench.contract import decode_record
-from bench.deadlines import Deadlines
+from bench.load import checks
 from bench.perf.fixed import PATH, RECORD
+from bench.wire import descriptors
+from bench.wire.deadlines import Deadlines
 
 USERS, REQUESTS, PAIRS = 10, 200, 15
 """Of a pair each half sends `USERS * REQUESTS` requests."""

@@ -19,13 +19,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from bench import collector, hlog, host, recording, results
-from bench.answer import OK
-from bench.parts import NAMES
-from bench.recorder import Recorded, Recorder, merge, quantiles, summarise
-from bench.results import Cell, RunInfo, Times
+from bench.cells import collector, recording
+from bench.disk import hlog, results
+from bench.disk.results import Cell, RunInfo, Times
+from bench.figures.parts import NAMES
+from bench.measure import host
+from bench.measure.recorder import Recorded, Recorder, merge, quantiles, summarise
 from bench.truth.processes import ROOT, command
 from bench.truth.verdict import ExperimentError, Verdict
+from bench.wire.answer import OK
 
 MILLION = 1_000_000
 REPORT_WITHIN_S = 3.0

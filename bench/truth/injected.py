@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from statistics import median
 
-from bench.histogram import Histogram
+from bench.measure.histogram import Histogram
 from bench.truth import known, shapes
 from bench.truth.measuring import service
 from bench.truth.proxy import Seen

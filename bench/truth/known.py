@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from bench.histogram import Histogram
+from bench.measure.histogram import Histogram
 from bench.truth.proxy import Seen
 from bench.truth.verdict import ExperimentError
 

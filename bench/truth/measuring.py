@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from bench import histogram, results, streams
-from bench.histogram import Histogram
-from bench.results import OK, Cell, OperationResult, Run
-from bench.streams import SampledRequest
+from bench.disk import results, streams
+from bench.disk.results import OK, Cell, OperationResult, Run
+from bench.disk.streams import SampledRequest
+from bench.measure import histogram
+from bench.measure.histogram import Histogram
 from bench.truth.processes import ROOT, command
 from bench.truth.verdict import ExperimentError
 

@@ -11,10 +11,10 @@ from statistics import median
 
 import msgspec
 
-from bench.compare import compare
-from bench.results import Run
-from bench.stats import MIN_ROUNDS
-from bench.summary import Comparison, Outcome
+from bench.disk.results import Run
+from bench.figures.compare import compare
+from bench.figures.stats import MIN_ROUNDS
+from bench.figures.summary import Comparison, Outcome
 from bench.truth import processes
 from bench.truth.measuring import measure
 from bench.truth.verdict import ExperimentError, Verdict

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from bench.histogram import Histogram
-from bench.results import Cell
-from bench.schedule import Arrivals, arrivals
-from bench.streams import SampledRequest
+from bench.disk.results import Cell
+from bench.disk.streams import SampledRequest
+from bench.load.schedule import Arrivals, arrivals
+from bench.measure.histogram import Histogram
 from bench.truth import known, processes
 from bench.truth.measuring import STORE, measure, reads, response, service
 from bench.truth.proxy import Seen

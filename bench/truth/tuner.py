@@ -17,15 +17,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import tuned
-from bench.division import FAST, SLOW, divisions
-from bench.durations import Always
-from bench.forecast import Length, forecast
-from bench.slo import Slo, parse
-from bench.standing import ALIKE, Standing, ranked
-from bench.traffic import work
+from bench.disk import tuned
+from bench.figures.slo import Slo, parse
+from bench.model.durations import Always
+from bench.model.traffic import work
 from bench.truth.processes import ROOT, command
 from bench.truth.verdict import ExperimentError, Verdict
+from bench.tuner.division import FAST, SLOW, divisions
+from bench.tuner.forecast import Length, forecast
+from bench.tuner.standing import ALIKE, Standing, ranked
 
 FAST_RATE, FAST_S = 100.0, 0.001
 STORE = "redis/async/fast"

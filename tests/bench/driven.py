@@ -18,7 +18,7 @@ class Driven:
 
     def __init__(self) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "bench.generator"],
+            [sys.executable, "-m", "bench.cells.generator"],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

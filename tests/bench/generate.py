@@ -10,8 +10,8 @@ from typing import Any
 
 from hdrh.histogram import HdrHistogram
 
-from bench import results
-from bench.results import Bystander, Cell, CpuSeconds, Ledger, OperationResult, RunInfo, Times
+from bench.disk import results
+from bench.disk.results import Bystander, Cell, CpuSeconds, Ledger, OperationResult, RunInfo, Times
 
 BALANCED = {"create": 1, "read": 6, "edit": 2, "delete": 1}
 WEIGHT = {"create": 1.3, "read": 1.0, "update": 1.3, "edit": 2.1, "delete": 1.2, "find": 2.0}

@@ -6,11 +6,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from bench import report_html, wording
-from bench.analysis import analyse
-from bench.capacity import capacities, together
-from bench.results import Run
-from bench.summary import Load, State, Verdict
+from bench.disk.results import Run
+from bench.figures import wording
+from bench.figures.analysis import analyse
+from bench.figures.capacity import capacities, together
+from bench.figures.summary import Load, State, Verdict
+from bench.reports import report_html
 from tests.bench.generate import Made, cells, info
 from tests.bench.test_report import shown
 

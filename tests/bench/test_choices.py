@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.choices import ChoiceError, choices
+from bench.web.choices import ChoiceError, choices
 
 FLAT = {
     "pools.fast.processes": "3",

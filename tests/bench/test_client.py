@@ -11,9 +11,9 @@ from gevent import socket as gsocket
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.answer import CLOSED, MALFORMED, OK, OVERSIZE, REFUSED, RESET, STALE, TIMEOUT
 from bench.client import Client, Target
-from bench.deadlines import Deadlines
+from bench.wire.answer import CLOSED, MALFORMED, OK, OVERSIZE, REFUSED, RESET, STALE, TIMEOUT
+from bench.wire.deadlines import Deadlines
 from tests.bench.wire import CHUNKED, INTERIM, PLAIN, UNKNOWN, answering, cut, receive_head, served
 
 

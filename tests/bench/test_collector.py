@@ -10,12 +10,13 @@ import gevent
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import collector, results
-from bench.collector import Collector, Report
-from bench.crowd import Crowd, Terms
-from bench.journal import Journal, Load
-from bench.lane import Sent
-from bench.recorder import Key, Recorded, Recorder, Times, merge, summarise
+from bench.cells import collector
+from bench.cells.collector import Collector, Report
+from bench.disk import results
+from bench.load.crowd import Crowd, Terms
+from bench.load.lane import Sent
+from bench.measure.recorder import Key, Recorded, Recorder, Times, merge, summarise
+from bench.web.journal import Journal, Load
 
 KEYS = [Key("a/async/fast", op, "fast", outcome) for op in ("read", "edit") for outcome in "xy"]
 SAMPLES = st.lists(

@@ -7,13 +7,14 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from bench import cli, compare_text
-from bench.compare import DRIFT, VariantsError, compare
-from bench.comparing import compare as command
-from bench.results import Cell, Ledger, Run
-from bench.slo import parse
-from bench.summary import OVERALL, Compared, Comparison, Outcome, State
-from bench.verdicts import failed, judge_regression
+from bench import cli
+from bench.disk.results import Cell, Ledger, Run
+from bench.figures.compare import DRIFT, VariantsError, compare
+from bench.figures.slo import parse
+from bench.figures.summary import OVERALL, Compared, Comparison, Outcome, State
+from bench.figures.verdicts import failed, judge_regression
+from bench.reports import compare_text
+from bench.reports.comparing import compare as command
 from tests.bench.generate import Made, cells, info, write
 
 STORES = ("redis/async/fast", "sqlite/async/fast")

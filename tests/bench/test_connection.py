@@ -16,9 +16,9 @@ from gevent.server import StreamServer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.answer import CLOSED, MALFORMED, OK, REFUSED, STALE, TIMEOUT, Answer
 from bench.client import IDEMPOTENT, Client, Target
-from bench.deadlines import Deadlines
+from bench.wire.answer import CLOSED, MALFORMED, OK, REFUSED, STALE, TIMEOUT, Answer
+from bench.wire.deadlines import Deadlines
 from tests.bench.wire import (
     CHUNKED,
     INTERIM,

@@ -11,20 +11,20 @@ import pytest
 from rich.console import Console
 
 from bench import cli
-from bench.analysis import analyse
+from bench.asked.lineup import Lineup, server
+from bench.asked.plan import Load, Variant, plan
+from bench.asked.request import Request
+from bench.asked.targets import Foreign
 from bench.commands import options
-from bench.compare import VariantsError, compare
-from bench.contenders import contenders, ranked
-from bench.lineup import Lineup, server
-from bench.orders import search
-from bench.plan import Load, Variant, plan
-from bench.precision import precision
-from bench.progress import Shown
-from bench.request import Request
-from bench.results import Run
-from bench.slo import parse
-from bench.targets import Foreign
-from bench.verdicts import judge
+from bench.disk.results import Run
+from bench.figures.analysis import analyse
+from bench.figures.compare import VariantsError, compare
+from bench.figures.contenders import contenders, ranked
+from bench.figures.precision import precision
+from bench.figures.slo import parse
+from bench.figures.verdicts import judge
+from bench.run.orders import search
+from bench.run.progress import Shown
 from tests.bench.generate import Made, cells, info, ledger
 from tests.bench.test_plan import offer
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench import cpu, health
+from bench.measure import cpu, health
 
 BUSY = """
 import subprocess, sys, time

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from bench.answer import OK, WRONG, Answer
+from bench.asked.mixes import MIXES, Deck
 from bench.client import Client, Target
 from bench.contract import Operation
-from bench.crud import Crud
-from bench.deadlines import Deadlines
-from bench.mixes import MIXES, Deck
-from bench.samples import drafts, samples
-from bench.stock import Stock
+from bench.load.crud import Crud
+from bench.load.samples import drafts, samples
+from bench.load.stock import Stock
+from bench.wire.answer import OK, WRONG, Answer
+from bench.wire.deadlines import Deadlines
 from tests.bench.liar import Liar
 
 CREATE, READ, UPDATE, EDIT, DELETE, FIND, SUMMARY = Operation

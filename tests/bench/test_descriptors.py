@@ -6,12 +6,12 @@ import json
 import subprocess
 import sys
 
-from bench.descriptors import SPARE
+from bench.wire.descriptors import SPARE
 from tests.bench.served import ROOT, server
 
 CODE = """
 import json, resource, sys
-from bench.descriptors import allow
+from bench.wire.descriptors import allow
 soft, hard, connections = map(int, sys.argv[1:])
 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 print(json.dumps([allow(connections), resource.getrlimit(resource.RLIMIT_NOFILE)]))

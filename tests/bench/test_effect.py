@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from bench.effect import LEAST, Seconds, Span, Spans, effect, spans
-from bench.recorder import Times, count
+from bench.measure.recorder import Times, count
+from bench.web.effect import LEAST, Seconds, Span, Spans, effect, spans
 
 CHANGE = {"began_at": 100.4, "clean_at": 103.2}
 NONE = dict.fromkeys(range(400), (0, 100))

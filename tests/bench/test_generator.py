@@ -12,7 +12,7 @@ import psutil
 import pytest
 from hdrh.histogram import HdrHistogram
 
-from bench.results import Cell
+from bench.disk.results import Cell
 from tests.bench.driven import Driven, counts, driven_once
 from tests.bench.served import Server, server
 

@@ -8,9 +8,9 @@ import pytest
 from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogReader
 
-from bench import hlog
-from bench.histogram import decode
-from bench.results import Cell, OperationResult, ResultsError, Times
+from bench.disk import hlog
+from bench.disk.results import Cell, OperationResult, ResultsError, Times
+from bench.measure.histogram import decode
 from tests.bench.generate import Made, cells, histogram
 
 STORE = "redis/async/fast"

@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from bench import host
+from bench.measure import host
 
 
 def test_the_host_tells_what_a_figure_depends_on() -> None:

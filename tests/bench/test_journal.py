@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import results, streams
+from bench.disk import results, streams
 from tests.bench.interface import free_port, locust
 from tests.bench.served import ROOT, Server, server
 

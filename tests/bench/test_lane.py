@@ -12,12 +12,12 @@ from time import perf_counter
 import gevent
 import pytest
 
-from bench.bystander import Bystanders
+from bench.cells.bystander import Bystanders
 from bench.client import Client, Target
-from bench.deadlines import Deadlines
-from bench.lane import Lane
-from bench.schedule import constant
-from bench.timer import Timer
+from bench.load.lane import Lane
+from bench.load.schedule import constant
+from bench.wire.deadlines import Deadlines
+from bench.wire.timer import Timer
 from tests.bench.stalling import stalling
 
 
@@ -194,7 +194,7 @@ def test_a_bystander_counts_what_is_no_pong_as_failed(silent: str) -> None:
 def test_connections_that_nobody_needs_any_more_are_closed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("bench.lane.IDLE_AT_MOST", 0.1)
+    monkeypatch.setattr("bench.load.lane.IDLE_AT_MOST", 0.1)
     askers: list[Asker] = []
     closed: set[int] = set()
 

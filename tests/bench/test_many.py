@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.descriptors import SPARE
 from bench.perf.fixed import PATH, fixed
+from bench.wire.descriptors import SPARE
 from deploy.services import Missing
 
 USERS = 10_000
@@ -19,9 +19,9 @@ ROUNDS = 3
 CODE = f"""
 import sys
 import gevent
-from bench import descriptors
+from bench.wire import descriptors
 from bench.client import Client, Target
-from bench.deadlines import Deadlines
+from bench.wire.deadlines import Deadlines
 
 url, users = sys.argv[1], int(sys.argv[2])
 short = descriptors.allow(users)

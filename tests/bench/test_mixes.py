@@ -5,8 +5,8 @@ from collections import Counter
 
 import pytest
 
+from bench.asked.mixes import MIXES, NEEDS_RECORD, Deck, consumes
 from bench.contract import SLEEP, STATUS, VERB, Operation
-from bench.mixes import MIXES, NEEDS_RECORD, Deck, consumes
 
 HANDS = 7
 

@@ -14,9 +14,9 @@ from typing import Any
 import gevent
 import pytest
 
-from bench.groups import groups
-from bench.monitor import Monitor
-from bench.spending import Spending
+from bench.measure.groups import groups
+from bench.measure.spending import Spending
+from bench.web.monitor import Monitor
 from tests.bench.served import Server, server
 
 PATIENCE = 60

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from hdrh.histogram import HdrHistogram
 
-from bench.results import Cell
+from bench.disk.results import Cell
 from tests.bench.driven import STORE, Driven, driven_once
 from tests.bench.served import Server, server
 

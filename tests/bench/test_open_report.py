@@ -6,11 +6,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from bench import report_html, results, wording
-from bench.analysis import analyse
-from bench.results import Cell, Run
-from bench.summary import OVERALL, Summary, Table
-from bench.views import views
+from bench.disk import results
+from bench.disk.results import Cell, Run
+from bench.figures import wording
+from bench.figures.analysis import analyse
+from bench.figures.summary import OVERALL, Summary, Table
+from bench.figures.views import views
+from bench.reports import report_html
 from tests.bench.generate import Made, cells, info, write
 from tests.bench.test_report import FAST, PAIR, places, row_of, run_of, shown, summary_of
 

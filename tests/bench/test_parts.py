@@ -9,14 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import report_html, streams
-from bench.analysis import analyse
-from bench.parts import BANDS, FEWEST, NGINX_AND_LOOP, band, parts, whole
-from bench.report import report
-from bench.results import Cell
-from bench.streams import SampledRequest
-from bench.summary import OVERALL
-from bench.wording import under
+from bench.disk import streams
+from bench.disk.results import Cell
+from bench.disk.streams import SampledRequest
+from bench.figures.analysis import analyse
+from bench.figures.parts import BANDS, FEWEST, NGINX_AND_LOOP, band, parts, whole
+from bench.figures.summary import OVERALL
+from bench.figures.wording import under
+from bench.reports import report_html
+from bench.reports.report import report
 from tests.bench.generate import Made, cells, write
 from tests.bench.test_open_report import OPEN
 from tests.bench.test_report import run_of, shown

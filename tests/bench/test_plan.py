@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.mixes import MIXES
-from bench.plan import Load, Offer, Plan, UnknownStoreError, plan, select
+from bench.asked.mixes import MIXES
+from bench.asked.plan import Load, Offer, Plan, UnknownStoreError, plan, select
 
 OPERATIONS = frozenset({"create", "read", "update", "edit", "delete", "find", "summary"})
 

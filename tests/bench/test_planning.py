@@ -13,15 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import tuned
-from bench.division import FAST, SLOW, Division, divisions, read
-from bench.durations import Always
-from bench.forecast import Length, forecast
-from bench.planning import hopeless, plan
-from bench.slo import parse
-from bench.standing import Standing, StandingError, front, kinds, ranked
-from bench.stats import Figure
-from bench.traffic import Traffic, work
+from bench.disk import tuned
+from bench.figures.slo import parse
+from bench.figures.stats import Figure
+from bench.model.durations import Always
+from bench.model.traffic import Traffic, work
+from bench.tuner.division import FAST, SLOW, Division, divisions, read
+from bench.tuner.forecast import Length, forecast
+from bench.tuner.planning import hopeless, plan
+from bench.tuner.standing import Standing, StandingError, front, kinds, ranked
 from tests.bench.served import ROOT
 
 

@@ -13,11 +13,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from bench import cli, results
-from bench.analysis import analyse
-from bench.results import Cell, OperationResult, StreamOfCell
-from bench.summary import Summary
-from bench.views import views
+from bench import cli
+from bench.disk import results
+from bench.disk.results import Cell, OperationResult, StreamOfCell
+from bench.figures.analysis import analyse
+from bench.figures.summary import Summary
+from bench.figures.views import views
 from tests.bench.driven import Driven, counts, driven_once
 from tests.bench.interface import Interface, free_port, locust
 from tests.bench.served import ROOT, Server, server

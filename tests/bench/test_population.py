@@ -5,12 +5,12 @@ import random
 import msgspec
 import pytest
 
-from bench.checks import named
+from bench.asked.mixes import MIXES
 from bench.contract import Draft, decode_record, encode
-from bench.crowd import Crowd, Terms
-from bench.mixes import MIXES
-from bench.population import ResetError, _prepared, records, size_for
-from bench.samples import draft, drafts, samples
+from bench.load.checks import named
+from bench.load.crowd import Crowd, Terms
+from bench.load.population import ResetError, _prepared, records, size_for
+from bench.load.samples import draft, drafts, samples
 
 
 def test_the_same_seed_gives_the_same_data() -> None:

@@ -4,8 +4,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from bench.precision import precision
-from bench.results import Run
+from bench.disk.results import Run
+from bench.figures.precision import precision
 from tests.bench.generate import Made, cells, info
 
 STORES = ("redis/async/fast", "sqlite/async/fast")

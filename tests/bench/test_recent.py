@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.collector import Report
-from bench.recent import COARSE, KEPT, QUANTILES, SPAN, Recent, coarse, decided, nearest
-from bench.recorder import Counts, Key, Recorded, Recorder, Times, add, quantile, upper_end
+from bench.cells.collector import Report
+from bench.measure.recorder import Counts, Key, Recorded, Recorder, Times, add, quantile, upper_end
+from bench.web.recent import COARSE, KEPT, QUANTILES, SPAN, Recent, coarse, decided, nearest
 
 STORES, POOLS, OUTCOMES = ("a/async/fast", "b/async/fast"), ("fast", "slow"), ("ok", "timeout")
 KEYS = [Key(s, "read", pool, outcome) for s in STORES for pool in POOLS for outcome in OUTCOMES]

@@ -5,7 +5,7 @@ from hdrh.histogram import HdrHistogram
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.recorder import (
+from bench.measure.recorder import (
     HIGHEST_US,
     Counts,
     Key,

@@ -10,12 +10,14 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from bench import report_html, report_text, results, wording
-from bench.analysis import analyse
-from bench.histogram import decode
-from bench.report import report
-from bench.results import Cell, Ledger, ResultsError, Run
-from bench.summary import ALONE, OVERALL, Row, Summary, Table
+from bench.disk import results
+from bench.disk.results import Cell, Ledger, ResultsError, Run
+from bench.figures import wording
+from bench.figures.analysis import analyse
+from bench.figures.summary import ALONE, OVERALL, Row, Summary, Table
+from bench.measure.histogram import decode
+from bench.reports import report_html, report_text
+from bench.reports.report import report
 from tests.bench.generate import Made, cells, info, write
 
 PAIR = ("redis/async/fast", "sqlite/async/fast")

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import results, streams
-from bench.results import CELLS_FILE, RUN_FILE, ResultsError
+from bench.disk import results, streams
+from bench.disk.results import CELLS_FILE, RUN_FILE, ResultsError
 from tests.bench.generate import Made, cells, info, write
 
 SMALL = Made(stores=("sqlite/async/fast", "redis/async/fast"), rounds=2, samples=20)

@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from bench.results import Run, load
+from bench.disk.results import Run, load
 from tests.server.conftest import Server, serving
 
 CELL_KEYS = {

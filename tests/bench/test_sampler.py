@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.answer import OK, Answer
-from bench.sampler import Sample, Sampler, told
+from bench.measure.sampler import Sample, Sampler, told
+from bench.wire.answer import OK, Answer
 
 TIMING = b"Server-Timing: handler;dur=2.000, wait;dur=0.500, driver;dur=1.250\r\n"
 

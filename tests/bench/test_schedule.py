@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.schedule import ARRIVALS, Arrivals, Share, arrivals, constant, poisson
+from bench.load.schedule import ARRIVALS, Arrivals, Share, arrivals, constant, poisson
 
 
 @given(st.floats(0.1, 10_000), st.integers(1, 8))

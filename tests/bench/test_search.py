@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.search import Bracket, bracket, next_rate
-from bench.summary import State
+from bench.figures.search import Bracket, bracket, next_rate
+from bench.figures.summary import State
 
 rates = st.floats(min_value=1, max_value=1e6)
 states = st.sampled_from(list(State))

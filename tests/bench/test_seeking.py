@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench.results import load
+from bench.disk.results import load
 from tests.server.conftest import serving
 
 

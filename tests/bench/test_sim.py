@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import queueing
-from bench.balancing import BALANCERS
-from bench.durations import Always, DurationError, Exponential, Measured, parse
-from bench.scene import Pool, Scene, Work
-from bench.sim import Seen, simulate
-from bench.stats import t_two_sided
+from bench.figures.stats import t_two_sided
+from bench.model import queueing
+from bench.model.balancing import BALANCERS
+from bench.model.durations import Always, DurationError, Exponential, Measured, parse
+from bench.model.scene import Pool, Scene, Work
+from bench.model.sim import Seen, simulate
 
 ROUNDS = 20
 MD1, MMC = (40.0, 0.02), (120.0, 0.02, 3)

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from bench.results import Run
-from bench.slo import LATENCIES, OPERATIONS, Slo, SloError, parse
-from bench.summary import State, Verdict
-from bench.verdicts import failed, judge
+from bench.disk.results import Run
+from bench.figures.slo import LATENCIES, OPERATIONS, Slo, SloError, parse
+from bench.figures.summary import State, Verdict
+from bench.figures.verdicts import failed, judge
 from tests.bench.generate import Made, cells, info
 
 PAIR = ("redis/async/fast", "sqlite/async/fast")

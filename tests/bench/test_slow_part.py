@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.contenders import contenders
-from bench.results import Run, load
-from bench.stacked import slow_part
+from bench.disk.results import Run, load
+from bench.figures.contenders import contenders
+from bench.run.stacked import slow_part
 from deploy.errors import StackError
 from deploy.gunicorn import PORTS, gunicorns
 from deploy.services import Place

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import results
-from bench.analysis import analyse
+from bench.disk import results
+from bench.figures.analysis import analyse
 from deploy import splits
 from deploy.services import Place
 from deploy.stack import Stack, ensure_up

@@ -10,9 +10,9 @@ from hdrh.histogram import HdrHistogram
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.estimators import Estimator, GeometricMean, Quantile, Ratio
-from bench.histogram import Histogram, decode, merge
-from bench.stats import Sampled, compare, holm, rank, t_quantile, t_two_sided
+from bench.figures.estimators import Estimator, GeometricMean, Quantile, Ratio
+from bench.figures.stats import Sampled, compare, holm, rank, t_quantile, t_two_sided
+from bench.measure.histogram import Histogram, decode, merge
 from tests.bench.generate import histogram
 
 samples = st.lists(st.integers(min_value=1, max_value=60_000_000), min_size=1, max_size=300)

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.results import Cell, Run, RunInfo, Times
-from bench.streams import Second, SecondOfOperation
-from bench.timeline import MOST_POINTS, timelines
+from bench.disk.results import Cell, Run, RunInfo, Times
+from bench.disk.streams import Second, SecondOfOperation
+from bench.figures.timeline import MOST_POINTS, timelines
 
 STORE = "redis/async/fast"
 

@@ -15,15 +15,15 @@ import gevent
 import pytest
 
 from bench.client import Client, Target
-from bench.deadlines import Deadlines
-from bench.histogram import Histogram
-from bench.schedule import WHOLE, constant
-from bench.schedule import poisson as at_random
+from bench.load.schedule import WHOLE, constant
+from bench.load.schedule import poisson as at_random
+from bench.measure.histogram import Histogram
 from bench.truth import counting, known, poisson, processes, tuner
 from bench.truth.harm import Delay, Humps, Queue, Ramp, Stall
 from bench.truth.measuring import measure
 from bench.truth.proxy import Seen
 from bench.truth.verdict import ExperimentError
+from bench.wire.deadlines import Deadlines
 from tests.bench.served import ROOT
 
 STORE = "memory/async/volatile"

@@ -16,14 +16,15 @@ import msgspec
 import psutil
 import pytest
 
-from bench import report, results, tuned
-from bench.concluding import conclude
-from bench.division import Division, read
-from bench.resplit import division_of, planned
-from bench.results import Cell, OperationResult, RunInfo, StreamOfCell, Times
-from bench.scatter import scatter
-from bench.slo import parse
-from bench.tuning import Limits, Trials
+from bench.disk import results, tuned
+from bench.disk.results import Cell, OperationResult, RunInfo, StreamOfCell, Times
+from bench.figures.slo import parse
+from bench.reports import report
+from bench.reports.scatter import scatter
+from bench.run.resplit import division_of, planned
+from bench.tuner.concluding import conclude
+from bench.tuner.division import Division, read
+from bench.tuner.tuning import Limits, Trials
 from deploy import splits, stack
 from deploy.services import Place
 from nginx.plan import read_plan

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.discovery import ServerDownError, discover
-from bench.results import load
+from bench.asked.discovery import ServerDownError, discover
+from bench.disk.results import load
 from tests.bench.interface import locust
 from tests.bench.served import ROOT, Server, server
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from bench.recorder import NO_POOL
-from bench.results import Cell, OperationResult
-from bench.views import attributed, views
+from bench.disk.results import Cell, OperationResult
+from bench.figures.views import attributed, views
+from bench.measure.recorder import NO_POOL
 from tests.bench.generate import Made, cells, info
 
 MADE = Made(stores=("redis/async/fast",), mixes=("read",), rounds=6, samples=1000)

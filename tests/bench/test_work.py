@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from bench.plan import Load, Offer, plan, unfit
-from bench.work import Kind, Slow, Work, blocking, described, summarised, unaccompanied
+from bench.asked.plan import Load, Offer, plan, unfit
+from bench.asked.work import Kind, Slow, Work, blocking, described, summarised, unaccompanied
 
 SLEEP, SUMMARY = Work(Kind.SLEEP, 50), Work(Kind.SUMMARY)
 

@@ -13,7 +13,7 @@ from gevent import socket as gsocket
 from gevent.server import StreamServer
 
 from bench.client import Client, Target
-from bench.deadlines import Deadlines
+from bench.wire.deadlines import Deadlines
 
 Handler = Callable[[gsocket.socket], None]
 

@@ -10,10 +10,10 @@ import pytest
 from playwright.sync_api import Locator, expect
 from rich.console import Console
 
-from bench import report as reports
-from bench import runner
-from bench.request import Request
-from bench.results import CELLS_FILE
+from bench.asked.request import Request
+from bench.disk.results import CELLS_FILE
+from bench.reports import report as reports
+from bench.run import runner
 from tests.browser.conftest import Open
 from tests.browser.test_index import BRIGHTNESS
 from tests.server.conftest import Server

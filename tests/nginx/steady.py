@@ -18,8 +18,8 @@ import gevent
 from gevent.event import Event
 
 from bench.client import Client, Target
-from bench.deadlines import Deadlines
-from bench.schedule import constant
+from bench.load.schedule import constant
+from bench.wire.deadlines import Deadlines
 
 RECORDS = "/memory/async/volatile/records"
 RECORD = b'{"topic":"t","when":"2026-01-01T00:00:00Z","duration":1.0,"tags":[]}'

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.cells.recording import append_samples
 from bench.client import Client, Target
-from bench.deadlines import Deadlines
-from bench.nginx_log import RESOLVED, Tail, upstream_times, with_nginx
-from bench.recording import append_samples
-from bench.sampler import Sample, told
-from bench.streams import SAMPLES_FILE
+from bench.disk.streams import SAMPLES_FILE
+from bench.measure.sampler import Sample, told
+from bench.run.nginx_log import RESOLVED, Tail, upstream_times, with_nginx
+from bench.wire.deadlines import Deadlines
 from nginx.apply import Nginx
 from nginx.render import ACCESS_LOG
 

@@ -1,0 +1,1 @@
+"""What is asked of a run: stores, mixes, loads, slow work, targets."""

@@ -1,0 +1,60 @@
+"""Where a cell's load goes, and whose CPU time is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import psutil
+
+from bench.asked.discovery import Process
+from bench.asked.plan import Offer
+from bench.wire.address import Target as Address
+
+
+class Target(Protocol):
+    """A server to load."""
+
+    name: str
+    """What `target` of a cell says where it is loaded straight: direct, or host."""
+
+    log: Path | None
+    """nginx's access log, if there is an nginx of ours before it."""
+
+    def url(self, processes: int) -> str:
+        """Make so many processes ready and return the address to load."""
+
+    def groups(self, offer: Offer) -> Mapping[str, Sequence[int]]:
+        """Return the process ids of each group: server, database, nginx."""
+
+    def processes(self) -> Sequence[str]:
+        """Return each server process's own address."""
+
+
+class Foreign:
+    """A server that already runs at an address: loaded straight, nothing started.
+
+    The CPU time of its process is counted if it is one of this machine.
+    """
+
+    name = "host"
+    log: Path | None = None
+
+    def __init__(self, url: str, process: Process) -> None:
+        self._url = url
+        here = Address(url).local or urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}
+        self._server = [process.pid] if here and psutil.pid_exists(process.pid) else []
+
+    def url(self, processes: int) -> str:  # noqa: ARG002
+        """Return the address."""
+        return self._url
+
+    def groups(self, offer: Offer) -> Mapping[str, Sequence[int]]:  # noqa: ARG002
+        """Return the pid of the process, if it is one of this machine."""
+        return {"server": self._server} if self._server else {}
+
+    def processes(self) -> Sequence[str]:
+        """Return the address."""
+        return [self._url]

@@ -1,0 +1,1 @@
+"""From cells to figures that may be printed: intervals, ranks, verdicts, doubts."""

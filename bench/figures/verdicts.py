@@ -1,0 +1,180 @@
+"""Whether objectives held in a run: for each store, load and operation that they speak of."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+
+from bench.disk.results import OK, Run
+from bench.figures.candidates import lost_or_failed, quantile
+from bench.figures.estimators import Quantile
+from bench.figures.losses import lost
+from bench.figures.slo import Slo
+from bench.figures.stats import Sampled
+from bench.figures.summary import (
+    BEYOND_DEADLINE,
+    METRICS,
+    PER_MILLE,
+    RESPONSE,
+    SERVICE,
+    Compared,
+    Comparison,
+    Metric,
+    Outcome,
+    State,
+    Verdict,
+)
+from bench.figures.views import Measured, StoreView, View, generator_limited, unlabelled, views
+
+Found = tuple[str | None, float | None, str | None]
+"""Operation, figure in the unit of the limit, and why there is none."""
+
+
+def judge(slos: Sequence[Slo], run: Run) -> list[Verdict]:
+    """Every verdict on a run's clean cells; `regression` is left to `judge_regression`."""
+    return judged(slos, views(run.cells, [], run.info.stores))
+
+
+def judged(slos: Sequence[Slo], found: list[View]) -> list[Verdict]:
+    """The same of views that are there already."""
+    return [each for slo in slos if slo.measure != "regression" for each in _of(slo, found)]
+
+
+def failed(verdicts: Iterable[Verdict]) -> bool:
+    """Whether an objective was broken, or asks for what was not measured: exit code 1."""
+    return any(verdict.state is State.FAILS for verdict in verdicts)
+
+
+def _of(slo: Slo, found: list[View]) -> list[Verdict]:
+    verdicts = [
+        _verdict(slo, view, store, each)
+        for view in found
+        for store, seen in view.stores.items()
+        if slo.speaks_of(store) and not (store in view.references and slo.glob is None)
+        if not (slo.latency == RESPONSE and not view.load.open)
+        for each in _figures(slo, view, seen)
+    ]
+    if verdicts:
+        return verdicts
+    return [Verdict(slo=str(slo), state=State.FAILS, why=_unmeasured(slo, found))]
+
+
+def _unmeasured(slo: Slo, found: list[View]) -> str:
+    if slo.latency == RESPONSE and found and not any(view.load.open for view in found):
+        return "closed load has no response time: give a --rate"
+    return "nothing that was measured matches it"
+
+
+def _figures(slo: Slo, view: View, seen: StoreView) -> Iterator[Found]:
+    if slo.measure == "throughput":
+        yield slo.operation, _throughput(slo, seen), None
+        return
+    if slo.measure == "failures" and slo.operation is None and slo.pool is None:
+        yield None, *_failures(seen)
+        return
+    for operation in view.operations:
+        if operation in seen.operations and _speaks_of(slo, operation):
+            yield operation, *_figure(slo, view, seen.operations[operation])
+
+
+def _speaks_of(slo: Slo, label: str) -> bool:
+    operation, pool = unlabelled(label)
+    return slo.operation in (None, operation) and slo.speaks_of_pool(pool)
+
+
+def _throughput(slo: Slo, seen: StoreView) -> float:
+    seconds = sum(cell.seconds for cell in seen.cells) or 1.0
+    right = (r for cell in seen.cells for r in cell.operations if r.outcome == OK)
+    asked = (r for r in right if slo.operation in (None, r.operation))
+    return sum(r.count for r in asked if slo.speaks_of_pool(r.pool)) / seconds
+
+
+def _failures(seen: StoreView) -> tuple[float | None, str | None]:
+    results = [result for cell in seen.cells for result in cell.operations]
+    wrong = sum(r.count for r in results if r.outcome != OK) + sum(map(lost, seen.cells))
+    right = sum(r.count for r in results if r.outcome == OK)
+    return _share(wrong, right)
+
+
+def _share(wrong: float, right: int) -> tuple[float | None, str | None]:
+    return (wrong / (wrong + right), None) if wrong + right else (None, "no request was made")
+
+
+def _figure(slo: Slo, view: View, measured: Measured) -> tuple[float | None, str | None]:
+    wrong = lost_or_failed(measured)
+    if slo.measure == "failures":
+        return _share(wrong, measured.samples)
+    latency = slo.latency or (RESPONSE if view.load.open else SERVICE)
+    if slo.measure == "max":
+        together = measured.latencies[latency].together
+        if wrong:
+            return None, BEYOND_DEADLINE
+        return (together.values[-1], None) if together.total else (None, "no answer was measured")
+    per_mille = PER_MILLE[slo.measure]
+    found = quantile(measured, Metric(label="", unit="ms", per_mille=per_mille, latency=latency))
+    if isinstance(found, str):
+        return None, found
+    assert isinstance(found, Quantile)
+    return Sampled(found).estimate, None
+
+
+def _verdict(slo: Slo, view: View, store: str, found: Found) -> Verdict:
+    operation, value, why = found
+    state = State.CANNOT_TELL
+    if value is not None:
+        state = State.HOLDS if slo.held_by(value) else State.FAILS
+    elif why == BEYOND_DEADLINE:
+        state = State.FAILS
+    if state is State.FAILS and any(map(generator_limited, view.stores[store].cells)):
+        state, why = State.CANNOT_TELL, "the generator was the limit: the store may be better"
+    return Verdict(
+        slo=str(slo),
+        store=store,
+        operation=operation,
+        load=view.load,
+        found=value,
+        limit=slo.limit,
+        state=state,
+        why=why,
+    )
+
+
+def judge_regression(slos: Sequence[Slo], compared: Compared | None) -> list[Verdict]:
+    """Whether `regression < N%` holds: for every store and operation it speaks of.
+
+    It fails only where a difference is proved and the whole interval lies beyond the limit.
+    """
+    verdicts = []
+    for slo in slos:
+        if slo.measure != "regression":
+            continue
+        seen = compared.comparisons if compared is not None else []
+        asked = [each for each in seen if slo.speaks_of(each.store)]
+        why = "nothing that was compared matches it"
+        if compared is None:
+            why = "a regression takes two variants: run with --against URL, or compare two runs"
+        verdicts += [_regression(slo, each) for each in asked] or [
+            Verdict(slo=str(slo), state=State.FAILS, why=why)
+        ]
+    return verdicts
+
+
+def _regression(slo: Slo, one: Comparison) -> Verdict:
+    verdict = Verdict(
+        slo=str(slo),
+        store=one.store,
+        operation=f"{one.operation} {METRICS[one.metric].label}",
+        load=one.load,
+        limit=slo.limit,
+        state=State.CANNOT_TELL,
+        why=one.why,
+    )
+    if one.ratio is None or one.low is None or one.high is None:
+        state = State.FAILS if one.outcome is Outcome.SLOWER else State.CANNOT_TELL
+        return msgspec.structs.replace(verdict, state=state)
+    ends = (one.low, one.ratio, one.high)
+    if METRICS[one.metric].higher_is_better:
+        ends = (1 / one.high, 1 / one.ratio, 1 / one.low)
+    state = State.HOLDS if ends[2] < 1 + slo.limit else State.CANNOT_TELL
+    if ends[0] > 1 + slo.limit and one.outcome is Outcome.SLOWER:
+        state = State.FAILS
+    return msgspec.structs.replace(verdict, found=ends[1] - 1, state=state)

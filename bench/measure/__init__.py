@@ -1,0 +1,1 @@
+"""What measures: latencies, samples, CPU time, the health of generator and host."""

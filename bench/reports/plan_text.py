@@ -1,0 +1,142 @@
+"""What the planner answers, in a terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from bench.disk.tuned import Error
+from bench.figures.stats import Figure
+from bench.figures.wording import counted, number
+from bench.model.durations import Always, Duration, Exponential
+from bench.model.scene import Work
+from bench.tuner.planning import Planned
+from bench.tuner.standing import P99, Judged, Standing
+
+NEVER = "The model was never checked here: windtunnel tune measures splits beside what it says."
+
+
+def show(planned: Planned, source: str, checked: str, console: Console) -> None:
+    """Print the answer, what it rests on, and everything that was tried."""
+    for line in lines(planned):
+        console.print(line, markup=False, soft_wrap=True)
+    console.print(f"For {asked(planned)}; {source}.", markup=False, soft_wrap=True)
+    console.print(checked, markup=False, soft_wrap=True)
+    if planned.standings:
+        console.print()
+        console.print(_table(planned.standings))
+    for name, why in planned.hopeless.items():
+        console.print(f"left out: {name}: {why}", style="dim", markup=False)
+
+
+def lines(planned: Planned) -> Iterator[str]:
+    """The answer in words: the split, the next best, the margins."""
+    best, following = planned.best, planned.next_best
+    if best is None:
+        yield "No split that was tried holds the objectives; give more processes (--processes)."
+    else:
+        yield f"Split: {told(best)}"
+    if following is not None:
+        yield f"{'Nearest' if best is None else 'Next best'}: {told(following)}"
+
+
+def told(standing: Standing) -> str:
+    """A division, its tightest objective, its slow work."""
+    return f"{standing.division.told}: {'; '.join(map(judged, standing.judged))}"
+
+
+def judged(one: Judged) -> str:
+    """An objective's figure, and by how much it holds or is broken."""
+    value = shown(one.slo.measure, one.figure)
+    verdict = "holds" if one.holds else "broken"
+    doubt = "" if one.sure else ", though its interval reaches across the limit"
+    return f"{one.slo}, {one.kind} work: {value}, {verdict}, {margin(one.margin)}{doubt}"
+
+
+def margin(times: float) -> str:
+    """How many times better or worse than the limit."""
+    if math.isinf(times):
+        return "by any margin"
+    return (
+        f"{times:.3g} times better"
+        if times >= 1
+        else f"{1 / times if times else 0:.3g} times worse"
+    )
+
+
+def shown(measure: str, figure: Figure) -> str:
+    """A figure with its unit and its interval."""
+    if measure == "throughput":
+        return f"{rate(figure.estimate)}/s"
+    if measure == "failures":
+        return f"{figure.estimate:.2%}"
+    return milliseconds(figure)
+
+
+def milliseconds(figure: Figure) -> str:
+    """A time in ms, with its interval; infinite is never."""
+    if not math.isfinite(figure.estimate):
+        return "never answered"
+    value = f"{number(figure.estimate / 1000)} ms"
+    if figure.low is None or figure.high is None:
+        return value
+    return f"{value} [{number(figure.low / 1000)}, {number(figure.high / 1000)}]"
+
+
+def rate(value: float) -> str:
+    """Requests a second, to three digits."""
+    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
+
+
+def asked(planned: Planned) -> str:
+    """What the answer is for."""
+    traffic = planned.traffic
+    cores = "as many cores as processes" if traffic.cores is None else f"{traffic.cores:g} cores"
+    return f"{_work(traffic.fast)}, {_work(traffic.slow)}, {cores}"
+
+
+def _work(work: Work) -> str:
+    arrivals = "at random" if work.poisson else "evenly spaced"
+    waits = "" if work.cpu == 1 else f", {work.cpu:.0%} of it computing"
+    return f"{work.name} {rate(work.rate)}/s {arrivals}, {duration(work.service)} each{waits}"
+
+
+def duration(one: Duration) -> str:
+    """A service time in words."""
+    value = f"{number(one.mean * 1000)} ms"
+    if isinstance(one, Always):
+        return value
+    return f"{value} on average{', exponential' if isinstance(one, Exponential) else ''}"
+
+
+def checked(error: Error | None, where: str) -> str:
+    """The model's error on what was measured."""
+    if error is None:
+        return NEVER
+    splits = counted(error.splits, "measured split")
+    return (
+        f"The model's error on {splits} ({where}): fast p99 off by {error.median:.0%} (median), "
+        f"{error.worst:.0%} at worst."
+    )
+
+
+def _table(standings: Sequence[Standing]) -> Table:
+    grid = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for name in ("split", "processes", "fast p99", "slow p99", "slow done/s", "objectives"):
+        grid.add_column(name, justify="left" if name in {"split", "objectives"} else "right")
+    for each in standings:
+        slow = each.works.get("slow")
+        grid.add_row(
+            escape(each.division.name),
+            str(each.division.processes),
+            escape(milliseconds(each.fast_p99)),
+            escape(milliseconds(slow.quantile(P99))) if slow else "",
+            rate(each.done.estimate),
+            f"{'hold' if each.holds else 'broken'}, {margin(each.margin)}",
+            style=None if each.holds else "dim",
+        )
+    return grid

@@ -1,0 +1,1 @@
+"""Runs: scenario x stores x rounds, on a stack or a server of one's own."""

@@ -1,0 +1,131 @@
+"""The stack as the target of a run: what to load, and whose CPU time to count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.asked.discovery import discover
+from bench.asked.lineup import Lineup, server
+from bench.asked.plan import Offer, Variant
+from deploy import stack
+from deploy.errors import StackError
+from deploy.gunicorn import gunicorns
+from deploy.lease import leased
+from deploy.stack import Stack
+from nginx.render import ACCESS_LOG
+
+FIRST_ANSWER = 60.0
+"""Seconds that a server gets to list its stores for the first time, on a busy machine."""
+
+
+class StackTarget:
+    """One process loaded direct, or several through nginx."""
+
+    name = "direct"
+
+    def __init__(self, running: Stack) -> None:
+        self.stack = running
+        self.log: Path | None = running.nginx.folder / ACCESS_LOG
+
+    def url(self, processes: int) -> str:
+        """Return the address of so many processes, with exactly these behind nginx if several."""
+        if processes == 1:
+            return self.stack.state.processes[0]
+        self.stack.resize(fast=processes)
+        return self.stack.state.nginx
+
+    def groups(self, offer: Offer) -> Mapping[str, Sequence[int]]:
+        """Return the main pids of all servers, of the store's own database, and of nginx."""
+        pids = self.stack.roots()
+        return {
+            "server": [pid for some in pids["server"].values() for pid in some],
+            "database": pids["database"].get(offer.service or "", []),
+            "nginx": [pid for some in pids["nginx"].values() for pid in some],
+        }
+
+    def processes(self) -> Sequence[str]:
+        """Return each process's own address, those of the fast pool first."""
+        return self.stack.state.processes
+
+
+class Straight:
+    """One program of the stack, loaded straight at its own address."""
+
+    name = "direct"
+    log: Path | None = None
+
+    def __init__(self, running: Stack, address: str, pids: Callable[[], list[int]]) -> None:
+        self.stack = running
+        self.address = address
+        self.pids = pids
+
+    def url(self, processes: int) -> str:  # noqa: ARG002
+        """Return the address."""
+        return self.address
+
+    def groups(self, offer: Offer) -> Mapping[str, Sequence[int]]:
+        """Return the pids of the program, and of the store's own database."""
+        databases = self.stack.roots()["database"]
+        return {"server": self.pids(), "database": databases.get(offer.service or "", [])}
+
+    def processes(self) -> Sequence[str]:
+        """Return the address."""
+        return [self.address]
+
+
+@contextmanager
+def stacked(say: Callable[[str], None]) -> Iterator[StackTarget]:
+    """Use the stack that is up, or start one and stop it in the end.
+
+    A stack that was up has as many processes afterwards as before. Raises StackError.
+    """
+    running = stack.ensure_up(say=say)
+    if running.started:
+        with leased(running.layout):
+            try:
+                yield StackTarget(running)
+            finally:
+                stack.down(say=say)
+        return
+    fast = len(running.state.ports("fast"))
+    try:
+        yield StackTarget(running)
+    finally:
+        running.resize(fast=fast)
+
+
+@contextmanager
+def slow_part(running: Stack) -> Iterator[Lineup]:
+    """The slow pool's process in each mode, and gunicorn in its place: one process each.
+
+    Raises ServerDownError, and StackError, also where the split has no pool `slow`.
+    """
+    ports = running.state.ports("slow")
+    if not ports:
+        raise StackError("the split in force has no pool slow: windtunnel split reset")
+    with gunicorns(running) as found:
+        port = ports[0]
+
+        def pids() -> list[int]:
+            return running.pids()["server"][f"server-{port}"]
+
+        tornado = Straight(running, f"http://127.0.0.1:{port}", pids)
+        servers = {f"tornado-{mode}": (tornado, mode) for mode in ("blocking", "threads", "async")}
+        servers |= {
+            f"gunicorn-{worker}": (Straight(running, one.url, one.pids), "blocking")
+            for worker, one in found.items()
+        }
+        found_at = {one.address: _stores(one) for one, _ in servers.values()}
+        yield Lineup(
+            tuple(
+                server(target, found_at[target.address], Variant(name, frozenset({mode})))
+                for name, (target, mode) in servers.items()
+            )
+        )
+
+
+def _stores(target: Straight) -> list[Offer]:
+    """Ask a server that has just begun, and so imports every driver first."""
+    return discover(target.address, FIRST_ANSWER)[1]

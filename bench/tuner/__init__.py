@@ -1,0 +1,1 @@
+"""Which division of the processes is best: from what was measured, and by the model."""

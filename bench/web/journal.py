@@ -1,0 +1,265 @@
+"""A test under Locust as a run on disk: a cell for each store, readable while it goes on."""
+
+from __future__ import annotations
+
+import logging
+import resource
+import time
+from argparse import Namespace
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Final
+
+import gevent
+import msgspec
+
+from bench.asked.plan import Offer
+from bench.asked.work import Work, described
+from bench.cells.collector import Report, by_store
+from bench.cells.recording import (
+    INCOMPLETE,
+    PARTIAL_EVERY,
+    append_samples,
+    append_second,
+    counts,
+    measured,
+    schedule,
+    seconds,
+    write_partial,
+)
+from bench.disk import results
+from bench.figures.wording import counted
+from bench.load.lane import Sent, added
+from bench.measure import host
+from bench.measure.health import flags as doubts
+from bench.measure.recorder import Counts, Recorded, add, merge, quantile
+from bench.web.course import rates, work
+from bench.web.pausing import paused
+
+log = logging.getLogger("windtunnel")
+
+Load = Mapping[str, Any]
+"""`users`, `rate` and `streams` as in a cell."""
+
+SETTINGS: Final = (
+    "mix", "target", "host", "population", "summary_size", "seed", "rate", "poisson",
+    "max_in_flight", "retry_stale", "cookies", "slow_work", "sleep_ms",
+)  # fmt: skip
+
+GROUPS: Final = ("generator", "server", "database", "nginx")
+
+NAMED: Final = "%Y-%m-%dT%H-%M-%S"
+
+
+class Journal:
+    """Takes reports and writes them down.
+
+    `load` tells what the stores are under now: a cell whose load changed is flagged. `patience` is
+    how many seconds reports may be behind the clock. Raises ResultsError.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        info: results.RunInfo,
+        facts: Mapping[str, Mapping[str, Any]],
+        load: Callable[[], Load],
+        patience: int,
+    ) -> None:
+        results.create(folder, info)
+        self.folder = folder
+        self.beside: Callable[[bool], Mapping[str, Any]] = lambda _last: {}
+        """Tells `bystander`, `cpu_s` and `steal`, if there is somebody who knows."""
+        self._info = info
+        self._facts = facts
+        self._load = load
+        self._patience = patience
+        self._under = load()
+        self._flags: list[str] = []
+        self._began, self._first = perf_counter(), int(time.time())
+        self._total: dict[str, Recorded] = {store: {} for store in facts}
+        self._sent: dict[str, defaultdict[str, Sent]] = {s: defaultdict(Sent) for s in facts}
+        self._retried: Counter[str] = Counter()
+        self._pending: dict[int, Recorded] = {}
+        self._members: dict[str, Member] = {}
+        self._samples: list[dict[str, Any]] = []
+        self._written = self._first
+        self._greenlet: gevent.Greenlet = gevent.spawn(self._work)
+
+    def take(self, report: Report, member: str = "") -> None:
+        """Add what the process `member` recorded."""
+        self._members.setdefault(member, Member()).take(report)
+        for second, entries in report.seconds.items():
+            recorded = dict(entries)
+            merge(self._pending.setdefault(max(second, self._written), {}), recorded)
+            for store, part in by_store(recorded).items():
+                merge(self._total[store], part)
+        self._samples += report.samples
+        for store, streams in report.sent.items():
+            for name, sent in streams.items():
+                self._sent[store][name].add(sent)
+        self._retried.update(report.retried)
+
+    def finish(self) -> None:
+        """Write down all that came, as a finished run; raises ResultsError."""
+        self._greenlet.kill()
+        self._look()
+        self._write_series(int(time.time()) + 1)
+        for cell in self._cells([], last=True):
+            results.append(self.folder, msgspec.convert(cell, results.Cell))
+        (self.folder / results.PARTIAL_FILE).unlink(missing_ok=True)
+        results.finish(self.folder, self._info)
+
+    def _work(self) -> None:
+        try:
+            for step in range(1, 10**9):
+                gevent.sleep(1)
+                self._look()
+                self._write_series(int(time.time()) - self._patience)
+                if step % PARTIAL_EVERY == 0:
+                    write_partial(self.folder, self._cells([INCOMPLETE]))
+        except OSError as error:
+            log.warning("%s is not written any more: %s", self.folder, error.strerror)
+
+    def _look(self) -> None:
+        under = self._load()
+        if under != self._under:
+            at = int(time.time()) - self._first
+            self._flags.append(f"the load changed at second {at}, from {_told(self._under)}")
+            self._under = under
+
+    def _write_series(self, before: int) -> None:
+        load = {key: self._under[key] for key in ("users", "rate")}
+        for second in range(self._written, before):
+            recorded = by_store(self._pending.pop(second, {}))
+            for store, facts in self._facts.items():
+                line = {**facts, **load, "second": second - self._first}
+                operations = seconds(recorded.get(store, {}))
+                append_second(self.folder, {**line, "operations": operations})
+        self._written = max(self._written, before)
+        samples, self._samples = self._samples, []
+        named = ({**self._facts[one["store"]], **load, **one} for one in samples)
+        append_samples(self.folder, named)
+
+    def _cells(self, flags: Sequence[str], *, last: bool = False) -> list[dict[str, Any]]:
+        beside = self.beside(last)
+        return [self._cell(store, flags, beside) for store in self._facts]
+
+    def _cell(self, store: str, flags: Sequence[str], beside: Mapping[str, Any]) -> dict[str, Any]:
+        every = added(self._sent[store].values())
+        sent = every if every.intended else None
+        recorded = self._total[store]
+        seconds = perf_counter() - self._began
+        health = {
+            "steal": beside.get("steal"),
+            **generator(self._members.values(), seconds),
+            **schedule(sent),
+        }
+        return {
+            **self._facts[store],
+            **self._under,
+            "streams": self._streams(store),
+            **measured(recorded, seconds),
+            **counts(recorded, sent),
+            "retried": self._retried[store],
+            "bystander": beside.get("bystander", []),
+            "cpu_s": self._cpu(beside.get("cpu_s", {})),
+            "health": health,
+            "flags": [*flags, *doubts(health), *self._flags],
+        }
+
+    def _streams(self, store: str) -> dict[str, dict[str, Any]]:
+        sent = self._sent[store]
+        told = self._under.get("streams", {})
+        return {name: {**facts, **sent[name].counts()} for name, facts in told.items()}
+
+    def _cpu(self, spent: Mapping[str, float]) -> dict[str, float | None]:
+        """What is known of CPU time; of stores that are loaded at once, none has its own."""
+        if len(self._facts) > 1:
+            return dict.fromkeys(GROUPS)
+        generator = round(sum(member.cpu_s for member in self._members.values()), 6)
+        return {**dict.fromkeys(GROUPS), **spent, "generator": generator}
+
+
+class Member:
+    """A process that sends, its health added up."""
+
+    def __init__(self) -> None:
+        self.cpu_s = 0.0
+        self.lag: Counts = {}
+        self.descriptors = 0
+
+    def take(self, report: Report) -> None:
+        """Add a report."""
+        self.cpu_s += report.cpu_s
+        add(self.lag, report.lag)
+        self.descriptors = max(self.descriptors, report.descriptors)
+
+
+def generator(members: Iterable[Member], seconds: float) -> dict[str, Any]:
+    """Return of all who send what `health` of a cell says of its one: of each the worst."""
+    some = list(members)
+    lags = [quantile(member.lag, 0.99) / 1000 for member in some if member.lag]
+    return {
+        "generator_cpu": round(max((m.cpu_s for m in some), default=0.0) / seconds, 4),
+        "lag_p99_ms": max(lags, default=None),
+        "descriptors": max((member.descriptors for member in some), default=None),
+        "descriptors_limit": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+    }
+
+
+def _told(load: Load) -> str:
+    if load.get("streams"):
+        return " and ".join(f"{n} {s['rate']:g}/s" for n, s in load["streams"].items())
+    return f"{load['rate']:g} requests/s" if load["rate"] else counted(load["users"] or 0, "user")
+
+
+def begin(
+    options: Namespace,
+    scenario: str,
+    offers: Sequence[Offer],
+    users: Callable[[], int],
+    patience: int,
+) -> Journal:
+    """Open the run of a test that begins; raises ResultsError."""
+    told = {name: getattr(options, name) for name in SETTINGS if hasattr(options, name)}
+    several = {} if hasattr(options, "rate") else {"rates": rates(options)}
+    settings = {**told, **several, "users": users()}
+    started = datetime.now(UTC)
+    info = results.RunInfo(
+        scenario=scenario,
+        started=started,
+        seed=settings["seed"],
+        git=host.git(Path(__file__).parent),
+        host=host.gather(),
+        settings={**settings, "under": "locust"},
+        stores={offer.id: msgspec.convert(offer.ledger, results.Ledger) for offer in offers},
+    )
+    facts = {offer.id: _facts(settings, offer) for offer in offers}
+    folder = Path(options.results) / f"{started:{NAMED}}-{scenario}"
+    return Journal(folder, info, facts, partial(_load, options, users), patience)
+
+
+def _load(options: Namespace, users: Callable[[], int]) -> Load:
+    if paused(options):
+        return {"users": 0, "rate": None}
+    paces = rates(options)
+    if not paces:
+        return {"users": users(), "rate": None}
+    streams = described(paces, options.mix, work(options) or Work())
+    return {"users": None, "rate": next(iter(paces.values())), "streams": streams}
+
+
+def _facts(settings: Mapping[str, Any], offer: Offer) -> dict[str, Any]:
+    return {
+        "store": offer.id,
+        "variant": None,
+        "target": settings["target"],
+        "mix": settings["mix"],
+        "connections": offer.ledger.get("connections"),
+        "round": 1,
+    }

@@ -1,0 +1,145 @@
+"""Brings what the processes of a test recorded to the one that writes it down."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from time import perf_counter
+from typing import Any, Final
+
+import gevent
+from gevent.queue import Queue
+from locust.env import Environment
+from locust.runners import MasterRunner, WorkerRunner
+
+from bench.cells import collector
+from bench.cells.collector import FIELD, Collector, Report
+from bench.disk.results import ResultsError
+from bench.load.crowd import Crowd
+from bench.load.open import OpenLoad
+from bench.measure.sampler import Sampler
+from bench.web.journal import Journal
+from bench.web.monitor import Monitor
+from bench.web.recent import Recent
+
+LAST: Final = "recorded"
+"""The message with which a worker that has halted tells the rest."""
+
+HERE: Final = "here"
+"""What a test's only process is called."""
+
+SAMPLES: Final = 50
+"""Requests of every second of a process that are kept whole."""
+
+GRACE: Final = 2.0
+"""Seconds that a last report may take, beyond what requests under way are given."""
+
+_STEP: Final = 0.01
+
+log = logging.getLogger("windtunnel")
+
+
+class Keeper:
+    """Collects, or keeps the journal, or both: by the part that this process has in a test.
+
+    `recent` and `monitor` hold what is seen of a test while it goes on, until the next one begins;
+    a worker has neither.
+    """
+
+    def __init__(self) -> None:
+        self.recent = Recent()
+        self.monitor: Monitor | None = None
+        self._shown: Queue[tuple[Report, str]] = Queue()
+        self._collector: Collector | None = None
+        self._journal: Journal | None = None
+        self._awaited: set[str] = set()
+
+    def listen(self, environment: Environment) -> None:
+        """Take part in how workers report to their master."""
+        runner = environment.runner
+        self._alone = not isinstance(runner, WorkerRunner)
+        if self._alone:
+            gevent.spawn(self._show)
+        if isinstance(runner, WorkerRunner):
+            environment.events.report_to_master.add_listener(self._on_report)
+        if isinstance(runner, MasterRunner):
+            environment.events.worker_report.add_listener(self._on_worker_report)
+            runner.register_message(LAST, self._on_last)
+
+    def collect(self, crowd: Crowd, load: OpenLoad) -> None:
+        """Begin to collect what this process records."""
+        if self._collector is not None:
+            self._collector.end()
+        crowd.sampler = Sampler(SAMPLES, crowd.terms.seed + crowd.rank)
+        self._collector = Collector(crowd, load.take_sent, self._take if self._alone else None)
+
+    def keep(self, journal: Journal | None, url: str, members: Sequence[str]) -> None:
+        """Begin to watch what serves at `url`, and a journal, if there is one, of all reports.
+
+        `members` are the processes that will report.
+        """
+        if self.monitor is not None:
+            self.monitor.stop()
+        self.monitor = Monitor(url)
+        self.recent.begin(members)
+        self._journal = journal
+        if journal is not None:
+            journal.beside = self.monitor.told
+
+    def send_last(self, runner: WorkerRunner) -> None:
+        """Tell the master what is left; this process has halted."""
+        if self._collector is not None:
+            runner.send_message(LAST, {FIELD: collector.encode(self._collector.end())})
+            self._collector = None
+
+    def await_last(self, workers: Sequence[str], timeout: float) -> None:
+        """Wait for the last reports of workers, which are halting; at most so many seconds."""
+        self._awaited = set(workers)
+        until = perf_counter() + timeout + GRACE
+        while self._awaited and perf_counter() < until:
+            gevent.sleep(_STEP)
+
+    def close(self) -> None:
+        """Finish the journal, if there is one."""
+        journal, ended = self._journal, self._collector
+        self._collector = None
+        if ended is not None:
+            self._take(ended.end())
+        self._journal = None
+        if self.monitor is not None:
+            self.monitor.settle()
+        try:
+            if journal is None:
+                return
+            journal.finish()
+        except ResultsError as error:
+            log.warning("%s", error)
+        else:
+            log.info("recorded: windtunnel report %s", journal.folder)
+        finally:
+            if self.monitor is not None:
+                self.monitor.stop()
+
+    def _on_report(self, data: dict[str, Any], **_: Any) -> None:
+        if self._collector is not None:
+            data[FIELD] = collector.encode(self._collector.fetch())
+
+    def _on_worker_report(self, client_id: str, data: dict[str, Any], **_: Any) -> None:
+        report = data.pop(FIELD, None)
+        if report is not None:
+            self._take(collector.decode(report), client_id)
+
+    def _on_last(self, msg: Any, **_: Any) -> None:
+        self._take(collector.decode(msg.data[FIELD]), msg.node_id)
+        self._awaited.discard(msg.node_id)
+
+    def _show(self) -> None:
+        for report, member in self._shown:
+            self.recent.take(report, member)
+
+    def _take(self, report: Report, member: str = HERE) -> None:
+        self._shown.put((report, member))
+        if self.monitor is not None:
+            self.monitor.generator_s += report.cpu_s
+        if self._journal is not None:
+            self._journal.take(report, member)

@@ -1,0 +1,262 @@
+"""A scenario on stores under `locust -f`: from what was chosen to users that know their records.
+
+The process that starts a test (alone, or as master) recreates the populations. A worker is sent
+the ids of its own part ahead of the order to spawn users, on the same socket, so they are there.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import signal
+import sys
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import gevent
+import msgspec
+from gevent.event import Event
+from locust import stats
+from locust.argument_parser import LocustArgumentParser
+from locust.env import Environment
+from locust.event import Events
+from locust.runners import (
+    STATE_SPAWNING,
+    STATE_STOPPED,
+    MasterRunner,
+    Runner,
+    WorkerRunner,
+)
+
+from bench.asked.discovery import ServerDownError
+from bench.asked.plan import Offer
+from bench.disk.results import ResultsError
+from bench.load.crowd import Crowd, Terms
+from bench.load.users import StoreUser
+from bench.web import arguments, journal, live, page
+from bench.web.admission import REFUSALS, admit
+from bench.web.arguments import Defaults
+from bench.web.board import Board
+from bench.web.course import Course, rates
+from bench.web.helm import Helm
+from bench.web.journal import Journal
+from bench.web.keeper import HERE, Keeper
+from bench.web.pausing import pause
+from bench.web.pilot import Pilot
+from bench.web.preparing import gather, part, prepare
+
+CROWD: Final = "crowd"
+COURSE: Final = "course"
+HALT: Final = "halt"
+ENVIRONMENT_NOT_RIGHT: Final = 3
+
+SPAWNS_WITHIN: Final = 10.0
+WORKERS_BEHIND: Final = 7
+"""Seconds until what workers record in one of them, and tell every three, is there."""
+
+WORKERS_PATIENCE: Final = 3.0
+"""Seconds in which a master that was interrupted too tells its workers to end."""
+
+log = logging.getLogger("windtunnel")
+
+
+class Session:
+    """Ties the users of one scenario, a class for each of its streams, to Locust's events."""
+
+    def __init__(self, user_classes: Sequence[type[StoreUser]], defaults: Defaults) -> None:
+        self._user_classes = user_classes
+        self._defaults = defaults
+        self._environment: Environment | None = None
+        self._pilot: Pilot | None = None
+        self._helm: Helm | None = None
+        self._keeper = Keeper()
+        self.board: Board | None = None
+        self._ranks: list[str] = []
+        self._spawning = Event()
+
+    def listen(self, events: Events) -> None:
+        """Take part in whatever Locust does with the scenario."""
+        events.init_command_line_parser.add_listener(self.on_parser)
+        events.init.add_listener(self.on_init)
+        events.test_start.add_listener(self.on_start)
+        events.test_stopping.add_listener(self.on_stopping)
+
+    def on_parser(self, parser: LocustArgumentParser, **_: Any) -> None:
+        """Add the arguments, and end the process with one line if no server is there."""
+        try:
+            stores = arguments.offers(sys.argv[1:])
+        except ServerDownError as error:
+            if self._environment is None:
+                print(error, file=sys.stderr)
+                sys.exit(ENVIRONMENT_NOT_RIGHT)
+            stores = []
+        target = arguments.address(sys.argv[1:]).target
+        arguments.add(parser, stores, target, self._defaults)
+
+    def on_init(self, environment: Environment, runner: Runner, **_: Any) -> None:
+        """Remember the environment; a worker listens for its part of the records."""
+        self._environment = environment
+        stats.bucket_response_time = live.finer  # type: ignore[assignment]
+        worker = isinstance(runner, WorkerRunner)
+        gevent.signal_handler(signal.SIGINT, _interrupt, WORKERS_PATIENCE if worker else 0.0)
+        if environment.web_ui is not None:
+            live.attach(environment, environment.web_ui)
+            self.board = Board(environment, self._keeper)
+            self.board.attach(environment.web_ui)
+            page.attach(environment, environment.web_ui, self._keeper.recent, lambda: self._helm)
+        elif not worker:
+            _refuse_early(environment)
+        if isinstance(runner, WorkerRunner):
+            runner.register_message(CROWD, self._on_crowd)
+            runner.register_message(COURSE, self._on_course, concurrent=True)
+            runner.register_message(HALT, self._on_halt, concurrent=True)
+        self._keeper.listen(environment)
+
+    def on_start(self, environment: Environment, **_: Any) -> None:
+        """Recreate the populations and divide them."""
+        runner, options = environment.runner, environment.parsed_options
+        if isinstance(runner, WorkerRunner):
+            self._spawning.set()
+        if options is None or runner is None or isinstance(runner, WorkerRunner):
+            return
+        pause(options, False)
+        runner.update_state(STATE_SPAWNING)  # or the web UI goes back to its form meanwhile
+        try:
+            terms, ids, offers = prepare(options, runner.target_user_count)
+        except REFUSALS as error:
+            self._abandon(environment, str(error))
+        members = present(runner) if isinstance(runner, MasterRunner) else [HERE]
+        self._keeper.keep(self._journal(options, runner, offers), terms.target, members)
+        if isinstance(runner, MasterRunner):
+            self._send(runner, options, terms, ids)
+            self._helm = Helm(options, partial(self._members, runner), partial(_tell, runner))
+        else:
+            open_ = bool(rates(options))
+            whole = {store: (0, named) for store, named in ids.items()}
+            crowd = gather(terms, whole, runner.target_user_count)
+            pilot = self._begin(environment, crowd, options.max_in_flight, open_)
+            self._helm = Helm(options, lambda: [HERE], lambda _, its: pilot.steer(its))
+
+    def on_stopping(self, environment: Environment, **_: Any) -> None:
+        """Send no more, and give what is under way the time that users get."""
+        if self._helm is not None:
+            self._helm.let_go()
+        runner, timeout = environment.runner, environment.stop_timeout or 0.0
+        if isinstance(runner, MasterRunner):
+            members = self._members(runner)
+            for worker in members:
+                runner.send_message(HALT, {"timeout": timeout}, worker)
+            self._keeper.await_last(members, timeout)
+        if self._pilot is not None:
+            self._pilot.halt(timeout)
+        self._helm = self._pilot = None
+        self._keeper.close()
+
+    def _journal(
+        self, options: Namespace, runner: Runner, offers: Sequence[Offer]
+    ) -> Journal | None:
+        scenario = Path(inspect.getfile(self._user_classes[0])).stem
+        patience = WORKERS_BEHIND if isinstance(runner, MasterRunner) else 1
+
+        def users() -> int:
+            return runner.target_user_count
+
+        try:
+            if options.results:
+                return journal.begin(options, scenario, offers, users, patience)
+        except ResultsError as error:
+            log.warning("not recorded: %s", error)
+        return None
+
+    def _begin(self, environment: Environment, crowd: Crowd, bound: int, open_: bool) -> Pilot:
+        for kind in self._user_classes:
+            kind.crowd = crowd
+        self._pilot = Pilot(self._user_classes, environment, crowd, bound, open_=open_)
+        self._keeper.collect(crowd, self._pilot.load)
+        return self._pilot
+
+    def _send(
+        self,
+        runner: MasterRunner,
+        options: Namespace,
+        terms: Terms,
+        ids: Mapping[str, list[str]],
+    ) -> None:
+        self._ranks = present(runner)
+        workers = len(self._ranks)
+        for rank, id_ in enumerate(self._ranks):
+            data = {
+                "terms": asdict(terms),
+                "parts": {store: part(named, rank, workers) for store, named in ids.items()},
+                "users": -(-runner.target_user_count // workers),
+                "rank": rank,
+                "bound": max(1, options.max_in_flight // workers),
+                "open": bool(rates(options)),
+            }
+            runner.send_message(CROWD, data, id_)
+
+    def _members(self, runner: MasterRunner) -> list[str]:
+        there = set(present(runner))
+        return [id_ for id_ in self._ranks if id_ in there]
+
+    def _on_crowd(self, environment: Environment, msg: Any, **_: Any) -> None:
+        told = msg.data
+        terms = msgspec.convert(told["terms"], Terms)
+        crowd = gather(terms, told["parts"], told["users"], told["rank"])
+        self._spawning.clear()
+        self._begin(environment, crowd, told["bound"], told["open"])
+
+    def _on_course(self, environment: Environment, msg: Any, **_: Any) -> None:  # noqa: ARG002
+        self._spawning.wait(SPAWNS_WITHIN)  # Locust clears its statistics then
+        if self._pilot is not None:
+            self._pilot.steer(Course(**msg.data))
+
+    def _on_halt(self, environment: Environment, msg: Any, **_: Any) -> None:
+        if self._pilot is not None:
+            pilot, self._pilot = self._pilot, None
+            pilot.halt(msg.data["timeout"])
+        if isinstance(environment.runner, WorkerRunner):
+            self._keeper.send_last(environment.runner)
+
+    def _abandon(self, environment: Environment, line: str) -> None:
+        runner, options = environment.runner, environment.parsed_options
+        assert runner is not None
+        log.error(line)
+        runner.log_exception("local", line, "")
+        runner.update_state(STATE_STOPPED)
+        if options is not None and options.headless:
+            environment.process_exit_code = ENVIRONMENT_NOT_RIGHT
+            gevent.spawn(runner.quit)
+        raise gevent.GreenletExit
+
+
+def present(runner: MasterRunner) -> list[str]:
+    """The workers that take part, by their ids."""
+    clients = runner.clients
+    return [client.id for client in clients.ready + clients.running + clients.spawning]
+
+
+def _tell(runner: MasterRunner, worker: str, its: Course) -> None:
+    runner.send_message(COURSE, asdict(its), worker)
+
+
+def _interrupt(patience: float) -> None:
+    """End by Ctrl-C through the main greenlet; Python would interrupt a user, with a traceback."""
+    gevent.sleep(patience)
+    gevent.get_hub().handle_system_error(KeyboardInterrupt, KeyboardInterrupt())
+
+
+def _refuse_early(environment: Environment) -> None:
+    """End the process with one line if a headless test cannot start."""
+    options = environment.parsed_options
+    if options is None or not options.headless:
+        return
+    try:
+        admit(options, options.num_users)
+    except REFUSALS as error:
+        print(error, file=sys.stderr)
+        sys.exit(ENVIRONMENT_NOT_RIGHT)

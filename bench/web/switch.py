@@ -1,0 +1,171 @@
+"""The split of this machine's stack, as the page sees and changes it.
+
+It is read here and changed by a process of its own (`python -m bench.web.switch`): a change starts
+and drains processes and waits for nginx, which would hold up the load that this process may send;
+and it is brought to its end should Locust be stopped meanwhile.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from bench.web.beside import BesideError, beside
+
+BY: Final = "page"
+
+NO_STACK: Final = "No stack runs on this machine: start one with `windtunnel up`."
+
+
+class SwitchError(Exception):
+    """Nothing was changed, or nothing can be shown; the message is one line."""
+
+
+class ConflictError(SwitchError):
+    """Somebody else has changed the split meanwhile."""
+
+
+class UnfitError(SwitchError):
+    """The choices do not fit each other; the line names the key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The split in force: `flat` has each key with its value as text, `history` every change."""
+
+    nginx: str
+    flat: Mapping[str, str]
+    balances: list[str]
+    history: list[dict[str, Any]]
+
+    @property
+    def last(self) -> int:
+        """The number of the last change, 0 before the first."""
+        return self.history[-1]["number"] if self.history else 0
+
+    @property
+    def undoable(self) -> int | None:
+        """The number of the change that an undo takes back."""
+        undone = {change["undoes"] for change in self.history}
+        left = [c["number"] for c in self.history if c["undoes"] is None]
+        return next((number for number in reversed(left) if number not in undone), None)
+
+
+def shown() -> Shown:
+    """Look at the split in force; raises SwitchError."""
+    from deploy import splits, stack
+    from deploy.errors import StackError
+    from nginx.split import Balance
+
+    try:
+        running = stack.running()
+        if running is None:
+            raise SwitchError(NO_STACK)
+        plan = splits.plan(running)
+        history = [_told(change) for change in splits.history(running.layout.place)]
+    except (StackError, ValueError, OSError) as error:
+        raise SwitchError(_line(error)) from error
+    return Shown(running.state.nginx, plan.flat(), [str(one) for one in Balance], history)
+
+
+def differences(changes: Mapping[str, str]) -> list[list[str]]:
+    """What changes would change: key, old and new; raises SwitchError naming the key."""
+    from deploy import splits, stack
+    from deploy.errors import StackError
+    from nginx.split import SplitError
+
+    try:
+        running = stack.running()
+        if running is None:
+            raise SwitchError(NO_STACK)
+        before = splits.plan(running)
+        after = splits.changed(before, changes)
+    except SplitError as error:
+        raise UnfitError(_line(error)) from error
+    except (StackError, ValueError, OSError) as error:
+        raise SwitchError(_line(error)) from error
+    return [list(one) for one in splits.differences(before, after)]
+
+
+def change(base: int, changes: Mapping[str, str] | None) -> dict[str, Any]:
+    """Apply changes, or undo the last one if there are None, and return what became of it.
+
+    `base` is the number of the change that they build on. Raises SwitchError.
+    """
+    order = json.dumps({"base": base, "changes": changes})
+    try:
+        answer = json.loads(beside("bench.web.switch", order.encode()))
+    except (BesideError, ValueError) as error:
+        raise SwitchError(f"the change broke down: {error}") from error
+    if "conflict" in answer:
+        raise ConflictError(answer["conflict"])
+    if "error" in answer:
+        raise SwitchError(answer["error"])
+    return dict(answer["change"])
+
+
+# -- in the process of its own ----------------------------------------------------------------
+
+
+def main() -> None:
+    """Carry out the order on standard input, and tell on standard output what became of it."""
+    order = json.load(sys.stdin)
+    answer: dict[str, Any]
+    try:
+        answer = {"change": _told(_carried_out(order["base"], order["changes"]))}
+    except ConflictError as error:
+        answer = {"conflict": str(error)}
+    except SwitchError as error:
+        answer = {"error": str(error)}
+    print(json.dumps(answer))
+
+
+def _carried_out(base: int, changes: Mapping[str, str] | None) -> Any:
+    from deploy import splits, stack
+    from deploy.errors import StackError
+    from nginx.apply import ApplyError
+    from nginx.split import SplitError
+
+    try:
+        running = stack.running()
+        if running is None:
+            raise SwitchError(NO_STACK)
+        history = splits.history(running.layout.place)
+        last = history[-1].number if history else 0
+        if last != base:
+            raise ConflictError("The split was changed meanwhile: look at it again.")
+        if changes is None:
+            return splits.undo(running, by=BY)
+        plan = splits.changed(splits.plan(running), changes)
+        return splits.apply(running, plan, by=BY)
+    except (StackError, SplitError, ApplyError, OSError) as error:
+        raise SwitchError(_line(error)) from error
+
+
+def _told(change: Any) -> dict[str, Any]:
+    """A change as JSON has it, moments in seconds of the epoch.
+
+    `clean_s` and `clean_at` are None of one that was interrupted before nothing old was left.
+    """
+    return {
+        "number": change.number,
+        "by": change.by,
+        "differences": [list(one) for one in change.differences],
+        "apply_s": change.apply_s,
+        "clean_s": change.clean_s,
+        "began_at": change.serving_at - change.apply_s,
+        "serving_at": change.serving_at,
+        "clean_at": change.clean_at,
+        "undoes": change.undoes,
+    }
+
+
+def _line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
+if __name__ == "__main__":
+    main()
