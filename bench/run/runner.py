@@ -20,11 +20,11 @@ from bench.asked.plan import Offer, Order, Plan, Variant, plan
 from bench.asked.request import Request
 from bench.asked.work import Slow
 from bench.disk import hlog, results
+from bench.disk.nginx_log import Tail
 from bench.figures.wording import amount
 from bench.measure import host
 from bench.measure.pinning import generator_cores, kept_off
 from bench.run.driving import CellError, Generator
-from bench.run.nginx_log import Tail
 from bench.run.orders import Orders, rounds
 from bench.run.progress import Shown
 from bench.run.splitting import splitting

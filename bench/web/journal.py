@@ -32,6 +32,7 @@ from bench.cells.recording import (
     write_partial,
 )
 from bench.disk import results
+from bench.disk.nginx_log import Tail
 from bench.figures.wording import counted
 from bench.load.lane import Sent, added
 from bench.measure import host
@@ -59,7 +60,8 @@ class Journal:
     """Takes reports and writes them down.
 
     `load` tells what the stores are under now: a cell whose load changed is flagged. `patience` is
-    how many seconds reports may be behind the clock. Raises ResultsError.
+    how many seconds reports may be behind the clock. `access_log` is nginx's, if the load goes by
+    one whose log is at hand: it knows a part of each sample. Raises ResultsError.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Journal:
         facts: Mapping[str, Mapping[str, Any]],
         load: Callable[[], Load],
         patience: int,
+        access_log: Path | None = None,
     ) -> None:
         results.create(folder, info)
         self.folder = folder
@@ -78,6 +81,7 @@ class Journal:
         self._facts = facts
         self._load = load
         self._patience = patience
+        self._tail = None if access_log is None else Tail(access_log)
         self._under = load()
         self._flags: list[str] = []
         self._began, self._first = perf_counter(), int(time.time())
@@ -113,6 +117,15 @@ class Journal:
             results.append(self.folder, msgspec.convert(cell, results.Cell))
         (self.folder / results.PARTIAL_FILE).unlink(missing_ok=True)
         results.finish(self.folder, self._info)
+        self._join()
+
+    def _join(self) -> None:
+        if self._tail is None:
+            return
+        try:
+            self._tail.join(self.folder)
+        except OSError as error:
+            log.warning("nginx's part of the samples is not known: %s", error)
 
     def _work(self) -> None:
         try:
@@ -224,6 +237,7 @@ def begin(
     offers: Sequence[Offer],
     users: Callable[[], int],
     patience: int,
+    access_log: Path | None,
 ) -> Journal:
     """Open the run of a test that begins; raises ResultsError."""
     told = {name: getattr(options, name) for name in SETTINGS if hasattr(options, name)}
@@ -241,7 +255,8 @@ def begin(
     )
     facts = {offer.id: _facts(settings, offer) for offer in offers}
     folder = Path(options.results) / f"{started:{NAMED}}-{scenario}"
-    return Journal(folder, info, facts, partial(_load, options, users), patience)
+    load = partial(_load, options, users)
+    return Journal(folder, info, facts, load, patience, access_log)
 
 
 def _load(options: Namespace, users: Callable[[], int]) -> Load:

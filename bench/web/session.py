@@ -48,6 +48,7 @@ from bench.web.keeper import HERE, Keeper
 from bench.web.pausing import pause
 from bench.web.pilot import Pilot
 from bench.web.preparing import gather, part, prepare
+from bench.web.switch import access_log
 
 CROWD: Final = "crowd"
 COURSE: Final = "course"
@@ -130,7 +131,8 @@ class Session:
         except REFUSALS as error:
             self._abandon(environment, str(error))
         members = present(runner) if isinstance(runner, MasterRunner) else [HERE]
-        self._keeper.keep(self._journal(options, runner, offers), terms.target, members)
+        kept = self._journal(options, runner, offers, terms.target)
+        self._keeper.keep(kept, terms.target, members)
         if isinstance(runner, MasterRunner):
             self._send(runner, options, terms, ids)
             self._helm = Helm(options, partial(self._members, runner), partial(_tell, runner))
@@ -157,7 +159,7 @@ class Session:
         self._keeper.close()
 
     def _journal(
-        self, options: Namespace, runner: Runner, offers: Sequence[Offer]
+        self, options: Namespace, runner: Runner, offers: Sequence[Offer], url: str
     ) -> Journal | None:
         scenario = Path(inspect.getfile(self._user_classes[0])).stem
         patience = WORKERS_BEHIND if isinstance(runner, MasterRunner) else 1
@@ -167,7 +169,8 @@ class Session:
 
         try:
             if options.results:
-                return journal.begin(options, scenario, offers, users, patience)
+                log_there = access_log(url)
+                return journal.begin(options, scenario, offers, users, patience, log_there)
         except ResultsError as error:
             log.warning("not recorded: %s", error)
         return None

@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from bench.web.beside import BesideError, beside
@@ -69,6 +70,21 @@ def shown() -> Shown:
     except (StackError, ValueError, OSError) as error:
         raise SwitchError(_line(error)) from error
     return Shown(running.state.nginx, plan.flat(), [str(one) for one in Balance], history)
+
+
+def access_log(url: str) -> Path | None:
+    """Return the log of the nginx at `url`, if it is this machine's stack's."""
+    from deploy import stack
+    from deploy.errors import StackError
+    from nginx.render import ACCESS_LOG
+
+    try:
+        running = stack.running()
+    except (StackError, ValueError, OSError):
+        return None
+    if running is None or running.state.nginx != url:
+        return None
+    return running.nginx.folder / ACCESS_LOG
 
 
 def differences(changes: Mapping[str, str]) -> list[list[str]]:
@@ -139,8 +155,8 @@ def _carried_out(base: int, changes: Mapping[str, str] | None) -> Any:
             raise ConflictError("The split was changed meanwhile: look at it again.")
         if changes is None:
             return splits.undo(running, by=BY)
-        plan = splits.changed(splits.plan(running), changes)
-        return splits.apply(running, plan, by=BY)
+        before = splits.plan(running)
+        return splits.apply(running, splits.changed(before, changes), by=BY, since=before)
     except (StackError, SplitError, ApplyError, OSError) as error:
         raise SwitchError(_line(error)) from error
 

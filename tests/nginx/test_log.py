@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from bench.cells.recording import append_samples
 from bench.client import Client, Target
+from bench.disk.nginx_log import RESOLVED, Tail, upstream_times, with_nginx
 from bench.disk.streams import SAMPLES_FILE
 from bench.measure.sampler import Sample, told
-from bench.run.nginx_log import RESOLVED, Tail, upstream_times, with_nginx
 from bench.wire.deadlines import Deadlines
 from nginx.apply import Nginx
 from nginx.render import ACCESS_LOG
