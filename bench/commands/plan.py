@@ -63,6 +63,7 @@ def plan(
     into: Annotated[
         Path, typer.Option("--results", metavar="DIR", help="where runs of tune are")
     ] = Path("results"),
+    json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
 ) -> None:
     """Say which split would hold objectives, by simulation alone.
 
@@ -73,7 +74,7 @@ def plan(
     from dataclasses import replace
 
     from bench.disk import tuned
-    from bench.reports import plan_text, report
+    from bench.reports import plan_json, plan_text, report
     from bench.tuner import planning
 
     slos, balances = objectives(slo), known_balances(balance)
@@ -88,8 +89,11 @@ def plan(
     most = processes or max(4, round(2 * machine))
     planned = planning.plan(asked, slos, most=most, balances=balances, seed=seed)
     error = None if known is None else tuned.error(known.tried)
-    checked = plan_text.checked(error, str(where))
-    plan_text.show(planned, source, checked, report.console())
+    if json:
+        typer.echo(plan_json.answer(planned, source, error))
+    else:
+        checked = plan_text.checked(error, str(where))
+        plan_text.show(planned, source, checked, report.console())
     if planned.best is None:
         raise typer.Exit(1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import subprocess
@@ -195,6 +196,20 @@ def test_the_command_says_split_margin_and_that_it_was_never_checked(tmp_path: P
     assert "Next best: " in done.stdout
     assert "The model was never checked here" in done.stdout
     assert "assumed service times" in done.stdout
+
+
+def test_programs_are_told_the_same(tmp_path: Path) -> None:
+    asked = ("--slo", "p99(response, fast) < 10ms", "--cores", "4")
+    told = json.loads(command(*asked, "--json", into=tmp_path).stdout)
+    best = told["splits"][0]
+    assert (best["split"], best["processes"], best["holds"]) == ("1+1", 2, True)
+    assert best["settings"]["pools.slow.processes"] == "1"
+    (objective,) = best["objectives"]
+    assert objective["margin"] == pytest.approx(10_000 / objective["value"]["estimate"])
+    assert best["fast_p99_us"] == objective["value"]
+    assert f"{objective['margin']:.3g} times better" in command(*asked, into=tmp_path).stdout
+    assert told["error"] is None
+    assert told["source"].startswith("assumed service times")
 
 
 def test_the_command_takes_service_times_and_error_from_a_run_of_tune(tmp_path: Path) -> None:
