@@ -3,8 +3,26 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).parent
+SHARED = ("engines", "browser")
+"""Folders whose tests share servers: one process runs them all. They take longest, so come first.
+"""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep together what shares servers, in the order of collection otherwise."""
+    items.sort(key=lambda item: SHARED.index(name) if (name := _folder(item)) in SHARED else 9)
+    for item in items:
+        name = _folder(item)
+        item.add_marker(pytest.mark.xdist_group(name if name in SHARED else str(item.path)))
+
+
+def _folder(item: pytest.Item) -> str:
+    return item.path.relative_to(ROOT).parts[0]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -17,8 +17,7 @@ from deploy import splits
 from deploy.services import Place
 from deploy.stack import Stack, ensure_up
 from tests.bench.served import ROOT
-from tests.stacks import own_place
-from tests.until import until
+from tests.stacks import eventually, own_place
 
 ONE = "one: pools.slow= routes./slow/= pools.fast.processes=2"
 
@@ -100,7 +99,7 @@ def test_an_ended_run_leaves_the_split_that_was(
 ) -> None:
     former = splits.plan(stack)
     with start(stack.layout.place, tmp_path, "--split", ONE, "--duration", 60) as running:
-        until(lambda: splits.plan(stack) != former, "its split was never in force")
+        eventually(lambda: splits.plan(stack) != former)
         running.send_signal(how)
         _, complained = running.communicate(timeout=60)
     assert running.returncode == 130, complained

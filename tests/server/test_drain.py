@@ -12,7 +12,7 @@ import pytest
 
 from tests.server.conftest import ENGINES, MEMORY, Server, serving
 from tests.server.toy import Toy
-from tests.until import until
+from tests.stacks import eventually
 
 PING = b"GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -65,7 +65,7 @@ def test_nothing_is_dropped_under_load(loop: str) -> None:
             pool.submit(steadily, server, path, counts)
         for _ in range(3):
             pool.submit(afresh, server, counts)
-        until(lambda: counts["200"] > 300 and counts["pong"] > 30)
+        eventually(lambda: counts["200"] > 300 and counts["pong"] > 30)
         server.process.send_signal(signal.SIGTERM)
         pool.shutdown()
         assert server.process.wait(timeout=60) == 0
@@ -107,7 +107,7 @@ def test_a_request_under_way_is_finished(near: Server, toy: Toy) -> None:
         reading = pool.submit(near.call, "GET", f"/line/async/volatile/records/{ID}")
         assert toy.asked.acquire(timeout=30)
         near.process.send_signal(signal.SIGTERM)
-        until(lambda: draining(near))
+        eventually(lambda: draining(near))
         probe.request("GET", "/readyz")
         answer = probe.getresponse()
         assert (answer.status, answer.read()) == (503, b'{"status":"draining"}')
@@ -127,7 +127,7 @@ def test_an_upload_under_way_is_finished() -> None:
         connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body[:50_000])
         assert server.call("GET", "/ping").status == 200
         server.process.send_signal(signal.SIGTERM)
-        until(lambda: draining(server))
+        eventually(lambda: draining(server))
         assert idle.recv(1) == b""
         connection.sendall(body[50_000:])
         answer = b"".join(iter(lambda: connection.recv(4096), b""))
@@ -154,7 +154,7 @@ def test_a_second_signal_ends_it_at_once(near: Server, toy: Toy) -> None:
         connection.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
         assert toy.asked.acquire(timeout=30)
         near.process.send_signal(signal.SIGTERM)
-        until(lambda: draining(near))
+        eventually(lambda: draining(near))
         near.process.send_signal(signal.SIGINT)
         assert near.process.wait(timeout=60) == 0
         assert near.process.stderr
