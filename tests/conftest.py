@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -11,6 +12,11 @@ ROOT = Path(__file__).parent
 SHARED = ("engines", "browser")
 """Folders whose tests share servers: one process runs them all. They take longest, so come first.
 """
+
+
+def pytest_configure() -> None:
+    """Forget the width that a test process beside others is told: reports would heed it."""
+    os.environ.pop("COLUMNS", None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
