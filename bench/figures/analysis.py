@@ -60,7 +60,8 @@ def analyse(
         doubtful=list(_doubts(run)),
         caveats=list(caveats(run, damaged)),
     )
-    return Analysis(summary, titled, timelines(run, seconds))
+    drawn = msgspec.structs.replace(run, cells=list(named(run.cells)))
+    return Analysis(summary, titled, timelines(drawn, named(seconds)))
 
 
 def _titled(run: Run, damaged: list[str]) -> dict[str, View]:

@@ -10,11 +10,11 @@ from typing import TypeVar
 import msgspec
 
 from bench.disk.results import Cell, Run
-from bench.disk.streams import SampledRequest
+from bench.disk.streams import SampledRequest, Second
 
 FEWEST = 3
 
-T = TypeVar("T", Cell, SampledRequest)
+T = TypeVar("T", Cell, SampledRequest, Second)
 
 
 def ranked(run: Run) -> bool:
@@ -27,7 +27,7 @@ def contenders(run: Run) -> Run:
     if not ranked(run):
         return run
     stores = {
-        f"{variant} {store}": ledger
+        name_with(variant, store): ledger
         for variant, ledgers in run.info.variants.items()
         for store, ledger in ledgers.items()
     }
@@ -40,7 +40,12 @@ def contenders(run: Run) -> Run:
 
 
 def named(those: Iterable[T]) -> Iterator[T]:
-    """Yield cells or samples with the variant as a part of the store's name."""
+    """Yield what is known of stores with the variant as a part of the store's name."""
     for each in those:
-        store = f"{each.variant} {each.store}" if each.variant else each.store
+        store = name_with(each.variant, each.store)
         yield msgspec.structs.replace(each, store=store, variant=None)
+
+
+def name_with(variant: str | None, store: str) -> str:
+    """The name of a store that is told with its variant, if there is one."""
+    return f"{variant} {store}" if variant else store

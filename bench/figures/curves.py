@@ -1,16 +1,26 @@
 """What the charts of a report draw: latency by percentile, and mean times to stack."""
 
 import math
-from typing import Any
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import msgspec
 
 from bench.figures.candidates import lost_or_failed
-from bench.figures.summary import Table
+from bench.figures.contenders import name_with
+from bench.figures.summary import Load, Table
 from bench.figures.views import StoreView, View
 from bench.measure.histogram import Histogram
 
 STACKED = ("create", "edit", "delete")
 POINTS_PER_DECADE = 12
 SAMPLES_BEYOND = 10
+
+T = TypeVar("T")
+
+Charts = dict[str, Any]
+"""A view's charts as JSON-ready data."""
 
 
 def percentiles(histogram: Histogram, wrong: float = 0.0) -> list[tuple[float, float]]:
@@ -29,7 +39,47 @@ def percentiles(histogram: Histogram, wrong: float = 0.0) -> list[tuple[float, f
     return points
 
 
-def charts(title: str, view: View, tables: list[Table]) -> dict[str, Any]:
+def overlaid(drawn: Iterable[tuple[View, Charts]]) -> list[Charts]:
+    """Charts of one load under several variants become one, where a store is told with each."""
+    groups: dict[tuple[str, Load], list[tuple[str, Charts]]] = defaultdict(list)
+    for view, one in drawn:
+        load = msgspec.structs.replace(view.load, variant=None)
+        groups[view.durability, load].append((view.load.variant or "", one))
+    return [several[0][1] if len(several) == 1 else _over(several) for several in groups.values()]
+
+
+def _over(several: Sequence[tuple[str, Charts]]) -> Charts:
+    variant, first = several[0]
+    operations = dict.fromkeys(name for _, one in several for name in one["operations"])
+    return {
+        **first,
+        "title": first["title"].removesuffix(f"; variant {variant}"),
+        "reference": [name_with(v, store) for v, one in several for store in one["reference"]],
+        "operations": {
+            name: {
+                latency: _named(
+                    {v: one["operations"].get(name, {}).get(latency, {}) for v, one in several}
+                )
+                for latency in first["latencies"]
+            }
+            for name in operations
+        },
+        "stacked": _named({variant: one["stacked"] for variant, one in several}),
+    }
+
+
+def _named(found: Mapping[str, Mapping[str, T]]) -> dict[str, T]:
+    """What is known of each store, by variant, as one; variants of a store follow each other."""
+    stores = dict.fromkeys(store for of in found.values() for store in of)
+    return {
+        name_with(variant, store): of[store]
+        for store in stores
+        for variant, of in found.items()
+        if store in of
+    }
+
+
+def charts(title: str, view: View, tables: list[Table]) -> Charts:
     """One view's charts as JSON-ready data; stores in the order of the tables, best first."""
     return {
         "title": title,

@@ -1,7 +1,7 @@
 """Figures and tables in words: how a number is printed, and the sentence above a table."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from statistics import mode
 
 from bench.disk.results import Ledger
@@ -190,6 +190,11 @@ def capacity(found: Capacity) -> str:
         return f"{name}: at least {found.held:g} requests/s, the highest tried"
     end = "it failed" if found.why is State.FAILS else "it cannot be told"
     return f"{name}: {found.held:g} requests/s; at {found.broke:g} {end}"
+
+
+def rivals(tables: Iterable[Table]) -> bool:
+    """Whether any of them has two to rank."""
+    return any(sum(bool(row.scores) for row in table.rows) > 1 for table in tables)
 
 
 def under(parts: Parts) -> str:

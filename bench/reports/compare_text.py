@@ -9,7 +9,16 @@ from rich.markup import escape
 from rich.table import Table as Grid
 from rich.text import Text
 
-from bench.figures.summary import METRICS, Compared, Comparison, Load, Outcome, State, Verdict
+from bench.figures.summary import (
+    METRICS,
+    OVERALL,
+    Compared,
+    Comparison,
+    Load,
+    Outcome,
+    State,
+    Verdict,
+)
 from bench.figures.wording import NO_FIGURE, counted, number, scaled
 
 STYLES = {
@@ -34,6 +43,28 @@ def show(compared: Compared, console: Console) -> None:
         _table(compared, load, console)
     say(console, explained(compared), style="dim")
     show_verdicts(compared.verdicts, console)
+
+
+def gist(compared: Compared) -> Iterator[str]:
+    """What was found, in a few lines: how often which, then what of all requests was decided."""
+    counts = Counter(each.outcome for each in compared.comparisons)
+    found = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome])
+    yield f"of {counted(len(compared.comparisons), 'figure')}: {found}"
+    decided = [
+        each
+        for each in compared.comparisons
+        if each.outcome in {Outcome.FASTER, Outcome.SLOWER} and _of_all(each.operation)
+    ]
+    for each in decided[:MOST]:
+        *what, first, second, times, verdict = row(each)
+        yield f"{verdict}: {', '.join(what)}: {second} against {first}, ratio {times}"
+    if len(decided) > MOST:
+        yield f"and {len(decided) - MOST} more"
+
+
+def _of_all(operation: str) -> bool:
+    """Whether it is all requests, or all of a stream, and not one operation's."""
+    return operation == OVERALL or operation.endswith(" requests")
 
 
 def show_verdicts(verdicts: Sequence[Verdict], console: Console) -> None:

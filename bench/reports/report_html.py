@@ -11,7 +11,8 @@ from markupsafe import Markup
 
 from bench.figures import wording
 from bench.figures.analysis import Analysis
-from bench.figures.curves import STACKED, charts
+from bench.figures.contenders import name_with
+from bench.figures.curves import STACKED, charts, overlaid
 from bench.figures.parts import ORDER
 from bench.figures.summary import METRICS, OVERALL, Summary, Table
 from bench.reports import compare_text, tune_text
@@ -21,7 +22,8 @@ def render(analysis: Analysis) -> str:
     """The whole of `report.html`, from the analysis of a run alone."""
     summary = analysis.summary
     grouped = _by_title(summary)
-    data = [charts(title, view, grouped[title]) for title, view in analysis.views.items()]
+    views = analysis.views.items()
+    data = overlaid((view, charts(title, view, grouped[title])) for title, view in views)
     timed = _drawn(summary)
     template = _environment().get_template("report.html.j2")
     return template.render(
@@ -63,11 +65,12 @@ def _drawn(summary: Summary) -> dict[str, Any]:
     """The stacked bars of time parts: for each load and operation, each band, each store, ms."""
     found: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
     for each in summary.parts:
-        what = found.setdefault(f"{each.operation}; {wording.under(each)}", {})
+        load = wording.under(msgspec.structs.replace(each, variant=None))
+        what = found.setdefault(f"{each.operation}; {load}", {})
         for name, band in each.bands.items():
             if band is not None:
                 ms = {part: us / 1000 for part, us in band.parts_us.items()}
-                what.setdefault(name, {})[each.store] = ms
+                what.setdefault(name, {})[name_with(each.variant, each.store)] = ms
     return {"order": ORDER, "views": {what: bands for what, bands in found.items() if bands}}
 
 

@@ -21,6 +21,7 @@ from bench.figures.wording import (
     interval,
     listed,
     missing,
+    rivals,
     split,
     survived,
     under,
@@ -34,7 +35,14 @@ def show(summary: Summary, console: Console) -> None:
     """Print a summary, as narrow as the console is."""
     _heading(summary, console)
     _capacities(summary, console)
+    if summary.compared is not None:
+        first, second = summary.compared.first, summary.compared.second
+        console.print(f"\n[bold]{escape(second)} compared with {escape(first)}[/]")
+        for line in compare_text.gist(summary.compared):
+            _say(console, line)
     for title, tables in _by_title(summary).items():
+        if summary.compared is not None and not rivals(tables):
+            continue
         console.print(f"\n[bold]{escape(title)}[/]{_weight(summary, tables[0])}")
         for table in tables:
             _say(console, table.answer)

@@ -1,5 +1,6 @@
 """The highest rate at which an objective held, and objectives in a report."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,10 @@ import pytest
 
 from bench.disk.results import Run
 from bench.figures import wording
-from bench.figures.analysis import analyse
+from bench.figures.analysis import Analysis, analyse
 from bench.figures.capacity import capacities, together
-from bench.figures.summary import Load, State, Verdict
-from bench.reports import report_html
+from bench.figures.summary import Load, Outcome, State, Verdict
+from bench.reports import compare_text, report_html
 from tests.bench.generate import Made, cells, info
 from tests.bench.test_report import shown
 
@@ -89,6 +90,34 @@ def test_variants_are_compared_in_the_report_itself() -> None:
     assert analysis.summary.capacities == []
     for text in (shown(analysis.summary), report_html.render(analysis)):
         assert "against compared with base" in text
+
+
+def test_what_two_variants_differ_in_comes_first_and_is_drawn_together() -> None:
+    made = {"variants": ("base", "against"), "variant_factor": 1.5, "rates": (100.0,)}
+    one = analyse(run_of(stores=STORES[:1], **made))
+    assert one.summary.compared
+    (tally, *found) = compare_text.gist(one.summary.compared)
+    decided = [each for each in one.summary.compared.comparisons if each.outcome == Outcome.SLOWER]
+    assert f"{len(decided)} slower" in tally
+    assert all(line.startswith("slower: redis/async/fast, overall, ") for line in found)
+    assert "can be ranked" not in shown(one.summary)
+    assert "can be ranked" not in report_html.render(one).partition("Before you believe it")[0]
+
+    both = analyse(run_of(**made))
+    assert "Fastest for read" in shown(both.summary)
+    (chart,) = drawn(both)
+    assert "variant" not in chart["title"]
+    names = [f"{variant} {store}" for store in STORES for variant in ("against", "base")]
+    assert sorted(chart["operations"]["read"]["response"]) == sorted(names)
+    assert sorted(chart["stacked"]) == sorted(names)
+
+
+def drawn(analysis: Analysis) -> list[dict[str, Any]]:
+    """The charts that the page has in it."""
+    page = report_html.render(analysis)
+    _, _, rest = page.partition('id="data"')
+    data = json.loads(rest.partition(">")[2].partition("</script>")[0])
+    return list(data["views"])
 
 
 def test_an_objective_that_cannot_be_read_back_is_a_caveat() -> None:
