@@ -74,7 +74,7 @@ class OnMariadb(OnPath):
 
 def _instance(place: Place, program: Program, name: str, folder: Path) -> Instance:
     port = place.port(name)
-    where = {"datadir": str(folder), "port": str(port)}
+    where = {**_folders(folder), "port": str(port)}
     flush = {"innodb-flush-log-at-trx-commit": FLUSH[name]}
     return Instance(
         name=name,
@@ -98,9 +98,14 @@ def _bootstrap(place: Place, program: Program, folder: Path) -> None:
     scripts = [_share(program) / name for name in TABLES]
     made = "".join(script.read_text() for script in scripts if script.exists())
     sql = f"CREATE DATABASE mysql;\nUSE mysql;\n{made}\nCREATE DATABASE {DATABASE};\n"
-    here = {"datadir": str(folder), **SETTINGS}
+    here = {**_folders(folder), **SETTINGS}
     command = [*_base(program), "--bootstrap", "--skip-networking", *_flags(here)]
     run(command, given=sql, env=program.env, user=place.account)
+
+
+def _folders(folder: Path) -> dict[str, str]:
+    """A server that starts removes all temporary tables from its `tmpdir`, also another's."""
+    return {"datadir": str(folder), "tmpdir": str(folder)}
 
 
 def _base(program: Program) -> tuple[str, ...]:

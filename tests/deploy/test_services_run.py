@@ -9,7 +9,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +66,22 @@ def test_it_serves_on_loopback_and_stops_when_asked(
             assert psutil.Process(process.pid).username() == account()
         assert not instance.ready()
         assert process.returncode in {0, -signal.SIGTERM, 128 + signal.SIGTERM}
+
+
+@pytest.mark.parametrize("name", ["mysql", "postgres"])
+def test_data_folders_may_be_made_at_the_same_time(name: str, place: Place) -> None:
+    service = services()[name]
+    program = program_of(service, place)
+    places = [
+        replace(place, root=place.root / str(n), programs_folder=place.root / str(n) / "programs")
+        for n in range(6)
+    ]
+    for one in places:
+        one.root.mkdir()
+        one.root.chmod(0o755)
+    with ThreadPoolExecutor(3) as pool:
+        made = list(pool.map(partial(service.prepare, program=program), places))
+    assert len({one.cwd for instances in made for one in instances}) == 6 * len(made[0])
 
 
 def test_it_starts_on_what_a_killed_one_left(
