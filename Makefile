@@ -34,7 +34,7 @@ bench: environment ## rank every engine (ARGS=--full: every mode and durability)
 	@$(BIN)/windtunnel run crud $(ARGS)
 
 test: environment ## the tests, with real servers (ARGS='-k sqlite')
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder $(ARGS)
 
 perf: environment ## what a request costs; fails when it got dearer
 	@$(BIN)/python -m bench.perf $(ARGS)

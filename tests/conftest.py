@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
-ROOT = Path(__file__).parent
-SHARED = ("engines", "browser")
-"""Folders whose tests share servers: one process runs them all. They take longest, so come first.
-"""
+ORDER = {"tests/engines": 0, "tests/browser": 1}
+"""Folders whose tests share servers. They take longest, so they come first."""
 
 
 def pytest_configure() -> None:
@@ -20,15 +19,26 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together what shares servers, in the order of collection otherwise."""
-    items.sort(key=lambda item: SHARED.index(name) if (name := _folder(item)) in SHARED else 9)
-    for item in items:
-        name = _folder(item)
-        item.add_marker(pytest.mark.xdist_group(name if name in SHARED else str(item.path)))
+    """Begin with what takes longest, in the order of collection otherwise."""
+    items.sort(key=lambda item: ORDER.get(_shared(item.nodeid), len(ORDER)))
 
 
-def _folder(item: pytest.Item) -> str:
-    return item.path.relative_to(ROOT).parts[0]
+class ByServers(LoadScopeScheduling):  # type: ignore[misc]
+    """Gives each process whole files, or whole folders where tests share servers."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _shared(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByServers:
+    """Take ours; the groups that xdist offers are without effect on the pytest of the lock."""
+    return ByServers(config, log)
+
+
+def _shared(nodeid: str) -> str:
+    """What a test shares servers with: a folder of `ORDER`, else its file."""
+    file = nodeid.partition("::")[0]
+    return next((folder for folder in ORDER if file.startswith(f"{folder}/")), file)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
