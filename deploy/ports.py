@@ -30,13 +30,14 @@ def wanted(place: Place, instances: Iterable[Instance]) -> dict[int, str]:
 
 def require_free(ports: Mapping[int, str]) -> None:
     """Raise PortTakenError, which names each busy port of 127.0.0.1 and who holds it."""
-    busy = [port for port in ports if not _free(port)]
+    busy = [port for port in ports if not free(port)]
     if busy:
         told = "; ".join(f"port {port} ({ports[port]}) is taken by {holder(port)}" for port in busy)
         raise PortTakenError(f"{told}: stop it, or move every port with WINDTUNNEL_OFFSET=2000")
 
 
-def _free(port: int) -> bool:
+def free(port: int) -> bool:
+    """Whether a server could listen there now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -16,6 +16,7 @@ import psutil
 
 from deploy import orphans
 from deploy.layout import Layout
+from deploy.ports import free
 from deploy.services import PORTS, Place
 from deploy.stack import down
 from deploy.supervisor import Supervisor
@@ -54,7 +55,7 @@ def free_offset() -> int:
     first = 100 if os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0" else 1750
     while True:
         offset = random.randrange(first, first + 1650)
-        if all(_free(port + offset) for port in (*PORTS.values(), *PROCESS_PORTS)):
+        if all(free(port + offset) for port in (*PORTS.values(), *PROCESS_PORTS)):
             return offset
 
 
@@ -67,16 +68,6 @@ def free_ports(count: int) -> Sequence[int]:
     for probe in probes:
         probe.close()
     return ports
-
-
-def _free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def eventually(condition: Callable[[], object], seconds: float = 30) -> None:

@@ -1,6 +1,5 @@
 """The report in a terminal: the answers first, then what to be careful about, then the tables."""
 
-import textwrap
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
@@ -27,6 +26,7 @@ from bench.figures.wording import (
     under,
 )
 from bench.reports import compare_text
+from bench.reports.compare_text import say
 
 GAP = 2
 
@@ -39,15 +39,15 @@ def show(summary: Summary, console: Console) -> None:
         first, second = summary.compared.first, summary.compared.second
         console.print(f"\n[bold]{escape(second)} compared with {escape(first)}[/]")
         for line in compare_text.gist(summary.compared):
-            _say(console, line)
+            say(console, line)
     for title, tables in _by_title(summary).items():
         if summary.compared is not None and not rivals(tables):
             continue
         console.print(f"\n[bold]{escape(title)}[/]{_weight(summary, tables[0])}")
         for table in tables:
-            _say(console, table.answer)
+            say(console, table.answer)
     for caveat in summary.caveats:
-        _say(console, caveat, "! ", "yellow")
+        say(console, caveat, "! ", "yellow")
     for table in summary.tables:
         _print_table(table, console)
     if summary.compared is not None:
@@ -57,17 +57,6 @@ def show(summary: Summary, console: Console) -> None:
     _conduct(summary, console)
     _lists(summary, console)
     _ledgers(summary.stores, console)
-
-
-def _say(console: Console, text: str, indent: str = "  ", style: str = "") -> None:
-    wrapped = textwrap.fill(
-        text,
-        console.width,
-        initial_indent=indent,
-        subsequent_indent=" " * len(indent) + "  ",
-        break_on_hyphens=False,
-    )
-    console.print(Text(wrapped, style=style))
 
 
 def _heading(summary: Summary, console: Console) -> None:
@@ -117,7 +106,7 @@ def _print_table(table: Table, console: Console) -> None:
             grid.add_row(*cells, style="dim" if row.unranked else None)
     console.print(grid)
     for note in [*missing(table, metrics), *_remarks(table, metrics)]:
-        _say(console, note, style="dim")
+        say(console, note, style="dim")
 
 
 def _fitting(table: Table, width: int) -> tuple[list[str], bool]:
@@ -181,7 +170,7 @@ def _capacities(summary: Summary, console: Console) -> None:
         console.print(f"\n[bold]Highest rate at which it held: {escape(slo)}[/]")
         for each in summary.capacities:
             if each.slo == slo:
-                _say(console, capacity(each))
+                say(console, capacity(each))
 
 
 def _parts(summary: Summary, console: Console) -> None:
@@ -249,7 +238,7 @@ def _listing(title: str, entries: dict[str, str], console: Console) -> None:
     if entries:
         console.print(f"\n[bold]{title}[/]")
         for name, reason in entries.items():
-            _say(console, f"{name}: {reason}")
+            say(console, f"{name}: {reason}")
 
 
 def _ledgers(stores: dict[str, Ledger], console: Console) -> None:
