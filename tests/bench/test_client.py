@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 from bench.client import Client, Target
 from bench.wire.answer import CLOSED, MALFORMED, OK, OVERSIZE, REFUSED, RESET, STALE, TIMEOUT
 from bench.wire.deadlines import Deadlines
-from tests.bench.wire import CHUNKED, INTERIM, PLAIN, UNKNOWN, answering, cut, receive_head, served
+from tests.bench.scripted import (
+    CHUNKED,
+    INTERIM,
+    PLAIN,
+    UNKNOWN,
+    answering,
+    cut,
+    receive_head,
+    served,
+)
 
 
 @pytest.mark.parametrize("answer", [PLAIN, CHUNKED, INTERIM], ids=["plain", "chunked", "interim"])

@@ -8,7 +8,7 @@ from gevent import socket as gsocket
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.bench.wire import PLAIN, cut, receive_head, send_in_pieces, served
+from tests.bench.scripted import PLAIN, cut, receive_head, send_in_pieces, served
 
 SETTING = PLAIN.replace(b"X-Pool: fast", b"X-A: b\r\nset-COOKIE: a=1\r\nSet-Cookie: b=2; Path=/in")
 

@@ -59,7 +59,7 @@ def test_each_user_keeps_one_connection_as_the_server_counts() -> None:
                 capture_output=True,
                 text=True,
                 timeout=180,
-                cwd=Path(__file__).parents[2],
+                cwd=Path(__file__).parents[3],
                 check=False,
             )
             assert told.stdout == "done\n", told.stderr[-2000:]

@@ -25,8 +25,8 @@ from bench.figures.slo import parse
 from bench.figures.verdicts import judge
 from bench.run.orders import search
 from bench.run.progress import Shown
+from tests.bench.asked.test_plan import offer
 from tests.bench.generate import Made, cells, info, ledger
-from tests.bench.test_plan import offer
 
 STORE = "sqlite/blocking/fast"
 NAMES = ("base", "second", "against")

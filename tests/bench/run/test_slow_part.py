@@ -24,7 +24,7 @@ from deploy.stack import ensure_up, running
 from tests.server.gunicorns import gunicorn
 from tests.stacks import eventually, own_place
 
-PROJECT = Path(__file__).parent.parent.parent
+PROJECT = Path(__file__).parents[3]
 VARIANTS = {
     "tornado-blocking": ("sqlite/blocking/fast", 1),
     "tornado-threads": ("sqlite/threads/fast", 10),

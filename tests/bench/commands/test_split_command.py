@@ -14,7 +14,7 @@ from deploy.services import Place
 from deploy.stack import ensure_up
 from tests.stacks import own_place
 
-PROJECT = Path(__file__).parent.parent.parent
+PROJECT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")

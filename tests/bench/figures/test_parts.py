@@ -19,8 +19,8 @@ from bench.figures.wording import under
 from bench.reports import report_html
 from bench.reports.report import report
 from tests.bench.generate import Made, cells, write
-from tests.bench.test_open_report import OPEN
-from tests.bench.test_report import run_of, shown
+from tests.bench.reports.test_open_report import OPEN
+from tests.bench.reports.test_report import run_of, shown
 
 STORE = "redis/async/fast"
 times = st.floats(min_value=1, max_value=1e6)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from bench.client import IDEMPOTENT, Client, Target
 from bench.wire.answer import CLOSED, MALFORMED, OK, REFUSED, STALE, TIMEOUT, Answer
 from bench.wire.deadlines import Deadlines
-from tests.bench.wire import (
+from tests.bench.scripted import (
     CHUNKED,
     INTERIM,
     PLAIN,

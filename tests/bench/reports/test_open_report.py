@@ -14,7 +14,7 @@ from bench.figures.summary import OVERALL, Summary, Table
 from bench.figures.views import views
 from bench.reports import report_html
 from tests.bench.generate import Made, cells, info, write
-from tests.bench.test_report import FAST, PAIR, places, row_of, run_of, shown, summary_of
+from tests.bench.reports.test_report import FAST, PAIR, places, row_of, run_of, shown, summary_of
 
 OPEN = Made(stores=PAIR, users=(), rates=(500.0,), base_us=FAST, samples=2000)
 

@@ -14,7 +14,7 @@ from bench.figures.capacity import capacities, together
 from bench.figures.summary import Load, Outcome, State, Verdict
 from bench.reports import compare_text, report_html
 from tests.bench.generate import Made, cells, info
-from tests.bench.test_report import shown
+from tests.bench.reports.test_report import shown
 
 STORES = ("redis/async/fast", "sqlite/async/fast")
 HOLDS, FAILS, CANNOT_TELL = State.HOLDS, State.FAILS, State.CANNOT_TELL
