@@ -123,8 +123,11 @@ class Lane:
         self.sent, self._since = Sent(), since
 
     def end(self, until: float) -> None:
-        """Send nothing that is intended for `until` or later."""
-        self._until = until
+        """Send nothing that is intended for `until` or later; what was said before still holds.
+
+        A later end would find the timer off, and what lies between would wait for nobody.
+        """
+        self._until = min(self._until, until)
 
     def drain(self, timeout: float) -> None:
         """Wait until all that was to be sent is sent and answered, `timeout` seconds at most.

@@ -72,6 +72,17 @@ def test_what_a_stall_does_to_those_who_meant_to_come_is_seen() -> None:
         assert all(done >= end for _, done in meant)
 
 
+def test_an_end_that_has_come_is_not_put_off() -> None:
+    told: list[tuple[float, float, bytes]] = []
+    with stalling(0, 1.0) as url:
+        lane = Lane(lambda: Asker(url, told), 20)
+        began = run(lane, 50, 0.1)
+        lane.end(began + 0.5)
+        lane.drain(20)
+        lane.close()
+    assert (lane.sent.intended, lane.sent.skipped) == (len(told), 0) == (5, 0)
+
+
 def test_it_waits_for_no_answer_and_counts_what_it_cannot_send(silent: str) -> None:
     lane = Lane(lambda: Asker(silent, []), 20)
     began = perf_counter()
