@@ -33,7 +33,7 @@ from bench.figures.summary import (
     Load,
     Outcome,
 )
-from bench.figures.views import StoreView, View, generator_limited, requests, views
+from bench.figures.views import StoreView, View, mostly_limited, requests, views
 
 EQUAL_WITHIN = 0.05
 DRIFT = (
@@ -270,6 +270,6 @@ def _outcome(claim: Claim, low: float, high: float, p_value: float) -> tuple[Out
     smaller = low * high < 1  # their geometric mean is the ratio
     better = smaller != METRICS[claim.metric].higher_is_better
     loser = claim.pair.first if better else claim.pair.second
-    if 2 * sum(map(generator_limited, loser.cells)) > len(loser.cells):
+    if mostly_limited(loser.cells):
         return Outcome.CANNOT_TELL, "the generator was the limit for the slower one"
     return (Outcome.FASTER if better else Outcome.SLOWER), None

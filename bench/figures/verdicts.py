@@ -1,6 +1,7 @@
 """Whether objectives held in a run: for each store, load and operation that they speak of."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -23,10 +24,22 @@ from bench.figures.summary import (
     State,
     Verdict,
 )
-from bench.figures.views import Measured, StoreView, View, generator_limited, unlabelled, views
+from bench.figures.views import Measured, StoreView, View, mostly_limited, unlabelled, views
 
-Found = tuple[str | None, float | None, str | None]
-"""Operation, figure in the unit of the limit, and why there is none."""
+GENERATOR = "the generator was the limit: the store may be better"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What an operation got: a figure in the unit of the limit, or why there is none.
+
+    `sure` is what no generator at its limit excuses: failed answers.
+    """
+
+    operation: str | None
+    value: float | None
+    why: str | None = None
+    sure: bool = False
 
 
 def judge(slos: Sequence[Slo], run: Run) -> list[Verdict]:
@@ -66,14 +79,14 @@ def _unmeasured(slo: Slo, found: list[View]) -> str:
 
 def _figures(slo: Slo, view: View, seen: StoreView) -> Iterator[Found]:
     if slo.measure == "throughput":
-        yield slo.operation, _throughput(slo, seen), None
+        yield Found(slo.operation, _throughput(slo, seen))
         return
     if slo.measure == "failures" and slo.operation is None and slo.pool is None:
-        yield None, *_failures(seen)
+        yield _failures(seen)
         return
     for operation in view.operations:
         if operation in seen.operations and _speaks_of(slo, operation):
-            yield operation, *_figure(slo, view, seen.operations[operation])
+            yield _figure(slo, view, operation, seen.operations[operation])
 
 
 def _speaks_of(slo: Slo, label: str) -> bool:
@@ -88,48 +101,59 @@ def _throughput(slo: Slo, seen: StoreView) -> float:
     return sum(r.count for r in asked if slo.speaks_of_pool(r.pool)) / seconds
 
 
-def _failures(seen: StoreView) -> tuple[float | None, str | None]:
+def _failures(seen: StoreView) -> Found:
     results = [result for cell in seen.cells for result in cell.operations]
     wrong = sum(r.count for r in results if r.outcome != OK) + sum(map(lost, seen.cells))
     right = sum(r.count for r in results if r.outcome == OK)
-    return _share(wrong, right)
+    return _share(None, wrong, right)
 
 
-def _share(wrong: float, right: int) -> tuple[float | None, str | None]:
-    return (wrong / (wrong + right), None) if wrong + right else (None, "no request was made")
+def _share(operation: str | None, wrong: float, right: int) -> Found:
+    if not wrong + right:
+        return Found(operation, None, "no request was made")
+    return Found(operation, wrong / (wrong + right), sure=True)
 
 
-def _figure(slo: Slo, view: View, measured: Measured) -> tuple[float | None, str | None]:
-    wrong = lost_or_failed(measured)
+def _figure(slo: Slo, view: View, operation: str, measured: Measured) -> Found:
     if slo.measure == "failures":
-        return _share(wrong, measured.samples)
+        return _share(operation, lost_or_failed(measured), measured.samples)
     latency = slo.latency or (RESPONSE if view.load.open else SERVICE)
-    if slo.measure == "max":
+    found = _latency(slo.measure, latency, measured)
+    if found != BEYOND_DEADLINE:
+        told = (None, found) if isinstance(found, str) else (found, None)
+        return Found(operation, *told)
+    answered = replace(measured, lost=0.0)
+    sure = _latency(slo.measure, latency, answered) == BEYOND_DEADLINE
+    return Found(operation, None, BEYOND_DEADLINE, sure)
+
+
+def _latency(measure: str, latency: str, measured: Measured) -> float | str:
+    """A latency in microseconds, or why it cannot be told."""
+    if measure == "max":
         together = measured.latencies[latency].together
-        if wrong:
-            return None, BEYOND_DEADLINE
-        return (together.values[-1], None) if together.total else (None, "no answer was measured")
-    per_mille = PER_MILLE[slo.measure]
-    found = quantile(measured, Metric(label="", unit="ms", per_mille=per_mille, latency=latency))
+        if lost_or_failed(measured):
+            return BEYOND_DEADLINE
+        return together.values[-1] if together.total else "no answer was measured"
+    metric = Metric(label="", unit="ms", per_mille=PER_MILLE[measure], latency=latency)
+    found = quantile(measured, metric)
     if isinstance(found, str):
-        return None, found
+        return found
     assert isinstance(found, Quantile)
-    return Sampled(found).estimate, None
+    return Sampled(found).estimate
 
 
 def _verdict(slo: Slo, view: View, store: str, found: Found) -> Verdict:
-    operation, value, why = found
-    state = State.CANNOT_TELL
+    value, why, state = found.value, found.why, State.CANNOT_TELL
     if value is not None:
         state = State.HOLDS if slo.held_by(value) else State.FAILS
     elif why == BEYOND_DEADLINE:
         state = State.FAILS
-    if state is State.FAILS and any(map(generator_limited, view.stores[store].cells)):
-        state, why = State.CANNOT_TELL, "the generator was the limit: the store may be better"
+    if state is State.FAILS and not found.sure and mostly_limited(view.stores[store].cells):
+        state, why = State.CANNOT_TELL, GENERATOR
     return Verdict(
         slo=str(slo),
         store=store,
-        operation=operation,
+        operation=found.operation,
         load=view.load,
         found=value,
         limit=slo.limit,

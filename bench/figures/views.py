@@ -1,7 +1,7 @@
 """Cells sorted into what may be compared: one load, one durability, clean cells by store."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -39,6 +39,11 @@ def generator_limited(cell: Cell) -> bool:
     lag = cell.health.get("schedule_lag_p99_ms") or 0.0
     told = any("lower bound" in flag for flag in cell.flags)
     return told or cpu > GENERATOR_LIMIT or lag > SCHEDULE_LAG_LIMIT_MS
+
+
+def mostly_limited(cells: Sequence[Cell]) -> bool:
+    """Whether it was in more than half of these cells, so that nothing slow is proved by them."""
+    return 2 * sum(map(generator_limited, cells)) > len(cells)
 
 
 @dataclass

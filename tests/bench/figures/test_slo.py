@@ -218,6 +218,30 @@ def test_where_the_generator_was_the_limit_nothing_fails() -> None:
     assert found == {(PAIR[0], "read"): State.HOLDS, (PAIR[1], "read"): State.CANNOT_TELL}
 
 
+def test_a_generator_at_its_limit_excuses_no_failed_answer() -> None:
+    run = run_of(users=(), rates=(500.0,), limited=PAIR, failing={PAIR[0]: 0.3})
+    for text in ("failures < 0.1%", "failures(read) < 0.1%", "p99(read) < 60s", "max(read) < 60s"):
+        (verdict,) = judge([parse(f"{text} on redis/*")], run)
+        assert verdict.state is State.FAILS
+
+
+def test_what_it_never_sent_is_excused() -> None:
+    run = run_of(users=(), rates=(500.0,), limited=PAIR, skipping={PAIR[0]: 0.3})
+    (verdict,) = judge([parse("p99(read) < 60s on redis/*")], run)
+    assert verdict.state is State.CANNOT_TELL
+
+
+@pytest.mark.parametrize(("limited", "state"), [(3, State.FAILS), (4, State.CANNOT_TELL)])
+def test_a_generator_is_an_excuse_in_more_than_half_of_the_cells(
+    limited: int, state: State
+) -> None:
+    flags = {(PAIR[1], number): ["a lower bound"] for number in range(1, limited + 1)}
+    run = run_of(users=(), rates=(500.0,), rounds=6, flags=flags)
+    for text in ("p50(read) < 1us", "throughput > 5000/s"):
+        (verdict,) = judge([parse(f"{text} on sqlite/*")], run)
+        assert verdict.state is state
+
+
 @pytest.mark.parametrize("text", ["p99(find) < 1s", "p99(read) < 1s on mongo/*"])
 def test_what_was_not_measured_has_not_held(text: str) -> None:
     verdicts = judge([parse(text)], run_of())
