@@ -15,7 +15,7 @@ from typing import Any
 import jinja2
 
 from nginx.features import Features, features
-from nginx.routing import prefixes, routing
+from nginx.routing import keys, prefixes, routing
 from nginx.split import NONE, Split
 
 __all__ = ["ACCESS_LOG", "CONF", "PAGES", "Features", "Rendered", "features", "render", "site"]
@@ -100,6 +100,7 @@ def site(
         dispatched=bool(split.methods or split.headers),
         facts=facts,
         features=features,
+        keys=keys(split),
         listen=listen,
         log=_quoted(log),
         log_name="windtunnel",

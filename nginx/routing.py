@@ -5,7 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from nginx.split import ANY_VALUE, Split, header_condition
+from nginx.split import (
+    ANY_VALUE,
+    Balance,
+    Split,
+    hash_variable,
+    header_condition,
+    mapped_key,
+)
 
 POOL = "$pool"
 
@@ -38,6 +45,18 @@ def routing(split: Split) -> list[Map]:
         Map(source, names[i + 1], values, names[i] or split.default)
         for i, (source, values) in enumerate(steps)
     ]
+
+
+def keys(split: Split) -> list[Map]:
+    """The maps that find a hash key in the cookies or arguments where a name has a dash."""
+    found = {}
+    for pool in split.pools.values():
+        mapped = mapped_key(pool.hash)
+        if pool.balance == Balance.HASH and mapped:
+            source, pattern = mapped
+            variable = hash_variable(pool.hash)
+            found[variable] = Map(source, variable, ((f'"~*{pattern}"', "$1"),), '""')
+    return list(found.values())
 
 
 def _headers(split: Split) -> list[tuple[str, tuple[tuple[str, str], ...]]]:

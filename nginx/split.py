@@ -39,6 +39,7 @@ ANY_VALUE = "*"
 _POOL_NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
 _PREFIX = re.compile(r"/[A-Za-z0-9/_.~-]*")
 _NAMED_KEY = re.compile(r"(header|argument|cookie):([A-Za-z][A-Za-z0-9_-]{0,60})")
+_VARIABLES = {"argument": "arg", "cookie": "cookie"}
 _HEADER = re.compile(r"([A-Za-z][A-Za-z0-9-]{0,60}): ?([A-Za-z0-9_.,/*+=-]{1,40})")
 
 
@@ -98,12 +99,25 @@ def hash_variable(key: str) -> str:
     if key in HASH_KEYS:
         return HASH_KEYS[key]
     if named := _NAMED_KEY.fullmatch(key):
-        kind, name = named[1], named[2].replace("-", "_")
-        start = {"header": "http", "argument": "arg", "cookie": "cookie"}[kind]
-        return f"${start}_{name.lower() if kind == 'header' else name}"
+        kind, name = named[1], named[2].lower()
+        if kind == "header":
+            return f"$http_{name.replace('-', '_')}"
+        if "-" not in name:
+            return f"${_VARIABLES[kind]}_{name}"
+        return f"$key_{kind}_{name.replace('_', '__').replace('-', '_d')}"
     raise SplitError(
         f"{key!r} is no hash key: {', '.join(HASH_KEYS)}, header:NAME, argument:NAME, cookie:NAME"
     )
+
+
+def mapped_key(key: str) -> tuple[str, str] | None:
+    """Of a cookie or argument that nginx has no variable for: where it is found, and by what."""
+    named = _NAMED_KEY.fullmatch(key)
+    if named is None or named[1] == "header" or "-" not in named[2]:
+        return None
+    if named[1] == "cookie":
+        return "$http_cookie", f"(?:^|;) *{named[2]} *= *([^;]*)"
+    return "$args", f"(?:^|&){named[2]}=([^&]*)"
 
 
 def header_condition(text: str) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -92,6 +93,30 @@ def test_a_key_has_its_process(nginx: Nginx, servers: tuple[int, int]) -> None:
     owners = {user: {served_by(nginx, X_User=user) for _ in range(3)} for user in "abcdefgh"}
     assert all(len(ports) == 1 for ports in owners.values())
     assert set.union(*owners.values()) == set(servers)
+
+
+@pytest.mark.parametrize("name", ["s", "session-id", "User-Id_2"])
+@pytest.mark.parametrize("kind", ["cookie", "argument", "header"])
+def test_a_name_may_have_a_dash(
+    nginx: Nginx, servers: tuple[int, int], kind: str, name: str
+) -> None:
+    pool = Pool(servers, Balance.HASH, hash=f"{kind}:{name}")
+    nginx.apply(Split({"fast": pool}, {}))
+    owners = {
+        value: {asked_with(nginx, kind, name, value) for _ in range(3)} for value in "abcdefgh"
+    }
+    assert all(len(ports) == 1 for ports in owners.values())
+    assert set.union(*owners.values()) == set(servers)
+
+
+def asked_with(nginx: Nginx, kind: str, name: str, value: str) -> int:
+    """The port of the process that answers a request with such a key, and others beside it."""
+    others = f"x-{name}={uuid4()}", f"{name}-x={uuid4()}"
+    if kind == "argument":
+        return served_by(nginx, f"/ping?{others[0]}&{name}={value}&{others[1]}")
+    if kind == "cookie":
+        return served_by(nginx, Cookie=f"{others[0]}; {name}={value}; {others[1]}")
+    return served_by(nginx, **{name.replace("_", "-"): value})
 
 
 @pytest.mark.parametrize("key", ["uri", "path", "client", "request_id", "argument:id", "cookie:s"])
