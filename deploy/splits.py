@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from deploy.services import Place
     from deploy.stack import Stack
 
-__all__ = ["Change", "Plan", "apply", "changed", "differences", "history", "plan", "undo"]
+__all__ = ["Change", "Plan", "apply", "changed", "differences", "history", "plan", "stamp", "undo"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +109,15 @@ def _recorded(stack: Stack, plan: Plan, change: Change, file: Path) -> Change:
 def history(place: Place | None = None) -> list[Change]:
     """Every change of the place's split, the oldest first."""
     return _read(_file(Layout(place or default_place())))
+
+
+def stamp(place: Place | None = None) -> tuple[int, int] | None:
+    """What is another one as soon as the history is; None before the first change."""
+    try:
+        found = _file(Layout(place or default_place())).stat()
+    except FileNotFoundError:
+        return None
+    return found.st_mtime_ns, found.st_size
 
 
 def undo(stack: Stack, by: str = "split undo") -> Change:

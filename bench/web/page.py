@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from time import time
 from typing import Any, Final
 
 import msgspec
@@ -24,7 +25,7 @@ from bench.web.guard import HEADERS, Guard
 from bench.web.helm import Helm
 from bench.web.mount import front
 from bench.web.pausing import pause, paused
-from bench.web.recent import Recent
+from bench.web.recent import KEPT, Recent
 from bench.web.switch import ConflictError, SwitchError, UnfitError
 
 PATH: Final = "/windtunnel"
@@ -128,7 +129,7 @@ class Page:
         return send_file(ASSETS[name], max_age=A_DAY if name == "plotly.min.js" else 0)
 
     def _split(self) -> Response:
-        """Tell the split in force, what can be chosen, every change, and the token for changing."""
+        """Tell the split in force, what can be chosen, late changes, and the token for changing."""
         told: dict[str, Any] = {
             "closed": self._guard.closed,
             "token": None if self._guard.closed else self._guard.token,
@@ -144,7 +145,7 @@ class Page:
             missing=None,
             aside=self._aside(found.nginx),
             **allowed.told(),
-            history=found.history,
+            history=found.told(time() - KEPT),
             base=found.last,
             undoable=found.undoable,
         )

@@ -11,12 +11,19 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 from bench.web.beside import BesideError, beside
 
 BY: Final = "page"
+
+LISTED: Final = 20
+"""Changes that the page is told of at most, the last ones, and the one that can be undone."""
+
+TRIED: Final = 100
+"""Trials that are over and still on the charts, of which it is told too: when they were."""
 
 NO_STACK: Final = "No stack runs on this machine: start one with `windtunnel up`."
 
@@ -54,6 +61,28 @@ class Shown:
         left = [c["number"] for c in self.history if c["undoes"] is None]
         return next((number for number in reversed(left) if number not in undone), None)
 
+    def told(self, since: float) -> list[dict[str, Any]]:
+        """The changes since a moment and the one that can be undone, the oldest first.
+
+        Of a trial that is over there is only when it was: a tune makes one for each of its cells.
+        """
+        undoable = self.undoable
+        some = [
+            one
+            for one in self.history
+            if one["number"] == undoable or (one["clean_at"] or one["serving_at"]) > since
+        ]
+        over = [one for one in some if one["trial"] and one["number"] != self.last]
+        numbers = {one["number"] for one in over}
+        rest = [one for one in some if one["number"] not in numbers]
+        kept = [one for one in rest[:-LISTED] if one["number"] == undoable] + rest[-LISTED:]
+        marks = [{key: one[key] for key in MARK} for one in over[-TRIED:]]
+        return sorted([*kept, *marks], key=lambda one: int(one["number"]))
+
+
+MARK: Final = ("number", "trial", "began_at", "serving_at", "clean_at")
+"""What is told of a trial that is over."""
+
 
 def shown() -> Shown:
     """Look at the split in force; raises SwitchError."""
@@ -66,10 +95,18 @@ def shown() -> Shown:
         if running is None:
             raise SwitchError(NO_STACK)
         plan = splits.plan(running)
-        history = [_told(change) for change in splits.history(running.layout.place)]
+        history = _history(running.layout.root, splits.stamp())
     except (StackError, ValueError, OSError) as error:
         raise SwitchError(_line(error)) from error
     return Shown(running.state.nginx, plan.flat(), [str(one) for one in Balance], history)
+
+
+@lru_cache(maxsize=1)
+def _history(root: Path, stamp: tuple[int, int] | None) -> list[dict[str, Any]]:  # noqa: ARG001
+    """Every change, read once: the page asks every two seconds, in the process of the load."""
+    from deploy import splits
+
+    return [_told(change) for change in splits.history()]
 
 
 def access_log(url: str) -> Path | None:
@@ -176,6 +213,7 @@ def _told(change: Any) -> dict[str, Any]:
         "serving_at": change.serving_at,
         "clean_at": change.clean_at,
         "undoes": change.undoes,
+        "trial": change.undoes == 0,
     }
 
 

@@ -113,7 +113,7 @@ function layout(plot, view) {
       { type: "rect", yref: "paper", y0: 0, y1: 1, x0: local(one.began_at), x1: local(one.clean_at), fillcolor: css("--mark"), opacity: 0.15, line: { width: 0 } },
       { type: "line", yref: "paper", y0: 0, y1: 1, x0: local(one.serving_at), x1: local(one.serving_at), line: { color: css("--mark"), width: 2 } },
     ]),
-    annotations: shown.map((one) => ({
+    annotations: shown.filter((one) => one.differences).map((one) => ({
       x: local(one.serving_at), y: 1, yref: "paper", yanchor: "bottom", showarrow: false, text: `#${one.number}`,
       hovertext: `${clock(one.serving_at)} ${told(one.differences)}`, font: { color: css("--mark"), size: 11 },
     })),

@@ -1,4 +1,4 @@
-// Before and after a change, and the list of all changes.
+// Before and after a change, and the list of the last changes: of trials only the one in force.
 import { id, make, number, clock, say, spent, told } from "./dom.js";
 import { effect } from "./wire.js";
 
@@ -14,12 +14,14 @@ export const choose = (change) => { chosen = change; };
 export function show(changes) {
   if (JSON.stringify(changes) === JSON.stringify(history)) return;
   history = changes;
-  chosen = history.some((one) => one.number === chosen) ? chosen : history.at(-1)?.number ?? null;
+  const own = history.filter((one) => !one.trial);
+  const listed = history.filter((one) => one.differences);
+  chosen = own.some((one) => one.number === chosen) ? chosen : own.at(-1)?.number ?? null;
   const select = id("effect-of");
-  select.disabled = !history.length;
-  select.replaceChildren(...history.toReversed().map((one) => new Option(`#${one.number} ${clock(one.serving_at)} ${told(one.differences)}`, one.number, false, one.number === chosen)));
-  id("history-none").hidden = history.length > 0;
-  id("history-list").replaceChildren(...history.toReversed().map((one) => make("li", { value: one.number },
+  select.disabled = !own.length;
+  select.replaceChildren(...own.toReversed().map((one) => new Option(`#${one.number} ${clock(one.serving_at)} ${told(one.differences)}`, one.number, false, one.number === chosen)));
+  id("history-none").hidden = listed.length > 0;
+  id("history-list").replaceChildren(...listed.toReversed().map((one) => make("li", { value: one.number },
     make("code", {}, told(one.differences) || "nothing"),
     make("br"), make("span", { className: "soft" }, `${clock(one.serving_at)}, by ${one.by}${one.undoes ? `, undoes #${one.undoes}` : ""}; ${spent(one)}`))));
 }
