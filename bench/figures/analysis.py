@@ -46,7 +46,10 @@ def analyse(
     made = list(_tables(run, titled))
     compared = compare(run) if len(variants(run)) == 2 else None
     slos = list(_objectives(run, damaged))
-    verdicts = [*judged(slos, list(titled.values())), *judge_regression(slos, compared)]
+    verdicts = [
+        *judged(slos, list(titled.values()), run),
+        *judge_regression(slos, compared, [run]),
+    ]
     summary = Summary(
         **_facts(run),
         answers=[table.answer for table in made],

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from bench.disk.results import OK, Run
+from bench.disk.results import OK, Cell, Run
 from bench.figures.candidates import lost_or_failed, quantile
 from bench.figures.estimators import Quantile
 from bench.figures.losses import lost
@@ -24,7 +24,18 @@ from bench.figures.summary import (
     State,
     Verdict,
 )
-from bench.figures.views import Measured, StoreView, View, mostly_limited, unlabelled, views
+from bench.figures.views import (
+    OPERATIONS,
+    Measured,
+    StoreView,
+    View,
+    is_reference,
+    load_of,
+    mostly_limited,
+    unlabelled,
+    views,
+    wholly_void,
+)
 
 GENERATOR = "the generator was the limit: the store may be better"
 
@@ -43,13 +54,13 @@ class Found:
 
 
 def judge(slos: Sequence[Slo], run: Run) -> list[Verdict]:
-    """Every verdict on a run's clean cells; `regression` is left to `judge_regression`."""
-    return judged(slos, views(run.cells, [], run.info.stores))
+    """Every verdict on a run; `regression` is left to `judge_regression`."""
+    return judged(slos, views(run.cells, [], run.info.stores), run)
 
 
-def judged(slos: Sequence[Slo], found: list[View]) -> list[Verdict]:
-    """The same of views that are there already."""
-    return [each for slo in slos if slo.measure != "regression" for each in _of(slo, found)]
+def judged(slos: Sequence[Slo], found: list[View], run: Run) -> list[Verdict]:
+    """The same of views of its clean cells that are there already."""
+    return [each for slo in slos if slo.measure != "regression" for each in _of(slo, found, run)]
 
 
 def failed(verdicts: Iterable[Verdict]) -> bool:
@@ -57,8 +68,13 @@ def failed(verdicts: Iterable[Verdict]) -> bool:
     return any(verdict.state is State.FAILS for verdict in verdicts)
 
 
-def _of(slo: Slo, found: list[View]) -> list[Verdict]:
-    verdicts = [
+def _of(slo: Slo, found: list[View], run: Run) -> list[Verdict]:
+    verdicts = [*_on_clean(slo, found), *_on_void(slo, run)]
+    return verdicts or [Verdict(slo=str(slo), state=State.FAILS, why=_unmeasured(slo, found))]
+
+
+def _on_clean(slo: Slo, found: list[View]) -> list[Verdict]:
+    return [
         _verdict(slo, view, store, each)
         for view in found
         for store, seen in view.stores.items()
@@ -66,9 +82,30 @@ def _of(slo: Slo, found: list[View]) -> list[Verdict]:
         if not (slo.latency == RESPONSE and not view.load.open)
         for each in _figures(slo, view, seen)
     ]
-    if verdicts:
-        return verdicts
-    return [Verdict(slo=str(slo), state=State.FAILS, why=_unmeasured(slo, found))]
+
+
+def _on_void(slo: Slo, run: Run) -> Iterator[Verdict]:
+    """A failure for each store and load that it speaks of and that has no clean cell."""
+    for cell in wholly_void(run.cells):
+        load = load_of(cell)
+        if (
+            slo.speaks_of(cell.store)
+            and not (slo.glob is None and is_reference(cell.store, run.info.stores))
+            and not (slo.latency == RESPONSE and not load.open)
+            and not (cell.mix in OPERATIONS and slo.operation not in {None, cell.mix})
+        ):
+            yield Verdict(
+                slo=str(slo),
+                store=cell.store,
+                load=load,
+                limit=slo.limit,
+                state=State.FAILS,
+                why=_void(cell),
+            )
+
+
+def _void(cell: Cell) -> str:
+    return f"no cell of it could be measured: {cell.void}"
 
 
 def _unmeasured(slo: Slo, found: list[View]) -> str:
@@ -162,12 +199,16 @@ def _verdict(slo: Slo, view: View, store: str, found: Found) -> Verdict:
     )
 
 
-def judge_regression(slos: Sequence[Slo], compared: Compared | None) -> list[Verdict]:
+def judge_regression(
+    slos: Sequence[Slo], compared: Compared | None, runs: Sequence[Run]
+) -> list[Verdict]:
     """Whether `regression < N%` holds: for every store and operation it speaks of.
 
-    It fails only where a difference is proved and the whole interval lies beyond the limit.
+    It fails only where a difference is proved and the whole interval lies beyond the limit, and
+    where one side has no clean cell of a store. `runs` are those that were compared.
     """
     verdicts = []
+    void = {cell.store: _void(cell) for run in runs for cell in wholly_void(run.cells)}
     for slo in slos:
         if slo.measure != "regression":
             continue
@@ -176,9 +217,14 @@ def judge_regression(slos: Sequence[Slo], compared: Compared | None) -> list[Ver
         why = "nothing that was compared matches it"
         if compared is None:
             why = "a regression takes two variants: run with --against URL, or compare two runs"
-        verdicts += [_regression(slo, each) for each in asked] or [
-            Verdict(slo=str(slo), state=State.FAILS, why=why)
+        found = [_regression(slo, each) for each in asked]
+        lacking = sorted(void.keys() - {one.store for one in asked})
+        found += [
+            Verdict(slo=str(slo), store=name, limit=slo.limit, state=State.FAILS, why=void[name])
+            for name in lacking
+            if compared is not None and slo.speaks_of(name)
         ]
+        verdicts += found or [Verdict(slo=str(slo), state=State.FAILS, why=why)]
     return verdicts
 
 

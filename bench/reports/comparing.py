@@ -22,7 +22,7 @@ def compare(first: str, second: str | None, slos: Sequence[str], *, json: bool) 
     objectives = [parse(text) for text in slos]
     runs = [load(find(name)) for name in (first, second) if name is not None]
     compared = comparison.compare(*runs)
-    verdicts = [*judge_regression(objectives, compared), *judge(objectives, runs[-1])]
+    verdicts = [*judge_regression(objectives, compared, runs), *judge(objectives, runs[-1])]
     compared = msgspec.structs.replace(compared, verdicts=verdicts)
     if json:
         text = msgspec.json.format(msgspec.json.encode(compared), indent=2)

@@ -82,6 +82,19 @@ def test_a_regression_without_variants_fails_with_what_is_missing() -> None:
     assert "two variants" in (found.why or "")
 
 
+def test_a_regression_of_a_store_that_one_side_could_not_measure_fails() -> None:
+    run = run_of("regression < 50%", variants=("base", "against"), rates=(100.0,))
+    cells = [
+        msgspec.structs.replace(cell, void="the server did not answer")
+        if (cell.store, cell.variant) == (STORES[1], "against")
+        else cell
+        for cell in run.cells
+    ]
+    verdicts = analyse(msgspec.structs.replace(run, cells=cells)).summary.verdicts
+    assert {each.store for each in verdicts if each.state is FAILS} == {STORES[1]}
+    assert {each.store for each in verdicts} == set(STORES)
+
+
 def test_variants_are_compared_in_the_report_itself() -> None:
     run = run_of("regression < 5%", variants=("base", "against"), variant_factor=1.5)
     analysis = analyse(run)

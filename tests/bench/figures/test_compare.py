@@ -179,14 +179,14 @@ def test_runs_that_do_not_fit_are_one_line() -> None:
 )
 def test_a_regression_is_judged(factor: float, state: State) -> None:
     compared = variants_of(factor, drift=0.002, samples=6000, mixes=("read",))
-    verdicts = judge_regression([parse("regression < 10% on redis/*")], compared)
+    verdicts = judge_regression([parse("regression < 10% on redis/*")], compared, [])
     states = {each.operation: each.state for each in verdicts}
     assert states["read p50"] is state
     assert failed(verdicts) is (state is State.FAILS)
 
 
 def test_a_doubtful_regression_neither_holds_nor_fails() -> None:
-    verdicts = judge_regression([parse("regression < 10%")], variants_of(1.1, drift=0.2))
+    verdicts = judge_regression([parse("regression < 10%")], variants_of(1.1, drift=0.2), [])
     assert {each.state for each in verdicts if each.operation == "read p50"} == {State.CANNOT_TELL}
 
 

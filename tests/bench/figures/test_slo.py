@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bench.disk.results import Run
 from bench.figures.slo import LATENCIES, OPERATIONS, Slo, SloError, parse
-from bench.figures.summary import State, Verdict
+from bench.figures.summary import ALONE, State, Verdict
 from bench.figures.verdicts import failed, judge
 from tests.bench.generate import Made, cells, info
 
@@ -247,6 +247,35 @@ def test_what_was_not_measured_has_not_held(text: str) -> None:
     verdicts = judge([parse(text)], run_of())
     assert [each.why for each in verdicts] == ["nothing that was measured matches it"]
     assert failed(verdicts)
+
+
+def test_a_store_without_a_clean_cell_has_not_held() -> None:
+    void = {(PAIR[1], number): "the server did not answer" for number in (1, 2)}
+    for text in ("p50(read) < 1s", "failures < 1%", "throughput > 1/s"):
+        verdicts = judge([parse(text)], run_of(void=void))
+        assert [(each.store, each.state) for each in verdicts] == [
+            (PAIR[0], State.HOLDS),
+            (PAIR[1], State.FAILS),
+        ]
+        assert verdicts[1].why == "no cell of it could be measured: the server did not answer"
+    assert states("p50(read) < 1s on redis/*", run_of(void=void)) == {
+        (PAIR[0], "read"): State.HOLDS
+    }
+
+
+def test_a_clean_cell_is_enough_and_others_loads_and_operations_are_not_asked_for() -> None:
+    once = run_of(void={(PAIR[1], 1): "the server did not answer"})
+    assert set(states("p50(read) < 1s", once).values()) == {State.HOLDS}
+    void = {(store, number): "no answer" for store in PAIR for number in (1, 2)}
+    alone = run_of(mixes=("create", "read"), void=void)
+    assert [each.load and each.load.mix for each in judge([parse("p50(read) < 1s")], alone)] == [
+        ALONE, ALONE,
+    ]  # fmt: skip
+    closed = judge([parse("p50(response) < 1s")], run_of(users=(8,), rates=(100.0,), void=void))
+    assert {each.load and each.load.rate for each in closed} == {100.0}
+    zero = "memory/async/volatile"
+    unnamed = run_of(stores=(*PAIR, zero), void={(zero, number): "no answer" for number in (1, 2)})
+    assert set(states("p50(read) < 1s", unnamed).values()) == {State.HOLDS}
 
 
 def test_response_time_under_closed_load_alone_says_what_is_missing() -> None:
