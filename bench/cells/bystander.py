@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from time import perf_counter
 from typing import Any, Final
@@ -18,12 +18,15 @@ PATH: Final = "/ping"
 RATE: Final = 20.0
 """Requests a second to each process: 20 answers, of 50 us each, are a thousandth of it."""
 
+LOADED_RATE: Final = 100.0
+"""Those to the one process that a stack's cell loads: half a percent of it, for 1,000 in a run."""
+
 
 class Bystander:
     """One process as seen by somebody who wants next to nothing from it."""
 
     def __init__(self, url: str, rate: float, timeout: float, share: Share) -> None:
-        self.process = url.removeprefix("http://").rstrip("/")
+        self.process = called(url)
         self.pool: str | None = None
         self.times: Counts = {}
         self._fresh: Counts = {}
@@ -71,12 +74,28 @@ class Bystander:
         }
 
 
-class Bystanders:
-    """One for each process; raises OSError or ValueError for an address that is none."""
+def called(url: str) -> str:
+    """What a cell calls the process at an address."""
+    return url.removeprefix("http://").rstrip("/")
 
-    def __init__(self, urls: list[str], rate: float = RATE, timeout: float = 10.0) -> None:
+
+class Bystanders:
+    """One for each process; raises OSError or ValueError for an address that is none.
+
+    Those that `rates` does not name are asked at `rate`.
+    """
+
+    def __init__(
+        self,
+        urls: list[str],
+        rate: float = RATE,
+        timeout: float = 10.0,
+        rates: Mapping[str, float] | None = None,
+    ) -> None:
+        own = rates or {}
         self._all = [
-            Bystander(url, rate, timeout, Share(place, len(urls))) for place, url in enumerate(urls)
+            Bystander(url, own.get(url, rate), timeout, Share(place, len(urls)))
+            for place, url in enumerate(urls)
         ]
 
     def run(self) -> None:

@@ -42,8 +42,9 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     With a `rate` (requests a second) the load is open and `users` does not count; as many requests
     as `max_in_flight` says may be under way. Where a scenario has slow work, it comes at
     `slow_rate` beside that: sleeps of `sleep_ms`, or the summary of `slow_store`. `bystanders` are
-    addresses of processes. `folder` is where the series goes, the cell while it is under way, and
-    `sample` requests of every second; `round`, `variant` and `processes` only name it.
+    addresses of processes, each asked at `bystander_rate`, the one that is the target itself at
+    `loaded_rate` if that is given. `folder` is where the series goes, the cell while it is under
+    way, and `sample` requests of every second; `round`, `variant` and `processes` only name it.
     """
 
     scenario: str = "crud"
@@ -71,6 +72,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     cookies: bool = False
     bystanders: list[str] = []
     bystander_rate: float = RATE
+    loaded_rate: float | None = None
     sample: int = 0
     folder: str | None = None
     groups: dict[str, list[int]] = {}
@@ -170,8 +172,9 @@ def begin(
 
 
 def _bystanders(order: Order) -> Bystanders:
+    rates = {} if order.loaded_rate is None else {order.target: order.loaded_rate}
     try:
-        return Bystanders(order.bystanders, order.bystander_rate, order.timeout)
+        return Bystanders(order.bystanders, order.bystander_rate, order.timeout, rates)
     except (OSError, ValueError) as error:
         raise CellError(f"no bystander: {error}") from error
 

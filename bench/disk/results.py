@@ -136,7 +136,8 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     count, `flags` what makes it doubtful; `health` holds shares of 1 such as `steal`. Of what was
     `intended` under open load, `late` was sent more than 2 ms after its moment, and `skipped` was
     never sent, as too many were under way; `stale` and `retried` count closed connections. Where a
-    scenario has several `streams`, `rate` is that of the first.
+    scenario has several `streams`, `rate` is that of the first. `process` is the one that was
+    loaded straight, as its `bystander` calls it; None behind nginx, and in older files.
     """
 
     store: str
@@ -144,6 +145,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     target: str | None = None
     mix: str
     processes: int = 1
+    process: str | None = None
     connections: int | None = None
     round: int
     users: int | None = None

@@ -118,11 +118,12 @@ def _told(by_round: dict[int, Histogram], wrong: float, per_mille: int) -> Eithe
 
 
 def _bystander(cells: list[Cell], pool: str | None = None) -> Either:
+    """Of a pool, or of all; where one process alone was loaded, of that one."""
     histograms: dict[int, list[Histogram]] = {}
     failed = 0
     for cell in cells:
         for seen in cell.bystander:
-            if pool not in {None, seen.pool}:
+            if pool not in {None, seen.pool} or cell.process not in {None, seen.process}:
                 continue
             failed += seen.failed
             text = (seen.response_us and seen.response_us.histogram) or ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -19,6 +19,7 @@ from bench.asked.lineup import AGAINST, BASE, Lineup, Server, foreign, server
 from bench.asked.plan import Offer, Order, Plan, Variant, plan
 from bench.asked.request import Request
 from bench.asked.work import Slow
+from bench.cells.bystander import LOADED_RATE, called
 from bench.disk import hlog, results
 from bench.disk.nginx_log import Tail
 from bench.figures.wording import amount
@@ -115,10 +116,10 @@ class Run:
     def _cell(self, generator: Generator, order: Order) -> results.Cell:
         facts = self._facts(order)
         reached = {"sent": monotonic()}
+        asked = self._order(order)
+        facts["process"] = _straight(asked)
         try:
-            told = generator.cell(
-                self._order(order), lambda event: reached.update({event: monotonic()})
-            )
+            told = generator.cell(asked, lambda event: reached.update({event: monotonic()}))
         except CellError as error:
             return results.Cell(**facts, seconds=0.0, throughput_rps=0.0, void=str(error))
         measured = {key: told[key] for key in MEASURED if key in told}
@@ -159,6 +160,7 @@ class Run:
             "retry_stale": self.request.retry_stale,
             "cookies": self.request.cookies,
             "bystanders": list(target.processes()),
+            "loaded_rate": LOADED_RATE if isinstance(target, StackTarget) else None,
             "folder": str(self.folder.absolute()),
             "sample": SAMPLES,
             "seed": self.request.seed,
@@ -183,6 +185,11 @@ def settle(
         note(f"measured again: {what}: {why}")
     if cell.void is not None:
         note(f"void: {what}: {cell.void}")
+
+
+def _straight(asked: Mapping[str, Any]) -> str | None:
+    """The process that a cell loads straight, as its bystander calls it."""
+    return called(asked["target"]) if asked["target"] in asked["bystanders"] else None
 
 
 def _keep(folder: Path, cell: results.Cell) -> None:

@@ -1,5 +1,6 @@
 """Open load in a report: both latencies, what was never sent, bounds, and who stood by."""
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from bench.figures.analysis import analyse
 from bench.figures.summary import OVERALL, Summary, Table
 from bench.figures.views import views
 from bench.reports import report_html
-from tests.bench.generate import Made, cells, info, write
+from tests.bench.generate import Made, bystander, cells, info, write
 from tests.bench.reports.test_report import FAST, PAIR, places, row_of, run_of, shown, summary_of
 
 OPEN = Made(stores=PAIR, users=(), rates=(500.0,), base_us=FAST, samples=2000)
@@ -132,6 +133,22 @@ def test_a_bystander_that_got_no_answer_reads_beyond_the_deadline() -> None:
     ]
     overall = open_table(summary_from(made), OVERALL)
     assert {row.scores["bystander_p99"].note for row in overall.rows} == {"> deadline"}
+
+
+def test_the_bystander_of_a_process_loaded_straight_is_not_thinned_by_idle_ones() -> None:
+    def p99(process: str | None) -> float | None:
+        made = [msgspec.structs.replace(beside(cell), process=process) for cell in cells(OPEN)]
+        row = row_of(open_table(summary_from(made), OVERALL), PAIR[0])
+        return row.scores["bystander_p99"].estimate
+
+    def beside(cell: Cell) -> Cell:
+        idle = bystander(random.Random(cell.round), 10)
+        others = [msgspec.structs.replace(idle, process=f"127.0.0.1:{10_002 + n}") for n in (0, 1)]
+        return msgspec.structs.replace(cell, bystander=[*cell.bystander, *others])
+
+    alone = row_of(open_table(summary_of(OPEN), OVERALL), PAIR[0]).scores["bystander_p99"].estimate
+    assert p99("127.0.0.1:10001") == alone
+    assert p99(None) != alone
 
 
 def test_the_ledger_says_what_is_no_rival() -> None:

@@ -19,9 +19,9 @@ from bench.disk.results import Run, load
 from tests.server.conftest import Server, serving
 
 CELL_KEYS = {
-    "store", "variant", "target", "mix", "processes", "connections", "round", "users", "rate",
-    "seconds", "throughput_rps", "operations", "cpu_s", "health", "flags", "void", "intended",
-    "late", "skipped", "stale", "retried", "bystander", "streams",
+    "store", "variant", "target", "mix", "processes", "process", "connections", "round",
+    "users", "rate", "seconds", "throughput_rps", "operations", "cpu_s", "health", "flags", "void",
+    "intended", "late", "skipped", "stale", "retried", "bystander", "streams",
 }  # fmt: skip
 
 

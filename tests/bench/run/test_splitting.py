@@ -72,6 +72,18 @@ def test_cells_of_two_splits_are_interleaved_and_compared(stack: Stack, tmp_path
     assert splits.plan(stack) == former
 
 
+def test_a_process_loaded_straight_is_the_one_whose_bystander_counts(
+    stack: Stack, tmp_path: Path
+) -> None:
+    done = run(stack.layout.place, tmp_path, "--processes", 1)
+    assert done.returncode == 0, done.stderr
+    (folder,) = tmp_path.iterdir()
+    for cell in results.load(folder).cells:
+        loaded, idle = cell.bystander
+        assert cell.process == loaded.process != idle.process
+        assert loaded.intended > 2 * idle.intended
+
+
 @pytest.mark.parametrize(
     ("more", "code", "line"),
     [
