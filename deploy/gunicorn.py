@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import sys
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from deploy import ports
 from deploy.errors import BusyError, NotReadyError
 from deploy.layout import PROJECT
+from deploy.lease import taken
 from deploy.processes import Options, addresses
 from deploy.readiness import readyz, wait_ready
 from deploy.services import Instance
-from deploy.stack import every_child, family, locked
+from deploy.stack import PATIENCE, every_child, family, locked
 from deploy.supervisor import GONE
 
 if TYPE_CHECKING:
@@ -30,7 +29,6 @@ PORTS = {"sync": 10101, "gthread": 10102, "tornado": 10103}
 """Worker -> port, moved with the stack's others; behind those of the Tornado processes."""
 
 TIMEOUT = 60.0
-_PAUSE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +97,8 @@ def _start(stack: Stack, instances: list[Instance]) -> None:
 
 
 def _stop(stack: Stack) -> None:
-    deadline = time.monotonic() + TIMEOUT
-    while True:
-        try:
-            with locked(stack.layout), contextlib.suppress(*GONE):
-                return _remove(stack)
-        except BusyError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(_PAUSE)  # until the other command lets go of the stack
+    with locked(stack.layout, PATIENCE), contextlib.suppress(*GONE):
+        _remove(stack)
 
 
 def _remove(stack: Stack) -> None:
@@ -119,10 +110,6 @@ def _remove(stack: Stack) -> None:
 def _ours(layout: Layout) -> Iterator[None]:
     """One command at a time has them; a killed one has them no more."""
     with (layout.root / "gunicorn.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as held:
-            raise BusyError(
-                "another command measures gunicorn on this stack: wait for it"
-            ) from held
+        if not taken(file):
+            raise BusyError("another command measures gunicorn on this stack: wait for it")
         yield

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,5 +32,14 @@ def take_over(layout: Layout) -> bool:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             path.unlink()
     except (FileNotFoundError, BlockingIOError):
+        return False
+    return True
+
+
+def taken(file: IO[str], how: int = fcntl.LOCK_EX) -> bool:
+    """Whether this process has the lock on an open file, from now until the file is closed."""
+    try:
+        fcntl.flock(file, how | fcntl.LOCK_NB)
+    except BlockingIOError:
         return False
     return True

@@ -62,14 +62,16 @@ def apply(
     undoes: int | None = None,
     *,
     since: Plan | None = None,
+    patience: float = 0.0,
 ) -> Change:
     """Bring a plan into force and record it; returns when no old worker of nginx remains.
 
     `since` is the plan that it was made from: BusyError if another one is in force meanwhile.
+    `patience` is how many seconds another command has to let go of the stack.
     Raises SplitError, ApplyError, NotReadyError and StackError (BusyError); what is raised before
     the new split is served leaves everything as it was.
     """
-    with locked(stack.layout):
+    with locked(stack.layout, patience):
         stack.reread()
         before, file = stack.plan, _file(stack.layout)
         if since is not None and since != before:

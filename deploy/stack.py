@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import psutil
 
@@ -16,7 +15,7 @@ from deploy import state
 from deploy.errors import BusyError, StackError
 from deploy.launch import Launch, resized
 from deploy.layout import FIRST_PORT, PROJECT, Layout
-from deploy.lease import take_over
+from deploy.lease import take_over, taken
 from deploy.processes import Options
 from deploy.services import Place
 from deploy.shift import shift
@@ -33,6 +32,11 @@ if TYPE_CHECKING:
     from nginx.split import Split
 
 _HIGHEST_OFFSET = 65535 - 29115
+
+PATIENCE = 120.0
+"""Seconds that a command which is under way waits for another to let go of the stack."""
+
+_PAUSE = 0.05
 
 
 def default_place() -> Place:
@@ -86,7 +90,7 @@ class Stack:
         .run/split.toml gives them. Raises NotReadyError and nginx.apply.ApplyError.
         """
         begun = time.monotonic()
-        with locked(self.layout):
+        with locked(self.layout, PATIENCE):
             self.reread()
             plan = resized(self.plan, fast, slow)
             plan = plan.with_weights_of(read_split(self.layout))
@@ -172,22 +176,28 @@ def every_child() -> dict[int, list[int]]:
 
 
 @contextlib.contextmanager
-def locked(layout: Layout) -> Iterator[None]:
-    """One command at a time starts or stops things; raises BusyError. A killed one holds none."""
+def locked(layout: Layout, patience: float = 0.0) -> Iterator[None]:
+    """One command at a time starts or stops things. A killed one holds none.
+
+    Raises BusyError if another command still does after `patience` seconds.
+    """
     layout.root.mkdir(parents=True, exist_ok=True)
     with (layout.root / "lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as held:
-            file.seek(0)
-            pid = file.read().strip() or "?"
-            raise BusyError(
-                f"another command (pid {pid}) starts or stops this stack: wait for it"
-            ) from held
+        _take(file, patience)
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+def _take(file: IO[str], patience: float) -> None:
+    deadline = time.monotonic() + patience
+    while not taken(file):
+        if time.monotonic() >= deadline:
+            file.seek(0)
+            pid = file.read().strip() or "?"
+            raise BusyError(f"another command (pid {pid}) starts or stops this stack: wait for it")
+        time.sleep(_PAUSE)
 
 
 def running(place: Place | None = None) -> Stack | None:
@@ -242,10 +252,14 @@ def _as_wanted(
     return stack if set(services or ()) <= there | set(stack.state.missing) else None
 
 
-def down(place: Place | None = None, say: Callable[[str], None] = lambda _: None) -> bool:
+def down(
+    place: Place | None = None,
+    say: Callable[[str], None] = lambda _: None,
+    patience: float = 0.0,
+) -> bool:
     """Stop everything of this place, in order; returns whether there was anything."""
     layout = Layout(place or default_place())
-    with locked(layout):
+    with locked(layout, patience):
         return sweep(layout, say)
 
 

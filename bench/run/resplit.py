@@ -65,7 +65,7 @@ class Splitting:
         wanted = planned(self.former, division)
         if wanted == self.former:
             return False
-        splits.apply(self.stack, wanted, f"{BY} --apply")
+        splits.apply(self.stack, wanted, f"{BY} --apply", patience=stack.PATIENCE)
         self.former = wanted
         return True
 
@@ -132,7 +132,7 @@ def splitting(say: Callable[[str], None], store: str) -> Iterator[Splitting]:
     with ExitStack() as left:
         if running.started:
             left.enter_context(leased(running.layout))
-            left.callback(stack.down, say=say)
+            left.callback(stack.down, say=say, patience=stack.PATIENCE)
         found = Splitting(running, splits.plan(running))
         left.enter_context(restoring(found.back))
         yield found

@@ -9,7 +9,7 @@ from types import FrameType
 
 from deploy import splits
 from deploy.splits import Change
-from deploy.stack import Stack
+from deploy.stack import PATIENCE, Stack
 from nginx.plan import Plan
 
 Handler = Callable[[int, FrameType | None], object] | signal.Handlers
@@ -22,11 +22,12 @@ OF_NO_ACCOUNT = 0
 def bring(stack: Stack, plan: Plan, by: str) -> Change | None:
     """Bring a split into force and return the change; None if it was in force already.
 
-    Returns when nothing else serves any more; raises what `deploy.splits.apply` raises.
+    Returns when nothing else serves any more; waits for another command that holds the stack.
+    Raises what `deploy.splits.apply` raises.
     """
     if splits.plan(stack) == plan:
         return None
-    return splits.apply(stack, plan, by, OF_NO_ACCOUNT)
+    return splits.apply(stack, plan, by, OF_NO_ACCOUNT, patience=PATIENCE)
 
 
 @contextmanager

@@ -87,7 +87,7 @@ def stacked(say: Callable[[str], None]) -> Iterator[StackTarget]:
             try:
                 yield StackTarget(running)
             finally:
-                stack.down(say=say)
+                stack.down(say=say, patience=stack.PATIENCE)
         return
     fast = len(running.state.ports("fast"))
     try:

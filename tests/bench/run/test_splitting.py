@@ -15,7 +15,7 @@ from bench.disk import results
 from bench.figures.analysis import analyse
 from deploy import splits
 from deploy.services import Place
-from deploy.stack import Stack, ensure_up
+from deploy.stack import Stack, ensure_up, locked
 from tests.bench.served import ROOT
 from tests.stacks import eventually, own_place
 
@@ -115,4 +115,19 @@ def test_an_ended_run_leaves_the_split_that_was(
         running.send_signal(how)
         _, complained = running.communicate(timeout=60)
     assert running.returncode == 130, complained
+    assert splits.plan(stack) == former
+
+
+def test_the_split_comes_back_when_another_command_has_the_stack(
+    stack: Stack, tmp_path: Path
+) -> None:
+    former = splits.plan(stack)
+    with start(stack.layout.place, tmp_path, "--split", ONE, "--duration", 60) as running:
+        eventually(lambda: splits.plan(stack) != former)
+        with locked(stack.layout, 60):
+            running.send_signal(signal.SIGINT)
+            with pytest.raises(subprocess.TimeoutExpired):
+                running.wait(5)  # until that command lets go
+        _, complained = running.communicate(timeout=60)
+    assert (running.returncode, complained) == (130, "")
     assert splits.plan(stack) == former
