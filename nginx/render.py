@@ -15,7 +15,7 @@ from typing import Any
 import jinja2
 
 from nginx.features import Features, features
-from nginx.routing import keys, prefixes, routing
+from nginx.routing import NO_ANSWER, POOL, SERVED, keys, overflows, prefixes, routing
 from nginx.split import NONE, Split
 
 __all__ = ["ACCESS_LOG", "CONF", "PAGES", "Features", "Rendered", "features", "render", "site"]
@@ -26,7 +26,7 @@ PAGES = "pages"
 
 _PROBLEMS = (
     ("@too_large", 413, "The body is over 64 MB"),
-    ("@no_answer", 502, "No process of the pool answered"),
+    (NO_ANSWER, 502, "No process of the pool answered"),
     ("@too_late", 504, "The process did not answer in time"),
     ("@maintained", 503, "The pool is under maintenance"),
 )
@@ -95,11 +95,14 @@ def site(
     answers, if anything.
     """
     where = addresses or {}
+    spills = any(split.spill(name) for name in split.pools)
     return _template("site.conf.j2").render(
         about=about,
+        answering=SERVED if spills else POOL,
         dispatched=bool(split.methods or split.headers),
         facts=facts,
         features=features,
+        full=[name for name, pool in split.pools.items() if pool.overflow != NONE],
         keys=keys(split),
         listen=listen,
         log=_quoted(log),
@@ -109,13 +112,14 @@ def site(
             (where.get(port, f"127.0.0.1:{port}"), weight)
             for port, weight in split.pools[name].members
         ],
-        overflows=[name for name, pool in split.pools.items() if pool.overflow != NONE],
+        overflows=overflows(split),
         page=lambda name: _quoted(pages / name),
         pages=_quoted(pages),
         prefixes=prefixes(split),
         problem=_problem,
         problems=_problems(split),
         root_folder=_quoted(pages),
+        spills=spills,
         split=split,
     )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from nginx.split import (
     ANY_VALUE,
+    NONE,
     Balance,
     Split,
     hash_variable,
@@ -15,6 +16,8 @@ from nginx.split import (
 )
 
 POOL = "$pool"
+SERVED = "$served"
+NO_ANSWER = "@no_answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,42 @@ class Map:
     target: str
     values: tuple[tuple[str, str], ...]
     default: str
+
+
+@dataclass(frozen=True, slots=True)
+class Overflow:
+    """Where nginx goes with a request for a full pool: `pool` is full, `to` takes it, if any does.
+
+    `then` is where it goes should nobody of `to` answer.
+    """
+
+    location: str
+    pool: str
+    to: str | None
+    then: str
+
+
+def overflows(split: Split) -> list[Overflow]:
+    """The places for requests that a pool is too full for, each spilled on as its pools say.
+
+    A pool that was full is not asked again: what has been to all of them is shed.
+    """
+    full = [name for name, pool in split.pools.items() if pool.overflow != NONE]
+    return [one for name in full for one in _spilled(split, (name,))]
+
+
+def _full_at(pools: tuple[str, ...]) -> str:
+    return f"@full_{'-'.join(pools)}"
+
+
+def _spilled(split: Split, past: tuple[str, ...]) -> list[Overflow]:
+    here, to = _full_at(past), split.spill(past[-1])
+    if to is None or to in past:
+        return [Overflow(here, past[-1], None, "")]
+    if split.pools[to].overflow == NONE:
+        return [Overflow(here, past[-1], to, NO_ANSWER)]
+    further = (*past, to)
+    return [Overflow(here, past[-1], to, _full_at(further)), *_spilled(split, further)]
 
 
 def prefixes(split: Split) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 
 from nginx.apply import Nginx
-from nginx.render import PAGES
+from nginx.render import ACCESS_LOG, PAGES
 from nginx.split import Balance, Pool, Split
 from tests.nginx.asking import Gate, ask, gate, served_by
 from tests.stacks import eventually, free_ports
@@ -33,11 +33,17 @@ def before(nginx: Nginx, servers: tuple[int, int], **told: Any) -> None:
     nginx.apply(Split({"fast": Pool((fast,)), "slow": Pool((slow,))}, **told))
 
 
+@pytest.fixture
+def other() -> Iterator[Gate]:
+    with gate() as server:
+        yield server
+
+
 @contextmanager
-def one_is_held(nginx: Nginx, held: Gate) -> Iterator[Future[Answer]]:
+def one_is_held(nginx: Nginx, held: Gate, name: str = "first") -> Iterator[Future[Answer]]:
     """A request that a process has, and does not answer."""
     with ThreadPoolExecutor() as pool:
-        future = pool.submit(ask, nginx, "/hold")
+        future = pool.submit(ask, nginx, "/hold", X_Request_Id=name)
         try:
             eventually(lambda: "/hold" in held.paths())
             yield future
@@ -173,6 +179,87 @@ def test_a_full_pool_spills(
             nginx, "/memory/async/volatile/records", "POST", record, Content_Type="application/json"
         )
         assert made[0] == 201  # with its body
+
+
+def logged(nginx: Nginx, request_id: str) -> dict[str, Any]:
+    """The line of nginx's log on a request."""
+
+    def found() -> dict[str, Any] | None:
+        lines = (nginx.folder / ACCESS_LOG).read_text().splitlines()
+        told = [json.loads(line) for line in lines if request_id in line]
+        return told[0] if told else None
+
+    eventually(found)
+    return found() or {}
+
+
+@pytest.mark.parametrize("methods", [{}, {"GET": "fast"}])
+@pytest.mark.parametrize("rule", ["shed", "spill", "spill:fast"])
+def test_a_spill_into_a_full_pool_sheds(
+    nginx: Nginx, held: Gate, other: Gate, rule: str, methods: dict[str, str]
+) -> None:
+    pools = {
+        "fast": Pool((held.port,), max_conns=1, overflow="spill"),
+        "slow": Pool((other.port,), max_conns=1, overflow=rule),
+    }
+    nginx.apply(Split(pools, {}, methods=methods))
+    with one_is_held(nginx, held), one_is_held(nginx, other, "second"):
+        status, headers, body = ask(nginx, "/more", "POST", b"x", X_Request_Id="third")
+        assert (status, headers["x-pool"], headers["retry-after"]) == (503, "slow", "1")
+        assert (headers["content-type"], headers["x-request-id"]) == (
+            "application/problem+json",
+            "third",
+        )
+        assert json.loads(body)["status"] == 503
+        assert logged(nginx, "third")["pool"] == "slow"
+    assert (held.paths(), other.paths()) == (["/hold"], ["/hold"])
+    assert (logged(nginx, "first")["pool"], logged(nginx, "second")["pool"]) == ("fast", "slow")
+
+
+def test_a_spill_into_a_full_pool_that_says_no_more(nginx: Nginx, held: Gate, other: Gate) -> None:
+    pools = {
+        "fast": Pool((held.port,), max_conns=1, overflow="spill"),
+        "slow": Pool((other.port,), max_conns=1),
+    }
+    nginx.apply(Split(pools, {}))
+    with one_is_held(nginx, held), one_is_held(nginx, other, "second"):
+        assert_no_answer(ask(nginx, "/more", X_Request_Id="third"))
+
+
+def test_a_spill_goes_on_to_a_third_pool(
+    nginx: Nginx, servers: tuple[int, int], held: Gate, other: Gate
+) -> None:
+    pools = {
+        "fast": Pool((held.port,), max_conns=1, overflow="spill"),
+        "slow": Pool((other.port,), max_conns=1, overflow="spill:heavy"),
+        "heavy": Pool((servers[1],), max_conns=1, overflow="spill:fast"),
+    }
+    nginx.apply(Split(pools, {}))
+    with one_is_held(nginx, held), one_is_held(nginx, other, "second"):
+        status, headers, _ = ask(nginx, "/ping", X_Request_Id="third")
+        assert (status, headers["x-pool"]) == (200, "heavy")
+        assert logged(nginx, "third")["pool"] == "heavy"
+
+
+@pytest.mark.parametrize("rule", ["none", "shed", "spill"])
+def test_a_spill_into_a_dead_pool_is_no_full_pool(nginx: Nginx, held: Gate, rule: str) -> None:
+    (nobody,) = free_ports(1)
+    pools = {
+        "fast": Pool((held.port,), max_conns=1, overflow="spill"),
+        "slow": Pool((nobody,), max_conns=1, overflow=rule),
+    }
+    nginx.apply(Split(pools, {}))
+    with one_is_held(nginx, held):
+        assert_no_answer(ask(nginx, "/more", X_Request_Id="third"))
+        assert logged(nginx, "third")["pool"] == "slow"
+
+
+def assert_no_answer(answer: Answer) -> None:
+    """It is a 502 of the pool `slow` on the request `third`."""
+    status, headers, body = answer
+    assert (status, headers["x-pool"], json.loads(body)["status"]) == (502, "slow", 502)
+    assert headers["x-request-id"] == "third"
+    assert "retry-after" not in headers
 
 
 @pytest.mark.parametrize("rule", ["shed", "spill"])
