@@ -36,6 +36,12 @@ def _weights(value: Any) -> Value:
     return [int(_whole(1, 1000)(one)) for one in value]  # type: ignore[arg-type]
 
 
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise SplitError(f"{value!r} is no text")
+    return value
+
+
 def _balance(value: Any) -> Value:
     if value not in list(Balance):
         raise SplitError(f"{value!r} is none of {', '.join(Balance)}")
@@ -43,18 +49,18 @@ def _balance(value: Any) -> Value:
 
 
 def _hash(value: Any) -> Value:
-    hash_variable(str(value))
+    hash_variable(_text(value))
     return str(value)
 
 
 def _page(value: Any) -> Value:
-    if value and not _PAGE.fullmatch(str(value)):
+    if _text(value) and not _PAGE.fullmatch(value):
         raise SplitError(f"{value!r}: give the name of a file, such as maintenance.html")
     return str(value)
 
 
 def _overflow(value: Any) -> Value:
-    if value not in {NONE, SHED, SPILL} and not str(value).startswith(f"{SPILL}:"):
+    if value not in (NONE, SHED, SPILL) and not str(value).startswith(f"{SPILL}:"):
         raise SplitError(f"{value!r} is none of none, shed, spill, spill:POOL")
     return str(value)
 

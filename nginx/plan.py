@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -106,8 +107,9 @@ def plan_of(table: Mapping[str, Any]) -> Plan:
         raise SplitError(f"{min(unknown)}: there is no such table; choose from pools, {ROUTES}")
     pools = {name: _checked(name, one) for name, one in _table(table, "pools").items()}
     routes = _table(table, ROUTES)
-    methods, headers = _table(routes, "methods", {}), _table(routes, "headers", {})
-    default = str(routes.get("default", "fast"))
+    methods = _table(routes, "methods", {}, f"{ROUTES}.")
+    headers = _table(routes, "headers", {}, f"{ROUTES}.")
+    default = routes.get("default", "fast")
     prefixes = {n: p for n, p in routes.items() if n not in {"default", "methods", "headers"}}
     check_routes(pools, prefixes, default, methods, headers)
     for name, pool in pools.items():
@@ -115,15 +117,20 @@ def plan_of(table: Mapping[str, Any]) -> Plan:
     return Plan(pools, prefixes, default, methods, headers)
 
 
-def _table(table: Mapping[str, Any], name: str, default: Any = None) -> dict[str, Any]:
+def _table(
+    table: Mapping[str, Any], name: str, default: Any = None, within: str = ""
+) -> dict[str, Any]:
     found = table.get(name, default)
     if not isinstance(found, Mapping):
-        raise SplitError(f"{name}: there must be such a table")
+        raise SplitError(f"{within}{name}: there must be such a table")
     return dict(found)
 
 
 def _checked(name: str, table: Any) -> dict[str, Value]:
-    check_name(name)
+    try:
+        check_name(name)
+    except SplitError as error:
+        raise SplitError(f"pools.{_key(name)}: {error}") from None
     if not isinstance(table, Mapping):
         raise SplitError(f"pools.{name}: there must be such a table")
     try:
@@ -135,6 +142,11 @@ def _checked(name: str, table: Any) -> dict[str, Value]:
         told = f"{len(weights)} weights for {processes} processes"  # type: ignore[arg-type]
         raise SplitError(f"pools.{name}.weights: {told}: give one a process, or none at all")
     return found
+
+
+def _key(name: str) -> str:
+    """A key as TOML writes it."""
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)
 
 
 def _check_overflow(name: str, pool: Mapping[str, Value], pools: list[str]) -> None:
@@ -155,10 +167,10 @@ def line_of(text: str, error: str) -> str:
         if head := re.match(r"\s*\[([^\]]+)\]", line):
             table = key = head[1].strip()
         elif item := re.match(r"\s*([^=#\s][^=#]*?)\s*=", line):
-            key = f"{table}.{item[1]}".replace("'", '"')
+            key = f"{table}.{item[1]}".removeprefix(".")
         else:
             continue
-        if error.startswith(f"{key}:"):
+        if error.startswith(f"{key}:".replace("'", '"')):
             return f"{number}:"
     return ""
 
@@ -199,7 +211,7 @@ def _set(table: dict[str, Any], key: str, text: str) -> None:
         else:
             _put(table[ROUTES], _bare(rest), text)
     else:
-        raise SplitError("there is no such key; see them all with: windtunnel split show --keys")
+        raise SplitError("there is no such key; see them all with: windtunnel split show")
 
 
 def _halves(text: str) -> tuple[str, str]:

@@ -177,7 +177,7 @@ class Split:
 def check_name(name: str) -> None:
     """Raise SplitError for what cannot name a pool."""
     if not _POOL_NAME.fullmatch(name):
-        raise SplitError(f"pool name {name!r}: use small letters, digits and _")
+        raise SplitError(f"{name!r} cannot name a pool: use small letters, digits and _")
 
 
 def spill_target(name: str, overflow: str, pools: list[str]) -> str | None:
@@ -207,7 +207,7 @@ def check_routes(
     for header in headers:
         header_condition(header)
     for key, pool in route_keys(routes, default, methods, headers):
-        if pool not in pools:
+        if not isinstance(pool, str) or pool not in pools:
             raise SplitError(f"{key}: it goes to {pool!r}, which is no pool")
 
 

@@ -152,7 +152,8 @@ def snapshot(running: Stack) -> tuple[object, ...]:
         ("routes.methods.EAT", "slow", "routes.methods.EAT: choose from GET"),
         ("routes.headers.X-A", "slow", 'routes.headers."X-A": write a header'),
         ("routes./none/", "", "routes./none/: it is not there"),
-        ("speed", "9", "speed: there is no such key"),
+        ("pools.Fast.retries", "1", "pools.Fast.retries: 'Fast' cannot name a pool"),
+        ("speed", "9", "speed: there is no such key; see them all with: windtunnel split show$"),
     ],
 )
 def test_a_bad_change_names_its_key_and_changes_nothing(
