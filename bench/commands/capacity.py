@@ -34,7 +34,8 @@ def capacity(
 ) -> None:
     """Search the highest open rate at which every objective holds, for each store.
 
-    All stores side by side: doubles until an objective is broken, then bisects to 5 %.
+    All stores side by side: doubles until an objective is broken, then bisects to 5 %. A store
+    whose cells are too short to tell drops out, with the --duration that it takes.
     """
     from rich.console import Console
 

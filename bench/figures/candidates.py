@@ -106,12 +106,17 @@ def lost_or_failed(measured: Measured) -> float:
     return measured.failures.total() + measured.lost
 
 
+def samples_needed(per_mille: int) -> int:
+    """From how many samples on a quantile is given: ten beyond it."""
+    return -(-10_000 // (1000 - per_mille))
+
+
 def _told(by_round: dict[int, Histogram], wrong: float, per_mille: int) -> Either:
     """`wrong` failed, was skipped or has no answer: beyond a share of 1-q, q is unknown."""
     total, beyond = sum(histogram.total for histogram in by_round.values()), 1000 - per_mille
     if wrong * 1000 > (total + wrong) * beyond:
         return BEYOND_DEADLINE
-    needed = -(-10_000 // beyond)
+    needed = samples_needed(per_mille)
     if total < needed:
         return f"needs {needed:,} samples"
     return Quantile(per_mille, by_round)

@@ -16,7 +16,7 @@ from time import monotonic
 from bench.asked.plan import Load, Offer, Order, Plan, unfit
 from bench.asked.request import Request
 from bench.disk import results
-from bench.figures.capacity import together
+from bench.figures.capacity import lacking, together
 from bench.figures.precision import precision
 from bench.figures.search import bracket, next_rate
 from bench.figures.slo import Slo, parse
@@ -69,11 +69,16 @@ class _Search:
     load: Load
     variant: str | None = None
     outcomes: dict[float, State] = field(default_factory=dict)
+    lacking: str | None = None
+    """What ends the search before all is known."""
 
     def at(self, rate: float, number: int) -> Order:
         return Order(self.store, replace(self.load, users=None, rate=rate), number, self.variant)
 
-    def judge(self, rate: float, slos: Sequence[Slo], run: results.Run) -> None:
+    def next(self, first: float) -> float | None:
+        return next_rate(self.outcomes, first=first) if self.lacking is None else None
+
+    def judge(self, rate: float, slos: Sequence[Slo], run: results.Run, duration: float) -> None:
         mine = [
             cell
             for cell in run.cells
@@ -82,13 +87,15 @@ class _Search:
         ]
         judged = judge(slos, results.Run(path=run.path, info=run.info, cells=mine, damaged=[]))
         self.outcomes[rate] = together(verdict.state for verdict in judged)
+        self.lacking = lacking(judged, mine, duration)
 
     def told(self) -> str:
         known = bracket(self.outcomes)
         held = "no rate" if known.held is None else f"{known.held:g}/s"
         broke = "" if known.broke is None else f", not at {known.broke:g}/s ({known.why})"
         who = f"{self.variant} {self.store.id}" if self.variant else self.store.id
-        return f"{who} {self.load.mix}: the objectives hold at {held}{broke}"
+        end = "" if self.lacking is None else f"; the search ends: {self.lacking}"
+        return f"{who} {self.load.mix}: the objectives hold at {held}{broke}{end}"
 
 
 def search(request: Request, first: float) -> Orders:
@@ -111,7 +118,7 @@ def search(request: Request, first: float) -> Orders:
                 yield from (one.at(rate, number) for one, rate in step)
             run = results.load(folder)
             for one, rate in step:
-                one.judge(rate, slos, run)
+                one.judge(rate, slos, run, request.duration)
                 shown.note(one.told())
             shown.more(len(_next(searches, first)) * plan.rounds)
 
@@ -119,5 +126,5 @@ def search(request: Request, first: float) -> Orders:
 
 
 def _next(searches: Sequence[_Search], first: float) -> list[tuple[_Search, float]]:
-    wanted = [(one, next_rate(one.outcomes, first=first)) for one in searches]
+    wanted = [(one, one.next(first)) for one in searches]
     return [(one, rate) for one, rate in wanted if rate is not None]

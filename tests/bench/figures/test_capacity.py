@@ -10,8 +10,9 @@ import pytest
 from bench.disk.results import Run
 from bench.figures import wording
 from bench.figures.analysis import Analysis, analyse
-from bench.figures.capacity import capacities, together
+from bench.figures.capacity import capacities, lacking, together
 from bench.figures.summary import Load, Outcome, State, Verdict
+from bench.figures.verdicts import GENERATOR
 from bench.reports import compare_text, report_html
 from tests.bench.generate import Made, cells, info
 from tests.bench.reports.test_report import shown
@@ -54,6 +55,17 @@ def test_every_operation_must_hold() -> None:
     assert together([HOLDS, HOLDS]) is HOLDS
     assert together([HOLDS, CANNOT_TELL]) is CANNOT_TELL
     assert together([CANNOT_TELL, FAILS, HOLDS]) is FAILS
+
+
+def test_samples_are_lacking_where_nothing_fails_and_no_generator_was_the_limit() -> None:
+    made = cells(Made(stores=STORES[:1], samples=200, rounds=2, users=(), rates=(100.0,)))
+    few = msgspec.structs.replace(verdict(100.0, CANNOT_TELL), slo="p99 < 1ms", why="needs 1,000")
+    busy = msgspec.structs.replace(few, why=GENERATOR)
+    told = lacking([few, verdict(100.0, HOLDS)], made, 3.0)
+    assert told == "read has 240 of 1,000 samples: give --duration 14, or more --rounds"
+    assert lacking([busy, verdict(100.0, HOLDS)], made, 3.0) is None
+    assert lacking([few, verdict(100.0, FAILS)], made, 3.0) is None
+    assert lacking([verdict(100.0, HOLDS)], made, 3.0) is None
 
 
 def test_the_best_store_comes_first_and_one_rate_or_closed_load_makes_no_capacity() -> None:
