@@ -44,7 +44,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     `slow_rate` beside that: sleeps of `sleep_ms`, or the summary of `slow_store`. `bystanders` are
     addresses of processes, each asked at `bystander_rate`, the one that is the target itself at
     `loaded_rate` if that is given. `folder` is where the series goes, the cell while it is under
-    way, and `sample` requests of every second; `round`, `variant` and `processes` only name it.
+    way, and `sample` requests of every second; `round`, `attempt`, `variant` and `processes` only
+    name it.
     """
 
     scenario: str = "crud"
@@ -52,6 +53,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     variant: str | None = None
     mix: str
     round: int = 1
+    attempt: int = 1
     processes: int = 1
     users: int = 0
     rate: float | None = None
@@ -151,8 +153,10 @@ def facts(order: Order) -> dict[str, object]:
         "mix": order.mix,
         "processes": order.processes,
         "round": order.round,
+        "attempt": order.attempt,
         "users": users,
         "rate": order.rate,
+        "slow_rate": order.slow_rate,
     }
 
 

@@ -2,7 +2,8 @@
 
 Format 1.2 (HdrHistogram, "HistogramLogWriter"). Values are in microseconds; the column of maxima
 is in milliseconds. A tag says what an interval is of, so that a tool can tell a file apart:
-`read:service`, `read:response`, and before that variant, mix and load, as `base/balanced/500rps`.
+`read:service`, `read:response`, and before that variant, mix and load, as `base/balanced/500rps`;
+`60rps+2slow` has slow work beside it, and several processes are told, as `500rps/2processes`.
 """
 
 from collections.abc import Iterator
@@ -39,13 +40,19 @@ def name(store: str) -> str:
 
 def tags(cell: Cell, result: OperationResult) -> Iterator[tuple[str, str]]:
     """The tag of each latency of an operation, with its histogram, encoded."""
-    load = f"{cell.users}users" if cell.rate is None else f"{cell.rate:g}rps"
-    where = "/".join(filter(None, (cell.variant, cell.mix, load)))
+    where = "/".join(filter(None, (cell.variant, cell.mix, _load(cell))))
     pool = "" if result.pool == "fast" else f":{result.pool}"
     what = f"{result.operation}{pool}{'' if result.outcome == OK else f':{result.outcome}'}"
     for kind, times in (("service", result.service_us), ("response", result.response_us)):
         if times is not None and times.histogram:
             yield _bare(f"{where}/{what}:{kind}"), times.histogram
+
+
+def _load(cell: Cell) -> str:
+    load = f"{cell.users}users" if cell.rate is None else f"{cell.rate:g}rps"
+    slow = "" if cell.slow_rate is None else f"+{cell.slow_rate:g}slow"
+    processes = f"/{cell.processes}processes" if cell.processes > 1 else ""
+    return f"{load}{slow}{processes}"
 
 
 def _bare(tag: str) -> str:

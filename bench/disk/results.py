@@ -136,8 +136,10 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     count, `flags` what makes it doubtful; `health` holds shares of 1 such as `steal`. Of what was
     `intended` under open load, `late` was sent more than 2 ms after its moment, and `skipped` was
     never sent, as too many were under way; `stale` and `retried` count closed connections. Where a
-    scenario has several `streams`, `rate` is that of the first. `process` is the one that was
-    loaded straight, as its `bystander` calls it; None behind nginx, and in older files.
+    scenario has several `streams`, `rate` is that of the first, `slow_rate` that of slow work
+    beside it. `attempt` counts how often a cell was measured, as one that is spoiled is repeated.
+    `process` is the one that was loaded straight, as its `bystander` calls it; None behind nginx,
+    and in older files.
     """
 
     store: str
@@ -148,8 +150,10 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     process: str | None = None
     connections: int | None = None
     round: int
+    attempt: int = 1
     users: int | None = None
     rate: float | None = None
+    slow_rate: float | None = None
     seconds: float
     throughput_rps: float
     operations: list[OperationResult] = []

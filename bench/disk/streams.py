@@ -33,6 +33,8 @@ class Second(msgspec.Struct, frozen=True, kw_only=True):
     round: int
     users: int | None = None
     rate: float | None = None
+    slow_rate: float | None = None
+    attempt: int = 1
     second: float
     operations: list[SecondOfOperation] = []
 
@@ -50,6 +52,8 @@ class SampledRequest(msgspec.Struct, frozen=True, kw_only=True):
     round: int
     users: int | None = None
     rate: float | None = None
+    slow_rate: float | None = None
+    attempt: int = 1
     operation: str
     request_id: str | None = None
     service_us: float

@@ -14,6 +14,7 @@ from bench.figures.caveats import caveats
 from bench.figures.compare import compare, variants
 from bench.figures.conduct import conduct
 from bench.figures.contenders import contenders, named, ranked
+from bench.figures.cuts import steady
 from bench.figures.parts import parts
 from bench.figures.slo import Slo, SloError, parse
 from bench.figures.summary import ALONE, DoubtfulCell, Load, Summary, Table
@@ -55,7 +56,7 @@ def analyse(
         answers=[table.answer for table in made],
         tables=made,
         conduct=[each for title, view in titled.items() for each in conduct(view, title)],
-        parts=parts(sampled, run.cells),
+        parts=parts(sampled, run.cells, steady=steady(run)),
         verdicts=verdicts,
         capacities=capacities(verdicts),
         compared=compared,
@@ -126,6 +127,7 @@ def _doubtful(cell: Cell) -> DoubtfulCell:
         round=cell.round,
         users=cell.users,
         rate=cell.rate,
+        slow_rate=cell.slow_rate,
         processes=cell.processes,
         variant=cell.variant,
         flags=cell.flags,

@@ -12,6 +12,7 @@ from math import ceil, fsum
 from bench.contract import SLEEP
 from bench.disk.results import Cell
 from bench.disk.streams import SampledRequest
+from bench.figures.cuts import clean, cut
 from bench.figures.summary import OVERALL, RESPONSE, SERVICE, Band, Parts
 
 BANDS = {"p45 to p55": (0.45, 0.55), "p98.5 to p99.5": (0.985, 0.995)}
@@ -22,25 +23,28 @@ NGINX_TELLS_FROM_US = 5_000
 FEWEST = 10
 """Requests that a band needs: fewer say more of themselves than of the store."""
 
-Group = tuple[str, str, str | None, int, float, int]
-"""Store, mix, variant, processes, rate and users, where 0 stands for none."""
+Group = tuple[str, str, str | None, int, float, int, float]
+"""Store, mix, variant, processes, rate, users and slow rate, where 0 stands for none."""
 
 
-def parts(samples: Iterable[SampledRequest], cells: Iterable[Cell]) -> list[Parts]:
+def parts(
+    samples: Iterable[SampledRequest], cells: Iterable[Cell], *, steady: bool = True
+) -> list[Parts]:
     """The parts of every store under each load, for each operation and all together.
 
-    Samples of rounds in which all of a store's cells are void are left out.
+    Samples of cells that are void, or were never finished, are left out. A load is `steady` unless
+    it may be changed while it runs, as Locust's can.
     """
-    clean = {(cell.store, cell.variant, cell.round) for cell in cells if cell.void is None}
+    known = clean(cells, steady=steady)
     groups: dict[Group, list[SampledRequest]] = defaultdict(list)
     for sample in samples:
-        if sample.parts_us and (sample.store, sample.variant, sample.round) in clean:
+        if sample.parts_us and cut(sample, steady=steady) in known:
             groups[_group(sample)].append(sample)
     return [found for group in sorted(groups, key=str) for found in _of(groups[group])]
 
 
 def _group(sample: SampledRequest) -> Group:
-    load = (sample.rate or 0.0, sample.users or 0)
+    load = (sample.rate or 0.0, sample.users or 0, sample.slow_rate or 0.0)
     return sample.store, sample.mix or "", sample.variant, sample.processes, *load
 
 
@@ -59,6 +63,7 @@ def _of(samples: Sequence[SampledRequest]) -> Iterable[Parts]:
                 processes=one.processes,
                 users=one.users,
                 rate=one.rate,
+                slow_rate=one.slow_rate,
                 operation=operation,
                 latency=SERVICE if one.response_us is None else RESPONSE,
                 bands={name: band(some, *ends) for name, ends in BANDS.items()},

@@ -141,6 +141,7 @@ class DoubtfulCell(msgspec.Struct, frozen=True, kw_only=True):
     round: int
     users: int | None
     rate: float | None = None
+    slow_rate: float | None = None
     processes: int = 1
     variant: str | None
     flags: list[str]
@@ -210,6 +211,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     processes: int = 1
     users: int | None
     rate: float | None
+    slow_rate: float | None = None
     operation: str
     latency: str
     bands: dict[str, Band | None]

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, groupby
 from typing import Any
 
-from bench.disk.results import OK, Cell, Run, Times
+from bench.disk.results import OK, Run, Times
 from bench.disk.streams import Second
+from bench.figures.cuts import Cut, cut, spoiled, steady
 from bench.figures.summary import RESPONSE, SERVICE
 from bench.figures.views import label
 from bench.figures.wording import amount
@@ -20,32 +21,27 @@ LEAST_WIDTH = 0.05
 Point = tuple[float, float | None, float | None, float | None]
 """Second, right answers a second, median and tail in ms."""
 
-Cut = tuple[str, str | None, str, int, int, int | None, float | None]
-"""Which cell: store, variant, mix, processes, round, users, rate."""
-
 
 def timelines(run: Run, seconds: Iterable[Second]) -> list[dict[str, Any]]:
     """Return a chart for each load as JSON-ready data: by operation, latency and store, `Point`s.
 
     Rounds stand one after the other, each as long as the longest, with a gap (a point of None)
-    between them. Of a cell that was measured again the last time counts. The tail is p99, or the
+    between them. A cell that was spoiled and measured again is left out. The tail is p99, or the
     slowest answer of a second that had too few for it. A load that was changed while it ran, as
     Locust's can be, is one chart.
     """
-    ends = {_cut(cell): cell.seconds for cell in run.cells if cell.void is None}
-    steady = run.info.settings.get("under") != "locust"
+    ends = {cut(cell): cell.seconds for cell in run.cells if cell.void is None}
+    void, whole = spoiled(run.cells), steady(run)
     charts: dict[str, dict[tuple[Cut, float], Second]] = defaultdict(dict)
     for second in seconds:
-        charts[_title(second, steady)][_cut(second), second.second] = second
+        if cut(second) not in void:
+            charts[_title(second, whole)][cut(second), second.second] = second
     return [_chart(title, list(found.values()), ends) for title, found in charts.items()]
 
 
-def _cut(of: Cell | Second) -> Cut:
-    return of.store, of.variant, of.mix, of.processes, of.round, of.users, of.rate
-
-
-def _title(second: Second, steady: bool) -> str:
-    under = amount(second.users, second.rate, second.processes) if steady else ""
+def _title(second: Second, told: bool) -> str:
+    load = (second.users, second.rate, second.processes, second.slow_rate)
+    under = amount(*load) if told else ""
     return ", ".join(filter(None, (second.variant, second.mix, under)))
 
 
@@ -53,7 +49,7 @@ def _chart(title: str, seconds: Sequence[Second], ends: dict[Cut, float]) -> dic
     length = max(second.second for second in seconds) + 1
     lines: dict[tuple[str, str, str], list[tuple[int, Point]]] = defaultdict(list)
     for second in sorted(seconds, key=lambda each: (each.round, each.second)):
-        width = min(1.0, ends.get(_cut(second), second.second + 1) - second.second)
+        width = min(1.0, ends.get(cut(second), second.second + 1) - second.second)
         at = (second.round - 1) * length + second.second
         for operation, latency, count, times in _answers(second):
             rate = round(count / width, 1) if width > LEAST_WIDTH else None

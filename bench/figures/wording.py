@@ -199,13 +199,16 @@ def rivals(tables: Iterable[Table]) -> bool:
 
 def under(parts: Parts) -> str:
     """Under what load, and which variant: "200/s, response"."""
-    load = amount(parts.users, parts.rate, parts.processes)
+    load = amount(parts.users, parts.rate, parts.processes, parts.slow_rate)
     return ", ".join(filter(None, (parts.variant, parts.mix, load, parts.latency)))
 
 
-def amount(users: int | None, rate: float | None, processes: int = 1) -> str:
-    """How much load: "200/s", "8 users, 2 processes", or nothing where it is not known."""
+def amount(
+    users: int | None, rate: float | None, processes: int = 1, slow_rate: float | None = None
+) -> str:
+    """How much load: "200/s", "60/s and 2/s slow", "8 users, 2 processes"; nothing if unknown."""
     load = f"{rate:g}/s" if rate else counted(users, "user") if users else ""
+    load += "" if slow_rate is None else f" and {slow_rate:g}/s slow"
     return ", ".join(filter(None, (load, counted(processes, "process") if processes > 1 else "")))
 
 

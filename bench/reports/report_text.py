@@ -221,7 +221,7 @@ def _where(cells: Sequence[DoubtfulCell]) -> dict[str, str]:
     found: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for cell in cells:
         why = "; ".join(cell.flags) if cell.void is None else cell.void
-        load = amount(cell.users, cell.rate, cell.processes)
+        load = amount(cell.users, cell.rate, cell.processes, cell.slow_rate)
         found[cell.store, cell.mix, load, cell.variant or "", why].append(cell.round)
     return {
         f"{', '.join(filter(None, which))}, {_rounds(rounds)}": why

@@ -113,10 +113,10 @@ class Run:
         groups = (target.groups(offer) for target in targets for offer in self.plan.stores)
         return {pid for group in groups for pids in group.values() for pid in pids}
 
-    def _cell(self, generator: Generator, order: Order) -> results.Cell:
-        facts = self._facts(order)
+    def _cell(self, generator: Generator, order: Order, attempt: int) -> results.Cell:
+        facts = self._facts(order) | {"attempt": attempt}
         reached = {"sent": monotonic()}
-        asked = self._order(order)
+        asked = self._order(order) | {"attempt": attempt}
         facts["process"] = _straight(asked)
         try:
             told = generator.cell(asked, lambda event: reached.update({event: monotonic()}))
@@ -140,6 +140,7 @@ class Run:
             "round": order.round,
             "users": order.load.users,
             "rate": order.load.rate,
+            "slow_rate": order.load.slow.rate if order.load.slow else None,
         }
 
     def _order(self, order: Order) -> dict[str, Any]:
@@ -173,12 +174,15 @@ class Run:
 
 
 def settle(
-    measure: Callable[[], results.Cell], folder: Path, what: str, note: Callable[[str], None]
+    measure: Callable[[int], results.Cell], folder: Path, what: str, note: Callable[[str], None]
 ) -> None:
-    """Measure a cell, and again while it is spoiled, at most twice; each is put on disk."""
-    for left in reversed(range(AGAIN + 1)):
-        cell = measure()
-        why = spoiled(cell) if left else None
+    """Measure a cell, and again while it is spoiled, at most twice; each is put on disk.
+
+    `measure` is told which attempt it is, from 1 on.
+    """
+    for attempt in range(1, AGAIN + 2):
+        cell = measure(attempt)
+        why = spoiled(cell) if attempt <= AGAIN else None
         _keep(folder, cell if why is None else msgspec.structs.replace(cell, void=why))
         if why is None:
             break

@@ -34,7 +34,7 @@ SCENARIO: Final = "pools"
 ALONE: Final = "alone"
 """The folder, within a run's own, of the cells in which each kind of work was alone."""
 
-NAMING: Final = ("store", "variant", "mix", "processes", "round", "rate")
+NAMING: Final = ("store", "variant", "mix", "processes", "round", "attempt", "rate", "slow_rate")
 """What of an order names its cell."""
 
 ROUNDS_ALONE: Final = (1, 3, 5)
@@ -246,15 +246,15 @@ class _Trying:
         self.stack.to(division)
         wanted = self.wanted
 
-        def measure() -> results.Cell:
+        def measure(attempt: int) -> results.Cell:
             order = self._order(division, number, self.folder, wanted.fast_rate, wanted.slow_rate)
-            return self._told(generator, order)
+            return self._told(generator, order | {"attempt": attempt})
 
         settle(measure, self.folder, what, shown.note)
         shown.done()
 
     def _told(self, generator: Generator, order: Mapping[str, Any]) -> results.Cell:
-        facts = {name: order[name] for name in NAMING}
+        facts = {name: order[name] for name in NAMING if name in order}
         facts |= {"target": "nginx", "users": None}
         facts["connections"] = self.offer.ledger.get("connections")
         try:

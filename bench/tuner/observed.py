@@ -8,6 +8,7 @@ from functools import cached_property
 
 from bench.disk.results import OK, Cell, OperationResult
 from bench.disk.streams import Second
+from bench.figures.cuts import cut
 from bench.figures.estimators import Quantile, Ratio
 from bench.figures.stats import Figure, Sampled
 from bench.figures.summary import RESPONSE
@@ -99,7 +100,7 @@ def done(
     counts = dict.fromkeys(by_round, 0)
     for each in seconds:
         cell = by_round.get(each.round)
-        if cell is not None and each.variant == cell.variant and each.second < cell.seconds - 0.5:
+        if cell is not None and cut(each) == cut(cell) and each.second < cell.seconds - 0.5:
             known = cell.streams[kind].operations
             counts[each.round] += sum(
                 one.count for one in each.operations if one.outcome == OK and one.operation in known

@@ -18,7 +18,7 @@ import gevent
 import msgspec
 
 from bench.asked.plan import Offer
-from bench.asked.work import Work, described
+from bench.asked.work import SLOW, Work, described
 from bench.cells.collector import Report, by_store
 from bench.cells.recording import (
     INCOMPLETE,
@@ -44,7 +44,7 @@ from bench.web.pausing import paused
 log = logging.getLogger("windtunnel")
 
 Load = Mapping[str, Any]
-"""`users`, `rate` and `streams` as in a cell."""
+"""`users`, `rate`, `slow_rate` and `streams` as in a cell."""
 
 SETTINGS: Final = (
     "mix", "target", "host", "population", "summary_size", "seed", "rate", "poisson",
@@ -146,7 +146,7 @@ class Journal:
             self._under = under
 
     def _write_series(self, before: int) -> None:
-        load = {key: self._under[key] for key in ("users", "rate")}
+        load = {key: self._under.get(key) for key in ("users", "rate", "slow_rate")}
         for second in range(self._written, before):
             recorded = by_store(self._pending.pop(second, {}))
             for store, facts in self._facts.items():
@@ -261,12 +261,13 @@ def begin(
 
 def _load(options: Namespace, users: Callable[[], int]) -> Load:
     if paused(options):
-        return {"users": 0, "rate": None}
+        return {"users": 0, "rate": None, "slow_rate": None}
     paces = rates(options)
     if not paces:
-        return {"users": users(), "rate": None}
+        return {"users": users(), "rate": None, "slow_rate": None}
     streams = described(paces, options.mix, work(options) or Work())
-    return {"users": None, "rate": next(iter(paces.values())), "streams": streams}
+    rate, slow = next(iter(paces.values())), paces.get(SLOW)
+    return {"users": None, "rate": rate, "slow_rate": slow, "streams": streams}
 
 
 def _facts(settings: Mapping[str, Any], offer: Offer) -> dict[str, Any]:

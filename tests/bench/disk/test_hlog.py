@@ -68,6 +68,16 @@ def test_both_latencies_have_their_tags_and_the_cell_its_time(tmp_path: Path) ->
     assert service.get_start_time_stamp() == ENDED.timestamp() * 1000 - 4000
 
 
+def test_several_processes_and_what_is_beside_the_load_are_in_the_tag(tmp_path: Path) -> None:
+    hlog.append(tmp_path, open_cell([1], rate=60.0, slow_rate=2.0), ENDED)
+    hlog.append(tmp_path, open_cell([1], rate=60.0, slow_rate=8.0, processes=2), ENDED)
+    tags = [each.get_tag() for each in intervals(tmp_path / "redis.async.fast.hlog")]
+    assert tags[::2] == [
+        "balanced/60rps+2slow/read:service",
+        "balanced/60rps+8slow/2processes/read:service",
+    ]
+
+
 def test_failures_have_tags_of_their_own(tmp_path: Path) -> None:
     bad = OperationResult(
         operation="read",

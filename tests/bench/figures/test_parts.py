@@ -34,8 +34,12 @@ def sample(us: float, **changes: Any) -> SampledRequest:
     return SampledRequest(**{**facts, **made, **changes})
 
 
-def clean(rounds: int = 1) -> list[Cell]:
-    return cells(Made(stores=(STORE,), rounds=rounds, samples=10))
+def clean(*rates: float) -> list[Cell]:
+    return cells(Made(stores=(STORE,), rounds=1, samples=10, users=(), rates=rates or (500.0,)))
+
+
+def changed(those: list[Cell], **changes: Any) -> list[Cell]:
+    return [msgspec.structs.replace(cell, **changes) for cell in those]
 
 
 def test_a_band_holds_the_requests_around_its_quantile() -> None:
@@ -95,7 +99,7 @@ def test_response_time_chooses_where_there_is_one() -> None:
 
 def test_operations_loads_and_variants_stand_apart() -> None:
     requests = [sample(9.0), sample(9.0, operation="edit"), sample(9.0, rate=100.0)]
-    found = parts(requests, clean())
+    found = parts(requests, clean(100.0, 500.0))
     assert [(each.rate, each.operation) for each in found] == [
         (100.0, "read"),
         (500.0, OVERALL),
@@ -108,17 +112,46 @@ def test_one_process_and_several_behind_nginx_stand_apart() -> None:
     behind = {"generator": 100.0, "nginx": 200.0, "loop": 300.0}
     requests = [sample(600.0, parts_us={"loop": 600.0})] * 200
     requests += [sample(6_000.0, processes=2, parts_us=behind)] * 200
-    one, two = parts(requests, clean())
+    one, two = parts(requests, [cell for n in (1, 2) for cell in changed(clean(), processes=n)])
     typical = one.bands["p45 to p55"]
     assert typical
     assert (one.processes, two.processes, set(typical.parts_us)) == (1, 2, {"loop"})
     assert under(two) == "balanced, 500/s, 2 processes, response"
 
 
+def test_loads_that_differ_in_what_is_beside_them_stand_apart() -> None:
+    requests = [sample(us, slow_rate=rate) for us, rate in ((9.0, 2.0), (90.0, 8.0))]
+    both = [cell for rate in (2.0, 8.0) for cell in changed(clean(), slow_rate=rate)]
+    assert [under(each) for each in parts(requests, both)] == [
+        "balanced, 500/s and 2/s slow, response",
+        "balanced, 500/s and 8/s slow, response",
+    ]
+
+
 def test_samples_of_void_cells_and_without_parts_are_left_out() -> None:
-    void = [msgspec.structs.replace(cell, void="steal") for cell in clean()]
+    void = changed(clean(), void="steal")
     assert parts([sample(1.0)], void) == []
     assert parts([sample(1.0, parts_us={})], clean()) == []
+
+
+def test_a_clean_cell_does_not_clean_the_attempt_before_it_nor_another_load() -> None:
+    first = changed(clean(), void="steal")
+    spoiled, again = [sample(9.0)] * 200, [sample(1.0, attempt=2)] * 200
+    (found,) = parts([*spoiled, *again], [*first, *changed(clean(), attempt=2)])
+    typical = found.bands["p45 to p55"]
+    assert typical
+    assert typical.mean_us == 1.0
+    assert parts(spoiled, [*first, *clean(100.0)]) == []
+    assert parts(spoiled, [*first, *changed(clean(), processes=2)]) == []
+
+
+def test_of_older_files_whose_attempts_have_no_number_the_store_is_kept() -> None:
+    assert parts([sample(9.0)], [*changed(clean(), void="steal"), *clean()])
+
+
+def test_a_load_that_was_changed_while_it_ran_is_told_as_it_was_then() -> None:
+    found = parts([sample(9.0), sample(9.0, rate=100.0)], clean(), steady=False)
+    assert [each.rate for each in found] == [100.0, 500.0]
 
 
 def test_the_report_shows_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

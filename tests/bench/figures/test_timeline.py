@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from bench.disk.results import Cell, Run, RunInfo, Times
 from bench.disk.streams import Second, SecondOfOperation
 from bench.figures.timeline import MOST_POINTS, timelines
@@ -55,6 +57,27 @@ def test_the_last_part_of_a_second_has_its_own_rate_and_a_rest_has_none() -> Non
 def test_a_cell_measured_again_shows_the_last_time() -> None:
     lines = [line(1, 0, 10), line(1, 0, 100)]
     assert [point[1] for point in drawn(run((1, 1.0)), *lines)] == [100]
+
+
+def test_what_was_spoiled_and_measured_again_is_left_out() -> None:
+    again = run((1, 1.0))
+    [whole] = again.cells
+    again.cells[:] = [
+        msgspec.structs.replace(whole, seconds=2.0, void="steal"),
+        msgspec.structs.replace(whole, attempt=2),
+    ]
+    lines = [line(1, 0, 10), line(1, 1, 10), line(1, 0, 100, attempt=2)]
+    assert [point[1] for point in drawn(again, *lines)] == [100]
+
+
+def test_loads_that_differ_in_what_is_beside_them_are_charts_apart() -> None:
+    both = timelines(run(), [line(1, 0, 10, slow_rate=2.0), line(1, 0, 20, slow_rate=8.0)])
+    assert [chart["title"] for chart in both] == [
+        "read, 100/s and 2/s slow",
+        "read, 100/s and 8/s slow",
+    ]
+    rates = [chart["operations"]["read"]["response"][STORE][0][1] for chart in both]
+    assert rates == [10, 20]
 
 
 def test_a_second_with_few_answers_has_a_slowest_one_and_no_median() -> None:

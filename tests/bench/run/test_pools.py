@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from bench import cli
-from bench.disk import results
+from bench.disk import results, streams
 from bench.disk.results import Cell, OperationResult, StreamOfCell
 from bench.figures.analysis import analyse
 from bench.figures.summary import Summary
@@ -244,6 +244,10 @@ def test_a_run_tells_each_kind_of_request_by_its_pool(served: Server, tmp_path: 
     assert {"read", "sleep"} <= set(subjects)
     beside = {table.load.beside for table in found.tables}
     assert beside == {"0/s slow (sleep of 2 ms)", "10/s slow (sleep of 2 ms)"}
+    told = {(cell.slow_rate, cell.attempt) for cell in cells}
+    assert {(one.slow_rate, one.attempt) for one in streams.series(folder, [])} == told
+    assert {(one.slow_rate, one.attempt) for one in streams.samples(folder, [])} == told
+    assert {rate for rate, _ in told} == {0, 10}
 
 
 def summary(folder: Path) -> Summary:

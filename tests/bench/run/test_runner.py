@@ -9,19 +9,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from bench.disk.results import Run, load
+from bench.disk.results import Cell, Run, RunInfo, create, load
+from bench.run.runner import settle
 from tests.server.conftest import Server, serving
 
 CELL_KEYS = {
-    "store", "variant", "target", "mix", "processes", "process", "connections", "round",
-    "users", "rate", "seconds", "throughput_rps", "operations", "cpu_s", "health", "flags", "void",
-    "intended", "late", "skipped", "stale", "retried", "bystander", "streams",
+    "store", "variant", "target", "mix", "processes", "process", "connections", "round", "attempt",
+    "users", "rate", "slow_rate", "seconds", "throughput_rps", "operations", "cpu_s", "health",
+    "flags", "void", "intended", "late", "skipped", "stale", "retried", "bystander", "streams",
 }  # fmt: skip
 
 
@@ -127,6 +129,20 @@ def test_the_ranking_is_printed_and_the_page_is_written(finished: tuple[Run, str
     assert "cell 1 of 12" in printed
     assert "memory/async/volatile" in printed
     assert (run.path / "report.html").exists()
+
+
+def test_each_attempt_at_a_spoiled_cell_has_its_number(tmp_path: Path) -> None:
+    info = RunInfo(scenario="crud", started=datetime.now(UTC), seed=1)
+    create(tmp_path / "run", info)
+
+    def measure(attempt: int) -> Cell:
+        health = {"steal": 0.5 if attempt == 1 else 0.0}
+        facts: dict[str, Any] = {"store": "redis/async/fast", "mix": "read", "round": 1}
+        return Cell(**facts, attempt=attempt, seconds=1.0, throughput_rps=1.0, health=health)
+
+    settle(measure, tmp_path / "run", "a cell", lambda _: None)
+    cells = load(tmp_path / "run").cells
+    assert [(cell.attempt, cell.void is None) for cell in cells] == [(1, False), (2, True)]
 
 
 def test_ctrl_c_keeps_the_finished_cells_and_leaves_no_generator(
