@@ -77,7 +77,7 @@ def plan(
     from bench.reports import plan_json, plan_text, report
     from bench.tuner import planning
 
-    slos, balances = objectives(slo), known_balances(balance)
+    slos, balances = _modelled(objectives(slo)), known_balances(balance)
     found = _run(from_, into)
     where, known = found or (None, None)
     given = {"fast": fast_ms, "slow": slow_ms}
@@ -109,6 +109,13 @@ def objectives(texts: list[str]) -> list[Slo]:
             kinds(slo)
         except StandingError as error:
             raise UsageError(str(error)) from error
+    return slos
+
+
+def _modelled(slos: list[Slo]) -> list[Slo]:
+    for slo in slos:
+        if slo.measure == "failures":
+            raise UsageError(f"--slo {str(slo)!r}: in the model nothing fails; ask windtunnel tune")
     return slos
 
 

@@ -46,7 +46,10 @@ class Split(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """Every split that was tried, the best first; `left_out` cannot keep up, and why."""
+    """Every split that was tried, the best first; `left_out` cannot keep up, and why.
+
+    `bounds` says why none holds the objectives; `requests` how many stand behind the figures.
+    """
 
     fast: Asked
     slow: Asked
@@ -55,6 +58,8 @@ class Answer(msgspec.Struct, frozen=True):
     error: Error | None
     splits: Sequence[Split]
     left_out: Mapping[str, str]
+    bounds: Sequence[str]
+    requests: Mapping[str, int]
 
 
 def answer(planned: Planned, source: str, error: Error | None) -> bytes:
@@ -68,6 +73,8 @@ def answer(planned: Planned, source: str, error: Error | None) -> bytes:
         error,
         [_split(each) for each in planned.standings],
         planned.hopeless,
+        planned.bounds,
+        planned.requests,
     )
     return msgspec.json.format(msgspec.json.encode(told), indent=2)
 

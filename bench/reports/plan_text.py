@@ -17,6 +17,9 @@ from bench.model.scene import Work
 from bench.tuner.planning import Planned
 from bench.tuner.standing import P99, Judged, Standing
 
+FEW = 4
+"""Splits left out that are named."""
+
 NEVER = "The model was never checked here: windtunnel tune measures splits beside what it says."
 
 
@@ -29,19 +32,34 @@ def show(planned: Planned, source: str, checked: str, console: Console) -> None:
     if planned.standings:
         console.print()
         console.print(_table(planned.standings))
-    for name, why in planned.hopeless.items():
-        console.print(f"left out: {name}: {why}", style="dim", markup=False)
+    for line in left_out(planned):
+        console.print(line, style="dim", markup=False)
 
 
 def lines(planned: Planned) -> Iterator[str]:
     """The answer in words: the split, the next best, the margins."""
     best, following = planned.best, planned.next_best
     if best is None:
-        yield "No split that was tried holds the objectives; give more processes (--processes)."
+        yield f"No split holds the objectives: {'; '.join(planned.bounds)}."
     else:
         yield f"Split: {told(best)}"
     if following is not None:
         yield f"{'Nearest' if best is None else 'Next best'}: {told(following)}"
+    for kind, count in planned.too_few.items() if planned.standings else ():
+        came = counted(planned.requests[kind], "request")
+        yield (
+            f"Doubtful: about {came} of {kind} work were simulated, "
+            f"and its quantiles take {count:,}: too much of the other kind comes beside it."
+        )
+
+
+def left_out(planned: Planned) -> Iterator[str]:
+    """The last few that cannot keep up, and how many others there are."""
+    some = list(planned.hopeless.items())
+    for name, why in some[-FEW:]:
+        yield f"left out: {name}: {why}"
+    if len(some) > FEW:
+        yield f"left out besides: {counted(len(some) - FEW, 'split')} (--json has all)"
 
 
 def told(standing: Standing) -> str:

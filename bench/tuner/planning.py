@@ -6,20 +6,31 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from bench.figures.slo import Slo
+from bench.figures.summary import PER_MILLE
 from bench.model.traffic import Traffic, occupied
+from bench.tuner.bounds import FULL, bounds
 from bench.tuner.division import FAST, SLOW, Division, divisions
 from bench.tuner.forecast import Length, forecast
-from bench.tuner.standing import Standing, ranked
+from bench.tuner.standing import P99, Standing, kinds, ranked
 
 REQUESTS = 30_000
 """Fast requests that a forecast rests on at least, over all of its rounds: 300 beyond p99."""
 
 SLOW_REQUESTS = 2_000
 LONGEST = 200.0
-"""Seconds of a round at most."""
+"""Seconds of a round at most, but for what `BEYOND` asks for."""
 
-FULL = 0.98
-"""A pool that is busier than that is taken for one that cannot keep up."""
+BEYOND = 10
+"""Requests behind a quantile: a p99 stands on a thousand of them."""
+
+SPARE = 1.2
+"""So many times as many are let come, as arrivals at random are fewer now and then."""
+
+WARMUP = 0.25
+"""How long it is, in windows."""
+
+MOST_REQUESTS = 3_000_000
+"""Of both kinds, of which no forecast takes more for the sake of the rarer kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +39,7 @@ class Planned:
 
     traffic: Traffic
     slos: Sequence[Slo]
+    most: int
     standings: list[Standing] = field(default_factory=list)
     hopeless: dict[str, str] = field(default_factory=dict)
 
@@ -41,12 +53,34 @@ class Planned:
         """The one after it."""
         return next((each for each in self.standings if each is not self.best), None)
 
+    @property
+    def bounds(self) -> list[str]:
+        """Why no split holds the objectives, in words; nothing where one does."""
+        return [] if self.best else bounds(self.traffic, self.slos, self.most)
+
+    @property
+    def requests(self) -> dict[str, int]:
+        """About how many of each kind stand behind its figures."""
+        found = length(self.traffic, self.slos)
+        works = (self.traffic.fast, self.traffic.slow)
+        return {work.name: round(work.rate * found.duration * found.rounds) for work in works}
+
+    @property
+    def too_few(self) -> dict[str, int]:
+        """The kinds of which fewer come than their quantiles take, and how many those are."""
+        came = self.requests
+        return {
+            kind: count
+            for kind in (FAST, SLOW)
+            if 0 < came[kind] < (count := enough(self.slos, kind))
+        }
+
 
 def plan(
     traffic: Traffic, slos: Sequence[Slo], *, most: int, balances: Sequence[str], seed: int = 1
 ) -> Planned:
     """Try sizes from the smallest on until some hold, then one process more, `most` at most."""
-    planned = Planned(traffic, slos)
+    planned = Planned(traffic, slos, most)
     found: int | None = None
     for processes in range(1, most + 1):
         if found is not None and processes > found + 1:
@@ -73,15 +107,25 @@ def _of_size(
 def standing(division: Division, traffic: Traffic, slos: Sequence[Slo], seed: int) -> Standing:
     """What the model says of a division in the long run."""
     scene = division.scene(traffic.fast, traffic.slow, traffic.cores)
-    return Standing(division, forecast(scene, length(traffic), seed), slos)
+    return Standing(division, forecast(scene, length(traffic, slos), seed), slos)
 
 
-def length(traffic: Traffic) -> Length:
-    """Long enough for a p99 of either kind."""
-    wanted = [(traffic.fast.rate, REQUESTS), (traffic.slow.rate, SLOW_REQUESTS)]
-    seconds = max(requests / rate for rate, requests in wanted if rate) / Length(0, 0).rounds
-    duration = min(max(seconds, 5.0), LONGEST)
-    return Length(warmup=duration / 4, duration=duration)
+def enough(slos: Sequence[Slo], kind: str) -> int:
+    """How many requests a p99 of this kind stands on, or a higher quantile that is asked for."""
+    asked = [PER_MILLE.get(slo.measure, 0) for slo in slos if kind in kinds(slo)]
+    return -(-BEYOND * 1000 // (1000 - max([P99, *asked])))
+
+
+def length(traffic: Traffic, slos: Sequence[Slo]) -> Length:
+    """Long enough for a p99 of either kind, and for what is asked for."""
+    rates = {work.name: work.rate for work in (traffic.fast, traffic.slow) if work.rate}
+    rounds = Length(0, 0).rounds
+    good = {FAST: REQUESTS, SLOW: SLOW_REQUESTS}
+    wanted = max(good[kind] / rate for kind, rate in rates.items()) / rounds
+    needed = max(SPARE * enough(slos, kind) / rate for kind, rate in rates.items()) / rounds
+    affordable = MOST_REQUESTS / sum(rates.values()) / rounds / (1 + WARMUP)
+    duration = max(min(max(wanted, 5.0), LONGEST), min(needed, affordable))
+    return Length(warmup=duration * WARMUP, duration=duration)
 
 
 def hopeless(division: Division, traffic: Traffic) -> str | None:

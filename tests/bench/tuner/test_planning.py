@@ -19,9 +19,11 @@ from bench.figures.slo import parse
 from bench.figures.stats import Figure
 from bench.model.durations import Always
 from bench.model.traffic import Traffic, work
+from bench.reports.plan_text import left_out, lines
+from bench.tuner.bounds import bounds
 from bench.tuner.division import FAST, SLOW, Division, divisions, read
-from bench.tuner.forecast import Length, forecast
-from bench.tuner.planning import hopeless, plan
+from bench.tuner.forecast import Forecast, Length, forecast
+from bench.tuner.planning import Planned, hopeless, plan
 from bench.tuner.standing import Standing, StandingError, front, kinds, ranked
 from tests.bench.served import ROOT
 
@@ -165,6 +167,70 @@ def test_no_split_holds_what_cannot_be() -> None:
     assert planned.standings
 
 
+@pytest.mark.parametrize(
+    ("asked", "slo", "most", "said"),
+    [
+        ((3000, 1, 2), "p99(fast) < 50ms", 8, ["3.0 cores of work, and 2 there: give 4 cores"]),
+        ((50, 5, None), "p99(fast) < 900us", 8, ["takes 1.00 ms (p99) even where nothing waits"]),
+        ((10, 200, None), "p99(slow) < 1s", 4, ["keeps 5 processes busy: give more than 4 (--pro"]),
+        (
+            (50_000, 900, 9),
+            "p99 < 1s",
+            64,
+            ["give 52 cores", "keeps 70 processes busy, and 64 are"],
+        ),
+        ((300, 5, None), "throughput(slow) > 6/s", 8, ["no more than 5/s of slow work come"]),
+        ((300, 60, 2), "p99(fast) < 5ms", 4, ["give more processes (--processes) or cores (--cor"]),
+        ((300, 60, None), "p99(fast) < 5ms", 64, ["as many as can be"]),
+    ],
+)
+def test_what_cannot_be_kept_is_named(
+    asked: tuple[float, float, float | None], slo: str, most: int, said: list[str]
+) -> None:
+    found = bounds(traffic(*asked), [parse(slo)], most)
+    assert len(found) == len(said), found
+    for why, part in zip(found, said, strict=True):
+        assert part in why
+
+
+def test_where_nothing_holds_a_few_left_out_are_named_and_the_rest_counted() -> None:
+    planned = plan(traffic(50, 9999), [parse("p99 < 1s")], most=12, balances=("round_robin",))
+    *named, rest = left_out(planned)
+    assert named[-1] == "left out: 1+11: the slow pool would be 1818% busy"
+    assert rest == f"left out besides: {78 - len(named)} splits (--json has all)"
+    assert len(named) < 10
+    (answer,) = lines(planned)
+    assert "keeps 205 processes busy, and 64 are tried at most" in answer
+
+
+@pytest.mark.parametrize(("fast", "slow"), [(0.1, 0.1), (100, 0.1), (0.1, 100), (300, 20)])
+def test_a_p99_stands_on_a_thousand_requests_of_its_kind(fast: float, slow: float) -> None:
+    asked, slos = traffic(fast, slow), [parse("p99(slow) < 1s")]
+    found = Planned(asked, slos, 4).requests
+    assert min(found.values()) >= 1000
+    assert not Planned(asked, slos, 4).too_few
+
+
+def test_a_higher_quantile_stands_on_more() -> None:
+    planned = Planned(traffic(0.1, 0.1), [parse("p99.9(slow) < 1s")], 4)
+    assert planned.requests[SLOW] >= 10_000
+
+
+def test_what_is_asked_for_does_come() -> None:
+    planned = plan(traffic(0.1, 0.1), [parse("p99 < 1s")], most=1, balances=("round_robin",))
+    (only,) = planned.standings
+    for each in only.works.values():
+        assert isinstance(each, Forecast)
+        assert each.arrived >= 1000
+
+
+def test_work_too_rare_beside_the_other_is_called_doubtful() -> None:
+    some = [standing("3+1", 1, 1)]
+    planned = Planned(traffic(20_000, 0.1), [parse("p99(slow) < 1s")], 4, some)
+    assert planned.too_few == {SLOW: 1000}
+    assert "Doubtful: about 120 requests of slow work were simulated" in "".join(lines(planned))
+
+
 def test_too_little_of_a_machine_is_said() -> None:
     assert hopeless(Division(9, 9), traffic(3000, 1, cores=2)) == "3.0 cores of work, and 2 there"
     assert hopeless(Division(4, 1), traffic(3000, 1)) is None
@@ -249,6 +315,7 @@ def test_the_command_takes_service_times_and_error_from_a_run_of_tune(tmp_path: 
     [
         (("--slo", "p99(fast) < 1us"), None),
         (("--slo", "p99(sleep, fast) < 1ms"), "sleep is slow work"),
+        (("--slo", "failures < 1%"), "in the model nothing fails"),
         (("--slo", "p99 < 1ms", "--slow-ms", "gauss:3"), "write milliseconds as"),
         (("--slo", "p99 < 1ms", "--balance", "fair"), "choose from round_robin"),
         (("--slo", "p99 < 1ms", "--from", "nowhere"), "no run 'nowhere'"),
