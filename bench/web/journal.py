@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import resource
 import time
@@ -31,8 +32,9 @@ from bench.cells.recording import (
     seconds,
     write_partial,
 )
-from bench.disk import results
+from bench.disk import hlog, results
 from bench.disk.nginx_log import Tail
+from bench.disk.streams import SAMPLES_FILE, SERIES_FILE
 from bench.figures.wording import counted
 from bench.load.lane import Sent, added
 from bench.measure import host
@@ -52,6 +54,11 @@ SETTINGS: Final = (
 )  # fmt: skip
 
 GROUPS: Final = ("generator", "server", "database", "nginx")
+
+EXPENDABLE: Final = (SAMPLES_FILE, SERIES_FILE, results.PARTIAL_FILE)
+"""What gives way to the cells of a run, in this order, where the disk is full."""
+
+FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 NAMED: Final = "%Y-%m-%dT%H-%M-%S"
 
@@ -92,6 +99,7 @@ class Journal:
         self._members: dict[str, Member] = {}
         self._samples: list[dict[str, Any]] = []
         self._written = self._first
+        self._error: OSError | None = None
         self._greenlet: gevent.Greenlet = gevent.spawn(self._work)
 
     def take(self, report: Report, member: str = "") -> None:
@@ -99,10 +107,12 @@ class Journal:
         self._members.setdefault(member, Member()).take(report)
         for second, entries in report.seconds.items():
             recorded = dict(entries)
-            merge(self._pending.setdefault(max(second, self._written), {}), recorded)
+            if self._error is None:
+                merge(self._pending.setdefault(max(second, self._written), {}), recorded)
             for store, part in by_store(recorded).items():
                 merge(self._total[store], part)
-        self._samples += report.samples
+        if self._error is None:
+            self._samples += report.samples
         for store, streams in report.sent.items():
             for name, sent in streams.items():
                 self._sent[store][name].add(sent)
@@ -112,12 +122,58 @@ class Journal:
         """Write down all that came, as a finished run; raises ResultsError."""
         self._greenlet.kill()
         self._look()
-        self._write_series(int(time.time()) + 1)
-        for cell in self._cells([], last=True):
-            results.append(self.folder, msgspec.convert(cell, results.Cell))
+        cells = [msgspec.convert(cell, results.Cell) for cell in self._cells([], last=True)]
+        for cell in cells:
+            self._keep(partial(self._append, cell))
         (self.folder / results.PARTIAL_FILE).unlink(missing_ok=True)
-        results.finish(self.folder, self._info)
+        self._keep(partial(results.finish, self.folder, self._info))
+        self._expend(partial(self._write_series, int(time.time()) + 1))
+        self._log(cells)
         self._join()
+
+    def _append(self, cell: results.Cell) -> None:
+        flags = [*cell.flags, *self._lacking()]
+        results.append(self.folder, msgspec.structs.replace(cell, flags=flags))
+
+    def _lacking(self) -> list[str]:
+        return [] if self._error is None else [f"no series: {self._error.strerror}"]
+
+    def _keep(self, write: Callable[[], None]) -> None:
+        """Write, and drop what is expendable if there is no room; raises ResultsError."""
+        for name in EXPENDABLE:
+            try:
+                write()
+            except results.ResultsError as error:
+                cause = error.__cause__
+                if not isinstance(cause, OSError) or cause.errno not in FULL:
+                    raise
+                self._give_up(cause)
+                (self.folder / name).unlink(missing_ok=True)
+            else:
+                return
+        write()
+
+    def _expend(self, write: Callable[[], None]) -> None:
+        """Write what a run can do without, unless that failed before."""
+        if self._error is None:
+            try:
+                write()
+            except OSError as error:
+                self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        if self._error is None:
+            log.warning("%s: no series from now on: %s", self.folder, error.strerror)
+            self._error = error
+        self._pending.clear()
+        self._samples.clear()
+
+    def _log(self, cells: Iterable[results.Cell]) -> None:
+        try:
+            for cell in cells:
+                hlog.append(self.folder, cell)
+        except results.ResultsError as error:
+            log.warning("%s", error)
 
     def _join(self) -> None:
         if self._tail is None:
@@ -128,15 +184,13 @@ class Journal:
             log.warning("nginx's part of the samples is not known: %s", error)
 
     def _work(self) -> None:
-        try:
-            for step in range(1, 10**9):
-                gevent.sleep(1)
-                self._look()
-                self._write_series(int(time.time()) - self._patience)
-                if step % PARTIAL_EVERY == 0:
-                    write_partial(self.folder, self._cells([INCOMPLETE]))
-        except OSError as error:
-            log.warning("%s is not written any more: %s", self.folder, error.strerror)
+        for step in range(1, 10**9):
+            gevent.sleep(1)
+            self._look()
+            self._expend(partial(self._write_series, int(time.time()) - self._patience))
+            if step % PARTIAL_EVERY == 0 and self._error is None:
+                cells = self._cells([INCOMPLETE])
+                self._expend(partial(write_partial, self.folder, cells))
 
     def _look(self) -> None:
         under = self._load()

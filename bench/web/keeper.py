@@ -25,6 +25,9 @@ from bench.web.recent import Recent
 LAST: Final = "recorded"
 """The message with which a worker that has halted tells the rest."""
 
+ENVIRONMENT_NOT_RIGHT: Final = 3
+"""The exit code of a test that cannot be made, or not recorded, where it is."""
+
 HERE: Final = "here"
 """What a test's only process is called."""
 
@@ -56,7 +59,7 @@ class Keeper:
 
     def listen(self, environment: Environment) -> None:
         """Take part in how workers report to their master."""
-        runner = environment.runner
+        runner, self._environment = environment.runner, environment
         self._alone = not isinstance(runner, WorkerRunner)
         if self._alone:
             gevent.spawn(self._show)
@@ -113,7 +116,10 @@ class Keeper:
                 return
             journal.finish()
         except ResultsError as error:
-            log.warning("%s", error)
+            log.error("%s: make room, or choose another folder (--results)", error)
+            options = self._environment.parsed_options
+            if options is not None and options.headless:
+                self._environment.process_exit_code = ENVIRONMENT_NOT_RIGHT
         else:
             log.info("recorded: windtunnel report %s", journal.folder)
         finally:

@@ -44,7 +44,7 @@ from bench.web.board import Board
 from bench.web.course import Course, rates
 from bench.web.helm import Helm
 from bench.web.journal import Journal
-from bench.web.keeper import HERE, Keeper
+from bench.web.keeper import ENVIRONMENT_NOT_RIGHT, HERE, Keeper
 from bench.web.pausing import pause
 from bench.web.pilot import Pilot
 from bench.web.preparing import gather, part, prepare
@@ -53,7 +53,6 @@ from bench.web.switch import access_log
 CROWD: Final = "crowd"
 COURSE: Final = "course"
 HALT: Final = "halt"
-ENVIRONMENT_NOT_RIGHT: Final = 3
 
 SPAWNS_WITHIN: Final = 10.0
 WORKERS_BEHIND: Final = 7
@@ -85,6 +84,7 @@ class Session:
         events.init.add_listener(self.on_init)
         events.test_start.add_listener(self.on_start)
         events.test_stopping.add_listener(self.on_stopping)
+        events.quit.add_listener(self.on_quit)
 
     def on_parser(self, parser: LocustArgumentParser, **_: Any) -> None:
         """Add the arguments, and end the process with one line if no server is there."""
@@ -131,7 +131,7 @@ class Session:
         except REFUSALS as error:
             self._abandon(environment, str(error))
         members = present(runner) if isinstance(runner, MasterRunner) else [HERE]
-        kept = self._journal(options, runner, offers, terms.target)
+        kept = self._journal(environment, options, runner, offers, terms.target)
         self._keeper.keep(kept, terms.target, members)
         if isinstance(runner, MasterRunner):
             self._send(runner, options, terms, ids)
@@ -158,8 +158,19 @@ class Session:
         self._helm = self._pilot = None
         self._keeper.close()
 
+    def on_quit(self, exit_code: int, **_: Any) -> None:
+        """End with the code of what went wrong as the test was stopped; Locust had its by then."""
+        wanted = self._environment.process_exit_code if self._environment is not None else None
+        if wanted is not None and wanted != exit_code:
+            sys.exit(wanted)
+
     def _journal(
-        self, options: Namespace, runner: Runner, offers: Sequence[Offer], url: str
+        self,
+        environment: Environment,
+        options: Namespace,
+        runner: Runner,
+        offers: Sequence[Offer],
+        url: str,
     ) -> Journal | None:
         scenario = Path(inspect.getfile(self._user_classes[0])).stem
         patience = WORKERS_BEHIND if isinstance(runner, MasterRunner) else 1
@@ -172,6 +183,9 @@ class Session:
                 log_there = access_log(url)
                 return journal.begin(options, scenario, offers, users, patience, log_there)
         except ResultsError as error:
+            if options.headless:
+                line = f"{error}: choose another folder (--results), or none (--results '')"
+                self._abandon(environment, line)
             log.warning("not recorded: %s", error)
         return None
 

@@ -8,13 +8,16 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bench.disk import results, streams
-from tests.bench.interface import free_port, locust
+from bench.web.journal import EXPENDABLE
+from tests.bench.interface import PATIENCE, free_port, locust
 from tests.bench.served import ROOT, Server, server
 
 STORES = ("memory/async/volatile", "memory/blocking/volatile")
@@ -131,15 +134,83 @@ def test_a_test_of_one_store_knows_whose_cpu_time_it_took(served: Server, tmp_pa
     assert cell.cpu_s.nginx is None  # it was loaded straight
 
 
-def test_where_nothing_can_be_written_the_test_goes_on(served: Server, tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    done = subprocess.run(
-        command(served, tmp_path / "file", "-t", "1s"),
-        check=False,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
+def ended(*args: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        list(map(str, args)), check=False, cwd=ROOT, capture_output=True, text=True
     )
-    assert done.returncode == 0
-    assert "not recorded: " in done.stderr
+
+
+def test_where_nothing_can_be_written_a_headless_test_is_refused(
+    served: Server, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    done = ended(*command(served, tmp_path / "file", "-t", "1s"))
+    assert done.returncode == 3
+    said = [line for line in done.stderr.splitlines() if "/ERROR/" in line]
+    assert len(said) == 1
+    assert "choose another folder (--results)" in said[0]
     assert "Traceback" not in done.stderr
+
+
+def test_a_test_has_interval_logs(served: Server, tmp_path: Path) -> None:
+    assert ended(*command(served, tmp_path, "-t", "1s")).returncode == 0
+    (folder,) = tmp_path.glob("*-crud")
+    for store in STORES:
+        text = (folder / f"{store.replace('/', '.')}.hlog").read_text()
+        assert "read:service" in text
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 128 KB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    made = ended("mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", disk)
+    if made.returncode:
+        pytest.skip(f"a disk is mounted for it, which takes root: {made.stderr.strip()}")
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+def fill(disk: Path) -> None:
+    with suppress(OSError), (disk / "ballast").open("ab", buffering=0) as ballast:
+        while ballast.write(b"-" * 4096):
+            pass
+
+
+@pytest.mark.parametrize("room", [True, False], ids=["with series", "with nothing to drop"])
+def test_a_full_disk_costs_the_series_first_and_a_cell_in_one_line(
+    served: Server, small: Path, tmp_path: Path, room: bool
+) -> None:
+    said = tmp_path / "said"
+
+    def until(condition: Callable[[], Any]) -> None:
+        over = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < over, said.read_text()
+            time.sleep(0.05)
+
+    with (
+        said.open("w") as log,
+        subprocess.Popen(command(served, small, "--rate", 150), cwd=ROOT, stderr=log) as process,
+    ):
+        until(lambda: list(small.glob("*-crud/partial.jsonl")))
+        fill(small)
+        until(lambda: "no series from now on: No space left on device" in said.read_text())
+        (folder,) = small.glob("*-crud")
+        if not room:
+            for name in EXPENDABLE:
+                (folder / name).unlink(missing_ok=True)
+            fill(small)
+        process.send_signal(signal.SIGINT)
+    assert "Traceback" not in said.read_text()
+    cells = results.load(folder).cells
+    if room:
+        assert process.returncode == 0, said.read_text()
+        assert {cell.store for cell in cells} == set(STORES)
+        assert all("no series: No space left on device" in cell.flags for cell in cells)
+    else:
+        assert process.returncode == 3, said.read_text()
+        errors = [line for line in said.read_text().splitlines() if "/ERROR/" in line]
+        assert len(errors) == 1
+        assert "No space left on device: make room" in errors[0]
