@@ -76,6 +76,7 @@ def plan(
     from bench.disk import tuned
     from bench.reports import plan_json, plan_text, report
     from bench.tuner import planning
+    from bench.tuner.division import PROCESSES
 
     slos, balances = _modelled(objectives(slo)), known_balances(balance)
     found = _run(from_, into)
@@ -86,7 +87,7 @@ def plan(
         source = f"{source} in {where}"
     machine = float(cores or os.cpu_count() or 1)
     asked = replace(traffic.at(fast_rate, slow_rate), cores=machine)
-    most = processes or max(4, round(2 * machine))
+    most = processes or min(max(4, round(2 * machine)), PROCESSES)
     planned = planning.plan(asked, slos, most=most, balances=balances, seed=seed)
     error = None if known is None else tuned.error(known.tried)
     if json:

@@ -110,11 +110,14 @@ def _mix(name: str) -> str:
 
 
 def _divisions(names: list[str]) -> tuple[Division, ...]:
-    from bench.tuner.division import read
+    from bench.tuner.division import PROCESSES, read
 
     try:
         found = tuple(dict.fromkeys(map(read, names)))
     except ValueError as error:
         raise UsageError(f"--split {error}") from error
+    for each in found:
+        if each.processes > PROCESSES:
+            raise UsageError(f"--split {each.name}: give {PROCESSES} processes or fewer")
     known_balances([each.balance for each in found])
     return found

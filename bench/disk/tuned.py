@@ -81,11 +81,12 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
 class Tuned(msgspec.Struct, frozen=True, kw_only=True):
     """What a tuner found. `apply_s` and `clean_s` are what each change of the split took.
 
-    Of so many `cells` those are `doubtful` in which the generator was the limit.
+    Of so many `cells` those are `doubtful` in which the generator was the limit. `former` is None
+    where that split was no division.
     """
 
     slos: list[str]
-    former: str
+    former: str | None
     recommended: str | None
     ties: list[str] = []
     runner_up: str | None = None

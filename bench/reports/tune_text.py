@@ -45,6 +45,7 @@ def lines(found: Tuned) -> Iterator[str]:
         if not best.holds:
             yield "No split holds the objectives: this one is the nearest."
         yield from _rivals(found, by_name)
+        yield from _unmeasured(found)
     yield f"Ended: {found.ended}."
     if found.doubtful:
         yield (
@@ -99,7 +100,20 @@ def _set(found: Tuned) -> str:
         )
         return f"Set: {found.recommended}; {how}."
     hint = "With --apply the recommended one is set." if found.holds else "Nothing is set."
-    return f"The split is again as it was: {found.former}. {hint}"
+    former = f": {found.former}" if found.former else ""
+    return f"The split is again as it was{former}. {hint}"
+
+
+def _unmeasured(found: Tuned) -> Iterator[str]:
+    """That the recommended split was not compared with what there was, where that is so."""
+    if found.former in {each.name for each in found.tried}:
+        return
+    what = (
+        f"The former split, {found.former},"
+        if found.former
+        else "The former split (weights, balances that differ or another pool: no plain division)"
+    )
+    yield f"{what} was not measured, so the recommended one was not compared with it."
 
 
 def ms(figure: Figure) -> str:

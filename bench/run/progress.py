@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 LINE_EVERY = 10.0
 """Seconds between lines where the output is no terminal."""
@@ -17,18 +27,26 @@ class Shown:
     """Progress on a terminal as a bar, elsewhere as a line now and then. A context manager."""
 
     def __init__(
-        self, total: int, console: Console, clock: Callable[[], float] = time.monotonic
+        self,
+        total: int,
+        console: Console,
+        clock: Callable[[], float] = time.monotonic,
+        within: float = math.inf,
     ) -> None:
+        """Show `total` cells; no round of them begins later than `within` seconds from now."""
         self._total = total
         self._console = console
         self._clock = clock
+        self._within = within
         self._done = 0
         self._began = self._said = clock()
         self._bar = Progress(
             TextColumn("cell"),
             MofNCompleteColumn(),
             BarColumn(bar_width=20),
-            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+            TimeRemainingColumn(compact=True, elapsed_when_finished=True)
+            if math.isinf(within)
+            else _Left(self._left),
             TextColumn("{task.description}"),
             console=console,
             disable=not console.is_terminal,
@@ -67,6 +85,19 @@ class Shown:
     def _left(self) -> str:
         if not self._done:
             return ""
-        each = (self._clock() - self._began) / self._done
-        left = round(each * (self._total - self._done))
+        spent = self._clock() - self._began
+        each = spent / self._done
+        sure = max(self._within - spent, each)  # the cell under way is not broken off
+        left = round(min(each * (self._total - self._done), sure))
         return f", {left // 60}:{left % 60:02d} left"
+
+
+class _Left(ProgressColumn):
+    """The time left as the lines have it."""
+
+    def __init__(self, left: Callable[[], str]) -> None:
+        super().__init__()
+        self._of = left
+
+    def render(self, task: Task) -> Text:  # noqa: ARG002
+        return Text(self._of().removeprefix(", "), style="progress.remaining")

@@ -176,7 +176,11 @@ class _Trying:
         limits, slos = self.wanted.limits, [parse(text) for text in self.wanted.slos]
         sure = min(limits.least, limits.rounds)
         cells_alone = sum(number <= limits.rounds for number in ROUNDS_ALONE)
-        with Shown(len(tried) * sure + 2 * cells_alone, console) as shown, Generator() as generator:
+        expected = len(tried) * sure + 2 * cells_alone
+        with (
+            Shown(expected, console, within=limits.max_time) as shown,
+            Generator() as generator,
+        ):
 
             def measure(division: Division, number: int) -> None:
                 if number in ROUNDS_ALONE and number not in self.been_alone:
@@ -193,7 +197,7 @@ class _Trying:
         self._know_kinds()
         former = self.stack.division
         cells = [cell for cell in results.load(self.folder).cells if cell.void is None]
-        found = conclude(trials, former.name if former else "as it was", self._model(cells))
+        found = conclude(trials, former.name if former else None, self._model(cells))
         found = msgspec.structs.replace(
             found,
             apply_s=self.stack.apply_s,

@@ -11,13 +11,11 @@ from bench.figures.summary import PER_MILLE
 from bench.figures.wording import number
 from bench.model.scene import Work
 from bench.model.traffic import Traffic, occupied
+from bench.tuner.division import PROCESSES
 from bench.tuner.standing import kinds
 
 FULL = 0.98
 """What is busier than that is taken for what cannot keep up."""
-
-PROCESSES = 64
-"""As many are tried at most."""
 
 DRAWS = 10_000
 

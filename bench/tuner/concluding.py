@@ -16,7 +16,7 @@ from bench.tuner.standing import Judged, Standing, front
 from bench.tuner.tuning import Trials
 
 
-def conclude(trials: Trials, former: str, model: Mapping[str, Any]) -> Tuned:
+def conclude(trials: Trials, former: str | None, model: Mapping[str, Any]) -> Tuned:
     """The recommended division and the rest of it.
 
     Among divisions that cannot be told apart the former one is recommended, if it is there and does
@@ -52,7 +52,7 @@ def conclude(trials: Trials, former: str, model: Mapping[str, Any]) -> Tuned:
     )
 
 
-def _kept(former: str, alive: Sequence[Standing]) -> Standing | None:
+def _kept(former: str | None, alive: Sequence[Standing]) -> Standing | None:
     """The former division, unless it breaks an objective that the best one holds."""
     found = next(one for one in alive if one.division.name == former)
     return found if found.holds is alive[0].holds else None

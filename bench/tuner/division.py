@@ -13,6 +13,9 @@ FAST, SLOW = "fast", "slow"
 ROUTE: Final = "/slow/"
 ROUND_ROBIN: Final = "round_robin"
 TOGETHER: Final = "together"
+
+PROCESSES: Final = 64
+"""As many are divided at most."""
 _NAME: Final = re.compile(
     rf"(?P<fast>\d{{1,3}})(?:\+(?P<slow>\d{{1,3}})|-{TOGETHER})(?:-(?P<balance>[a-z_]+))?"
 )

@@ -92,19 +92,32 @@ class Trials:
             self.note(f"given up {self.given_up[name].replace(':', f': {name}', 1)}")
 
     def _over(self, number: int, seconds: float) -> str | None:
-        some = self._contenders()
+        some, least = self._contenders(), self.limits.least
+        if len(self.divisions) == 1:
+            return self._alone(number, seconds, measured=bool(some))
         if not some:
-            return "no cell could be measured" if number >= self.limits.least else None
-        if len(some) == 1 and len(self.divisions) > 1 and number >= self.limits.least:
+            return "no cell could be measured" if number >= least else None
+        if len(some) == 1 and number >= least:
             return f"all others were given up, after {number} rounds"
         width = self._width(some)
-        if number >= self.limits.least and width <= self.limits.precision:
+        if number >= least and width <= self.limits.precision:
             return (
                 f"precision reached after {number} rounds: ratios to the best to within {width:.0%}"
             )
         if seconds >= self.limits.max_time:
             known = "not known yet" if math.isinf(width) else f"known to within {width:.0%}"
             return f"time is over after {number} rounds: ratios to the best are {known}"
+        return None
+
+    def _alone(self, number: int, seconds: float, *, measured: bool) -> str | None:
+        """Why it is over where there is nothing to compare with."""
+        if number >= self.limits.least:
+            only = "there was one split only, so none to compare it with"
+            return (
+                f"{counted(number, 'round')}: {only}" if measured else "no cell could be measured"
+            )
+        if seconds >= self.limits.max_time:
+            return f"time is over after {counted(number, 'round')} of one split only"
         return None
 
     def _width(self, some: Sequence[Standing]) -> float:

@@ -10,17 +10,20 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 
 import msgspec
 import psutil
 import pytest
+from rich.console import Console
 
 from bench.disk import results, tuned
 from bench.disk.results import Cell, OperationResult, RunInfo, StreamOfCell, Times
 from bench.figures.slo import parse
-from bench.reports import report
+from bench.reports import report, tune_text
 from bench.reports.scatter import scatter
+from bench.run.progress import Shown
 from bench.run.resplit import division_of, planned
 from bench.tuner.concluding import conclude
 from bench.tuner.division import Division, read
@@ -75,7 +78,7 @@ class Made:
                 named = {"operation": "sleep", "outcome": "ok", "count": count}
                 line = {
                     "store": cell.store, "variant": cell.variant, "mix": cell.mix,
-                    "round": number, "second": second, "operations": [named],
+                    "round": number, "rate": cell.rate, "second": second, "operations": [named],
                 }  # fmt: skip
                 file.write(msgspec.json.encode(line) + b"\n")
 
@@ -133,12 +136,50 @@ def test_what_cannot_be_told_apart_is_a_tie_and_the_former_split_stays(tmp_path:
     first, second = (each.division.name for each in trials.standings())
     found = conclude(trials, second, {})
     assert (found.recommended, found.ties) == (second, [first])
-    assert conclude(trials, "as it was", {}).recommended == first
+    assert conclude(trials, None, {}).recommended == first
 
 
 def test_a_precision_that_is_reached_ends_it(tmp_path: Path) -> None:
     trials = tried(tmp_path, {"3+1": (3, 20), "2+2": (3, 20)}, precision=0.5)
     assert trials.ended.startswith("precision reached after 6 rounds: ratios to the best to within")
+
+
+def test_one_split_only_has_no_ratio(tmp_path: Path) -> None:
+    trials = tried(tmp_path, {"3+1": (3, 20)})
+    assert trials.ended == "6 rounds: there was one split only, so none to compare it with"
+    trials = tried(tmp_path / "late", {"3+1": (3, 20)}, max_time=0.0)
+    assert trials.ended == "time is over after 1 round of one split only"
+
+
+@pytest.mark.parametrize(
+    ("former", "said"),
+    [
+        (None, "The former split (weights, balances that differ or another pool: no plain "),
+        ("2+2", "The former split, 2+2, was not measured, so the recommended one was not comp"),
+        ("3+1", None),
+    ],
+)
+def test_what_one_has_that_was_not_measured_is_said(
+    tmp_path: Path, former: str | None, said: str | None
+) -> None:
+    trials = tried(tmp_path, {"3+1": (3, 20), "4-together": (3, 20)}, rounds=2)
+    told = list(tune_text.lines(conclude(trials, former, {})))
+    assert [line for line in told if "not measured" in line and said and said in line] or not said
+    assert any("not measured" in line for line in told) is (said is not None)
+    again = "The split is again as it was" + (f": {former}. " if former else ". ")
+    assert any(line.startswith(again) for line in told)
+
+
+def test_the_time_left_is_no_longer_than_the_time_there_is() -> None:
+    now, said = 0.0, StringIO()
+    with Shown(60, Console(file=said), clock=lambda: now, within=60) as shown:
+        for second in (0.0, 12.0, 24.0, 55.0, 70.0):
+            now = second
+            shown.begin("cell")
+            shown.done()
+    assert re.findall(r"\d+:\d\d left", said.getvalue()) == [
+        "0:48 left", "0:36 left", "0:18 left", "0:18 left",
+    ]  # fmt: skip
 
 
 def test_time_that_is_over_ends_it(tmp_path: Path) -> None:
@@ -315,6 +356,7 @@ def test_the_former_split_comes_back_when_the_generator_dies(
     [
         (("--rates", "5"), "write both with a comma"),
         (("--split", "half"), "'half' is no division"),
+        (("--split", "40+40"), "--split 40+40: give 64 processes or fewer"),
         (("--split", "1+1-fair"), "choose from round_robin"),
         (("--slow-work", "nap"), "choose from sleep, summary"),
         (("--mix", "summary"), "that is slow work"),

@@ -264,6 +264,18 @@ def test_the_command_says_split_margin_and_that_it_was_never_checked(tmp_path: P
     assert "assumed service times" in done.stdout
 
 
+def test_no_more_processes_are_tried_than_are_allowed(tmp_path: Path) -> None:
+    many = ("--fast-rate", "1e6", "--slow-rate", "1e6", "--cores", "1024")
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.cli", "plan", *many, "--slo", "p99 < 1s", "--json",
+         "--results", str(tmp_path)],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    told = json.loads(done.stdout)
+    assert len(told["left_out"]) == 64 * 65 // 2
+    assert [part for why in told["bounds"] for part in ("cores", "64") if part in why]
+
+
 def test_programs_are_told_the_same(tmp_path: Path) -> None:
     asked = ("--slo", "p99(response, fast) < 10ms", "--cores", "4")
     told = json.loads(command(*asked, "--json", into=tmp_path).stdout)
