@@ -6,7 +6,6 @@ not, and whatever drifted between them stands in no interval. p-values are Holm-
 comparisons. "No difference" is a finding: the whole interval lies within 5 % of equal.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -239,7 +238,7 @@ def _comparison(claim: Claim, p_value: float | None) -> Comparison:
     outcome, why = _outcome(claim, low, high, p_value)
     return msgspec.structs.replace(
         found,
-        ratio=math.exp(claim.spread.log_ratio),
+        ratio=claim.spread.ratio,
         low=low,
         high=high,
         p_value=p_value,

@@ -51,10 +51,14 @@ class Sampled:
             raise ValueError("nothing was measured")
         self.estimator = estimator
         self.rounds = estimator.rounds
+        self._some: dict[tuple[int, ...], Sampled] = {self.rounds: self}
 
     def only(self, rounds: Sequence[int]) -> "Sampled":
-        """The same from some of its rounds."""
-        return self if tuple(rounds) == self.rounds else Sampled(self.estimator.only(rounds))
+        """The same from some of its rounds, drawn once for all who ask for these."""
+        chosen = tuple(rounds)
+        if chosen not in self._some:
+            self._some[chosen] = Sampled(self.estimator.only(chosen))
+        return self._some[chosen]
 
     @cached_property
     def estimate(self) -> float:
@@ -84,6 +88,11 @@ class Spread:
     log_ratio: float
     error: float
     freedom: int
+
+    @property
+    def ratio(self) -> float:
+        """The ratio itself."""
+        return math.exp(self.log_ratio)
 
     @property
     def interval(self) -> tuple[float, float]:

@@ -86,6 +86,8 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 class Score(msgspec.Struct, frozen=True, kw_only=True):
     """One figure of a store: estimate, 95 % interval, place and ratio to the best of its column.
 
+    The ratio's own interval is over the rounds that both have, paired; the best has none, nor has
+    anybody who met it in fewer than six.
     Without an estimate, or without a place, `note` says why. `bound` is set where the generator
     was the limit: the truth is "at least" or "at most" the estimate.
     """
@@ -95,6 +97,8 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     high: float | None = None
     place: int | None = None
     ratio: float | None = None
+    ratio_low: float | None = None
+    ratio_high: float | None = None
     note: str | None = None
     bound: str | None = None
 

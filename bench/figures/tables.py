@@ -7,7 +7,7 @@ import msgspec
 
 from bench.disk.results import Ledger
 from bench.figures.candidates import Candidate, of_operation, overall
-from bench.figures.stats import MIN_ROUNDS, Sampled, rank
+from bench.figures.stats import MIN_ROUNDS, Sampled, paired_spread, rank
 from bench.figures.summary import ALONE, METRICS, OVERALL, RESPONSE, SERVICE, Row, Score, Table
 from bench.figures.views import StoreView, View, durability_of, requests, streams
 
@@ -124,7 +124,7 @@ def _scores(candidates: list[Candidate], metric: str) -> dict[str, Score]:
     barred = {each.store for each in candidates if each.unranked}
     rivals = {s: found for s, found in known.items() if s not in barred and found.estimate > 0}
     standings = rank(rivals, higher_is_better=METRICS[metric].higher_is_better)
-    best = next((each.figure.estimate for each in standings.values()), None)
+    best = next((rivals[store] for store in standings), None)
     scores = {store: Score(note=note) for store, note in figures.items() if isinstance(note, str)}
     for store, found in known.items():
         standing = standings.get(store)
@@ -144,15 +144,31 @@ def _bound(metric: str) -> str | None:
     return "at most" if METRICS[metric].per_mille is not None else None
 
 
-def _score(found: Sampled, best: float | None, place: int | None, note: str | None) -> Score:
+def _score(found: Sampled, best: Sampled | None, place: int | None, note: str | None) -> Score:
+    ratio, low, high = _to_the_best(found, best)
     return Score(
         estimate=found.estimate,
         low=found.figure.low,
         high=found.figure.high,
         place=place,
-        ratio=found.estimate / best if best else None,
+        ratio=ratio,
+        ratio_low=low,
+        ratio_high=high,
         note=note,
     )
+
+
+Ratio = tuple[float | None, float | None, float | None]
+"""The ratio and its 95 % interval."""
+
+
+def _to_the_best(found: Sampled, best: Sampled | None) -> Ratio:
+    if best is None:
+        return None, None, None
+    spread = None if found is best or found.estimate <= 0 else paired_spread(found, best)
+    if spread is None:
+        return found.estimate / best.estimate, None, None
+    return spread.ratio, *spread.interval
 
 
 def _why_no_place(found: Sampled) -> str:

@@ -54,6 +54,16 @@ def interval(metric: str, score: Score) -> str:
     return f"[{number(scaled(metric, score.low))}, {number(scaled(metric, score.high))}]"
 
 
+def ratio(score: Score) -> str:
+    """The ratio to the best with its 95 % interval, "1.99 [1.95, 2.03]", or nothing."""
+    if score.ratio is None:
+        return ""
+    told = number(score.ratio)
+    if score.ratio_low is None or score.ratio_high is None:
+        return told
+    return f"{told} [{number(score.ratio_low)}, {number(score.ratio_high)}]"
+
+
 def counted(count: int, noun: str) -> str:
     """A count with its noun: "1 round", "6 rounds", "2 processes"."""
     plural = "" if count == 1 else "es" if noun.endswith("s") else "s"
@@ -131,12 +141,8 @@ def _others(ranked: list[Row], metric: str) -> str:
     behind = [row for row in ranked if (_place(row, metric) or 0) > 1]
     text = f"; tied with {listed(ties)}" if ties else ""
     if behind:
-        text += f"; next {behind[0].store}, {_times(behind[0].scores[metric].ratio)}"
+        text += f"; next {behind[0].store}, {ratio(behind[0].scores[metric])} times that"
     return text
-
-
-def _times(ratio: float | None) -> str:
-    return f"{ratio or 0:.2f} times that"
 
 
 def _place(row: Row, metric: str) -> int | None:

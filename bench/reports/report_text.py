@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.markup import escape
@@ -20,6 +21,7 @@ from bench.figures.wording import (
     interval,
     listed,
     missing,
+    ratio,
     rivals,
     split,
     survived,
@@ -96,32 +98,46 @@ def _by_title(summary: Summary) -> dict[str, list[Table]]:
 def _print_table(table: Table, console: Console) -> None:
     about = "overall" if table.subject == OVERALL else table.subject
     console.print(f"\n[bold underline]{escape(about)}[/]  [dim]{escape(table.title)}[/]")
-    metrics, intervals = _fitting(table, console.width)
+    metrics, told = _fitting(table, console.width)
     grid = Grid(box=None, pad_edge=False, header_style="bold", padding=(0, GAP, 0, 0))
-    for name in _headers(metrics):
+    for name in _headers(metrics, told):
         grid.add_column(name, justify="left" if name == "store" else "right", overflow="fold")
     for row in table.rows:
         if row.scores:
-            cells = map(escape, _cells(row, metrics, intervals))
+            cells = map(escape, _cells(row, metrics, told))
             grid.add_row(*cells, style="dim" if row.unranked else None)
     console.print(grid)
     for note in [*missing(table, metrics), *_remarks(table, metrics)]:
         say(console, note, style="dim")
 
 
-def _fitting(table: Table, width: int) -> tuple[list[str], bool]:
-    """As many columns as there is room for; the intervals go first, one column stays."""
-    if _width(table, table.metrics, intervals=True) <= width:
-        return table.metrics, True
-    metrics = list(table.metrics)
-    while len(metrics) > 1 and _width(table, metrics, intervals=False) > width:
+class Told(NamedTuple):
+    """What stands beside the figures, where there is room: their intervals, the ratio to the best.
+
+    The ratio is of the first figure, after which the stores are in order.
+    """
+
+    intervals: bool
+    ratios: bool
+
+
+BESIDE = (Told(True, True), Told(True, False), Told(False, True))
+
+
+def _fitting(table: Table, width: int) -> tuple[list[str], Told]:
+    """As many columns as there is room for; what stands beside goes first, one column stays."""
+    for told in BESIDE:
+        if _width(table, table.metrics, told) <= width:
+            return table.metrics, told
+    metrics, bare = list(table.metrics), Told(False, False)
+    while len(metrics) > 1 and _width(table, metrics, bare) > width:
         metrics.pop()
-    return metrics, False
+    return metrics, bare
 
 
-def _width(table: Table, metrics: list[str], *, intervals: bool) -> int:
-    lines = [list(_cells(row, metrics, intervals)) for row in table.rows if row.scores]
-    columns = zip(_headers(metrics), *lines, strict=True)
+def _width(table: Table, metrics: list[str], told: Told) -> int:
+    lines = [list(_cells(row, metrics, told)) for row in table.rows if row.scores]
+    columns = zip(_headers(metrics, told), *lines, strict=True)
     return sum(max(map(_broadest, column)) + GAP for column in columns)
 
 
@@ -129,20 +145,23 @@ def _broadest(text: str) -> int:
     return max(map(len, text.split("\n")))
 
 
-def _headers(metrics: list[str]) -> list[str]:
+def _headers(metrics: list[str], told: Told) -> list[str]:
     """Two lines where the label has a prefix, so that a column is as narrow as its figures."""
     labels = (METRICS[name].label.rpartition(" ") for name in metrics)
     heads = [f"{before}\n{last}" if before else last for before, _, last in labels]
     units = (METRICS[name].unit for name in metrics)
-    return ["#", "store", *(f"{head}, {unit}" for head, unit in zip(heads, units, strict=True))]
+    first, *others = (f"{head}, {unit}" for head, unit in zip(heads, units, strict=True))
+    return ["#", "store", first, *(["times\nthe best"] if told.ratios else []), *others]
 
 
-def _cells(row: Row, metrics: list[str], intervals: bool) -> Iterator[str]:
+def _cells(row: Row, metrics: list[str], told: Told) -> Iterator[str]:
     first = row.scores[metrics[0]]
     yield "ref" if row.reference else str(first.place or NO_FIGURE)
     yield row.store + ("*" if row.flags else "")
     for metric in metrics:
-        yield _score(metric, row.scores[metric], intervals, place=metric != metrics[0])
+        yield _score(metric, row.scores[metric], told.intervals, place=metric != metrics[0])
+        if told.ratios and metric == metrics[0]:
+            yield ratio(first) or NO_FIGURE
 
 
 def _score(metric: str, score: Score, intervals: bool, *, place: bool) -> str:

@@ -147,6 +147,33 @@ def test_when_all_fail_nobody_is_ranked() -> None:
     assert "> deadline" in shown(summary)
 
 
+def test_every_ratio_to_the_best_has_its_interval() -> None:
+    analysis = analyse(run_of(Made(stores=PAIR, rounds=7, base_us=FAST)))
+    read = table_of(analysis.summary, "read")
+    best, other = (row_of(read, store).scores["p50"] for store in PAIR)
+    assert (best.ratio, best.ratio_low, best.ratio_high) == (1, None, None)
+    assert other.ratio_low
+    assert other.ratio_high
+    assert 1.5 < other.ratio_low < (other.ratio or 0) < other.ratio_high < 2.5
+    told = wording.ratio(other)
+    assert f"next {PAIR[1]}, {told} times that" in read.answer
+    assert told in report_html.render(analysis)
+    assert f" {told} " in shown(analysis.summary)
+    assert "the best" in shown(analysis.summary)
+    assert "the best" not in shown(analysis.summary, 50)
+
+
+def test_a_ratio_to_the_best_is_of_the_rounds_that_both_have() -> None:
+    one, six = ({(PAIR[1], number): "steal" for number in range(1, last)} for last in (2, 7))
+    found = [
+        row_of(table_of(summary_of(Made(stores=PAIR, rounds=7, void=void)), "read"), PAIR[1])
+        for void in (one, six)
+    ]
+    assert found[0].scores["p50"].ratio_low
+    assert found[1].scores["p50"].ratio
+    assert found[1].scores["p50"].ratio_low is None
+
+
 def test_void_cells_are_left_out_and_listed_and_flagged_ones_kept() -> None:
     made = Made(
         stores=PAIR,
