@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bench.commands import options
+from bench.commands import objectives, options
 from bench.commands.saying import UsageError
 
 
@@ -64,6 +64,7 @@ def capacity(
         host=options.known_url("--host", host),
         slos=bounds(slo),
     )
+    objectives.check(request)
     console = Console(highlight=False, soft_wrap=True)
     reports.report(runner.run(request, console, into, search(request, first)))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands import options
+from bench.commands import objectives, options
 from bench.commands.saying import UsageError
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ def run(
         max_time=max_time,
     )
     check(request, users, several=bool(usual.rates))
+    objectives.check(request)
     measure(request, into)
 
 

@@ -111,7 +111,16 @@ def _void(cell: Cell) -> str:
 def _unmeasured(slo: Slo, found: list[View]) -> str:
     if slo.latency == RESPONSE and found and not any(view.load.open for view in found):
         return "closed load has no response time: give a --rate"
+    seen = {store for view in found for store in view.stores}
+    if slo.glob is None and seen and all(seen <= view.references for view in found):
+        return unnamed(min(seen))
     return "nothing that was measured matches it"
+
+
+def unnamed(reference: str) -> str:
+    """What to write for an objective on the zero of the scale alone."""
+    engine = reference.rpartition(" ")[2].split("/")[0]
+    return f"{engine} is the zero of the scale: name it with `on {engine}/*`"
 
 
 def _figures(slo: Slo, view: View, seen: StoreView) -> Iterator[Found]:

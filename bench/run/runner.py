@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from itertools import product
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -22,7 +23,11 @@ from bench.asked.work import Slow
 from bench.cells.bystander import LOADED_RATE, called
 from bench.disk import hlog, results
 from bench.disk.nginx_log import Tail
-from bench.figures.wording import amount
+from bench.figures.contenders import name_with
+from bench.figures.slo import SloError, parse
+from bench.figures.verdicts import unnamed
+from bench.figures.views import is_reference
+from bench.figures.wording import amount, listed
 from bench.measure import host
 from bench.measure.pinning import generator_cores, kept_off
 from bench.run.driving import CellError, Generator
@@ -279,6 +284,7 @@ def _run(request: Request, console: Console, into: Path, lineup: Lineup, orders:
     if not planned.stores:
         reasons = "; ".join(f"{store}: {why}" for store, why in planned.skipped.items())
         raise NothingToMeasureError(f"nothing to measure: {reasons or 'no store is offered'}")
+    check(request.slos, planned)
     started = datetime.now(UTC)
     info = results.RunInfo(
         scenario=request.scenario,
@@ -295,6 +301,26 @@ def _run(request: Request, console: Console, into: Path, lineup: Lineup, orders:
     results.create(folder, info)
     Run(request, folder, planned, lineup, console, info, orders).measure()
     return folder
+
+
+def check(slos: Sequence[str], planned: Plan) -> None:
+    """Raise SloError for an objective that speaks of no store of a plan.
+
+    Raises NothingToMeasureError where it would, were that store up.
+    """
+    stores, known = [offer.id for offer in planned.stores], ledgers(planned.stores)
+    for slo in map(parse, slos):
+        names = (
+            name_with(each.name, offer.id)
+            for each, offer in product(planned.variants, planned.stores)
+            if each.takes(offer)
+        )
+        if not any(map(slo.speaks_of, names)):
+            for store in filter(slo.speaks_of, planned.skipped):
+                raise NothingToMeasureError(f"--slo {slo}: {store}: {planned.skipped[store]}")
+            raise SloError(f"--slo {slo}: no store of this run matches: {listed(stores)}")
+        if slo.glob is None and all(is_reference(store, known) for store in stores):
+            raise SloError(f"--slo {slo}: {unnamed(stores[0])}")
 
 
 def _ledgers(lineup: Lineup, stores: Sequence[Offer]) -> dict[str, dict[str, results.Ledger]]:

@@ -16,8 +16,9 @@ from typing import Any
 import psutil
 import pytest
 
+from bench.asked.plan import Plan
 from bench.disk.results import Cell, Run, RunInfo, create, load
-from bench.run.runner import settle
+from bench.run.runner import NothingToMeasureError, check, settle
 from tests.server.conftest import Server, serving
 
 CELL_KEYS = {
@@ -248,3 +249,31 @@ def test_rounds_go_on_until_the_time_for_precision_is_over(host: Server, tmp_pat
     done = subprocess.run(arguments, capture_output=True, text=True, check=True)
     assert "time is over: " in done.stdout
     assert max(cell.round for cell in only_run(tmp_path).cells) == 6
+
+
+@pytest.mark.parametrize(
+    ("slo", "told"),
+    [
+        ("p50(response, read) < 1s on *", "closed load has no response time: give a --rate"),
+        ("regression < 5%", "a regression takes two variants: give --against URL"),
+        ("p50(find) < 1s on *", "give a --mix that has it, as --mix find"),
+        ("p50(read) < 1s on nothing/*", "no store of this run matches: memory/async/volatile"),
+        ("p50(read) < 1s", "memory is the zero of the scale: name it with `on memory/*`"),
+    ],
+)
+def test_an_objective_that_cannot_be_judged_is_refused_before_the_run(
+    host: Server, tmp_path: Path, slo: str, told: str
+) -> None:
+    stores = ("--stores", "memory/async/volatile")
+    done = subprocess.run(
+        command(host, tmp_path, *stores, "--slo", slo), capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
+    assert told in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_objective_on_a_store_that_is_down_says_why() -> None:
+    down = Plan((), (), 1, 1, skipped={"redis/async/fast": "connection refused"})
+    with pytest.raises(NothingToMeasureError, match=r"redis/async/fast: connection refused"):
+        check(["p50(read) < 1s on redis/*"], down)
