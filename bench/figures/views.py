@@ -165,7 +165,7 @@ def wholly_void(cells: Iterable[Cell]) -> list[Cell]:
     """Of each store, under each load as it was ordered, that has no clean cell: the first cell."""
     ordered: dict[tuple[object, ...], list[Cell]] = defaultdict(list)
     for cell in cells:
-        load = (cell.mix, cell.users, cell.rate, cell.processes, cell.target)
+        load = (cell.mix, cell.users, cell.rate, cell.slow_rate, cell.processes, cell.target)
         ordered[cell.store, cell.variant, load].append(cell)
     return [found[0] for found in ordered.values() if all(c.void is not None for c in found)]
 
