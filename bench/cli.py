@@ -2,14 +2,16 @@
 
 A command is a function in `bench/commands/`; it imports what it needs when it is called, so that
 `windtunnel status` starts fast. Exit codes: 0; 1 a threshold failed; 2 wrong usage; 3 the
-environment is not right; 130 Ctrl-C.
+environment is not right; 130 Ctrl-C, SIGTERM or SIGHUP.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
+from types import FrameType
 
 import typer
 
@@ -17,6 +19,8 @@ from bench.commands import capacity, compare, doctor, plan, split, stack, stores
 from bench.commands import run as running
 from bench.commands import tune as tuning
 from bench.commands.faults import INTERRUPTED, exit_code, one_line
+
+ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 app = typer.Typer(
     name="windtunnel",
@@ -46,7 +50,26 @@ app.add_typer(split.app)
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command line and leave with its exit code."""
+    for number in ENDING:
+        if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+            signal.signal(number, _interrupt)
     sys.exit(run(arguments))
+
+
+def _interrupt(number: int, _: FrameType | None) -> None:
+    """End as Ctrl-C does, once: a terminal that goes says so several times, and hears no more."""
+    for each in ENDING:
+        signal.signal(each, lambda *_: None)
+    if number == signal.SIGHUP:
+        _speak_to_nobody()
+    raise KeyboardInterrupt
+
+
+def _speak_to_nobody() -> None:
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (sys.stdout, sys.stderr):
+        if stream.isatty():
+            os.dup2(nowhere, stream.fileno())
 
 
 def run(arguments: list[str] | None = None) -> int:

@@ -117,11 +117,14 @@ def test_nothing_of_gunicorn_is_left(finished: tuple[Run, str], place: Place) ->
     assert listening(place) == set()
 
 
-def test_ctrl_c_stops_gunicorn_too(place: Place, tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_whatever_ends_a_run_stops_gunicorn_too(
+    place: Place, tmp_path: Path, how: signal.Signals
+) -> None:
     with started(place, tmp_path, "--rounds", "9") as process:
         eventually(lambda: any(p.stat().st_size for p in tmp_path.glob("*/cells.jsonl")), 90)
         assert listening(place) == set(PORTS)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(how)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (130, "")
     assert "has the finished cells" in out
