@@ -3,24 +3,45 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from deploy import trial
 from deploy.errors import BusyError, StackError
 from deploy.layout import Layout
 from deploy.shift import shift
 from deploy.splitfile import write_split
-from deploy.stack import default_place, locked
+from deploy.stack import PATIENCE, default_place, locked, running
 from nginx.plan import Plan, changed, differences, plan_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from deploy.services import Place
     from deploy.stack import Stack
+    from deploy.trial import Trial
 
-__all__ = ["Change", "Plan", "apply", "changed", "differences", "history", "plan", "stamp", "undo"]
+__all__ = [
+    "OF_NO_ACCOUNT",
+    "Change",
+    "Plan",
+    "apply",
+    "changed",
+    "differences",
+    "history",
+    "killed",
+    "on_trial",
+    "plan",
+    "put_back",
+    "stamp",
+    "undo",
+]
+
+OF_NO_ACCOUNT = 0
+"""What a change on trial says that it undoes, so that `undo` takes it for none of a person's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,28 +89,33 @@ def apply(
 
     `since` is the plan that it was made from: BusyError if another one is in force meanwhile.
     `patience` is how many seconds another command has to let go of the stack.
-    Raises SplitError, ApplyError, NotReadyError and StackError (BusyError); what is raised before
-    the new split is served leaves everything as it was.
+    Raises SplitError, ApplyError, NotReadyError and StackError (BusyError also while another
+    command tries splits). What is raised before the new split is served changes nothing.
     """
     with locked(stack.layout, patience):
         stack.reread()
-        before, file = stack.plan, _file(stack.layout)
-        if since is not None and since != before:
+        trial.refuse(stack.layout)
+        if trial.left(stack.layout) or (since is not None and since != stack.plan):
             raise BusyError("the split was changed meanwhile: look at it, and try again")
-        change = Change(
-            number=len(_read(file)) + 1,
-            by=by,
-            when=datetime.now(UTC),
-            before=before.as_dict(),
-            after=plan.as_dict(),
-            differences=differences(before, plan),
-            apply_s=0.0,
-            clean_s=None,
-            serving_at=0.0,
-            clean_at=None,
-            undoes=undoes,
-        )
-        return _recorded(stack, plan, change, file)
+        return _applied(stack, plan, by, undoes)
+
+
+def _applied(stack: Stack, plan: Plan, by: str, undoes: int | None) -> Change:
+    before, file = stack.plan, _file(stack.layout)
+    change = Change(
+        number=len(_read(file)) + 1,
+        by=by,
+        when=datetime.now(UTC),
+        before=before.as_dict(),
+        after=plan.as_dict(),
+        differences=differences(before, plan),
+        apply_s=0.0,
+        clean_s=None,
+        serving_at=0.0,
+        clean_at=None,
+        undoes=undoes,
+    )
+    return _recorded(stack, plan, change, file)
 
 
 def _recorded(stack: Stack, plan: Plan, change: Change, file: Path) -> Change:
@@ -130,6 +156,63 @@ def undo(stack: Stack, by: str = "split undo") -> Change:
         if change.undoes is None and change.number not in undone:
             return apply(stack, plan_of(change.before), by, change.number)
     raise StackError("there is no change of the split to undo")
+
+
+@contextmanager
+def on_trial(stack: Stack, by: str) -> Iterator[Trial]:
+    """Keep changes by others away while the block tries splits; raises BusyError.
+
+    `bench.run.restoring` puts the former one back.
+    """
+    with ExitStack() as block:
+        with locked(stack.layout, PATIENCE):
+            _put_back(stack.layout)
+            stack.reread()
+            found = block.enter_context(trial.held(stack.layout, by, stack.plan))
+        yield found
+
+
+def put_back(say: Callable[[str], None], place: Place | None = None) -> bool:
+    """Bring back the split from before the trials of a command that was killed, and say so.
+
+    Returns whether there was such a command. Raises what `apply` raises.
+    """
+    layout = Layout(place or default_place())
+    if not trial.known(layout):
+        return False
+    with locked(layout, PATIENCE):
+        who = _put_back(layout)
+    if who:
+        say(f"{who} was killed while it tried splits: the one before is back")
+    return who is not None
+
+
+def killed(place: Place | None = None) -> str | None:
+    """Return which command was killed while it tried splits, and has not been made good for yet."""
+    layout = Layout(place or default_place())
+    if not trial.known(layout):
+        return None
+    try:
+        with locked(layout):
+            found = trial.left(layout)
+    except BusyError:  # by whoever tries splits, most likely
+        return None
+    return found[0] if found else None
+
+
+def _put_back(layout: Layout) -> str | None:
+    """Who was killed; a stack that does not run has the split from its file when it starts."""
+    found = trial.left(layout)
+    if found is None:
+        return None
+    who, former = found
+    stack = running(layout.place)
+    if stack is None:
+        write_split(layout, former)
+    elif stack.plan != former:
+        _applied(stack, former, "put back", OF_NO_ACCOUNT)
+    trial.forget(layout)
+    return who
 
 
 def _file(layout: Layout) -> Path:

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import psutil
 
-from deploy import state
+from deploy import state, trial
 from deploy.errors import BusyError, StackError
 from deploy.launch import Launch, resized
 from deploy.layout import FIRST_PORT, PROJECT, Layout
@@ -95,6 +95,7 @@ class Stack:
             plan = resized(self.plan, fast, slow)
             plan = plan.with_weights_of(read_split(self.layout))
             if plan != self.plan:
+                trial.refuse(self.layout)
                 shift(self, plan)
         return time.monotonic() - begun
 
@@ -233,6 +234,7 @@ def ensure_up(
         left = take_over(layout)
         stack = _as_wanted(layout, options, services)
         if stack is None:
+            trial.refuse(layout)
             sweep(layout, say)
             launch = Launch(layout, Options(**options), say)  # type: ignore[arg-type]
             return Stack(layout, launch.up(services, processes, slow), started=True)

@@ -33,6 +33,19 @@ def _stack() -> Stack:
     return found
 
 
+def _stack_to_change() -> Stack:
+    """The stack, without what a killed command tried."""
+    from deploy import splits
+
+    found = _stack()
+    splits.put_back(_note)
+    return found
+
+
+def _note(line: str) -> None:
+    typer.echo(line, err=True)
+
+
 @app.command()
 def show(as_json: Json = False) -> None:
     """Show the split in force: every key, its value, the ports of each pool."""
@@ -40,6 +53,8 @@ def show(as_json: Json = False) -> None:
 
     stack = _stack()
     plan = splits.plan(stack)
+    if who := splits.killed():
+        _note(f"{who} was killed while it tried splits; the one before: windtunnel split undo")
     if as_json:
         ports = {pool: list(stack.state.ports(pool)) for pool in plan.pools}
         _print({"plan": plan.as_dict(), "keys": plan.flat(), "ports": ports, **_nginx(stack)})
@@ -68,7 +83,7 @@ def set_(
     """
     from deploy import splits
 
-    stack = _stack()
+    stack = _stack_to_change()
     before = splits.plan(stack)
     _bring(stack, before, splits.changed(before, _pairs(values)), "split set", as_json)
 
@@ -112,19 +127,21 @@ def apply(
     as_json: Json = False,
 ) -> None:
     """Bring an edited split.toml into force."""
+    from deploy import splits
     from nginx.plan import read_plan
 
-    stack = _stack()
-    _bring(stack, stack.plan, read_plan(file or stack.layout.split), "split apply", as_json)
+    stack = _stack_to_change()
+    _bring(stack, splits.plan(stack), read_plan(file or stack.layout.split), "split apply", as_json)
 
 
 @app.command()
 def reset(as_json: Json = False) -> None:
     """Go back to the project's own nginx/split.toml."""
+    from deploy import splits
     from nginx.plan import read_plan
 
-    stack = _stack()
-    _bring(stack, stack.plan, read_plan(), "split reset", as_json)
+    stack = _stack_to_change()
+    _bring(stack, splits.plan(stack), read_plan(), "split reset", as_json)
 
 
 @app.command()
@@ -167,10 +184,17 @@ def _row(change: Change) -> tuple[object, ...]:
 
 @app.command()
 def undo(as_json: Json = False) -> None:
-    """Take back the last change; once more, the one before it."""
+    """Take back the last change; once more, the one before it.
+
+    What a command tried that was killed comes first, and is all that is taken back then.
+    """
     from deploy import splits
 
-    _tell(splits.undo(_stack()), as_json)
+    stack = _stack()
+    if not splits.put_back(_note):
+        _tell(splits.undo(stack), as_json)
+    elif as_json:
+        _print(splits.history()[-1].as_dict())
 
 
 @app.command()

@@ -58,6 +58,7 @@ def up(
 
     Returns when all are ready. A database that cannot be had costs its rows, no more.
     """
+    from deploy import splits
     from deploy.processes import databases
     from deploy.stack import ensure_up
 
@@ -65,6 +66,7 @@ def up(
         raise UsageError(f"--loop {loop}: choose asyncio or uvloop")
     if unknown := sorted(set(service or ()) - set(databases())):
         raise UsageError(f"--service {unknown[0]}: choose from {', '.join(databases())}")
+    splits.put_back(say)
     stack = ensure_up(service, processes, slow, loop, connections=connections, say=say)
     _tell(stack)
 

@@ -7,13 +7,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 
-from bench.run.restoring import bring, restoring
+from bench.run.restoring import bring, trying
 from bench.run.stacked import StackTarget
 from bench.tuner.division import FAST, ROUTE, SLOW, Division
 from deploy import splits, stack
 from deploy.lease import leased
 from deploy.services import services
 from deploy.stack import Stack
+from deploy.trial import Trial
 from nginx.plan import Plan
 
 BY = "tune"
@@ -26,9 +27,14 @@ class Splitting:
     """A running stack: its split as it was, and as it is tried out."""
 
     stack: Stack
-    former: Plan
+    trial: Trial
     apply_s: list[float] = field(default_factory=list)
     clean_s: list[float] = field(default_factory=list)
+
+    @property
+    def former(self) -> Plan:
+        """The split as it was, or as it was kept."""
+        return self.trial.former
 
     @property
     def target(self) -> StackTarget:
@@ -65,8 +71,9 @@ class Splitting:
         wanted = planned(self.former, division)
         if wanted == self.former:
             return False
+        self.trial.over()
         splits.apply(self.stack, wanted, f"{BY} --apply", patience=stack.PATIENCE)
-        self.former = wanted
+        self.trial.former = wanted
         return True
 
     def _to(self, plan: Plan) -> None:
@@ -128,11 +135,10 @@ def splitting(say: Callable[[str], None], store: str) -> Iterator[Splitting]:
     is the one which was kept. Raises StackError.
     """
     there = stack.running()
+    splits.put_back(say)
     running = stack.ensure_up(None if there else needed(store), say=say)
     with ExitStack() as left:
         if running.started:
             left.enter_context(leased(running.layout))
             left.callback(stack.down, say=say, patience=stack.PATIENCE)
-        found = Splitting(running, splits.plan(running))
-        left.enter_context(restoring(found.back))
-        yield found
+        yield Splitting(running, left.enter_context(trying(running, BY)))

@@ -5,18 +5,21 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from types import FrameType
 
 from deploy import splits
-from deploy.splits import Change
+from deploy.errors import StackError
+from deploy.splits import OF_NO_ACCOUNT, Change
 from deploy.stack import PATIENCE, Stack
+from deploy.supervisor import GONE
+from deploy.trial import Trial
+from nginx.apply import ApplyError
 from nginx.plan import Plan
 
-Handler = Callable[[int, FrameType | None], object] | signal.Handlers
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-OF_NO_ACCOUNT = 0
-"""What a change on trial says that it undoes, so that `split undo` takes it for none of a person's.
-"""
+
+class NotRestoredError(StackError):
+    """A split on trial is still in force."""
 
 
 def bring(stack: Stack, plan: Plan, by: str) -> Change | None:
@@ -31,28 +34,33 @@ def bring(stack: Stack, plan: Plan, by: str) -> Change | None:
 
 
 @contextmanager
-def restoring(back: Callable[[], object]) -> Iterator[None]:
-    """Do `back` when the block ends: by itself, by Ctrl-C or SIGTERM; a second of them waits."""
-    with _answered(interrupted, signal.SIGTERM), ExitStack() as left:
-        left.callback(_undisturbed, back)
-        yield
+def trying(stack: Stack, by: str) -> Iterator[Trial]:
+    """Try splits while the block runs; the former one is back in the end.
+
+    Also when the block is ended by Ctrl-C, SIGTERM or SIGHUP; a second of them waits. Raises
+    BusyError while another command tries splits, and NotRestoredError.
+    """
+    with splits.on_trial(stack, by) as trial, ExitStack() as left:
+        left.callback(_undisturbed, lambda: _restore(stack, trial))
+        yield trial
 
 
-def interrupted(*_: object) -> None:
-    """End as Ctrl-C does."""
-    raise KeyboardInterrupt
+def _restore(stack: Stack, trial: Trial) -> None:
+    try:
+        bring(stack, trial.former, trial.by)
+    except (StackError, ApplyError, *GONE) as error:
+        line = (str(error) or type(error).__name__).splitlines()[0]
+        raise NotRestoredError(
+            "a split on trial is still in force; back to the one before: windtunnel split undo, "
+            f"or the next up ({line})"
+        ) from error
+    trial.over()
 
 
 def _undisturbed(what: Callable[[], object]) -> None:
-    with _answered(signal.SIG_IGN, signal.SIGINT, signal.SIGTERM):
-        what()
-
-
-@contextmanager
-def _answered(answer: Handler, *signals: signal.Signals) -> Iterator[None]:
-    before = {each: signal.signal(each, answer) for each in signals}
+    before = {each: signal.signal(each, lambda *_: None) for each in ENDING}
     try:
-        yield
+        what()
     finally:
         for each, former in before.items():
             signal.signal(each, former)

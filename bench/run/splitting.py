@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from bench.asked.discovery import discover
 from bench.asked.lineup import Lineup, server
 from bench.asked.plan import Variant
-from bench.run.restoring import bring, restoring
+from bench.run.restoring import bring, trying
 from bench.run.stacked import StackTarget
 from deploy import splits
 from deploy.stack import Stack
@@ -37,10 +37,9 @@ def splitting(stack: Stack, wanted: Mapping[str, Mapping[str, str]]) -> Iterator
     That one is in force again in the end. Raises SplitError for what cannot be, before anything
     is changed, and what `deploy.splits.apply` raises.
     """
-    former = splits.plan(stack)
-    plans = {name: splits.changed(former, settings) for name, settings in wanted.items()}
-    offers = discover(stack.state.processes[0])[1]
-    with restoring(lambda: bring(stack, former, BY)):
+    with trying(stack, BY) as trial:
+        plans = {name: splits.changed(trial.former, settings) for name, settings in wanted.items()}
+        offers = discover(stack.state.processes[0])[1]
         yield Lineup(
             tuple(
                 server(SplitTarget(stack, plan), offers, Variant(name))

@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.asked.discovery import discover
 from bench.asked.lineup import Lineup, server
 from bench.asked.plan import Offer, Variant
-from deploy import stack
+from deploy import splits, stack, trial
 from deploy.errors import StackError
 from deploy.gunicorn import gunicorns
 from deploy.lease import leased
@@ -79,9 +79,13 @@ class Straight:
 def stacked(say: Callable[[str], None]) -> Iterator[StackTarget]:
     """Use the stack that is up, or start one and stop it in the end.
 
-    A stack that was up has as many processes afterwards as before. Raises StackError.
+    A stack that was up has as many processes afterwards as before. Raises StackError, also while
+    another command tries splits.
     """
+    splits.put_back(say)
     running = stack.ensure_up(say=say)
+    with stack.locked(running.layout, stack.PATIENCE):
+        trial.refuse(running.layout)
     if running.started:
         with leased(running.layout):
             try:

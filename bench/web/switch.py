@@ -186,6 +186,7 @@ def _carried_out(base: int, changes: Mapping[str, str] | None) -> Any:
         running = stack.running()
         if running is None:
             raise SwitchError(NO_STACK)
+        splits.put_back(lambda _: None, running.layout.place)  # which the next look shows
         history = splits.history(running.layout.place)
         last = history[-1].number if history else 0
         if last != base:

@@ -13,6 +13,8 @@ import pytest
 
 from bench.disk import results
 from bench.figures.analysis import analyse
+from bench.web import switch
+from bench.web.switch import SwitchError
 from deploy import splits
 from deploy.services import Place
 from deploy.stack import Stack, ensure_up, locked
@@ -105,7 +107,7 @@ def test_a_split_that_cannot_be_changes_nothing(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_ended_run_leaves_the_split_that_was(
     stack: Stack, tmp_path: Path, how: signal.Signals
 ) -> None:
@@ -130,4 +132,93 @@ def test_the_split_comes_back_when_another_command_has_the_stack(
                 running.wait(5)  # until that command lets go
         _, complained = running.communicate(timeout=60)
     assert (running.returncode, complained) == (130, "")
+    assert splits.plan(stack) == former
+
+
+def cli(place: Place, *words: str) -> tuple[int, str]:
+    """Exit code, and what it said on stderr."""
+    where = {"WINDTUNNEL_FOLDER": str(place.root), "WINDTUNNEL_OFFSET": str(place.offset)}
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.cli", *words],
+        cwd=ROOT,
+        env=os.environ | where,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stderr
+
+
+def test_nobody_changes_the_split_while_others_are_on_trial(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = stack.layout.place
+    splits.apply(stack, splits.changed(splits.plan(stack), {"pools.fast.keepalive": "64"}))
+    former = splits.plan(stack)
+    another = ("run", "pools", "--rate", "40", "--slow-rate", "10", "--split", ONE)
+    with start(place, tmp_path, "--split", ONE, "--duration", 60) as running:
+        eventually(lambda: splits.plan(stack) != former)
+        line = (
+            f"windtunnel: windtunnel run (pid {running.pid}) is trying splits: wait for it, or end "
+            "it\n"
+        )
+        for words in (
+            ("split", "set", "pools.fast.retries=2"),
+            ("split", "reset"),
+            ("split", "undo"),
+            ("up", "--processes", "3"),
+            ("tune", "--slo", "p99(fast) < 9s", "--store", "sqlite/async/fast"),
+            (*another, "--results", str(tmp_path / "other")),
+        ):
+            assert cli(place, *words) == (3, line)
+        monkeypatch.setenv("WINDTUNNEL_FOLDER", str(place.root))
+        monkeypatch.setenv("WINDTUNNEL_OFFSET", str(place.offset))
+        with pytest.raises(SwitchError, match="is trying splits"):
+            switch.change(splits.history(place)[-1].number, {"pools.fast.retries": "2"})
+        running.send_signal(signal.SIGINT)
+        running.communicate(timeout=60)
+    assert splits.plan(stack) == former
+    splits.undo(stack)
+
+
+def test_a_killed_run_s_trial_is_put_back_by_undo(stack: Stack, tmp_path: Path) -> None:
+    place, former = stack.layout.place, splits.plan(stack)
+    assert cli(place, "split", "set", "pools.fast.retries=2")[0] == 0
+    mine = splits.plan(stack)
+    with start(place, tmp_path, "--split", ONE, "--duration", 60) as running:
+        eventually(lambda: splits.plan(stack) != mine)
+        running.kill()
+    who = f"windtunnel run (pid {running.pid}) was killed while it tried splits"
+    code, noted = cli(place, "split", "show")
+    assert (code, noted.partition(";")[0]) == (0, who)
+    assert splits.plan(stack) != mine
+    assert cli(place, "split", "undo") == (0, f"{who}: the one before is back\n")
+    assert splits.plan(stack) == mine
+    assert cli(place, "split", "undo") == (0, "")
+    assert splits.plan(stack) == former
+
+
+def test_a_change_after_a_killed_run_is_made_of_the_split_before(
+    stack: Stack, tmp_path: Path
+) -> None:
+    place, former = stack.layout.place, splits.plan(stack)
+    with start(place, tmp_path, "--split", ONE, "--duration", 60) as running:
+        eventually(lambda: splits.plan(stack) != former)
+        running.kill()
+    code, noted = cli(place, "split", "set", "pools.slow.retries=2")
+    assert (code, noted.count("\n")) == (0, 1)
+    assert splits.plan(stack) == splits.changed(former, {"pools.slow.retries": "2"})
+    assert cli(place, "split", "undo") == (0, "")
+    assert splits.plan(stack) == former
+
+
+def test_a_stack_that_starts_after_a_killed_run_has_the_split_before(
+    stack: Stack, tmp_path: Path
+) -> None:
+    place, former = stack.layout.place, splits.plan(stack)
+    with start(place, tmp_path, "--split", ONE, "--duration", 60) as running:
+        eventually(lambda: splits.plan(stack) != former)
+        running.kill()
+    assert cli(place, "down") == (0, "")
+    assert cli(place, "up", "--service", "redis") == (0, "")
     assert splits.plan(stack) == former

@@ -319,7 +319,7 @@ def test_a_short_tune_measures_reports_and_sets_what_it_recommends(
     assert plan_in_force(place) == former
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_former_split_comes_back_when_it_is_interrupted(
     end: signal.Signals,
     place: Place,
