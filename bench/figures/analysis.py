@@ -15,6 +15,7 @@ from bench.figures.compare import compare, variants
 from bench.figures.conduct import conduct
 from bench.figures.contenders import contenders, named, ranked
 from bench.figures.cuts import steady
+from bench.figures.incomplete import incomplete
 from bench.figures.parts import parts
 from bench.figures.slo import Slo, SloError, parse
 from bench.figures.summary import ALONE, DoubtfulCell, Load, Summary, Table
@@ -57,6 +58,7 @@ def analyse(
         tables=made,
         conduct=[each for title, view in titled.items() for each in conduct(view, title)],
         parts=parts(sampled, run.cells, steady=steady(run)),
+        incomplete=list(incomplete(run.partial)),
         verdicts=verdicts,
         capacities=capacities(verdicts),
         compared=compared,

@@ -152,6 +152,30 @@ class DoubtfulCell(msgspec.Struct, frozen=True, kw_only=True):
     void: str | None
 
 
+class Incomplete(msgspec.Struct, frozen=True, kw_only=True):
+    """One operation of a cell that was never finished: shown, and in no ranking.
+
+    `throughput_rps` is of right answers, over the `seconds` that were seen; a quantile that had too
+    few of them is None, and closed load has no response times.
+    """
+
+    store: str
+    mix: str
+    variant: str | None
+    round: int
+    processes: int = 1
+    users: int | None
+    rate: float | None
+    slow_rate: float | None = None
+    seconds: float
+    operation: str
+    count: int
+    failed: int
+    throughput_rps: float
+    service_us: dict[str, float | None]
+    response_us: dict[str, float | None]
+
+
 class Conduct(msgspec.Struct, frozen=True, kw_only=True):
     """What became of the requests that a store was to get under one load, all rounds together.
 
@@ -280,7 +304,9 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole report. `unmeasured` maps a store without a clean cell to the reason."""
+    """A whole report. `unmeasured` maps a store without a clean cell to the reason; `incomplete`
+    holds what was seen of cells that a killed run did not finish.
+    """
 
     schema: int = SCHEMA
     run: str
@@ -294,6 +320,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     caveats: list[str]
     tables: list[Table]
     conduct: list[Conduct] = []
+    incomplete: list[Incomplete] = []
     parts: list[Parts] = []
     verdicts: list[Verdict] = []
     capacities: list[Capacity] = []

@@ -10,9 +10,12 @@ from bench.figures.summary import (
     BEYOND_DEADLINE,
     METRICS,
     OVERALL,
+    RESPONSE,
+    SERVICE,
     Band,
     Capacity,
     Conduct,
+    Incomplete,
     Parts,
     Row,
     Score,
@@ -22,6 +25,10 @@ from bench.figures.summary import (
 
 NO_FIGURE = "\N{EN DASH}"
 BOUNDS = {"at least": "\N{GREATER-THAN OR EQUAL TO}", "at most": "\N{LESS-THAN OR EQUAL TO}"}
+
+QUANTILES = ("p50", "p99")
+_TIMES = (f"{latency} {name}, ms" for latency in (RESPONSE, SERVICE) for name in QUANTILES)
+UNFINISHED = ("answers", "failed", "answers/s", *_TIMES)
 
 
 def number(value: float) -> str:
@@ -186,6 +193,17 @@ def conducted(conduct: Conduct) -> list[str]:
     return [*(NO_FIGURE if count is None else f"{count:,}" for count in counts), told]
 
 
+def unfinished(seen: Incomplete) -> list[str]:
+    """Of an operation of a cell that was never finished, what `UNFINISHED` names; times in ms."""
+    times = (each.get(name) for each in (seen.response_us, seen.service_us) for name in QUANTILES)
+    return [
+        f"{seen.count:,}",
+        f"{seen.failed:,}",
+        number(seen.throughput_rps),
+        *(NO_FIGURE if us is None else number(us / 1000) for us in times),
+    ]
+
+
 def capacity(found: Capacity) -> str:
     """A capacity in a sentence."""
     name = ", ".join(filter(None, (found.store, found.mix, found.variant)))
@@ -205,8 +223,13 @@ def rivals(tables: Iterable[Table]) -> bool:
 
 def under(parts: Parts) -> str:
     """Under what load, and which variant: "200/s, response"."""
-    load = amount(parts.users, parts.rate, parts.processes, parts.slow_rate)
-    return ", ".join(filter(None, (parts.variant, parts.mix, load, parts.latency)))
+    return f"{loaded(parts)}, {parts.latency}"
+
+
+def loaded(seen: Parts | Incomplete) -> str:
+    """Which variant, mix and load: "balanced, 200/s"."""
+    load = amount(seen.users, seen.rate, seen.processes, seen.slow_rate)
+    return ", ".join(filter(None, (seen.variant, seen.mix, load)))
 
 
 def amount(

@@ -13,6 +13,7 @@ from bench.disk.results import Ledger
 from bench.figures.summary import METRICS, OVERALL, DoubtfulCell, Row, Score, Summary, Table
 from bench.figures.wording import (
     NO_FIGURE,
+    UNFINISHED,
     amount,
     capacity,
     conducted,
@@ -20,12 +21,14 @@ from bench.figures.wording import (
     figure,
     interval,
     listed,
+    loaded,
     missing,
     ratio,
     rivals,
     split,
     survived,
     under,
+    unfinished,
 )
 from bench.reports import compare_text
 from bench.reports.compare_text import say
@@ -55,6 +58,7 @@ def show(summary: Summary, console: Console) -> None:
     if summary.compared is not None:
         compare_text.show(summary.compared, console)
     compare_text.show_verdicts(summary.verdicts, console)
+    _incomplete(summary, console)
     _parts(summary, console)
     _conduct(summary, console)
     _lists(summary, console)
@@ -205,6 +209,22 @@ def _parts(summary: Summary, console: Console) -> None:
         for name, band in each.bands.items():
             if band is not None:
                 grid.add_row(*map(escape, (each.store, under(each), name, *split(band))))
+    console.print(grid)
+
+
+def _incomplete(summary: Summary, console: Console) -> None:
+    """What was seen of the cell that was under way when the run was killed."""
+    if not summary.incomplete:
+        return
+    console.print("\n[bold]Incomplete cells[/] [dim]not finished when the run ended: not ranked[/]")
+    grid = Grid(box=None, pad_edge=False, header_style="bold", padding=(0, GAP, 0, 0))
+    for head in ("store", "load", "round", "operation"):
+        grid.add_column(head, overflow="fold")
+    for head in UNFINISHED:
+        grid.add_column(head, justify="right")
+    for each in summary.incomplete:
+        named = (each.store, loaded(each), str(each.round), each.operation)
+        grid.add_row(*map(escape, (*named, *unfinished(each))))
     console.print(grid)
 
 

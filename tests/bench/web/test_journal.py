@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from bench.disk import results, streams
+from bench.figures.analysis import analyse
 from bench.web.journal import EXPENDABLE
 from tests.bench.interface import PATIENCE, free_port, locust
 from tests.bench.served import ROOT, Server, server
@@ -110,6 +111,11 @@ def test_a_killed_test_is_readable(served: Server, tmp_path: Path) -> None:
     assert {cell.store for cell in run.partial} == set(STORES)
     assert all("incomplete" in cell.flags[0] for cell in run.partial)
     assert seconds(folder).total() > 0
+    shown = analyse(run).summary.incomplete
+    assert {each.store for each in shown} == set(STORES)
+    assert sum(each.count for each in shown) == sum(
+        each.count for cell in run.partial for each in cell.operations if each.outcome == "ok"
+    )
     for cell in run.partial:
         assert cell.intended
         assert None not in (cell.late, cell.skipped, cell.stale, cell.retried)
