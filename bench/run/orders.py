@@ -79,11 +79,13 @@ class _Search:
         return next_rate(self.outcomes, first=first) if self.lacking is None else None
 
     def judge(self, rate: float, slos: Sequence[Slo], run: results.Run, duration: float) -> None:
+        slow = self.load.slow.rate if self.load.slow else None
+        load = (self.load.mix, self.load.processes, rate, slow)
         mine = [
             cell
             for cell in run.cells
-            if (cell.store, cell.variant, cell.mix, cell.processes, cell.rate)
-            == (self.store.id, self.variant, self.load.mix, self.load.processes, rate)
+            if (cell.store, cell.variant) == (self.store.id, self.variant)
+            and (cell.mix, cell.processes, cell.rate, cell.slow_rate) == load
         ]
         judged = judge(slos, results.Run(path=run.path, info=run.info, cells=mine, damaged=[]))
         self.outcomes[rate] = together(verdict.state for verdict in judged)
@@ -95,7 +97,8 @@ class _Search:
         broke = "" if known.broke is None else f", not at {known.broke:g}/s ({known.why})"
         who = f"{self.variant} {self.store.id}" if self.variant else self.store.id
         end = "" if self.lacking is None else f"; the search ends: {self.lacking}"
-        return f"{who} {self.load.mix}: the objectives hold at {held}{broke}{end}"
+        slow = f" and {self.load.slow}" if self.load.slow else ""
+        return f"{who} {self.load.mix}{slow}: the objectives hold at {held}{broke}{end}"
 
 
 def search(request: Request, first: float) -> Orders:

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
-from bench.disk.results import load
+from rich.console import Console
+
+from bench.asked.plan import Order, Plan
+from bench.asked.request import Request
+from bench.asked.work import Slow, Work
+from bench.disk.results import OK, Cell, OperationResult, append, create, load
+from bench.run.orders import search
+from bench.run.progress import Shown
+from tests.bench.asked.test_plan import offer
+from tests.bench.generate import Made, info
 from tests.server.conftest import serving
 
 
@@ -41,6 +53,39 @@ def test_too_few_samples_end_the_search_with_what_is_needed(tmp_path: Path) -> N
     [folder] = tmp_path.iterdir()
     assert {cell.rate for cell in load(folder).cells} == {40}  # lower rates have fewer
     assert "of 1,000 samples: give --duration " in done.stdout
+
+
+def test_each_slow_rate_has_a_search_of_its_own(tmp_path: Path) -> None:
+    made = Made(stores=("redis/async/fast",))
+    create(tmp_path / "run", info(made))
+    slow = tuple(Slow(rate, Work()) for rate in (1.0, 2.0))
+    request = Request(mixes=("read",), rates=(10.0,), slow=slow, slos=("failures < 1%",))
+    plan = Plan((offer("redis/async/fast"),), tuple(request.loads), 1, 1)
+    told = io.StringIO()
+    with Shown(1, Console(file=told, width=200)) as shown:
+        orders = search(request, 10.0)(plan, tmp_path / "run", shown)
+        begun = list(islice(map(partial(cell_of, tmp_path / "run"), orders), 4))
+    assert sorted(begun[:2]) == [(1.0, 10.0), (2.0, 10.0)]
+    assert sorted(begun[2:]) == [(1.0, 20.0), (2.0, 5.0)]
+    assert "read and 2/s slow (sleep of 100 ms): the objectives hold at no rate" in told.getvalue()
+
+
+def cell_of(folder: Path, order: Order) -> tuple[float, float | None]:
+    """Put down what was answered: with two slow requests a second, nothing."""
+    assert order.load.slow
+    outcome = OK if order.load.slow.rate == 1.0 else "timeout"
+    cell = Cell(
+        store=order.store.id,
+        mix=order.load.mix,
+        round=order.round,
+        rate=order.load.rate,
+        slow_rate=order.load.slow.rate,
+        seconds=1.0,
+        throughput_rps=10.0,
+        operations=[OperationResult(operation="read", outcome=outcome, count=10)],
+    )
+    append(folder, cell)
+    return order.load.slow.rate, order.load.rate
 
 
 def test_a_regression_has_no_capacity() -> None:
