@@ -25,7 +25,8 @@ log = logging.getLogger("windtunnel")
 class Helm:
     """Tells courses until it is let go of. `members` names the processes that are there now.
 
-    Should one of them end, the others take over its share. `turned` holds when (seconds of the
+    Should one of them end, the others take over its share, and `lose` is told which it was, and
+    of how many. `turned` holds when (seconds of the
     epoch) the course of the whole changed, its beginning first.
     """
 
@@ -34,14 +35,21 @@ class Helm:
         options: Namespace,
         members: Callable[[], Sequence[str]],
         tell: Callable[[str, Course], None],
+        lose: Callable[[str, int], None],
     ) -> None:
         self._options = options
         self._members = members
         self._tell = tell
+        self._lose = lose
         self._told: dict[str, Course] = {}
         self._said: Course | None = None
         self.turned: list[float] = []
         self._greenlet: gevent.Greenlet = gevent.spawn(self._work)
+
+    @property
+    def parts(self) -> int:
+        """How many share the load."""
+        return len(self._told)
 
     def let_go(self) -> None:
         """Tell no more."""
@@ -58,6 +66,8 @@ class Helm:
         for member, its in wanted.items():
             if self._told.get(member) != its:
                 self._tell(member, its)
+        for member in self._told.keys() - wanted.keys():
+            self._lose(member, len(self._told))
         self._told = wanted
         for its in list(wanted.values())[:1]:
             whole = replace(its, parts=1)

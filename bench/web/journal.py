@@ -83,7 +83,7 @@ class Journal:
         results.create(folder, info)
         self.folder = folder
         self.beside: Callable[[bool], Mapping[str, Any]] = lambda _last: {}
-        """Tells `bystander`, `cpu_s` and `steal`, if there is somebody who knows."""
+        """Tells `bystander`, `cpu_s`, `steal` and `flags`, if there is somebody who knows."""
         self._info = info
         self._facts = facts
         self._load = load
@@ -104,7 +104,7 @@ class Journal:
 
     def take(self, report: Report, member: str = "") -> None:
         """Add what the process `member` recorded."""
-        self._members.setdefault(member, Member()).take(report)
+        self._members.setdefault(member, Member(self._began)).take(report)
         for second, entries in report.seconds.items():
             recorded = dict(entries)
             if self._error is None:
@@ -117,6 +117,20 @@ class Journal:
             for name, sent in streams.items():
                 self._sent[store][name].add(sent)
         self._retried.update(report.retried)
+
+    def lose(self, member: str, parts: int, until: float) -> None:
+        """Flag that `member`, one of `parts`, ended, and count its share until then as skipped.
+
+        That is since it last told what it sent. Should it be heard again, that tells better.
+        """
+        its = self._members.setdefault(member, Member(self._began))
+        if its.gone:
+            return
+        streams = self._under.get("streams") or {"": {"rate": self._under["rate"] or 0.0}}
+        share = max(0.0, until - its.heard) / parts / len(self._facts)
+        its.lose({name: round(share * stream["rate"]) for name, stream in streams.items()})
+        at = int(its.heard - self._began)
+        self._flags.append(f"a worker was lost at second {at}: its requests count as skipped")
 
     def finish(self) -> None:
         """Write down all that came, as a finished run; raises ResultsError."""
@@ -217,7 +231,8 @@ class Journal:
         return [self._cell(store, flags, beside) for store in self._facts]
 
     def _cell(self, store: str, flags: Sequence[str], beside: Mapping[str, Any]) -> dict[str, Any]:
-        every = added(self._sent[store].values())
+        by_stream = self._sent_of(store)
+        every = added(by_stream.values())
         sent = every if every.intended else None
         recorded = self._total[store]
         seconds = perf_counter() - self._began
@@ -229,22 +244,29 @@ class Journal:
         return {
             **self._facts[store],
             **self._under,
-            "streams": self._streams(store),
+            "streams": self._streams(by_stream),
             **measured(recorded, seconds),
             **counts(recorded, sent),
             "retried": self._retried[store],
             "bystander": beside.get("bystander", []),
             "cpu_s": self._cpu(beside.get("cpu_s", {})),
             "health": health,
-            "flags": [*flags, *doubts(health), *self._flags],
+            "flags": [*flags, *doubts(health), *beside.get("flags", []), *self._flags],
         }
 
-    def _streams(self, store: str) -> dict[str, dict[str, Any]]:
-        sent = self._sent[store]
+    def _sent_of(self, store: str) -> Mapping[str, Sent]:
+        """What was sent, and of what was to be sent what those who are lost did not tell."""
+        found = defaultdict(Sent, {name: added([sent]) for name, sent in self._sent[store].items()})
+        for member in self._members.values():
+            for name, count in member.missing.items():
+                found[name].add(Sent(intended=count, skipped=count))
+        return found
+
+    def _streams(self, sent: Mapping[str, Sent]) -> dict[str, dict[str, Any]]:
         told = self._under.get("streams", {})
         return {name: {**facts, **sent[name].counts()} for name, facts in told.items()}
 
-    def _cpu(self, spent: Mapping[str, float]) -> dict[str, float | None]:
+    def _cpu(self, spent: Mapping[str, float | None]) -> dict[str, float | None]:
         """What is known of CPU time; of stores that are loaded at once, none has its own."""
         if len(self._facts) > 1:
             return dict.fromkeys(GROUPS)
@@ -253,18 +275,29 @@ class Journal:
 
 
 class Member:
-    """A process that sends, its health added up."""
+    """A process that sends, its health added up; last heard at `heard`, of `perf_counter`.
 
-    def __init__(self) -> None:
+    If it is `gone`, so many requests of each stream to each store are `missing`.
+    """
+
+    def __init__(self, heard: float) -> None:
+        self.heard = heard
+        self.gone = False
+        self.missing: dict[str, int] = {}
         self.cpu_s = 0.0
         self.lag: Counts = {}
         self.descriptors = 0
 
     def take(self, report: Report) -> None:
         """Add a report."""
+        self.heard, self.gone, self.missing = perf_counter(), False, {}
         self.cpu_s += report.cpu_s
         add(self.lag, report.lag)
         self.descriptors = max(self.descriptors, report.descriptors)
+
+    def lose(self, missing: dict[str, int]) -> None:
+        """Take note that it is gone."""
+        self.gone, self.missing = True, missing
 
 
 def generator(members: Iterable[Member], seconds: float) -> dict[str, Any]:

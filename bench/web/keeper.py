@@ -95,12 +95,24 @@ class Keeper:
             runner.send_message(LAST, {FIELD: collector.encode(self._collector.end())})
             self._collector = None
 
-    def await_last(self, workers: Sequence[str], timeout: float) -> None:
-        """Wait for the last reports of workers, which are halting; at most so many seconds."""
+    def lose(self, member: str, parts: int, until: float | None = None) -> None:
+        """Take note that `member`, one of `parts`, ended before `until` (now), with no last word.
+
+        Moments are those of `time.perf_counter()`.
+        """
+        if self._journal is not None:
+            self._journal.lose(member, parts, perf_counter() if until is None else until)
+
+    def await_last(self, workers: Sequence[str], timeout: float) -> set[str]:
+        """Wait for the last reports of workers, which are halting; at most so many seconds.
+
+        Returns those who told nothing.
+        """
         self._awaited = set(workers)
         until = perf_counter() + timeout + GRACE
         while self._awaited and perf_counter() < until:
             gevent.sleep(_STEP)
+        return set(self._awaited)
 
     def close(self) -> None:
         """Finish the journal, if there is one."""

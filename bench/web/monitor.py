@@ -115,7 +115,10 @@ class Monitor:
         return [one for one in self.neighbours.values() if one.here]
 
     def told(self, last: bool) -> dict[str, Any]:
-        """Return `bystander`, `cpu_s` and `steal` as in a cell; the `last` one is read anew."""
+        """Return `bystander`, `cpu_s`, `steal` and `flags` as in a cell; the `last` is read anew.
+
+        What a server spent whose process ended, without leaving the split, nobody knows.
+        """
         if last and self._groups:
             self.spending.look(self._groups)
         stolen, all_ = (now - then for now, then in zip(ticks(), self._ticks, strict=True))
@@ -123,9 +126,11 @@ class Monitor:
         for one in list(self.neighbours.values()):
             bystander.append(one.bystander.told())
             gevent.sleep(0)  # it takes a millisecond each
+        ended = self._ended()
         return {
             "bystander": bystander,
-            "cpu_s": self.spending.seconds(),
+            "cpu_s": self.spending.seconds() | ({"server": None} if ended else {}),
+            "flags": ["a process of the server ended"] if ended else [],
             "steal": round(stolen / all_, 4) if all_ else 0.0,
         }
 
@@ -205,6 +210,10 @@ class Monitor:
     def _servers(self) -> Sequence[int]:
         return [one.pid for one in self.here if one.pid and psutil.pid_exists(one.pid)]
 
+    def _ended(self) -> bool:
+        local = self._host in LOOPBACK
+        return local and any(not _alive(pid) for one in self.here for pid in one.pids)
+
     @property
     def _nginx(self) -> int | None:
         return self._port if self._through else None
@@ -213,6 +222,13 @@ class Monitor:
         """Those that were known, and those that were found; databases may be idle for a while."""
         names = {*self._groups, *found}
         return {n: sorted({*self._groups.get(n, ()), *found.get(n, ())}) for n in names}
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _aside(work: Callable[..., T], *args: Any) -> T:

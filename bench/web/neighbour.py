@@ -73,6 +73,8 @@ class Neighbour:
         self.name = url.partition("://")[2].rstrip("/")
         self.pool: str | None = None
         self.pid: int | None = None
+        self.pids: set[int] = set()
+        """All that answered here since it came."""
         self.here = False
         self.bystander = Bystander(url, RATE, PATIENCE, Share(place % TURNS, TURNS))
         self.seconds: dict[int, Beside] = {}
@@ -84,7 +86,7 @@ class Neighbour:
 
     def arrive(self) -> None:
         """Begin to send."""
-        self.here = True
+        self.here, self.pids = True, set()
         self.bystander.run()
 
     def leave(self) -> None:
@@ -151,6 +153,7 @@ class Neighbour:
         self.pool = self.pool or pool or None
         pid = rest.rpartition("-")[2]
         self.pid = int(pid) if pid.isdecimal() else None
+        self.pids |= {self.pid} if self.pid else set()
 
     def _beside(self, *, fresh: bool) -> Beside:
         return Beside(

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from time import perf_counter
 from typing import Any, Final
 
 import gevent
@@ -135,13 +136,15 @@ class Session:
         self._keeper.keep(kept, terms.target, members)
         if isinstance(runner, MasterRunner):
             self._send(runner, options, terms, ids)
-            self._helm = Helm(options, partial(self._members, runner), partial(_tell, runner))
+            members_now, tell = partial(self._members, runner), partial(_tell, runner)
+            self._helm = Helm(options, members_now, tell, self._keeper.lose)
         else:
             open_ = bool(rates(options))
             whole = {store: (0, named) for store, named in ids.items()}
             crowd = gather(terms, whole, runner.target_user_count)
             pilot = self._begin(environment, crowd, options.max_in_flight, open_)
-            self._helm = Helm(options, lambda: [HERE], lambda _, its: pilot.steer(its))
+            steer = lambda _, its: pilot.steer(its)  # noqa: E731
+            self._helm = Helm(options, lambda: [HERE], steer, self._keeper.lose)
 
     def on_stopping(self, environment: Environment, **_: Any) -> None:
         """Send no more, and give what is under way the time that users get."""
@@ -149,14 +152,22 @@ class Session:
             self._helm.let_go()
         runner, timeout = environment.runner, environment.stop_timeout or 0.0
         if isinstance(runner, MasterRunner):
-            members = self._members(runner)
-            for worker in members:
-                runner.send_message(HALT, {"timeout": timeout}, worker)
-            self._keeper.await_last(members, timeout)
+            self._halt(runner, timeout)
         if self._pilot is not None:
             self._pilot.halt(timeout)
         self._helm = self._pilot = None
         self._keeper.close()
+
+    def _halt(self, runner: MasterRunner, timeout: float) -> None:
+        """Let the workers end; those that do not say how they ended are lost."""
+        halted, members = perf_counter(), self._members(runner)
+        for worker in members:
+            runner.send_message(HALT, {"timeout": timeout}, worker)
+        silent = self._keeper.await_last(members, timeout)
+        parts = max(1, self._helm.parts if self._helm is not None else len(self._ranks))
+        for worker in self._ranks:
+            if worker in silent or worker not in members:
+                self._keeper.lose(worker, parts, halted)
 
     def on_quit(self, exit_code: int, **_: Any) -> None:
         """End with the code of what went wrong as the test was stopped; Locust had its by then."""

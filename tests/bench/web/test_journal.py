@@ -9,10 +9,11 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from bench.disk import results, streams
@@ -140,10 +141,54 @@ def test_a_test_of_one_store_knows_whose_cpu_time_it_took(served: Server, tmp_pa
     assert cell.cpu_s.nginx is None  # it was loaded straight
 
 
+def test_what_a_killed_worker_did_not_send_is_counted_and_flagged(
+    served: Server, tmp_path: Path
+) -> None:
+    more = ("--processes", 2, "--rate", 100, "-t", "14s")
+    with subprocess.Popen(
+        command(served, tmp_path, *more), cwd=ROOT, stderr=subprocess.DEVNULL
+    ) as process:
+        until = time.monotonic() + PATIENCE
+        while not list(tmp_path.glob("*/partial.jsonl")) and time.monotonic() < until:
+            time.sleep(0.1)
+        psutil.Process(process.pid).children()[0].kill()
+    (folder,) = tmp_path.glob("*-crud")
+    cells = results.load(folder).cells
+    for cell in cells:
+        assert [flag for flag in cell.flags if flag.startswith("a worker was lost at second ")]
+        answered = sum(entry.count for entry in cell.operations)
+        assert (cell.intended or 0) - (cell.skipped or 0) >= answered
+    # half of the rate, for as long as a worker may be silent
+    assert sum(cell.skipped or 0 for cell in cells) > 100
+
+
 def ended(*args: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         list(map(str, args)), check=False, cwd=ROOT, capture_output=True, text=True
     )
+
+
+def test_the_cpu_time_of_a_server_that_ended_is_not_said_to_be_known(tmp_path: Path) -> None:
+    with ExitStack() as servers:
+        first = servers.enter_context(server())
+        more = ("--rate", 50, "--host", first.url, "--stores", STORES[0])
+        with subprocess.Popen(
+            locust("--headless", "--results", tmp_path, *more), cwd=ROOT, stderr=subprocess.DEVNULL
+        ) as process:
+            until = time.monotonic() + PATIENCE
+            while not list(tmp_path.glob("*/partial.jsonl")) and time.monotonic() < until:
+                time.sleep(0.1)
+            first.kill()
+            servers.enter_context(server(first.port))
+            lines = len(next(tmp_path.glob("*/series.jsonl")).read_text().splitlines())
+            while lines + 3 > len(next(tmp_path.glob("*/series.jsonl")).read_text().splitlines()):
+                time.sleep(0.1)
+            process.send_signal(signal.SIGINT)
+    (folder,) = tmp_path.glob("*-crud")
+    (cell,) = results.load(folder).cells
+    assert cell.cpu_s.server is None
+    assert cell.cpu_s.generator
+    assert "a process of the server ended" in cell.flags
 
 
 def test_where_nothing_can_be_written_a_headless_test_is_refused(
