@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from math import ceil
 
 from bench.disk.results import OK, Cell
 from bench.figures.estimators import Estimator, GeometricMean, Quantile, Ratio
@@ -111,14 +112,19 @@ def samples_needed(per_mille: int) -> int:
     return -(-10_000 // (1000 - per_mille))
 
 
-def _told(by_round: dict[int, Histogram], wrong: float, per_mille: int) -> Either:
-    """`wrong` failed, was skipped or has no answer: beyond a share of 1-q, q is unknown."""
+def _told(
+    by_round: dict[int, Histogram], wrong: float, per_mille: int, lasting: str = ""
+) -> Either:
+    """`wrong` failed, was skipped or has no answer: beyond a share of 1-q, q is unknown.
+
+    `lasting` says what would give enough samples.
+    """
     total, beyond = sum(histogram.total for histogram in by_round.values()), 1000 - per_mille
     if wrong * 1000 > (total + wrong) * beyond:
         return BEYOND_DEADLINE
     needed = samples_needed(per_mille)
     if total < needed:
-        return f"needs {needed:,} samples"
+        return f"needs {needed:,} samples{lasting}"
     return Quantile(per_mille, by_round)
 
 
@@ -138,7 +144,19 @@ def _bystander(cells: list[Cell], pool: str | None = None) -> Either:
                 return "a histogram of it cannot be read"
     merged = {number: merge(some) for number, some in histograms.items()}
     clean = {number: histogram for number, histogram in merged.items() if histogram.total}
-    return _told(clean, failed, 990) if histograms else "nobody stood by"
+    if not histograms:
+        return "nobody stood by"
+    return _told(clean, failed, 990, _lasting(cells, clean))
+
+
+def _lasting(cells: list[Cell], clean: dict[int, Histogram]) -> str:
+    """How long cells, or how many rounds, would give p99 the samples it needs."""
+    got = sum(histogram.total for histogram in clean.values())
+    if not got:
+        return ""
+    times = samples_needed(990) / got
+    seconds = ceil(times * sum(cell.seconds for cell in cells) / len(cells))
+    return f": cells of {seconds:,} s, or {ceil(times * len(clean)):,} rounds, have these"
 
 
 def _geometric_mean(seen: StoreView, operations: list[str], metric: Metric) -> Either:

@@ -35,20 +35,34 @@ def parts(
     Samples of cells that are void, or were never finished, are left out. A load is `steady` unless
     it may be changed while it runs, as Locust's can.
     """
-    known = clean(cells, steady=steady)
+    counted = [cell for cell in cells if cell.void is None]
+    known = clean(counted, steady=steady)
     groups: dict[Group, list[SampledRequest]] = defaultdict(list)
     for sample in samples:
         if sample.parts_us and cut(sample, steady=steady) in known:
             groups[_group(sample)].append(sample)
-    return [found for group in sorted(groups, key=str) for found in _of(groups[group])]
+    lasted: dict[Group, float] = defaultdict(float)
+    for cell in counted if steady else ():
+        lasted[_group(cell)] += cell.seconds
+    return [
+        found
+        for group in sorted(groups, key=str)
+        for found in _of(groups[group], lasted.get(group))
+    ]
 
 
-def _group(sample: SampledRequest) -> Group:
-    load = (sample.rate or 0.0, sample.users or 0, sample.slow_rate or 0.0)
-    return sample.store, sample.mix or "", sample.variant, sample.processes, *load
+def needed(name: str) -> int:
+    """How many samples of an operation a band needs."""
+    low, high = BANDS[name]
+    return round(FEWEST / (high - low))
 
 
-def _of(samples: Sequence[SampledRequest]) -> Iterable[Parts]:
+def _group(of: SampledRequest | Cell) -> Group:
+    load = (of.rate or 0.0, of.users or 0, of.slow_rate or 0.0)
+    return of.store, of.mix or "", of.variant, of.processes, *load
+
+
+def _of(samples: Sequence[SampledRequest], seconds: float | None) -> Iterable[Parts]:
     of_stores = [sample for sample in samples if sample.operation != SLEEP]
     by_operation: dict[str, list[SampledRequest]] = {OVERALL: of_stores}
     for sample in samples:
@@ -66,6 +80,8 @@ def _of(samples: Sequence[SampledRequest]) -> Iterable[Parts]:
                 slow_rate=one.slow_rate,
                 operation=operation,
                 latency=SERVICE if one.response_us is None else RESPONSE,
+                sampled=len(some),
+                seconds=seconds,
                 bands={name: band(some, *ends) for name, ends in BANDS.items()},
             )
 

@@ -231,7 +231,11 @@ class Band(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the time of a store's sampled requests went, by band of their latency."""
+    """Where the time of a store's sampled requests went, by band of their latency.
+
+    `sampled` of them came in the `seconds` of all rounds together (None where a load was changed
+    while it ran); a band that got too few of them is None.
+    """
 
     store: str
     mix: str | None
@@ -242,6 +246,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     slow_rate: float | None = None
     operation: str
     latency: str
+    sampled: int = 0
+    seconds: float | None = None
     bands: dict[str, Band | None]
 
 

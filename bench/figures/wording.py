@@ -2,9 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from math import ceil
 from statistics import mode
 
 from bench.disk.results import Ledger
+from bench.figures.parts import needed
 from bench.figures.summary import (
     ALONE,
     BEYOND_DEADLINE,
@@ -224,6 +226,16 @@ def rivals(tables: Iterable[Table]) -> bool:
 def under(parts: Parts) -> str:
     """Under what load, and which variant: "200/s, response"."""
     return f"{loaded(parts)}, {parts.latency}"
+
+
+def scarce(parts: Parts, band: str) -> str:
+    """Why a band is not shown, and what would show it."""
+    wanted = needed(band)
+    told = f"too few samples: {parts.sampled:,}, {wanted:,} needed"
+    if not parts.seconds or not parts.sampled:
+        return told
+    seconds = ceil(parts.seconds * wanted / parts.sampled)
+    return f"{told}, as in {seconds:,} s over all rounds ({parts.seconds:,.0f} s now)"
 
 
 def loaded(seen: Parts | Incomplete) -> str:

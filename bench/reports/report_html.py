@@ -43,7 +43,8 @@ def render(analysis: Analysis) -> str:
                 "splits": summary.tuned.tried if summary.tuned else [],
             }
         ),
-        has_times=bool(timed["views"]),
+        has_times=bool(summary.parts),
+        has_bands=bool(timed["views"]),
         has_seconds=any(chart["operations"] for chart in analysis.timelines),
         has_bars=any(view["stacked"] for view in data),
         has_curves=any(

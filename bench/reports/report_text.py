@@ -25,6 +25,7 @@ from bench.figures.wording import (
     missing,
     ratio,
     rivals,
+    scarce,
     split,
     survived,
     under,
@@ -199,7 +200,7 @@ def _capacities(summary: Summary, console: Console) -> None:
 def _parts(summary: Summary, console: Console) -> None:
     """Where the time went, all of a store's operations together where it had several."""
     chosen = [each for each in summary.parts if each.operation == OVERALL] or summary.parts
-    if not any(band for each in chosen for band in each.bands.values()):
+    if not chosen:
         return
     console.print("\n[bold]Where the time went[/] [dim]mean parts of sampled requests, ms[/]")
     grid = Grid(box=None, pad_edge=False, header_style="bold", padding=(0, GAP, 0, 0))
@@ -207,8 +208,8 @@ def _parts(summary: Summary, console: Console) -> None:
         grid.add_column(head, justify="right" if head == "latency" else "left", overflow="fold")
     for each in chosen:
         for name, band in each.bands.items():
-            if band is not None:
-                grid.add_row(*map(escape, (each.store, under(each), name, *split(band))))
+            told = (NO_FIGURE, scarce(each, name)) if band is None else split(band)
+            grid.add_row(*map(escape, (each.store, under(each), name, *told)))
     console.print(grid)
 
 

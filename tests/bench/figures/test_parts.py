@@ -13,9 +13,9 @@ from bench.disk import streams
 from bench.disk.results import Cell
 from bench.disk.streams import SampledRequest
 from bench.figures.analysis import analyse
-from bench.figures.parts import BANDS, FEWEST, NGINX_AND_LOOP, band, parts, whole
+from bench.figures.parts import BANDS, FEWEST, NGINX_AND_LOOP, band, needed, parts, whole
 from bench.figures.summary import OVERALL
-from bench.figures.wording import under
+from bench.figures.wording import scarce, under
 from bench.reports import report_html
 from bench.reports.report import report
 from tests.bench.generate import Made, cells, write
@@ -89,7 +89,25 @@ def test_too_few_samples_make_no_band() -> None:
     (found,) = parts([sample(1000.0)] * 150, clean())
     assert found.bands["p45 to p55"] is not None
     assert found.bands["p98.5 to p99.5"] is None
+    assert (found.sampled, found.seconds) == (150, 3.0)
+    told = "too few samples: 150, 1,000 needed"
+    assert scarce(found, "p98.5 to p99.5") == f"{told}, as in 20 s over all rounds (3 s now)"
+    (changing,) = parts([sample(1000.0)] * 150, clean(), steady=False)
+    assert scarce(changing, "p98.5 to p99.5") == told
     assert band([sample(1.0)] * (FEWEST - 1), 0.0, 1.0) is None
+
+
+@pytest.mark.parametrize("name", BANDS)
+def test_a_band_is_there_from_as_many_samples_as_are_asked_for(name: str) -> None:
+    for count, there in ((needed(name) * 9 // 10, False), (needed(name), True)):
+        (found,) = parts([sample(1000.0)] * count, clean())
+        assert (found.bands[name] is not None) is there
+
+
+def test_the_report_says_how_many_samples_a_band_needs() -> None:
+    few = analyse(run_of(OPEN), [sample(float(us)) for us in range(1, 60)])
+    assert "59, 1,000 needed" in " ".join(shown(few.summary).split())
+    assert "59, 1,000 needed" in report_html.render(few)
 
 
 def test_response_time_chooses_where_there_is_one() -> None:

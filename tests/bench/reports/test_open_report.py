@@ -124,6 +124,19 @@ def test_the_bystander_stands_beside_each_store_with_its_rounds_merged() -> None
     assert "bystander" in shown(summary_of(OPEN), 300)
 
 
+def test_a_bystander_with_too_few_answers_says_how_many_seconds_or_rounds_it_takes() -> None:
+    overall = open_table(summary_of(but(OPEN, rounds=2)), OVERALL)
+    assert {row.scores["bystander_p99"].note for row in overall.rows} == {
+        "needs 1,000 samples: cells of 4 s, or 3 rounds, have these"
+    }
+    assert (
+        open_table(summary_of(but(OPEN, rounds=3)), OVERALL)
+        .rows[0]
+        .scores["bystander_p99"]
+        .estimate
+    )
+
+
 def test_a_bystander_that_got_no_answer_reads_beyond_the_deadline() -> None:
     made = [
         msgspec.structs.replace(
