@@ -6,6 +6,7 @@ import json
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from deploy import trial
@@ -120,17 +121,17 @@ def _applied(stack: Stack, plan: Plan, by: str, undoes: int | None) -> Change:
 
 def _recorded(stack: Stack, plan: Plan, change: Change, file: Path) -> Change:
     """Shift, and record it as soon as it serves: what comes then may be interrupted."""
-    past = _read(file)
+    past = file.read_bytes() if file.exists() else b""
 
     def served(begun: float, serving: float) -> None:
         nonlocal change
         change = replace(change, apply_s=round(serving - begun, 3), serving_at=serving)
         write_split(stack.layout, plan)
-        _write(file, [*past, change])
+        _write(file, past, change)
 
     times = shift(stack, plan, served)
     change = replace(change, clean_s=round(times.clean - times.begun, 3), clean_at=times.clean)
-    _write(file, [*past, change])
+    _write(file, past, change)
     return change
 
 
@@ -219,19 +220,20 @@ def _file(layout: Layout) -> Path:
     return layout.root / "split.jsonl"
 
 
-def _write(file: Path, changes: list[Change]) -> None:
+def _write(file: Path, past: bytes, change: Change) -> None:
     draft = file.with_suffix(".new")
-    draft.write_text("".join(json.dumps(change.as_dict()) + "\n" for change in changes))
+    draft.write_bytes(past + json.dumps(change.as_dict()).encode() + b"\n")
     draft.replace(file)
 
 
 def _read(file: Path) -> list[Change]:
-    if not file.exists():
-        return []
-    found = []
-    for line in file.read_text().splitlines():
-        told = json.loads(line)
-        told["when"] = datetime.fromisoformat(told["when"])
-        told["differences"] = [tuple(one) for one in told["differences"]]
-        found.append(Change(**told))
-    return found
+    return [_change(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+@lru_cache(maxsize=4096)
+def _change(line: str) -> Change:
+    """A line of the history, read once: the live page asks for all of them after each change."""
+    told = json.loads(line)
+    told["when"] = datetime.fromisoformat(told["when"])
+    told["differences"] = [tuple(one) for one in told["differences"]]
+    return Change(**told)

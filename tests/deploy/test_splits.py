@@ -115,6 +115,18 @@ def test_history_and_undo_go_back_step_by_step(running: Stack) -> None:
     ]
 
 
+def test_what_stands_in_the_history_is_not_written_anew(running: Stack) -> None:
+    file = running.layout.root / "split.jsonl"
+    apply(running, changed(plan(running), {"pools.fast.weights": "2,1"}))
+    spaced = file.read_bytes().replace(b'": ', b'":  ')
+    file.write_bytes(spaced)
+    first = history(running.layout.place)[0]
+    undo(running)
+    assert history(running.layout.place)[0] is first
+    assert file.read_bytes().startswith(spaced)
+    assert history(running.layout.place)[-1].undoes == spaced.count(b"\n")
+
+
 def test_nothing_to_undo(tmp_path: Path, running: Stack) -> None:
     assert history(Place(tmp_path)) == []
     empty = Stack(Layout(Place(tmp_path)), running.state)
