@@ -144,12 +144,17 @@ def address(argv: Sequence[str]) -> Namespace:
     return early.parse_known_args(argv)[0]
 
 
+def needless(argv: Sequence[str]) -> bool:
+    """Whether `argv` only asks something, or is a worker's."""
+    return bool(_NEEDLESS & set(argv))
+
+
 def offers(argv: Sequence[str]) -> list[Offer]:
     """Ask the server that `argv` names for its stores; raises ServerDownError.
 
     Nothing is asked, and none returned, where `argv` needs none.
     """
-    if _NEEDLESS & set(argv):
+    if needless(argv):
         return []
     told = address(argv)
     return discover(url_of(told.target, told.host), timeout=5.0)[1]

@@ -38,7 +38,7 @@ from bench.asked.plan import Offer
 from bench.disk.results import ResultsError
 from bench.load.crowd import Crowd, Terms
 from bench.load.users import StoreUser
-from bench.web import arguments, journal, live, page
+from bench.web import arguments, journal, live, page, ports
 from bench.web.admission import REFUSALS, admit
 from bench.web.arguments import Defaults
 from bench.web.board import Board
@@ -78,6 +78,7 @@ class Session:
         self.board: Board | None = None
         self._ranks: list[str] = []
         self._spawning = Event()
+        self._listens = False
 
     def listen(self, events: Events) -> None:
         """Take part in whatever Locust does with the scenario."""
@@ -98,6 +99,17 @@ class Session:
             stores = []
         target = arguments.address(sys.argv[1:]).target
         arguments.add(parser, stores, target, self._defaults)
+        self._refuse_ports(parser)
+
+    def _refuse_ports(self, parser: LocustArgumentParser) -> None:
+        """End the process with one line if a port is taken; Locust forks, and has a traceback."""
+        if self._listens or arguments.needless(sys.argv[1:]):
+            return
+        self._listens = True  # Locust makes parsers later on too
+        line = ports.refused(parser.parse_known_args(sys.argv[1:])[0])
+        if line is not None:
+            print(line, file=sys.stderr)
+            sys.exit(ENVIRONMENT_NOT_RIGHT)
 
     def on_init(self, environment: Environment, runner: Runner, **_: Any) -> None:
         """Remember the environment; a worker listens for its part of the records."""

@@ -78,6 +78,34 @@ def test_without_a_server_one_line_says_how_to_start_one() -> None:
 
 
 @pytest.mark.parametrize(
+    ("args", "option"),
+    [
+        ((), "--web-port"),
+        (("--headless", "-t", "1s", "--processes", 2), "--master-bind-port"),
+        (("--headless", "-t", "1s", "--master"), "--master-bind-port"),
+    ],
+)
+def test_a_port_that_is_taken_is_said_in_one_line(
+    served: Server, args: tuple[object, ...], option: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        at = ("--web-port", taken, "--master-bind-port", taken, "--master-port", taken)
+        done = subprocess.run(
+            locust("--host", served.url, "--results", "", *at, *args),
+            check=False,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert done.returncode == 3, done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "Address already in use: choose another port" in done.stderr
+    assert option in done.stderr
+
+
+@pytest.mark.parametrize(
     ("args", "code", "line"),
     [
         (("--stores", "nope/*"), 2, "no store matches 'nope/*'"),
