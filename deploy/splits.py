@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from deploy import trial
 from deploy.errors import BusyError, StackError
+from deploy.launch import resized
 from deploy.layout import Layout
 from deploy.shift import shift
-from deploy.splitfile import write_split
+from deploy.splitfile import read_split, write_split
 from deploy.stack import PATIENCE, default_place, locked, running
 from nginx.plan import Plan, changed, differences, plan_of
 
@@ -37,6 +38,7 @@ __all__ = [
     "on_trial",
     "plan",
     "put_back",
+    "resize",
     "stamp",
     "undo",
 ]
@@ -126,7 +128,8 @@ def _recorded(stack: Stack, plan: Plan, change: Change, file: Path) -> Change:
     def served(begun: float, serving: float) -> None:
         nonlocal change
         change = replace(change, apply_s=round(serving - begun, 3), serving_at=serving)
-        write_split(stack.layout, plan)
+        if change.undoes != OF_NO_ACCOUNT:
+            write_split(stack.layout, plan)
         _write(file, past, change)
 
     times = shift(stack, plan, served)
@@ -214,6 +217,27 @@ def _put_back(layout: Layout) -> str | None:
         _applied(stack, former, "put back", OF_NO_ACCOUNT)
     trial.forget(layout)
     return who
+
+
+def resize(
+    stack: Stack, fast: int | None, slow: int | None, by: str, undoes: int | None = None
+) -> None:
+    """Give the pools so many processes, each with the weights it had when it last had as many.
+
+    Raises what `apply` raises.
+    """
+    with locked(stack.layout, PATIENCE):
+        stack.reread()
+        plan = resized(stack.plan, fast, slow).with_weights_of([stack.plan, *_known(stack.layout)])
+        if plan != stack.plan:
+            trial.refuse(stack.layout)
+            _applied(stack, plan, by, undoes)
+
+
+def _known(layout: Layout) -> list[Plan]:
+    """What people wanted the split to be, the file first, then the history from its end."""
+    wanted = [change for change in _read(_file(layout)) if change.undoes != OF_NO_ACCOUNT]
+    return [read_split(layout), *(plan_of(change.before) for change in reversed(wanted))]
 
 
 def _file(layout: Layout) -> Path:

@@ -13,13 +13,11 @@ import psutil
 
 from deploy import state, trial
 from deploy.errors import BusyError, StackError
-from deploy.launch import Launch, resized
+from deploy.launch import Launch
 from deploy.layout import FIRST_PORT, PROJECT, Layout
 from deploy.lease import take_over, taken
 from deploy.processes import Options
 from deploy.services import Place
-from deploy.shift import shift
-from deploy.splitfile import read_split
 from deploy.supervisor import GONE, Supervisor
 from deploy.sweep import sweep
 from nginx.apply import Nginx
@@ -82,21 +80,23 @@ class Stack:
         plan = self.plan
         return plan.split({pool: self.state.ports(pool) for pool in plan.pools})
 
-    def resize(self, fast: int | None = None, slow: int | None = None) -> float:
-        """Run so many processes in each pool and return the seconds it took.
+    def resize(
+        self,
+        fast: int | None = None,
+        slow: int | None = None,
+        by: str = "up",
+        undoes: int | None = None,
+    ) -> float:
+        """Run so many processes in each pool, on record, and return the seconds it took.
 
         When it returns nginx serves exactly these, and no old worker of nginx remains. All else
         of the split stays; weights that no longer fit are back with the number of processes that
-        .run/split.toml gives them. Raises NotReadyError and nginx.apply.ApplyError.
+        they were for. Raises what `deploy.splits.apply` raises.
         """
+        from deploy import splits  # which knows stacks
+
         begun = time.monotonic()
-        with locked(self.layout, PATIENCE):
-            self.reread()
-            plan = resized(self.plan, fast, slow)
-            plan = plan.with_weights_of(read_split(self.layout))
-            if plan != self.plan:
-                trial.refuse(self.layout)
-                shift(self, plan)
+        splits.resize(self, fast, slow, by, undoes)
         return time.monotonic() - begun
 
     def reread(self) -> None:

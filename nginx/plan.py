@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,13 +55,13 @@ class Plan:
                 pools[name]["weights"] = []
         return Plan(pools, self.routes, self.default, self.methods, self.headers)
 
-    def with_weights_of(self, other: Plan) -> Plan:
-        """The plan with the other's weights where this one has none and as many processes."""
+    def with_weights_of(self, others: Sequence[Plan]) -> Plan:
+        """The plan with each pool's weights from the first that has it with as many processes."""
         pools = {name: dict(table) for name, table in self.pools.items()}
         for name, table in pools.items():
-            theirs = other.pools.get(name, {})
-            if not table["weights"] and theirs.get("processes") == table["processes"]:
-                table["weights"] = theirs["weights"]
+            known = (other.pools.get(name, {}) for other in others)
+            fitting = (one for one in known if one.get("processes") == table["processes"])
+            table["weights"] = next(fitting, table)["weights"]
         return Plan(pools, self.routes, self.default, self.methods, self.headers)
 
     def as_dict(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from deploy import splits, stack, trial
 from deploy.errors import StackError
 from deploy.gunicorn import gunicorns
 from deploy.lease import leased
+from deploy.splits import OF_NO_ACCOUNT
 from deploy.stack import Stack
 from nginx.render import ACCESS_LOG
 
@@ -33,7 +34,7 @@ class StackTarget:
         """Return the address of so many processes, with exactly these behind nginx if several."""
         if processes == 1:
             return self.stack.state.processes[0]
-        self.stack.resize(fast=processes)
+        _resize(self.stack, processes)
         return self.stack.state.nginx
 
     def groups(self, offer: Offer) -> Mapping[str, Sequence[int]]:
@@ -97,7 +98,12 @@ def stacked(say: Callable[[str], None]) -> Iterator[StackTarget]:
     try:
         yield StackTarget(running)
     finally:
-        running.resize(fast=fast)
+        _resize(running, fast)
+
+
+def _resize(running: Stack, fast: int) -> None:
+    """As a trial, which `split undo` passes over."""
+    running.resize(fast=fast, by="run", undoes=OF_NO_ACCOUNT)
 
 
 @contextmanager

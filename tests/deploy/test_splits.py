@@ -20,7 +20,7 @@ from deploy import stack
 from deploy.errors import BusyError, PortTakenError, StackError
 from deploy.layout import Layout
 from deploy.services import Place
-from deploy.splits import apply, changed, history, plan, undo
+from deploy.splits import OF_NO_ACCOUNT, apply, changed, history, plan, undo
 from deploy.stack import Stack, ensure_up
 from nginx.apply import ApplyError
 from nginx.plan import DEFAULT_FILE, read_plan
@@ -276,6 +276,44 @@ def test_the_split_survives_resize_and_another_up(running: Stack) -> None:
     assert plan(running) == tuned
     again = ensure_up(place=running.layout.place)
     assert (again.started, again.plan) == (False, tuned)
+
+
+def test_another_up_with_other_numbers_is_a_change(running: Stack) -> None:
+    """On record, in the file, and undone like any other."""
+    place, start = running.layout.place, plan(running)
+    known = len(history(place))
+    ensure_up(processes=1, slow=2, place=place)
+    (change,) = history(place)[known:]
+    assert (change.by, change.undoes, change.before) == ("up", None, start.as_dict())
+    assert change.differences == [
+        ("pools.fast.processes", "2", "1"),
+        ("pools.slow.processes", "1", "2"),
+    ]
+    assert change.clean_at is not None
+    assert read_plan(running.layout.split).as_dict() == change.after == plan(running).as_dict()
+    ensure_up(processes=1, slow=2, place=place)
+    assert len(history(place)) == known + 1
+    assert undo(running).undoes == change.number
+    assert plan(running) == read_plan(running.layout.split) == start
+
+
+def test_a_trial_is_on_record_and_not_in_the_file(running: Stack) -> None:
+    apply(running, changed(plan(running), {"pools.fast.weights": "3,1"}))
+    place, tuned, text = running.layout.place, plan(running), running.layout.split.read_text()
+    running.resize(fast=1, by="run", undoes=OF_NO_ACCOUNT)
+    assert (plan(running).processes("fast"), running.layout.split.read_text()) == (1, text)
+    running.resize(fast=2, by="run", undoes=OF_NO_ACCOUNT)
+    assert plan(running) == tuned
+    assert [(one.by, one.undoes) for one in history(place)[-2:]] == [("run", OF_NO_ACCOUNT)] * 2
+    assert undo(running).undoes == history(place)[-4].number
+
+
+def test_weights_that_were_taken_away_stay_away(running: Stack) -> None:
+    for weights in ("3,1", ""):
+        apply(running, changed(plan(running), {"pools.fast.weights": weights}))
+    for number in (1, 2):
+        running.resize(fast=number)
+    assert plan(running).pools["fast"]["weights"] == []
 
 
 def test_the_file_keeps_what_people_wrote(running: Stack) -> None:

@@ -30,17 +30,39 @@ def stack() -> Iterator[Stack]:
         yield ensure_up([], 1, 1, place=place)
 
 
+def test_a_run_with_more_processes_tries_them_on_record(stack: Stack, tmp_path: Path) -> None:
+    place, former = stack.layout.place, splits.plan(stack)
+    known = len(splits.history(place))
+    command = [
+        sys.executable, "-m", "bench.cli", "run", "crud", "--stores", "sqlite/async/fast",
+        "--processes", "2", "--users", "1", "--rounds", "1", "--duration", "1",
+        "--warmup", "0.1", "--results", str(tmp_path),
+    ]  # fmt: skip
+    done = subprocess.run(command, cwd=ROOT, env=env(place), check=False)
+    assert done.returncode == 0
+    tried = splits.history(place)[known:]
+    assert [(one.by, one.undoes, *one.differences) for one in tried] == [
+        ("run", splits.OF_NO_ACCOUNT, ("pools.fast.processes", "1", "2")),
+        ("run", splits.OF_NO_ACCOUNT, ("pools.fast.processes", "2", "1")),
+    ]
+    assert splits.plan(stack) == former
+
+
+def env(place: Place) -> dict[str, str]:
+    where = {"WINDTUNNEL_FOLDER": str(place.root), "WINDTUNNEL_OFFSET": str(place.offset)}
+    return os.environ | where
+
+
 def start(place: Place, into: Path, *more: object) -> subprocess.Popen[str]:
     command = [
         sys.executable, "-m", "bench.cli", "run", "pools", "--stores", "sqlite/async/fast",
         "--rate", 40, "--slow-rate", 10, "--sleep-ms", 5, "--rounds", 2, "--duration", 1,
         "--warmup", 0.1, "--results", into, *more,
     ]  # fmt: skip
-    where = {"WINDTUNNEL_FOLDER": str(place.root), "WINDTUNNEL_OFFSET": str(place.offset)}
     return subprocess.Popen(
         list(map(str, command)),
         cwd=ROOT,
-        env=os.environ | where,
+        env=env(place),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
