@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 import socket
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,7 +21,7 @@ from deploy import orphans
 from deploy.layout import Layout
 from deploy.ports import free
 from deploy.services import PORTS, Place
-from deploy.stack import down
+from deploy.stack import Stack, down
 from deploy.supervisor import Supervisor
 
 RUN = Path(__file__).parent.parent / ".run"
@@ -76,3 +79,31 @@ def eventually(condition: Callable[[], object], seconds: float = 30) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not come about in time"
         time.sleep(0.02)
+
+
+@contextmanager
+def under_way(running: Stack, path: str, number: int) -> Iterator[list[Future[int]]]:
+    """Requests that processes work on, until they are answered."""
+
+    def asked() -> int:
+        with urllib.request.urlopen(running.state.nginx + path) as answer:
+            answer.read()
+            return int(answer.status)
+
+    before = requests(running)
+    with ThreadPoolExecutor(number) as pool:
+        futures = [pool.submit(asked) for _ in range(number)]
+        eventually(lambda: requests(running) >= before + number)
+        yield futures
+
+
+def requests(running: Stack) -> int:
+    """How many requests all processes work on."""
+    total = 0
+    for url in running.state.processes:
+        with urllib.request.urlopen(url + "/metrics") as answer:
+            told = re.search(
+                r"^windtunnel_requests_in_flight (\d+)", answer.read().decode(), re.MULTILINE
+            )
+            total += int(told[1]) if told else 0
+    return total

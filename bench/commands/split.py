@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -92,11 +94,31 @@ def _bring(stack: Stack, before: Plan, after: Plan, by: str, as_json: bool) -> N
     from deploy import splits
 
     if after != before:
-        _tell(splits.apply(stack, after, by, since=before), as_json)
+        with _told_if_interrupted():
+            change = splits.apply(stack, after, by, since=before)
+        _tell(change, as_json)
     elif as_json:
         _print(None)
     else:
         say("that is the split in force: nothing to change")
+
+
+@contextmanager
+def _told_if_interrupted() -> Iterator[None]:
+    """Say which split is in force after Ctrl-C."""
+    from deploy import splits
+
+    known = len(splits.history())
+    try:
+        yield
+    except KeyboardInterrupt:
+        made = splits.history()[known:]
+        if made:
+            back = "" if made[0].undoes else "; windtunnel split undo"
+            _note(f"interrupted: change {made[0].number} is in force{back}")
+        else:
+            _note("interrupted: nothing has changed")
+        raise
 
 
 def _pairs(values: list[str]) -> dict[str, str]:
@@ -192,7 +214,9 @@ def undo(as_json: Json = False) -> None:
 
     stack = _stack()
     if not splits.put_back(_note):
-        _tell(splits.undo(stack), as_json)
+        with _told_if_interrupted():
+            change = splits.undo(stack)
+        _tell(change, as_json)
     elif as_json:
         _print(splits.history()[-1].as_dict())
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 import signal
 import socket
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,7 +22,7 @@ from deploy.stack import Stack, ensure_up
 from nginx.apply import ApplyError
 from nginx.plan import DEFAULT_FILE, read_plan
 from nginx.split import SplitError
-from tests.stacks import eventually, own_place
+from tests.stacks import eventually, own_place, under_way
 
 PROJECT = DEFAULT_FILE.parent.parent
 SLOW = "/slow/memory/async/volatile/records?min_duration=0"
@@ -200,34 +197,6 @@ def test_what_nginx_refuses_changes_nothing(running: Stack) -> None:
         log.rmdir()
         kept.rename(log)
     assert snapshot(running) == before
-
-
-@contextmanager
-def under_way(running: Stack, path: str, number: int) -> Iterator[list[Future[int]]]:
-    """Requests that processes work on, until they are answered."""
-
-    def asked() -> int:
-        with urllib.request.urlopen(running.state.nginx + path) as answer:
-            answer.read()
-            return int(answer.status)
-
-    before = requests(running)
-    with ThreadPoolExecutor(number) as pool:
-        futures = [pool.submit(asked) for _ in range(number)]
-        eventually(lambda: requests(running) >= before + number)
-        yield futures
-
-
-def requests(running: Stack) -> int:
-    """How many requests all processes work on."""
-    total = 0
-    for url in running.state.processes:
-        with urllib.request.urlopen(url + "/metrics") as answer:
-            told = re.search(
-                r"^windtunnel_requests_in_flight (\d+)", answer.read().decode(), re.MULTILINE
-            )
-            total += int(told[1]) if told else 0
-    return total
 
 
 def test_a_process_is_drained_before_it_goes(running: Stack) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from deploy import splits
 from deploy.services import Place
-from deploy.stack import ensure_up
-from tests.stacks import own_place
+from deploy.stack import ensure_up, running
+from tests.stacks import eventually, own_place, under_way
 
 PROJECT = Path(__file__).parents[3]
 
@@ -37,6 +39,17 @@ def split(place: Place, *arguments: str) -> tuple[int, str, str]:
         check=False,
     )
     return done.returncode, done.stdout, done.stderr
+
+
+def begun(place: Place, *arguments: str) -> subprocess.Popen[str]:
+    told = {"WINDTUNNEL_FOLDER": str(place.root), "WINDTUNNEL_OFFSET": str(place.offset)}
+    return subprocess.Popen(
+        [sys.executable, "-m", "bench.cli", "split", *arguments],
+        cwd=PROJECT,
+        env={**place.environ, **told},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def good(place: Place, *arguments: str) -> str:
@@ -131,3 +144,37 @@ def test_without_a_stack_it_is_one_line_and_3(tmp_path: Path, arguments: tuple[s
 
 def test_history_needs_no_stack(tmp_path: Path) -> None:
     assert good(Place(tmp_path), "history") == "the split has not been changed yet\n"
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_change_that_is_ended_before_it_serves_says_so_and_leaves_no_process(
+    place: Place, how: signal.Signals
+) -> None:
+    stack = running(place)
+    assert stack
+    before, known = splits.plan(stack), set(stack.supervisor.states())
+    more = before.processes("fast") + 2
+    with begun(place, "set", f"pools.fast.processes={more}") as change:
+        eventually(lambda: set(stack.supervisor.states()) != known)
+        change.send_signal(how)
+        _, complaint = change.communicate(timeout=60)
+    assert (change.returncode, complaint) == (130, "interrupted: nothing has changed\n")
+    assert (splits.plan(stack), set(stack.supervisor.states())) == (before, known)
+
+
+def test_a_change_that_is_ended_when_it_serves_says_how_to_take_it_back(place: Place) -> None:
+    stack = running(place)
+    assert stack
+    before = splits.plan(stack)
+    with (
+        under_way(stack, "/sleep?ms=4000&mode=async", 4),
+        begun(place, "set", "pools.fast.keepalive=64") as change,
+    ):
+        eventually(lambda: any(one.clean_s is None for one in splits.history(place)))
+        change.send_signal(signal.SIGINT)
+        _, complaint = change.communicate(timeout=60)
+    number = splits.history(place)[-1].number
+    line = f"interrupted: change {number} is in force; windtunnel split undo\n"
+    assert (change.returncode, complaint) == (130, line)
+    good(place, "undo")
+    assert splits.plan(stack) == before
