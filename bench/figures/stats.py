@@ -18,6 +18,7 @@ MIN_ROUNDS = 6
 LEVEL = 0.05
 RESAMPLES = 400
 SEED = 20_110_930
+NEXT_TO_NOTHING = 1e-9
 RESOLUTION = 0.001  # a histogram keeps three digits: what is nearer than that cannot be told apart
 
 
@@ -69,7 +70,7 @@ class Sampled:
     def logs(self) -> list[float]:
         """The logarithms of the figure over the resampled rounds."""
         value = self.estimator.value
-        return [math.log(max(value(weights), 1e-9)) for weights in _resamples(len(self.rounds))]
+        return [_log(value(weights)) for weights in _resamples(len(self.rounds))]
 
     @cached_property
     def figure(self) -> Figure:
@@ -114,7 +115,7 @@ def paired_spread(one: Sampled, other: Sampled, least: int = MIN_ROUNDS) -> Spre
     one, other = one.only(common), other.only(common)
     pairs = [a - b for a, b in zip(one.logs, other.logs, strict=True)]
     error = _standard_error(pairs, len(common))
-    return Spread(math.log(one.estimate / other.estimate), error, len(common) - 1)
+    return Spread(_log(one.estimate) - _log(other.estimate), error, len(common) - 1)
 
 
 def unpaired_spread(one: Sampled, other: Sampled) -> Spread | None:
@@ -123,7 +124,7 @@ def unpaired_spread(one: Sampled, other: Sampled) -> Spread | None:
         return None
     errors = [_standard_error(each.logs, len(each.rounds)) for each in (one, other)]
     freedom = min(len(one.rounds), len(other.rounds)) - 1
-    return Spread(math.log(one.estimate / other.estimate), math.hypot(*errors), freedom)
+    return Spread(_log(one.estimate) - _log(other.estimate), math.hypot(*errors), freedom)
 
 
 def spread_from(one: Sampled, value: float, least: int = MIN_ROUNDS) -> Spread | None:
@@ -131,7 +132,7 @@ def spread_from(one: Sampled, value: float, least: int = MIN_ROUNDS) -> Spread |
     if len(one.rounds) < least:
         return None
     error = _standard_error(one.logs, len(one.rounds))
-    return Spread(math.log(one.estimate / value), error, len(one.rounds) - 1)
+    return Spread(_log(one.estimate) - _log(value), error, len(one.rounds) - 1)
 
 
 def compare(one: Sampled, other: Sampled) -> float:
@@ -208,6 +209,11 @@ def _resamples(rounds: int) -> list[list[int]]:
     draw = random.Random(SEED + rounds)
     picks = (draw.choices(range(rounds), k=rounds) for _ in range(RESAMPLES))
     return [[pick.count(number) for number in range(rounds)] for pick in picks]
+
+
+def _log(value: float) -> float:
+    """Its logarithm; nothing at all is taken for next to nothing, which has one."""
+    return math.log(max(value, NEXT_TO_NOTHING))
 
 
 def _standard_error(logs: Sequence[float], rounds: int) -> float:

@@ -11,7 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.figures.estimators import Estimator, GeometricMean, Quantile, Ratio
-from bench.figures.stats import Sampled, compare, holm, rank, t_quantile, t_two_sided
+from bench.figures.stats import (
+    Sampled,
+    compare,
+    holm,
+    paired_spread,
+    rank,
+    spread_from,
+    t_quantile,
+    t_two_sided,
+    unpaired_spread,
+)
 from bench.measure.histogram import Histogram, decode, merge
 from tests.bench.generate import histogram
 
@@ -129,6 +139,23 @@ def test_below_six_rounds_there_is_no_interval_and_no_place(count: int) -> None:
     assert math.isnan(compare(few, enough))
     found = rank({"few": few, "enough": enough}, higher_is_better=False)
     assert {name: standing.place for name, standing in found.items()} == {"few": None, "enough": 1}
+
+
+def test_nothing_at_all_is_surely_less_than_something() -> None:
+    def done(answers: float) -> Sampled:
+        return Sampled(Ratio(dict.fromkeys(range(6), (answers, 10.0))))
+
+    for measure in (paired_spread, unpaired_spread):
+        spread = measure(done(0), done(150))
+        assert spread is not None
+        assert spread.log_ratio < 0
+        assert spread.p_value < 1e-6
+        alike = measure(done(0), done(0))
+        assert alike is not None
+        assert alike.p_value == 1
+    least = spread_from(done(0), 12)
+    assert least is not None
+    assert least.p_value < 1e-6
 
 
 def test_six_rounds_each_but_five_in_common_cannot_be_compared() -> None:
