@@ -131,7 +131,8 @@ BESIDE = (Told(True, True), Told(True, False), Told(False, True))
 
 def _fitting(table: Table, width: int) -> tuple[list[str], Told]:
     """As many columns as there is room for; what stands beside goes first, one column stays."""
-    for told in BESIDE:
+    several = sum(row.scores[table.metrics[0]].ratio is not None for row in _measured(table)) > 1
+    for told in BESIDE if several else (Told(True, False),):
         if _width(table, table.metrics, told) <= width:
             return table.metrics, told
     metrics, bare = list(table.metrics), Told(False, False)
@@ -140,8 +141,12 @@ def _fitting(table: Table, width: int) -> tuple[list[str], Told]:
     return metrics, bare
 
 
+def _measured(table: Table) -> list[Row]:
+    return [row for row in table.rows if row.scores]
+
+
 def _width(table: Table, metrics: list[str], told: Told) -> int:
-    lines = [list(_cells(row, metrics, told)) for row in table.rows if row.scores]
+    lines = [list(_cells(row, metrics, told)) for row in _measured(table)]
     columns = zip(_headers(metrics, told), *lines, strict=True)
     return sum(max(map(_broadest, column)) + GAP for column in columns)
 

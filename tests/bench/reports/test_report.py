@@ -161,6 +161,7 @@ def test_every_ratio_to_the_best_has_its_interval() -> None:
     assert f" {told} " in shown(analysis.summary)
     assert "the best" in shown(analysis.summary)
     assert "the best" not in shown(analysis.summary, 50)
+    assert "the best" not in shown(summary_of(Made(stores=PAIR[:1], rounds=7)))
 
 
 def test_a_ratio_to_the_best_is_of_the_rounds_that_both_have() -> None:
