@@ -36,9 +36,10 @@ def test_the_keys_on_disk_are_those_of_the_format(tmp_path: Path) -> None:
             "process",
             "connections",
             "round",
+            "attempt",
             "users",
         ),
-        *("rate", "seconds", "throughput_rps", "operations"),
+        *("rate", "slow_rate", "seconds", "throughput_rps", "operations"),
         *("intended", "late", "skipped", "stale", "retried", "bystander", "streams"),
         *("cpu_s", "health", "flags", "void"),
     ]
