@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import sys
 import traceback
 from types import FrameType
@@ -66,10 +67,11 @@ def _interrupt(number: int, _: FrameType | None) -> None:
 
 
 def _speak_to_nobody() -> None:
+    """Let go of a terminal that is gone, which calls itself none any more."""
     nowhere = os.open(os.devnull, os.O_RDWR)
-    for stream in (sys.stdout, sys.stderr):
-        if stream.isatty():
-            os.dup2(nowhere, stream.fileno())
+    for stream in (1, 2):
+        if stat.S_ISCHR(os.fstat(stream).st_mode):
+            os.dup2(nowhere, stream)
 
 
 def run(arguments: list[str] | None = None) -> int:

@@ -53,7 +53,9 @@ def env(place: Place) -> dict[str, str]:
     return os.environ | where
 
 
-def start(place: Place, into: Path, *more: object) -> subprocess.Popen[str]:
+def start(
+    place: Place, into: Path, *more: object, out: int = subprocess.PIPE
+) -> subprocess.Popen[str]:
     command = [
         sys.executable, "-m", "bench.cli", "run", "pools", "--stores", "sqlite/async/fast",
         "--rate", 40, "--slow-rate", 10, "--sleep-ms", 5, "--rounds", 2, "--duration", 1,
@@ -243,4 +245,17 @@ def test_a_stack_that_starts_after_a_killed_run_has_the_split_before(
         running.kill()
     assert cli(place, "down") == (0, "")
     assert cli(place, "up", "--service", "redis") == (0, "")
+    assert splits.plan(stack) == former
+
+
+def test_a_run_whose_terminal_is_closed_ends_in_order(stack: Stack, tmp_path: Path) -> None:
+    former = splits.plan(stack)
+    master, terminal = os.openpty()
+    many = ("--split", ONE, "--duration", 60)
+    with start(stack.layout.place, tmp_path, *many, out=terminal) as running:
+        os.close(terminal)
+        eventually(lambda: splits.plan(stack) != former)
+        os.close(master)
+        running.send_signal(signal.SIGHUP)
+        assert running.wait(60) == 130
     assert splits.plan(stack) == former
