@@ -35,6 +35,7 @@ class _Transport(xmlrpc.client.Transport):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self._path = path
+        self._opened: _Connection | None = None
 
     def make_connection(self, host: Any) -> _Connection:  # noqa: ARG002
         self._opened = _Connection(self._path)
@@ -45,4 +46,5 @@ class _Transport(xmlrpc.client.Transport):
         try:
             return super().request(*call, **options)
         finally:
-            self._opened.close()
+            if self._opened is not None:  # it may be interrupted before
+                self._opened.close()
