@@ -11,6 +11,8 @@ import xmlrpc.client
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from supervisor.xmlrpc import Faults
+
 from deploy.control import control
 from deploy.errors import NotReadyError
 from deploy.kinds import Kind, kind
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from deploy.services import Instance
 
 _NUDGE = 0.5  # seconds
+_YOUNG = 3.0  # seconds; supervisord tells starts in whole ones
 GONE = (OSError, xmlrpc.client.Error)
 
 
@@ -131,16 +134,15 @@ class Supervisor:
 
     def stop(self, names: Iterable[str]) -> None:
         """Stop programs side by side and wait until no process of them is left."""
-        left, asked = set(names), time.monotonic()
-        young = {name for name, state in self.states().items() if state.status == "STARTING"}
+        left, asked, young_from = set(names), time.monotonic(), time.time() - _YOUNG
         for name in left:
             with contextlib.suppress(xmlrpc.client.Fault):  # it is stopped already
                 self._rpc.stopProcess(name, False)
-        while left := {name for name, state in self.states().items() if not state.stopped} & left:
+        while there := [s for s in self.states().values() if s.name in left and not s.stopped]:
             time.sleep(0.02)
-            if left & young and time.monotonic() - asked > _NUDGE:
+            if time.monotonic() - asked > _NUDGE:
                 asked = time.monotonic()
-                self._nudge(left & young)
+                self._nudge(s.name for s in there if s.since > young_from)
 
     def _nudge(self, names: Iterable[str]) -> None:
         """Ask again: a signal is lost on a process between fork and exec, or in nginx's start."""
@@ -158,10 +160,21 @@ class Supervisor:
     def _reload(self) -> None:
         added, changed, removed = self._rpc.reloadConfig()[0]
         for name in (*changed, *removed):
-            self._rpc.stopProcessGroup(name)
-            self._rpc.removeProcessGroup(name)
+            self._forget(name)
         for name in (*changed, *added):
             self._rpc.addProcessGroup(name)
+
+    def _forget(self, name: str) -> None:
+        """Stop a program and forget it; one that was just added may start in between."""
+        while True:
+            self.stop([name])
+            try:
+                self._rpc.removeProcessGroup(name)
+            except xmlrpc.client.Fault as fault:
+                if fault.faultCode != Faults.STILL_RUNNING:
+                    raise
+            else:
+                return
 
     def _write(self, instance: Instance) -> None:
         log = self.layout.log / f"{instance.name}.log"
