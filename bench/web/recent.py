@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -144,7 +144,8 @@ class Recent:
     One report after the other: `take` lets others work meanwhile.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
         self.whole = 0
         """The last second that is closed: what comes for it later is counted in the next."""
         self._seconds: dict[int, Second] = {}
@@ -154,7 +155,7 @@ class Recent:
 
     def begin(self, members: Iterable[str]) -> None:
         """Wait for the first report of each of these, and for nobody of an earlier test."""
-        self._until = dict.fromkeys(members, int(time.time()) - 1)
+        self._until = dict.fromkeys(members, int(self._clock()) - 1)
 
     def take(self, report: Report, member: str) -> None:
         """Add what the process `member` recorded, and close what is whole by that."""
@@ -174,7 +175,7 @@ class Recent:
                     _seen(second.pools, pool).under_way += number
                 _seen(second.stores, store).under_way += number
         self._until[member] = report.until
-        self._close(self._complete(int(time.time())))
+        self._close(self._complete(int(self._clock())))
 
     def seconds(self, since: int = 0) -> list[int]:
         """The closed seconds after `since`."""

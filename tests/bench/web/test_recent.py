@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 
 from hypothesis import given
@@ -11,6 +10,9 @@ from hypothesis import strategies as st
 from bench.cells.collector import Report
 from bench.measure.recorder import Counts, Key, Recorded, Recorder, Times, add, quantile, upper_end
 from bench.web.recent import COARSE, KEPT, QUANTILES, SPAN, Recent, coarse, decided, nearest
+
+NOW = 1_700_000_000
+"""The second that it is in these tests."""
 
 STORES, POOLS, OUTCOMES = ("a/async/fast", "b/async/fast"), ("fast", "slow"), ("ok", "timeout")
 KEYS = [Key(s, "read", pool, outcome) for s in STORES for pool in POOLS for outcome in OUTCOMES]
@@ -22,7 +24,7 @@ SAMPLES = st.lists(
 """A second, what was recorded in it, how long it took, and by which worker."""
 
 
-def reports(samples: Samples, now: int) -> dict[int, Report]:
+def reports(samples: Samples) -> dict[int, Report]:
     recorders: dict[tuple[int, int], Recorder] = {}
     for second, key, us, worker in samples:
         recorder = recorders.setdefault((worker, second), Recorder())
@@ -30,21 +32,25 @@ def reports(samples: Samples, now: int) -> dict[int, Report]:
     taken = {key: list(recorder.take().items()) for key, recorder in recorders.items()}
     return {
         worker: Report(
-            {now + second: found for (w, second), found in taken.items() if w == worker},
+            {NOW + second: found for (w, second), found in taken.items() if w == worker},
             {},
             {},
-            now + 11,
-            {now + second: [("a/async/fast", "fast", 2)] for second in range(12)},
+            NOW + 11,
+            {NOW + second: [("a/async/fast", "fast", 2)] for second in range(12)},
         )
         for worker in range(3)
     }
 
 
-def told(samples: Samples, now: int) -> Recent:
-    recent, workers = Recent(), reports(samples, now)
+def watching() -> Recent:
+    return Recent(lambda: NOW)
+
+
+def told(samples: Samples) -> Recent:
+    recent, workers = watching(), reports(samples)
     recent.begin(map(str, workers))
     for worker, report in workers.items():
-        assert recent.whole < now
+        assert recent.whole < NOW
         assert not recent.seconds()
         recent.take(report, str(worker))
     return recent
@@ -62,9 +68,8 @@ def together(times: Iterable[Times]) -> Times:
 def test_pools_and_stores_hold_what_was_recorded(
     samples: Samples,
 ) -> None:
-    now = int(time.time())
-    recent = told(samples, now)
-    assert recent.seconds() == [now + second for second in range(12)]
+    recent = told(samples)
+    assert recent.seconds() == [NOW + second for second in range(12)]
     for kind, place, names in (("pools", 2, POOLS), ("stores", 0, STORES)):
         for name in names:
             mine = [one for one in samples if one[1][place] == name]
@@ -85,17 +90,16 @@ def test_pools_and_stores_hold_what_was_recorded(
 def test_an_interval_is_what_lies_in_it_packed_or_not(
     samples: Samples,
 ) -> None:
-    now = int(time.time())
     alone = Recorder()
-    recent = told(samples, now)
+    recent = told(samples)
     for second, key, us, _ in samples:
         if 3 <= second < 8 and key.pool == "slow" and key.outcome == "ok":
             alone.record(*key, us, us + 1)
     whole = together(alone.take().values())
     wanted = Times(coarse(whole.service), coarse(whole.response))
-    found = recent.between(now + 2.5, now + 8.5, "slow")
+    found = recent.between(NOW + 2.5, NOW + 8.5, "slow")
     assert together(found.values()) == wanted
-    assert set(found) <= {now + second for second in range(3, 8)}
+    assert set(found) <= {NOW + second for second in range(3, 8)}
 
 
 def test_wide_buckets_are_less_than_a_hundredth_wide() -> None:
@@ -129,36 +133,36 @@ def one(second: int) -> Report:
 
 
 def test_what_is_told_late_is_counted_in_the_next_second_and_what_is_old_forgotten() -> None:
-    now, recent = int(time.time()), Recent()
-    recent.take(one(now), "here")
-    recent.take(one(now - 100), "here")
-    recent.take(one(now + 1), "here")
+    recent = watching()
+    recent.take(one(NOW), "here")
+    recent.take(one(NOW - 100), "here")
+    recent.take(one(NOW + 1), "here")
     assert [point and point.rate for point in recent.line("pools", "fast", recent.seconds())] == [
         1,
         2,
     ]
-    recent.take(one(now + KEPT), "here")
-    assert recent.seconds() == [now + 1, now + KEPT]
+    recent.take(one(NOW + KEPT), "here")
+    assert recent.seconds() == [NOW + 1, NOW + KEPT]
 
 
 def test_one_that_falls_silent_is_waited_for_no_longer() -> None:
-    now, recent = int(time.time()), Recent()
-    recent.take(one(now - 60), "gone")
-    recent.take(one(now), "here")
-    assert recent.whole == now
+    recent = watching()
+    recent.take(one(NOW - 60), "gone")
+    recent.take(one(NOW), "here")
+    assert recent.whole == NOW
 
 
 def test_a_kind_of_request_is_told_whichever_pool_served_it() -> None:
-    now, recorder = int(time.time()) - 5, Recorder()
+    at, recorder = NOW - 5, Recorder()
     for operation, pool in (("read", "fast"), ("sleep", "fast"), ("sleep", "slow")):
         recorder.record(STORES[0], operation, pool, "ok", 100, 200)
-    recent = Recent()
+    recent = watching()
     recent.begin(["one"])
-    recent.take(Report({now: list(recorder.take().items())}, {}, {}, now), "one")
+    recent.take(Report({at: list(recorder.take().items())}, {}, {}, at), "one")
 
     def number(kind: str, name: str) -> int:
-        return sum(recent.between(now, now + 1, name, kind)[now].service.values())
+        return sum(recent.between(at, at + 1, name, kind)[at].service.values())
 
-    assert recent.names("kinds", [now]) == ["records", "slow work"]
+    assert recent.names("kinds", [at]) == ["records", "slow work"]
     assert (number("kinds", "records"), number("kinds", "slow work")) == (1, 2)
     assert (number("pools", "fast"), number("pools", "slow")) == (2, 1)
