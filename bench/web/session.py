@@ -155,7 +155,10 @@ class Session:
             whole = {store: (0, named) for store, named in ids.items()}
             crowd = gather(terms, whole, runner.target_user_count)
             pilot = self._begin(environment, crowd, options.max_in_flight, open_)
-            steer = lambda _, its: pilot.steer(its)  # noqa: E731
+
+            def steer(_: str, its: Course) -> None:
+                pilot.steer(its)
+
             self._helm = Helm(options, lambda: [HERE], steer, self._keeper.lose)
 
     def on_stopping(self, environment: Environment, **_: Any) -> None:
