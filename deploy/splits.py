@@ -205,15 +205,13 @@ def killed(place: Place | None = None) -> str | None:
 
 
 def _put_back(layout: Layout) -> str | None:
-    """Who was killed; a stack that does not run has the split from its file when it starts."""
+    """Who was killed; a stack that does not run starts with its file, which no trial is put in."""
     found = trial.left(layout)
     if found is None:
         return None
     who, former = found
     stack = running(layout.place)
-    if stack is None:
-        write_split(layout, former)
-    elif stack.plan != former:
+    if stack is not None and stack.plan != former:
         _applied(stack, former, "put back", OF_NO_ACCOUNT)
     trial.forget(layout)
     return who

@@ -17,6 +17,7 @@ from bench.web import switch
 from bench.web.switch import SwitchError
 from deploy import splits
 from deploy.services import Place
+from deploy.splitfile import write_split
 from deploy.stack import Stack, ensure_up, locked
 from tests.bench.served import ROOT
 from tests.stacks import eventually, own_place
@@ -244,8 +245,11 @@ def test_a_stack_that_starts_after_a_killed_run_has_the_split_before(
         eventually(lambda: splits.plan(stack) != former)
         running.kill()
     assert cli(place, "down") == (0, "")
+    edited = splits.changed(former, {"pools.slow.read_timeout": "99"})
+    write_split(stack.layout, edited)
     assert cli(place, "up", "--service", "redis") == (0, "")
-    assert splits.plan(stack) == former
+    assert splits.plan(stack) == edited
+    splits.apply(stack, former)
 
 
 def test_a_run_whose_terminal_is_closed_ends_in_order(stack: Stack, tmp_path: Path) -> None:
