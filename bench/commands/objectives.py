@@ -42,6 +42,5 @@ def asked(request: Request) -> set[str]:
 
 
 def compares(request: Request) -> bool:
-    """Whether a run has variants of which two can be compared."""
-    starts = request.scenario == "wsgi" and not request.host
-    return bool(request.against) or len(request.splits) == 2 or starts
+    """Whether a run has two variants; those of wsgi are more, and the report ranks them."""
+    return bool(request.against) or len(request.splits) == 2
