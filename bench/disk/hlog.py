@@ -14,21 +14,24 @@ from pathlib import Path
 from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogWriter
 
+from bench.disk import whole
 from bench.disk.results import OK, Cell, OperationResult, ResultsError
 
 US_PER_MS = 1000.0
 
 
 def append(run_dir: Path, cell: Cell, ended: datetime | None = None) -> None:
-    """Add a cell that ended then (now) to its store's log, void ones not; raises ResultsError."""
+    """Add a cell that ended then (now) to its store's log, void ones not.
+
+    Raises ResultsError, and then the log is as it was.
+    """
     if cell.void is not None:
         return
     path = run_dir / f"{name(cell.store)}.hlog"
     until = (ended or datetime.now(UTC)).timestamp()
     try:
         new = not path.exists() or not path.stat().st_size
-        with path.open("a", encoding="utf-8") as file:
-            file.write(_lines(cell, until, head=new))
+        whole.append(path, _lines(cell, until, head=new).encode(), create=True)
     except OSError as error:
         raise ResultsError(f"cannot write {path}: {error.strerror or error}") from error
 

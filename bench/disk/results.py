@@ -5,7 +5,6 @@ costs the cell in flight and nothing else; what was seen of that one stands in `
 Fields unknown to this version are ignored on reading, fields unknown to an older one are optional.
 """
 
-import errno
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from bench.disk import jsonl
+from bench.disk import jsonl, whole
 
 SCHEMA = 1
 RUN_FILE = "run.json"
@@ -197,17 +196,10 @@ def create(run_dir: Path, info: RunInfo) -> None:
 
 def append(run_dir: Path, cell: Cell) -> None:
     """Put a finished cell on disk before returning, whole or not at all; raises ResultsError."""
-    line = msgspec.json.encode(cell) + b"\n"
     try:
-        descriptor = os.open(run_dir / CELLS_FILE, os.O_WRONLY | os.O_APPEND)
+        whole.append(run_dir / CELLS_FILE, msgspec.json.encode(cell) + b"\n")
     except OSError as error:
         raise _unwritable(run_dir, error) from error
-    try:
-        _append_whole(descriptor, line)
-    except OSError as error:
-        raise _unwritable(run_dir, error) from error
-    finally:
-        os.close(descriptor)
 
 
 def finish(run_dir: Path, info: RunInfo) -> None:
@@ -247,17 +239,6 @@ def _write_info(run_dir: Path, info: RunInfo) -> None:
         write_atomically(run_dir / RUN_FILE, text + b"\n")
     except OSError as error:
         raise _unwritable(run_dir, error) from error
-
-
-def _append_whole(descriptor: int, line: bytes) -> None:
-    before = os.fstat(descriptor).st_size
-    try:
-        if os.write(descriptor, line) != len(line):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        os.fsync(descriptor)
-    except BaseException:
-        os.ftruncate(descriptor, before)
-        raise
 
 
 def _read_info(run_dir: Path) -> RunInfo:

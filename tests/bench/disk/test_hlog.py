@@ -11,6 +11,7 @@ from hdrh.log import HistogramLogReader
 from bench.disk import hlog
 from bench.disk.results import Cell, OperationResult, ResultsError, Times
 from bench.measure.histogram import decode
+from tests.bench.disk.full import files_up_to
 from tests.bench.generate import Made, cells, histogram
 
 STORE = "redis/async/fast"
@@ -94,6 +95,19 @@ def test_failures_have_tags_of_their_own(tmp_path: Path) -> None:
 def test_a_void_cell_leaves_no_interval(tmp_path: Path) -> None:
     hlog.append(tmp_path, open_cell([1], void="steal"), ENDED)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_leaves_a_log_that_opens(tmp_path: Path) -> None:
+    path = tmp_path / "redis.async.fast.hlog"
+    hlog.append(tmp_path, open_cell([1, 2]), ENDED)
+    size = path.stat().st_size
+    with (
+        files_up_to(size + 100),
+        pytest.raises(ResultsError, match="cannot write"),
+    ):
+        hlog.append(tmp_path, open_cell([3]), ENDED)
+    assert path.stat().st_size == size
+    assert [each.get_total_count() for each in intervals(path)] == [2, 2]
 
 
 def test_a_log_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:

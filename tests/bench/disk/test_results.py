@@ -1,6 +1,5 @@
 """What a run leaves on disk is read back, whatever killed it."""
 
-import resource
 from pathlib import Path
 
 import msgspec
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 
 from bench.disk import results, streams
 from bench.disk.results import CELLS_FILE, RUN_FILE, ResultsError
+from tests.bench.disk.full import files_up_to
 from tests.bench.generate import Made, cells, info, write
 
 SMALL = Made(stores=("sqlite/async/fast", "redis/async/fast"), rounds=2, samples=20)
@@ -130,13 +130,8 @@ def test_a_folder_without_a_readable_run_is_one_line(tmp_path: Path, content: by
 def test_a_full_disk_leaves_no_half_line(tmp_path: Path) -> None:
     folder = write(tmp_path / "run", SMALL)
     size = (folder / CELLS_FILE).stat().st_size
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 100, before[1]))
-    try:
-        with pytest.raises(ResultsError, match="cannot write"):
-            results.append(folder, cells(SMALL)[0])
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with files_up_to(size + 100), pytest.raises(ResultsError, match="cannot write"):
+        results.append(folder, cells(SMALL)[0])
     assert (folder / CELLS_FILE).stat().st_size == size
     assert results.load(folder).cells == cells(SMALL)
 
