@@ -204,18 +204,20 @@ def test_a_bug_is_logged_and_not_told(pair: Pair) -> None:
     assert b"secret" not in other.body
 
 
-@pytest.mark.parametrize("worker", ["sync", "gthread"])
-def test_a_database_that_is_gone_and_comes_back(toy: Toy, worker: str) -> None:
+@pytest.mark.parametrize(("worker", "threads"), [("sync", 1), ("gthread", 4)])
+def test_a_database_that_is_gone_and_comes_back(toy: Toy, worker: str, threads: int) -> None:
     own = {"WINDTUNNEL_ENGINES": str(ENGINES), "WINDTUNNEL_LINE_URL": f"127.0.0.1:{toy.port}"}
     path = f"/line/blocking/volatile/records/{NOBODY}"
     with gunicorn(worker, *WORKERS[worker], **own) as server:
         assert server.call("GET", path).status == 200
         toy.stop()
-        for _ in range(5):  # more than there are threads
+        for _ in range(threads):
             gone = server.call("GET", path)
             assert (gone.status, gone.json["title"]) == (503, "Unavailable")
         toy.start()
-        assert server.call("GET", path).status == 200
+        found = [server.call("GET", path).status for _ in range(2 * threads)]
+        assert set(found) <= {200, 503}
+        assert found.count(503) < threads  # one was asked meanwhile, each other may fail once
 
 
 def test_each_thread_has_a_connection_and_waits_for_nobody(toy: Toy) -> None:
