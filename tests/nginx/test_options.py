@@ -315,6 +315,24 @@ def test_a_maintenance_page_while_its_file_is_there(
     assert ask(nginx, "/ping")[0] == 200
 
 
+@pytest.mark.parametrize("rule", ["none", "shed", "spill:heavy"])
+def test_a_spill_into_a_pool_under_maintenance_gets_its_page(
+    nginx: Nginx, servers: tuple[int, int], held: Gate, rule: str
+) -> None:
+    pools = {
+        "fast": Pool((held.port,), max_conns=1, overflow="spill:slow"),
+        "slow": Pool((servers[0],), max_conns=9, overflow=rule, maintenance="soon.html"),
+        "heavy": Pool((servers[1],)),
+    }
+    nginx.apply(Split(pools, {}))
+    (nginx.folder / PAGES / "soon.html").write_text("<p>Soon.")
+    with one_is_held(nginx, held):
+        status, headers, body = ask(nginx, "/ping", X_Request_Id="third")
+        assert (status, body) == (503, b"<p>Soon.")
+        assert (headers["x-pool"], headers["retry-after"]) == ("slow", "60")
+        assert logged(nginx, "third")["pool"] == "slow"
+
+
 # -- every answer says which pool -------------------------------------------------------------
 
 
