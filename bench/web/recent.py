@@ -105,15 +105,17 @@ class Second:
     pools: dict[str, Seen] = field(default_factory=dict)
     stores: dict[str, Seen] = field(default_factory=dict)
     kinds: dict[str, Seen] = field(default_factory=dict)
+    routed: dict[str, Seen] = field(default_factory=dict)
     points: dict[str, dict[str, Point]] = field(default_factory=dict)
     """By one of `KINDS` and name; there once the second is whole."""
 
     def of(self, kind: str) -> dict[str, Seen]:
-        """Its pools, its stores, or its kinds of request."""
-        return {"pools": self.pools, "stores": self.stores, "kinds": self.kinds}[kind]
+        """Its pools, its stores, its kinds of request, or each kind in each pool."""
+        found: dict[str, Seen] = getattr(self, kind)
+        return found
 
 
-KINDS: Final = ("pools", "stores", "kinds")
+KINDS: Final = ("pools", "stores", "kinds", "routed")
 
 SLOW: Final = {SLEEP: "slow work", Operation.SUMMARY: "slow work"}
 """What operations are as requests; all others are of records. A route may move a kind to another
@@ -164,7 +166,10 @@ class Recent:
             for key, times in entries:
                 wide = Times(coarse(times.service), coarse(times.response))
                 _seen(second.pools, key.pool).count(key.outcome, wide)
-                _seen(second.kinds, SLOW.get(key.operation, "records")).count(key.outcome, wide)
+                kind = SLOW.get(key.operation, "records")
+                _seen(second.kinds, kind).count(key.outcome, wide)
+                if key.pool != NO_POOL:
+                    _seen(second.routed, f"{kind} in {key.pool}").count(key.outcome, wide)
                 if key.operation != SLEEP:  # it has nothing to do with the store it comes beside
                     _seen(second.stores, key.store).count(key.outcome, wide)
                 gevent.sleep(0)

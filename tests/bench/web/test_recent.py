@@ -166,3 +166,9 @@ def test_a_kind_of_request_is_told_whichever_pool_served_it() -> None:
     assert recent.names("kinds", [at]) == ["records", "slow work"]
     assert (number("kinds", "records"), number("kinds", "slow work")) == (1, 2)
     assert (number("pools", "fast"), number("pools", "slow")) == (2, 1)
+    routed = recent.names("routed", [at])
+    assert [(name, number("routed", name)) for name in routed] == [
+        ("records in fast", 1),
+        ("slow work in fast", 1),
+        ("slow work in slow", 1),
+    ]

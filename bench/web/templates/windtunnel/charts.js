@@ -8,7 +8,7 @@ const OTHERS = [["#00795a", "#3fd0a4"], ["#9b4f86", "#e79bd2"], ["#6b5900", "#e0
 const PLOTS = [
   { name: "rate", title: "Rate", unit: "answers/s", of: (line) => line.rate },
   { name: "failures", title: "Failures", unit: "a second", of: (line) => line.failures, unanswered: true },
-  { name: "in-flight", title: "In flight", unit: "requests", of: (line) => line.in_flight, not: "kinds" },
+  { name: "in-flight", title: "In flight", unit: "requests", of: (line) => line.in_flight, only: ["pools", "stores"] },
   { name: "p50", title: "p50", unit: "ms", quantile: "p50" },
   { name: "p99", title: "p99", unit: "ms", quantile: "p99" },
   { name: "p999", title: "p99.9", unit: "ms", quantile: "p999" },
@@ -23,7 +23,7 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 // What was told so far: seconds, and by kind and name each array, aligned with the seconds.
-const kept = { seconds: [], pools: {}, kinds: {}, stores: {}, processes: {} };
+const kept = { seconds: [], pools: {}, kinds: {}, routed: {}, stores: {}, processes: {} };
 let marks = [];
 let now = 0;
 
@@ -33,7 +33,7 @@ export function take(data) {
   now = data.now;
   const had = kept.seconds.length;
   kept.seconds.push(...data.seconds);
-  for (const kind of ["pools", "kinds", "stores", "processes"]) {
+  for (const kind of ["pools", "kinds", "routed", "stores", "processes"]) {
     for (const name of new Set([...Object.keys(kept[kind]), ...Object.keys(data[kind] ?? {})])) {
       kept[kind][name] = grown(kept[kind][name], data[kind]?.[name], had, data.seconds.length);
     }
@@ -71,7 +71,7 @@ function colour(name, index) {
 const local = (epoch) => new Date((epoch - new Date(epoch * 1000).getTimezoneOffset() * 60) * 1000).toISOString().slice(0, -1);
 
 function lines(plot, view) {
-  if (plot.not === view.by) return [];
+  if (plot.only && !plot.only.includes(view.by)) return [];
   if (plot.process) {
     const pools = Object.keys(kept.pools);
     return Object.entries(kept.processes).map(([address, one], index) => ({

@@ -20,11 +20,14 @@ function figures({ window: last }) {
   const row = (group, name, one) => {
     const times = one[kind] ?? {};
     const cells = [number(one.rate), number(one.failures), number(times.p50), number(times.p99), number(times.p999),
-      number(group === "kinds" ? null : one.in_flight), number(one.lag_p99_ms), one.busy === null || one.busy === undefined ? "–" : `${Math.round(one.busy * 100)} %`, number(one.bystander_p99_ms)];
+      number(["kinds", "routed"].includes(group) ? null : one.in_flight), number(one.lag_p99_ms), one.busy === null || one.busy === undefined ? "–" : `${Math.round(one.busy * 100)} %`, number(one.bystander_p99_ms)];
     return make("tr", {}, make("th", { scope: "row" }, name), ...cells.map((text) => make("td", {}, text)));
   };
-  const called = { pools: (name) => (name === "none" ? "no answer" : `pool ${name}`), kinds: (name) => `requests: ${name}`, stores: (name) => name };
-  const rows = ["pools", "kinds", "stores"].flatMap((group) => Object.entries(last?.[group] ?? {}).map(([name, one]) => row(group, called[group](name), one)));
+  const called = { pools: (name) => (name === "none" ? "no answer" : `pool ${name}`), kinds: (name) => `requests: ${name}`, routed: (name) => `requests: ${name}`, stores: (name) => name };
+  // A kind in a pool is news only where some pool has several kinds, and some kind several pools.
+  const size = (group) => Object.keys(last?.[group] ?? {}).filter((name) => name !== "none").length;
+  const groups = size("routed") > Math.max(size("kinds"), size("pools")) ? ["pools", "kinds", "routed", "stores"] : ["pools", "kinds", "stores"];
+  const rows = groups.flatMap((group) => Object.entries(last?.[group] ?? {}).map(([name, one]) => row(group, called[group](name), one)));
   id("figures-rows").replaceChildren(...(rows.length ? rows : [make("tr", {}, Object.assign(make("td", { colSpan: 10 }), { textContent: "Nothing yet: start a test in Locust." }))]));
 }
 
