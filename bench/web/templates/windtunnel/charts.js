@@ -94,9 +94,13 @@ function draw(plot, view) {
   const figure = id(`plot-${plot.name}`);
   Plotly.react(figure.querySelector(".plot"), traces, layout(plot, view), { displayModeBar: false, responsive: true });
   const drawn = found.some((line) => line.y.some((value) => value !== null));
-  const few = plot.quantile && kept.seconds.length && !drawn ? `too few answers: it takes ${FEW[plot.quantile]} in ten seconds` : "";
-  figure.querySelector(".few").textContent = few;
+  figure.querySelector(".few").textContent = why(plot, view, drawn);
   figure.querySelector(".plot").setAttribute("aria-label", `${plot.title}: ${drawn ? found.map((line) => `${line.name} ${latest(line.y)} ${plot.unit}`).join(", ") : "nothing yet"}`);
+}
+
+function why(plot, view, drawn) {
+  if (plot.only && !plot.only.includes(view.by)) return "known by pool and by store only";
+  return plot.quantile && kept.seconds.length && !drawn ? `too few answers: it takes ${FEW[plot.quantile]} in ten seconds` : "";
 }
 
 const latest = (values) => values.findLast((value) => value !== null && value !== undefined)?.toPrecision(3) ?? "nothing";
