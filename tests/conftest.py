@@ -6,11 +6,17 @@ import os
 import sys
 
 import pytest
+from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 ORDER = {"tests/engines": 0, "tests/browser": 1}
 """Folders whose tests share servers. They take longest, so they come first."""
+
+
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
+"""Properties are about values: how long an example takes on a busy machine says nothing."""
 
 
 def pytest_configure() -> None:
