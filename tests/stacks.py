@@ -12,7 +12,8 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 
 import psutil
@@ -73,12 +74,72 @@ def free_ports(count: int) -> Sequence[int]:
     return ports
 
 
-def eventually(condition: Callable[[], object], seconds: float = 30) -> None:
+PATIENCE = 120.0
+"""Seconds; machines are shared and slow, and a condition that holds is not waited for."""
+
+
+def eventually(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
     """Wait until a condition holds; fails when it does not in time."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come about in time"
         time.sleep(0.02)
+
+
+class Door:
+    """What servers go through before they get ready, if they are started with its `environ`."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        (folder / "door.py").write_text(DOOR)
+        self._shut = folder / "door.shut"
+        self.environ = {"WINDTUNNEL_ENGINES": str(folder)}
+
+    @contextmanager
+    def shut(self) -> Iterator[None]:
+        """Let none of them through until the block ends."""
+        self._shut.touch()
+        try:
+            yield
+        finally:
+            self._shut.unlink()
+
+
+DOOR = """
+import time
+from pathlib import Path
+while Path(__file__).with_suffix(".shut").exists():
+    time.sleep(0.02)
+"""
+
+
+@contextmanager
+def half_sent(running: Stack, number: int) -> Iterator[Callable[[], list[int]]]:
+    """Requests that nginx has, but for the end of their bodies; a call sends it.
+
+    It returns what they were answered. Until then a worker of nginx that was told to leave stays.
+    """
+    with ExitStack() as block:
+        links = [
+            block.enter_context(closing(HTTPConnection("127.0.0.1", running.nginx.port)))
+            for _ in range(number)
+        ]
+        for link in links:
+            link.putrequest("PUT", "/memory/async/volatile/records")
+            link.putheader("Content-Type", "application/json")
+            link.putheader("Content-Length", "2")
+            link.putheader("Expect", "100-continue")
+            link.endheaders()
+            told = link.sock.recv(64)
+            assert told.startswith(b"HTTP/1.1 100 "), told
+            link.send(b"[")
+
+        def answered() -> list[int]:
+            for link in links:
+                link.send(b"]")
+            return [link.getresponse().status for link in links]
+
+        yield answered
 
 
 @contextmanager

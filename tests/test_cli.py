@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from deploy.services import Place
-from tests.stacks import eventually, left_over, own_place
+from tests.stacks import Door, eventually, left_over, own_place
 
 PROJECT = Path(__file__).parent.parent
 COMMANDS = ("setup", "up", "down", "status", "logs", "doctor", "stores", "run", "report")
@@ -28,12 +28,12 @@ def place() -> Iterator[Place]:
         yield place
 
 
-def started(place: Place, *arguments: str) -> subprocess.Popen[str]:
+def started(place: Place, *arguments: str, **more: str) -> subprocess.Popen[str]:
     told = {"WINDTUNNEL_FOLDER": str(place.root), "WINDTUNNEL_OFFSET": str(place.offset)}
     return subprocess.Popen(
         [sys.executable, "-m", "bench.cli", *arguments],
         cwd=PROJECT,
-        env={**os.environ, **told},
+        env={**os.environ, **told, **more},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -122,8 +122,9 @@ def test_a_busy_port_is_one_line_and_3(place: Place) -> None:
     assert code == 3
 
 
-def test_ctrl_c_during_up_is_quiet_and_leaves_nothing(place: Place) -> None:
-    with started(place, "up", "--service", "redis") as process:
+def test_ctrl_c_during_up_is_quiet_and_leaves_nothing(place: Place, tmp_path: Path) -> None:
+    door = Door(tmp_path / "door")
+    with door.shut(), started(place, "up", "--service", "redis", **door.environ) as process:
         eventually(lambda: left_over(place))
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=120)

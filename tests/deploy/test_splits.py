@@ -9,6 +9,8 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,16 +24,21 @@ from deploy.stack import Stack, ensure_up
 from nginx.apply import ApplyError
 from nginx.plan import DEFAULT_FILE, read_plan
 from nginx.split import SplitError
-from tests.stacks import eventually, own_place, under_way
+from tests.stacks import Door, eventually, half_sent, own_place
 
 PROJECT = DEFAULT_FILE.parent.parent
 SLOW = "/slow/memory/async/volatile/records?min_duration=0"
 
 
 @pytest.fixture(scope="module")
-def shared() -> Iterator[Stack]:
+def door(tmp_path_factory: pytest.TempPathFactory) -> Door:
+    return Door(tmp_path_factory.mktemp("door") / "engines")
+
+
+@pytest.fixture(scope="module")
+def shared(door: Door) -> Iterator[Stack]:
     with own_place() as place:
-        yield ensure_up([], 2, 1, place=place)
+        yield ensure_up([], 2, 1, place=replace(place, environ={**place.environ, **door.environ}))
 
 
 @pytest.fixture
@@ -200,9 +207,18 @@ def test_what_nginx_refuses_changes_nothing(running: Stack) -> None:
 
 
 def test_a_process_is_drained_before_it_goes(running: Stack) -> None:
-    with under_way(running, "/sleep?ms=700&mode=async", 4) as asked:
-        told = apply(running, changed(plan(running), {"pools.fast.processes": "1"}))
-        assert [future.result() for future in asked] == [200] * 4
+    place = running.layout.place
+    name, known = f"server-{10002 + place.offset}", len(history(place))
+    wanted = changed(plan(running), {"pools.fast.processes": "1"})
+    with ThreadPoolExecutor() as pool, half_sent(running, 4) as answered:
+        change = pool.submit(apply, running, wanted)
+        eventually(lambda: change.done() or len(history(place)) > known)
+        assert not change.done()
+        assert served(running) == {"fast-10001"}
+        assert name in servers(running)
+        assert answered() == [200] * 4
+        told = change.result()
+    assert name not in servers(running)
     assert told.clean_s is not None
     assert told.clean_s > told.apply_s
 
@@ -309,15 +325,16 @@ apply(stack, changed(plan(stack), {"pools.fast.processes": "1"}))
 def test_a_change_killed_while_old_workers_finish_is_made_good(running: Stack) -> None:
     """The new split serves, and the process that it lacks goes with the next change."""
     place = running.layout.place
-    name = f"server-{10002 + place.offset}"
+    name, known = f"server-{10002 + place.offset}", len(history(place))
     command = [sys.executable, "-c", CHANGE, str(place.root), str(place.offset)]
-    with under_way(running, "/sleep?ms=2500&mode=async", 4) as asked:
+    with half_sent(running, 4) as answered:
         with subprocess.Popen(command) as change:
-            eventually(lambda: history(place)[-1].clean_s is None)
+            eventually(lambda: change.poll() is not None or len(history(place)) > known)
             change.kill()
+        assert history(place)[-1].clean_s is None
         assert name in servers(running)
         assert served(running) == {"fast-10001"}
-        assert [future.result() for future in asked] == [200] * 4
+        assert answered() == [200] * 4
     assert history(place)[-1].after == plan(running).as_dict()
     apply(running, changed(plan(running), {"pools.slow.retries": "1"}))
     assert name not in servers(running)
@@ -325,14 +342,18 @@ def test_a_change_killed_while_old_workers_finish_is_made_good(running: Stack) -
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_a_change_ended_before_it_serves_changes_nothing(
-    running: Stack, how: signal.Signals
+    running: Stack, door: Door, how: signal.Signals
 ) -> None:
     before = servers(running)
     place = running.layout.place
     code = CHANGE.replace('"1"', '"3"')
-    with subprocess.Popen(
-        [sys.executable, "-c", code, str(place.root), str(place.offset)], stderr=subprocess.DEVNULL
-    ) as change:
+    with (
+        door.shut(),
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(place.root), str(place.offset)],
+            stderr=subprocess.DEVNULL,
+        ) as change,
+    ):
         eventually(lambda: len(servers(running)) == 4)
         change.send_signal(how)
     assert plan(running).processes("fast") == 2

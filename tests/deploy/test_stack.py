@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -20,7 +21,7 @@ from deploy.layout import Layout
 from deploy.services import Place
 from deploy.stack import Stack, ensure_up
 from deploy.supervisor import Supervisor
-from tests.stacks import eventually, left_over
+from tests.stacks import Door, eventually, left_over
 
 SLOW = "/slow/memory/async/volatile/records?min_duration=0"
 
@@ -220,10 +221,13 @@ ensure_up(["redis"], 1, 1, place=place)
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_up_after_an_interrupted_up(place: Place, how: signal.Signals) -> None:
-    told = [str(place.root), str(place.offset), str(place.programs)]
-    command = [sys.executable, "-c", UP, *told]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as interrupted:
+def test_up_after_an_interrupted_up(place: Place, tmp_path: Path, how: signal.Signals) -> None:
+    told, door = [str(place.root), str(place.offset), str(place.programs)], Door(tmp_path / "door")
+    command, env = [sys.executable, "-c", UP, *told], os.environ | door.environ
+    with (
+        door.shut(),
+        subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL) as interrupted,
+    ):
         eventually(lambda: Supervisor(Layout(place)).pid() or interrupted.poll() is not None)
         interrupted.send_signal(how)
     assert interrupted.returncode != 0
