@@ -59,7 +59,7 @@ def test_a_test_under_locust_knows_nginxs_part(
 def test_a_run_that_is_ended_knows_nginxs_part(stack: Stack, tmp_path: Path) -> None:
     command = [
         sys.executable, "-m", "bench.cli", "run", "pools", "--stores", STORE, "--rate", 20, *LONG,
-        "--processes", 2, "--rounds", 2, "--duration", 2, "--warmup", 0.1, "--results", tmp_path,
+        "--processes", 2, "--rounds", 50, "--duration", 2, "--warmup", 0.1, "--results", tmp_path,
     ]  # fmt: skip
     with subprocess.Popen(
         list(map(str, command)),
