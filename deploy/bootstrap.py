@@ -166,15 +166,17 @@ def run(command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
         text=True,
         errors="replace",
         check=False,
+        close_fds=False,  # the lock is theirs too
     )
 
 
 @contextmanager
 def alone(project: Path) -> Iterator[None]:
-    """One set-up at a time; a second one waits for the first."""
+    """One set-up at a time; a second one waits for the first, and for what a killed one started."""
     folder = project / ".run"
     folder.mkdir(exist_ok=True)
     with (folder / "setup.lock").open("w") as file:
+        os.set_inheritable(file.fileno(), True)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.stacks import eventually
@@ -97,13 +99,23 @@ def test_a_changed_lock_is_installed_into_what_is_there(project: Path) -> None:
     assert marker.exists()
 
 
-def test_a_killed_run_is_made_anew(project: Path) -> None:
+def test_a_killed_run_is_made_anew_when_what_it_started_has_ended(project: Path) -> None:
     with start(project) as process:
         eventually((project / ".venv" / "bin" / "python").exists)
+        (left,) = psutil.Process(process.pid).children()
+        left.suspend()
         process.kill()
-    assert not (project / ".venv" / "windtunnel.stamp").exists()
-    code, out, _ = bootstrap(project)
-    assert code == 0
+    try:
+        assert not (project / ".venv" / "windtunnel.stamp").exists()
+        with start(project) as again:
+            assert again.stdout
+            assert "another set-up is at work" in again.stdout.readline()
+            left.resume()
+            out, _ = again.communicate(timeout=120)
+    finally:
+        with suppress(psutil.NoSuchProcess):
+            left.resume()
+    assert again.returncode == 0
     assert "half made" in out
     assert imports_the_project(project)
 
