@@ -142,6 +142,7 @@ class Watchdog:
         self.seconds = seconds
         self._sever = sever
         self._since: dict[int, tuple[float, Any]] = {}
+        self._severing = threading.Lock()
         self._stop = threading.Event()
         threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
 
@@ -150,8 +151,11 @@ class Watchdog:
         self._since[id(connection)] = (monotonic(), connection)
 
     def leave(self, connection: Any) -> bool:
-        """The call on `connection` has ended; return whether it was severed."""
-        return self._since.pop(id(connection), None) is None
+        """The call on `connection` has ended; return whether it was severed, and is so by now."""
+        if self._since.pop(id(connection), None) is not None:
+            return False
+        with self._severing:  # at work on it, where the answer came in the last moment
+            return True
 
     def close(self) -> None:
         """End the thread."""
@@ -161,6 +165,11 @@ class Watchdog:
         while not self._stop.wait(min(self.TICK, self.seconds / 4)):
             latest = monotonic() - self.seconds
             for key, (since, connection) in list(self._since.items()):
-                if since <= latest and self._since.pop(key, None) is not None:
-                    with contextlib.suppress(Exception):  # it may have closed meanwhile
-                        self._sever(connection)
+                if since <= latest:
+                    self._end(key, connection)
+
+    def _end(self, key: int, connection: Any) -> None:
+        with self._severing:
+            if self._since.pop(key, None) is not None:
+                with contextlib.suppress(Exception):  # it may have closed meanwhile
+                    self._sever(connection)

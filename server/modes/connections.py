@@ -53,7 +53,8 @@ class Connections:
             if dog.leave(db):
                 raise late(self.engine) from error
             raise
-        dog.leave(db)
+        if dog.leave(db):  # answered in the last moment: nothing can be asked on it any more
+            raise late(self.engine)
         return result
 
     def distrust(self) -> None:
