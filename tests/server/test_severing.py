@@ -32,7 +32,7 @@ class Told(Line):
 
 def test_a_connection_that_is_being_severed_is_used_no_more(toy: Toy) -> None:
     class LateAnswer(LineEngine):
-        def connect(self) -> Line:
+        def connect(self) -> Told:
             return Told(self.address)
 
         def sever(self, db: Line) -> None:
