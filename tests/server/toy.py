@@ -19,6 +19,8 @@ class Toy:
         self.answering.set()
         self.asked = threading.Semaphore(0)
         self.connections: set[socket.socket] = set()
+        self.made: list[socket.socket] = []
+        """Every connection that there ever was, in order; `connections` are open."""
         self._left = threading.Condition()
         self.port = 0
         self.start()
@@ -46,6 +48,7 @@ class Toy:
             while True:
                 connection, _ = listening.accept()
                 self.connections.add(connection)
+                self.made.append(connection)
                 threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
