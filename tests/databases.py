@@ -46,11 +46,17 @@ def store(id: str, settings: Settings) -> Store:
     return Stores(ENGINES.values(), settings)[id]
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]  # type: ignore[no-any-return]
+@contextmanager
+def held_port() -> Iterator[int]:
+    """A port for a server of ours that comes, goes and comes again, until the block ends.
+
+    It is bound, so that the kernel gives it to nobody else meanwhile, and refuses who connects. A
+    server that sets SO_REUSEADDR, as they all do, can listen there beside us.
+    """
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
 
 
 def engine_services() -> dict[str, Service]:
@@ -67,12 +73,11 @@ def place(environ: Mapping[str, str] | None = None) -> Iterator[Place]:
     """
     folder = Path(tempfile.mkdtemp(prefix="windtunnel-tests-"))
     folder.chmod(0o755)  # servers that root starts run as nobody
-    ports = {name: free_port() for name in PORTS}
-    try:
+    with ExitStack() as held:
+        held.callback(shutil.rmtree, folder, ignore_errors=True)
+        ports = {name: held.enter_context(held_port()) for name in PORTS}
         path = {"PATH": os.environ.get("PATH", "")} if environ is None else environ
         yield Place(folder, ports=ports, programs_folder=Place(RUN).programs, environ=path)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def prepared(where: Place, names: Sequence[str]) -> tuple[list[Instance], dict[str, str]]:

@@ -10,21 +10,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
+from tests.databases import held_port
+
 NO_LINGER = struct.pack("ii", 1, 0)  # close with a reset
 
 
 class Proxy:
-    """Listens on a port of its own and passes on to `target` until told otherwise."""
+    """Listens on a port that is held for it and passes on to `target` until told otherwise."""
 
-    def __init__(self, target: tuple[str, int]) -> None:
+    def __init__(self, target: tuple[str, int], port: int) -> None:
         self._target = target
         self._pairs: set[tuple[socket.socket, socket.socket]] = set()
         self._open = threading.Event()  # clear: what arrives waits
         self._open.set()
         self._calm = threading.Event()  # set by `close`: ends the delays too
         self.delay = 0.0
-        self._listener = self._listen(0)
-        self.port: int = self._listener.getsockname()[1]
+        self.port = port
+        self._listener = self._listen()
 
     def url(self, direct: str) -> str:
         """Return `direct` with this proxy in the server's place."""
@@ -38,7 +40,7 @@ class Proxy:
 
     def accept(self) -> None:
         """Serve again on the same port."""
-        self._listener = self._listen(self.port)
+        self._listener = self._listen()
 
     def hang(self) -> None:
         """Accept everything and answer nothing, as a stopped server does."""
@@ -54,8 +56,8 @@ class Proxy:
         self._calm.set()
         self._open.set()
 
-    def _listen(self, port: int) -> socket.socket:
-        listener = socket.create_server(("127.0.0.1", port), backlog=128)
+    def _listen(self) -> socket.socket:
+        listener = socket.create_server(("127.0.0.1", self.port), backlog=128)
         threading.Thread(target=self._accept, args=[listener], daemon=True).start()
         return listener
 
@@ -119,8 +121,9 @@ def proxied(url: str) -> Iterator[Proxy]:
     parts = urlsplit(url)
     assert parts.hostname is not None
     assert parts.port is not None
-    proxy = Proxy((parts.hostname, parts.port))
-    try:
-        yield proxy
-    finally:
-        proxy.close()
+    with held_port() as port:
+        proxy = Proxy((parts.hostname, parts.port), port)
+        try:
+            yield proxy
+        finally:
+            proxy.close()

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.databases import held_port
 from tests.server.toy import Toy
 
 ENGINES = Path(__file__).parent / "engines"
@@ -98,10 +99,11 @@ def serving(*arguments: str, **environ: str) -> Iterator[Server]:
 
 @pytest.fixture
 def toy() -> Iterator[Toy]:
-    server = Toy()
-    yield server
-    server.answering.set()
-    server.stop()
+    with held_port() as port:
+        server = Toy(port)
+        yield server
+        server.answering.set()
+        server.stop()
 
 
 @pytest.fixture(scope="session")

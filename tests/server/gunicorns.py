@@ -6,10 +6,10 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from tests.databases import free_port
+from tests.databases import held_port
 from tests.server.conftest import Server
 from tests.stacks import eventually
 
@@ -22,7 +22,13 @@ STRICT = ("-W", "error", "-W", "ignore:clear_current:DeprecationWarning")
 @contextlib.contextmanager
 def gunicorn(worker: str, *arguments: str, **environ: str) -> Iterator[Server]:
     """Run a gunicorn with one worker of a kind until the block ends."""
-    port = free_port()
+    with held_port() as port:
+        yield from _running(port, worker, arguments, environ)
+
+
+def _running(
+    port: int, worker: str, arguments: Sequence[str], environ: Mapping[str, str]
+) -> Iterator[Server]:
     command = ["--config", str(CONF), "--worker-class", worker, "--bind", f"127.0.0.1:{port}"]
     process = subprocess.Popen(
         [sys.executable, *STRICT, "-m", "gunicorn", *command, *arguments],

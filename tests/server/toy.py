@@ -12,9 +12,9 @@ RECORD = (
 
 
 class Toy:
-    """Listens on a free port; `answering` cleared makes it hang, `stop` makes it gone."""
+    """Listens where its port is held; `answering` cleared makes it hang, `stop` makes it gone."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int) -> None:
         self.answering = threading.Event()
         self.answering.set()
         self.asked = threading.Semaphore(0)
@@ -22,13 +22,12 @@ class Toy:
         self.made: list[socket.socket] = []
         """Every connection that there ever was, in order; `connections` are open."""
         self._left = threading.Condition()
-        self.port = 0
+        self.port = port
         self.start()
 
     def start(self) -> None:
         """Listen, again on the same port after `stop`."""
         self._listening = socket.create_server(("127.0.0.1", self.port), backlog=64)
-        self.port = self._listening.getsockname()[1]
         threading.Thread(target=self._accept, args=(self._listening,), daemon=True).start()
 
     def stop(self) -> None:
