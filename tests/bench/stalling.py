@@ -55,8 +55,10 @@ def stalling(seconds: float, every: float) -> Iterator[str]:
         text=True,
     ) as process:
         assert process.stdout is not None
-        yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
-        process.kill()
+        try:
+            yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
+        finally:  # it would be waited for, for ever
+            process.kill()
 
 
 if __name__ == "__main__":
