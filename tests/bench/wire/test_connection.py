@@ -12,6 +12,7 @@ from pathlib import Path
 import gevent
 import pytest
 from gevent import socket as gsocket
+from gevent.event import Event
 from gevent.server import StreamServer
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -143,18 +144,25 @@ def test_an_answer_that_has_begun_is_not_stale_wherever_it_ends(place: int) -> N
 
 def unasked(data: bytes) -> list[Answer]:
     """Send `data` after a whole answer, while the client does not ask for anything."""
+    answered, said = Event(), Event()
 
     def handle(connection: gsocket.socket) -> None:
         receive_head(connection)
         connection.sendall(PLAIN)
-        gevent.sleep(0.01)
+        answered.wait()
         connection.sendall(data)
+        said.set()
         connection.recv(1)
 
     with served(handle) as client:
         first = client.request("GET", "/")
-        gevent.sleep(0.05)
-        return [first, client.request("GET", "/"), client.request("GET", "/")]
+        answered.set()
+        said.wait()
+        gevent.idle()  # until all that came was looked at, by the client too
+        answered.clear()
+        answers = [first, client.request("GET", "/"), client.request("GET", "/")]
+        answered.set()
+        return answers
 
 
 def test_an_answer_to_nobody_is_never_taken_for_the_next_ones() -> None:
