@@ -53,6 +53,12 @@ class Driven:
         assert [event["event"] for event in events] == ["reset", "measuring", "done"]
         return dict(events[-1]["cell"])
 
+    def answered(self, **fields: Any) -> dict[str, Any]:
+        """A cell in which something was answered: a machine can stand still for all of one."""
+        while not (cell := self.cell(**fields))["operations"]:
+            pass
+        return cell
+
     def error(self, **fields: Any) -> str:
         self.order(**fields)
         said = self.next()
