@@ -53,8 +53,8 @@ def only_run(into: Path) -> Run:
 
 
 def until_second_cell(process: subprocess.Popen[str], into: Path) -> None:
-    """Wait until a cell is on disk, so that the next one is under way."""
-    while not any(path.stat().st_size for path in into.glob("*/cells.jsonl")):
+    """Wait until a cell is on disk that is not spoiled, so that the next one is under way."""
+    while not any('"void":null' in path.read_text() for path in into.glob("*/cells.jsonl")):
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)  # between two looks at the disk
 
@@ -77,14 +77,16 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, str, int]:
 
 def test_every_cell_of_every_round_is_measured(finished: tuple[Run, str, int]) -> None:
     run, _, _ = finished
-    measured = [(cell.store, cell.users, cell.round) for cell in run.cells]
+    clean = [cell for cell in run.cells if cell.void is None]  # where time was stolen: once more
+    measured = [(cell.store, cell.users, cell.round) for cell in clean]
     assert sorted(measured) == [
         (f"memory/{mode}/volatile", users, number)
         for mode in ("async", "blocking", "threads")
         for users in (2, 4)
         for number in (1, 2)
     ]
-    assert all(cell.void is None and cell.throughput_rps > 0 for cell in run.cells)
+    assert {cell.attempt for cell in run.cells if cell.void is not None} <= {1, 2}
+    assert all(cell.throughput_rps > 0 for cell in clean)
 
 
 def test_a_line_of_cells_has_the_keys_that_readers_count_on(
@@ -192,10 +194,10 @@ def test_cells_without_a_server_are_void_and_say_why(host: Server, tmp_path: Pat
     until_second_cell(process, tmp_path)
     os.kill(host.process.pid, signal.SIGKILL)
     process.communicate(timeout=120)
-    cells = only_run(tmp_path).cells
-    assert len(cells) == 4
-    assert cells[0].void is None
-    assert "refused" in (cells[-1].void or "")
+    cells = {cell.round: cell for cell in only_run(tmp_path).cells}  # the last attempt at each
+    assert list(cells) == [1, 2, 3, 4]
+    assert cells[1].void is None
+    assert "refused" in (cells[4].void or "")
 
 
 def test_a_broken_objective_fails_the_run(host: Server, tmp_path: Path) -> None:
