@@ -114,14 +114,14 @@ while Path(__file__).with_suffix(".shut").exists():
 
 
 @contextmanager
-def half_sent(running: Stack, number: int) -> Iterator[Callable[[], list[int]]]:
+def half_sent(port: int, number: int) -> Iterator[Callable[[], list[int]]]:
     """Requests that nginx has, but for the end of their bodies; a call sends it.
 
     It returns what they were answered. Until then a worker of nginx that was told to leave stays.
     """
     with ExitStack() as block:
         links = [
-            block.enter_context(closing(HTTPConnection("127.0.0.1", running.nginx.port)))
+            block.enter_context(closing(HTTPConnection("127.0.0.1", port, timeout=PATIENCE)))
             for _ in range(number)
         ]
         for link in links:

@@ -210,7 +210,7 @@ def test_a_process_is_drained_before_it_goes(running: Stack) -> None:
     place = running.layout.place
     name, known = f"server-{10002 + place.offset}", len(history(place))
     wanted = changed(plan(running), {"pools.fast.processes": "1"})
-    with ThreadPoolExecutor() as pool, half_sent(running, 4) as answered:
+    with ThreadPoolExecutor() as pool, half_sent(running.layout.nginx_port, 4) as answered:
         change = pool.submit(apply, running, wanted)
         eventually(lambda: change.done() or len(history(place)) > known)
         assert not change.done()
@@ -327,7 +327,7 @@ def test_a_change_killed_while_old_workers_finish_is_made_good(running: Stack) -
     place = running.layout.place
     name, known = f"server-{10002 + place.offset}", len(history(place))
     command = [sys.executable, "-c", CHANGE, str(place.root), str(place.offset)]
-    with half_sent(running, 4) as answered:
+    with half_sent(running.layout.nginx_port, 4) as answered:
         with subprocess.Popen(command) as change:
             eventually(lambda: change.poll() is not None or len(history(place)) > known)
             change.kill()

@@ -17,7 +17,7 @@ from nginx.features import Features, features
 from nginx.render import render
 from nginx.split import Balance, Pool, Split
 from tests.nginx.asking import RECORDS, ask, served_by
-from tests.stacks import eventually, free_ports
+from tests.stacks import eventually, free_ports, half_sent
 
 RECORD = {"topic": "t", "when": "2026-01-01T00:00:00Z", "duration": 1.0, "tags": []}
 
@@ -116,17 +116,11 @@ def test_a_refused_split_leaves_the_old_one_in_force(nginx: Nginx, split: Split)
 
 
 def test_an_old_worker_with_a_request_under_way_is_waited_for(nginx: Nginx, split: Split) -> None:
-    with closing(http.client.HTTPConnection("127.0.0.1", nginx.port, timeout=30)) as link:
-        link.putrequest("PUT", RECORDS)
-        link.putheader("Content-Type", "application/json")
-        link.putheader("Content-Length", "2")
-        link.endheaders(b"[")
+    other = split.with_pool("fast", replace(split.pools["fast"], weights=(2,)))
+    with half_sent(nginx.port, 1) as answered:
         with pytest.raises(ApplyError, match="old nginx workers"):
-            nginx.apply(
-                split.with_pool("fast", replace(split.pools["fast"], weights=(2,))), timeout=1
-            )
-        link.send(b"]")
-        assert link.getresponse().status == 200
+            nginx.apply(other, timeout=1)
+        assert answered() == [200]
 
 
 def test_apply_without_an_nginx(binary: str, split: Split, tmp_path: Path) -> None:

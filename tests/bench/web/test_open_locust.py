@@ -45,7 +45,7 @@ def test_the_rate_is_that_of_all_workers_together(
     with (tmp_path / "run_stats.csv").open() as file:
         rows = {row["Name"]: row for row in csv.DictReader(file)}
     assert {name.partition(" ")[0] for name in rows} == {*STORES, "Aggregated"}
-    assert 50 <= int(rows["Aggregated"]["Request Count"]) <= 300
+    assert 50 < float(rows["Aggregated"]["Requests/s"]) < 150  # however late it was stopped
     assert rows["Aggregated"]["Failure Count"] == "0"
 
 
