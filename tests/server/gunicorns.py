@@ -15,8 +15,9 @@ from tests.stacks import eventually
 
 CONF = Path(__file__).parent.parent.parent / "deploy" / "gunicorn.conf.py"
 
-STRICT = ("-W", "error", "-W", "ignore:clear_current:DeprecationWarning")
-"""gunicorn's tornado worker calls what Tornado deprecates."""
+DEPRECATED = ("clear_current", "There is no current event loop")
+STRICT = ("-W", "error", *(f"-Wignore:{each}:DeprecationWarning" for each in DEPRECATED))
+"""gunicorn's tornado worker calls what Tornado and, from 3.12 on, Python deprecate."""
 
 
 @contextlib.contextmanager
