@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 import pytest
@@ -20,8 +21,14 @@ settings.load_profile("untimed")
 
 
 def pytest_configure() -> None:
-    """Forget the width that a test process beside others is told: reports would heed it."""
+    """Forget what whoever started the tests left to all that they start.
+
+    That is the width that a test process beside others is told, as reports would heed it, and the
+    signals that are ignored in the background and under nohup, as what is ended by them would be.
+    """
     os.environ.pop("COLUMNS", None)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
