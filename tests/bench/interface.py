@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.bench.served import ROOT
 
-PATIENCE = 60
+PATIENCE = 120
 """Seconds; machines are shared and slow, and a condition that holds is not waited for."""
 
 
@@ -39,7 +39,11 @@ class Interface:
             env={"WINDTUNNEL_RESULTS": "", **os.environ},
             stderr=subprocess.DEVNULL,
         )
-        self.wait_for(lambda: self.get(front))
+        try:
+            self.wait_for(lambda: self.get(front))
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def url(self) -> str:

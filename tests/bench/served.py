@@ -46,5 +46,5 @@ def server(port: str = "0", *more: str) -> Iterator[Server]:
         yield Server(process, line.rpartition(" ")[2].strip())
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
         process.stdout.close()

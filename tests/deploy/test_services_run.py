@@ -22,7 +22,7 @@ from deploy.services import Instance, Missing, Place, Program, Service, prepare_
 from deploy.services.foreground import all_running, running, start, stop, wait_ready
 from deploy.services.postgres import ready as postgres_ready
 from tests import databases
-from tests.stacks import eventually, free_offset
+from tests.stacks import PATIENCE, eventually, free_offset
 
 DATABASES = {name: service for name, service in services().items() if name != "nginx"}
 CANNOT_BE_HAD_ANYWHERE = {"rethinkdb"}
@@ -156,7 +156,7 @@ def test_an_instance_that_dies_at_once_is_told(place: Place) -> None:
     with running(instance, place.log):
         rival = start(instance, place.log)  # its port is taken
         try:
-            assert rival.wait(10) != 0
+            assert rival.wait(PATIENCE) != 0
         finally:
             stop(instance, rival)
 

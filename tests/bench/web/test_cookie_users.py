@@ -14,7 +14,7 @@ import pytest
 
 from deploy.readiness import http_ok
 from deploy.services import Place, ensure_all
-from tests.bench.interface import free_port, locust
+from tests.bench.interface import PATIENCE, free_port, locust
 from tests.bench.served import ROOT, server
 from tests.stacks import RUN, eventually
 
@@ -103,7 +103,7 @@ def load(seats: Seats, *more: object, file: object = "locustfiles/crud.py") -> N
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr
 
@@ -149,7 +149,7 @@ def test_a_run_keeps_them_too(seats: Seats, tmp_path: Path) -> None:
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     assert_kept(seats, USERS)

@@ -14,7 +14,7 @@ import pytest
 from bench.disk.streams import SampledRequest, samples
 from deploy.services import Place
 from deploy.stack import Stack, ensure_up
-from tests.bench.interface import locust
+from tests.bench.interface import PATIENCE, locust
 from tests.bench.served import ROOT
 from tests.stacks import eventually, own_place
 
@@ -71,5 +71,5 @@ def test_a_run_that_is_ended_knows_nginxs_part(stack: Stack, tmp_path: Path) -> 
         cells = tmp_path.glob
         eventually(lambda: any(file.stat().st_size for file in cells("*/cells.jsonl")))
         running.send_signal(signal.SIGINT)
-        assert running.wait(timeout=60) == 130
+        assert running.wait(timeout=PATIENCE) == 130
     assert any(one.parts_us["nginx"] is not None for one in slept(tmp_path))

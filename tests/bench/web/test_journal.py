@@ -101,7 +101,7 @@ def test_a_killed_test_is_readable(served: Server, tmp_path: Path) -> None:
     with subprocess.Popen(
         command(served, tmp_path, "--rate", 50), cwd=ROOT, stderr=subprocess.DEVNULL
     ) as process:
-        until = time.monotonic() + 60
+        until = time.monotonic() + PATIENCE
         while not list(tmp_path.glob("*/partial.jsonl")) and time.monotonic() < until:
             time.sleep(0.1)
         process.send_signal(signal.SIGKILL)

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.bench.interface import Interface, free_port, locust
+from tests.bench.interface import PATIENCE, Interface, free_port, locust
 from tests.bench.served import ROOT, Server, server
 
 STORES = ("memory/async/volatile", "memory/blocking/volatile")
@@ -34,7 +34,7 @@ def headless(*args: object) -> subprocess.CompletedProcess[str]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
 
 
@@ -97,7 +97,7 @@ def test_a_port_that_is_taken_is_said_in_one_line(
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
         )
     assert done.returncode == 3, done.stderr
     assert done.stderr.count("\n") == 1

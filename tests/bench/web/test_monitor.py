@@ -20,7 +20,7 @@ from bench.web.monitor import Monitor
 from bench.web.neighbour import Beside
 from tests.bench.served import Server, server
 
-PATIENCE = 60
+PATIENCE = 120
 
 
 def wait_for(condition: Callable[[], Any]) -> Any:

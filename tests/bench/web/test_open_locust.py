@@ -82,8 +82,7 @@ def test_a_rate_is_taken_up_changed_and_given_up_while_a_test_runs(
         shown.wait_for(lambda: sum(last(3)) > 75)
         assert shown.stats()["fail_ratio"] == 0
     finally:
-        shown.process.terminate()
-        shown.process.wait(20)
+        shown.close()
 
 
 def test_a_rate_that_is_none_is_refused(served: Server) -> None:
