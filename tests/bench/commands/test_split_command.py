@@ -14,7 +14,7 @@ import pytest
 from deploy import splits
 from deploy.services import Place
 from deploy.stack import ensure_up, running
-from tests.stacks import eventually, own_place, under_way
+from tests.stacks import eventually, half_sent, own_place
 
 PROJECT = Path(__file__).parents[3]
 
@@ -167,7 +167,7 @@ def test_a_change_that_is_ended_when_it_serves_says_how_to_take_it_back(place: P
     assert stack
     before = splits.plan(stack)
     with (
-        under_way(stack, "/sleep?ms=4000&mode=async", 4),
+        half_sent(stack.nginx.port, 4),  # until then, however long the command takes to begin
         begun(place, "set", "pools.fast.keepalive=64") as change,
     ):
         eventually(lambda: any(one.clean_s is None for one in splits.history(place)))
