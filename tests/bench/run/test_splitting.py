@@ -66,7 +66,7 @@ def start(
         list(map(str, command)),
         cwd=ROOT,
         env=env(place),
-        stdout=subprocess.PIPE,
+        stdout=out,
         stderr=subprocess.PIPE,
         text=True,
     )
