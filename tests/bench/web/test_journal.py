@@ -21,6 +21,7 @@ from bench.figures.analysis import analyse
 from bench.web.journal import EXPENDABLE
 from tests.bench.interface import PATIENCE, free_port, locust
 from tests.bench.served import ROOT, Server, server
+from tests.stacks import eventually
 
 STORES = ("memory/async/volatile", "memory/blocking/volatile")
 
@@ -144,14 +145,19 @@ def test_a_test_of_one_store_knows_whose_cpu_time_it_took(served: Server, tmp_pa
 def test_what_a_killed_worker_did_not_send_is_counted_and_flagged(
     served: Server, tmp_path: Path
 ) -> None:
-    more = ("--processes", 2, "--rate", 100, "-t", "14s")
     with subprocess.Popen(
-        command(served, tmp_path, *more), cwd=ROOT, stderr=subprocess.DEVNULL
+        command(served, tmp_path, "--processes", 2, "--rate", 100),
+        cwd=ROOT,
+        stderr=subprocess.DEVNULL,
     ) as process:
-        until = time.monotonic() + PATIENCE
-        while not list(tmp_path.glob("*/partial.jsonl")) and time.monotonic() < until:
-            time.sleep(0.1)
+
+        def under_way() -> str:
+            return "".join(one.read_text() for one in tmp_path.glob("*/partial.jsonl"))
+
+        eventually(under_way)
         psutil.Process(process.pid).children()[0].kill()
+        eventually(lambda: "a worker was lost at second " in under_way())
+        process.send_signal(signal.SIGINT)
     (folder,) = tmp_path.glob("*-crud")
     cells = results.load(folder).cells
     for cell in cells:
