@@ -12,13 +12,17 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
+from server.errors import Unavailable
+from server.modes import Times
+from server.record import new_id
 from server.settings import Settings
 from server.stores import Store, Stores
 from server.words import Operation
@@ -26,8 +30,11 @@ from tests.databases import ENGINES, Databases, running
 from tests.databases import store as open_store
 from tests.engines.proxy import Proxy, proxied
 
+T = TypeVar("T")
+
 STORES = Stores(ENGINES.values(), Settings())
 EXCUSED = {"rethinkdb"}
+PATIENCE = 30
 PARAMS = ("store_id", "waiting_id", "remote_id")
 
 
@@ -164,11 +171,22 @@ class Remote:
 
 
 @pytest.fixture
-def remote(opener: Opener, remote_id: str) -> Iterator[Remote]:
-    """One store of an engine and mode, behind a proxy."""
+def remote(opener: Opener, remote_id: str, runner: asyncio.Runner) -> Iterator[Remote]:
+    """One store of an engine and mode, behind a proxy; its driver is imported, its tables made."""
     direct = opener(remote_id)
+    runner.run(answered(lambda: direct.read(Times(), new_id())))
     with proxied(direct.address) as proxy:
         yield Remote(direct, proxy, opener)
+
+
+async def answered(call: Callable[[], Awaitable[T]]) -> T:
+    """Return what a store answers, once it does so in the time that it is given."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            try:
+                return await call()
+            except Unavailable:
+                await asyncio.sleep(0.05)
 
 
 def needs(store: Store, *operations: Operation) -> None:

@@ -18,7 +18,7 @@ from server.stores import Store
 from server.words import Durability, Mode, Operation
 from tests.databases import Databases
 from tests.databases import store as open_store
-from tests.engines.conftest import needs, require
+from tests.engines.conftest import PATIENCE, answered, needs, require
 
 MILLISECOND = timedelta(milliseconds=1)
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -44,7 +44,7 @@ async def seen(store: Store, id: str, expected: Record | None) -> Record | None:
     """Return the record; where writes are not acknowledged, once it is as expected."""
     found = await store.read(Times(), id)
     if store.durability is Durability.UNACKED:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while found != expected:
                 found = await store.read(Times(), id)
     return found
@@ -221,7 +221,7 @@ async def test_edit_reads_and_writes_without_a_lock(store: Store) -> None:
 async def searched(store: Store, min_duration: float, limit: int, count: int) -> list[Record]:
     """Return what `find` answers, once a search that lags behind writes sees `count` records."""
     found = await store.find(Times(), min_duration, limit)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while len(found) < count:
             found = await store.find(Times(), min_duration, limit)
     return found
@@ -334,7 +334,7 @@ async def test_fifty_writers_at_once(store: Store) -> None:
 
 
 async def test_says_what_it_is(store: Store) -> None:
-    server = await store.probe(asyncio.Event())
+    server = await answered(lambda: store.probe(asyncio.Event()))
     ledger = store.ledger(server)
     assert any(character.isdigit() for character in server) or store.engine.reference
     assert ledger["server"] == server

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 from collections.abc import Awaitable, Callable
@@ -13,7 +14,8 @@ from server.engines.base import Engine, Op
 from server.modes import Times, adrive, drive
 from server.stores import Store
 from server.words import Durability, Mode
-from tests.engines.test_conformance import record, seen
+from tests.engines.conftest import PATIENCE
+from tests.engines.test_conformance import record
 
 VOLATILE, UNACKED = Durability.VOLATILE, Durability.UNACKED
 FAST, SAFE = Durability.FAST, Durability.SAFE
@@ -71,18 +73,21 @@ async def mongo(store: Store) -> object:
 
     with MongoClient[Any](store.address) as client:
         database = client.get_default_database("windtunnel")
-        database.command("profile", 2)
-        try:
-            written = record()
-            await store.create(Times(), written)
-            await seen(store, written.id, written)
-        finally:
-            database.command("profile", 0)
+        profile = database["system.profile"]
         writes = {
             "ns": f"{database.name}.{store.opened(1).collection}",
             "op": {"$in": ["insert", "update"]},
         }
-        (found,) = database["system.profile"].find(writes).sort("ts", -1).limit(1)
+        database.command("profile", 2)
+        try:
+            before = profile.count_documents(writes)
+            await store.create(Times(), record())
+            async with asyncio.timeout(PATIENCE):  # one that is not acknowledged comes later
+                while profile.count_documents(writes) == before:
+                    await asyncio.sleep(0.01)
+        finally:
+            database.command("profile", 0)
+        (found,) = profile.find(writes).sort("ts", -1).limit(1)
         concern = found["command"]["writeConcern"]
         return concern["w"], concern.get("j", False)
 

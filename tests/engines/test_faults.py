@@ -11,28 +11,26 @@ from server.modes import Times
 from server.record import new_id
 from server.stores import Store
 from server.words import Durability, Mode
-from tests.engines.conftest import Opener, Remote
+from tests.engines.conftest import Opener, Remote, answered
 from tests.engines.test_conformance import record, seen
 from tests.engines.test_waiting import other_connection
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(60, func_only=True)  # setting up may start every server
 
 
 async def recovered(store: Store) -> None:
     """Return once the store answers again, without having been opened anew."""
-    async with asyncio.timeout(20):
-        while True:
-            try:
-                await store.read(Times(), new_id())
-            except Unavailable:
-                await asyncio.sleep(0.05)
-            else:
-                return
+    await answered(lambda: store.read(Times(), new_id()))
 
 
 async def warm(store: Store) -> None:
-    """Open every connection."""
-    await asyncio.gather(*(store.read(Times(), new_id()) for _ in range(store.connections)))
+    """Open every connection, which may take longer than a deadline that is to be met."""
+    await recovered(store)
+
+    async def opened() -> None:
+        await asyncio.gather(*(store.read(Times(), new_id()) for _ in range(store.connections)))
+
+    await answered(opened)
 
 
 async def unavailable(store: Store) -> None:
@@ -44,9 +42,9 @@ async def unavailable(store: Store) -> None:
 async def test_a_killed_server_is_unavailable_until_it_is_back(remote: Remote) -> None:
     store = remote.open(deadline=1.0, connections=3)
     original = record()
-    await store.create(Times(), original)
-    await seen(store, original.id, original)
     await warm(store)
+    await remote.direct.create(Times(), original)
+    await seen(remote.direct, original.id, original)
     remote.proxy.refuse()
     for _ in range(2):
         await unavailable(store)
@@ -115,14 +113,15 @@ async def test_a_dropped_connection_costs_one_answer_at_most(remote: Remote) -> 
 
 @pytest.mark.parametrize("mode", Mode)
 async def test_a_locked_file_is_unavailable_until_it_is_free(opener: Opener, mode: Mode) -> None:
-    store = opener(f"sqlite/{mode}/fast", deadline=0.3)
     original = record()
-    await store.create(Times(), original)
+    await opener(f"sqlite/{mode}/fast").create(Times(), original)  # may make the file
+    store = opener(f"sqlite/{mode}/fast", deadline=0.3)
+    await recovered(store)
     other = other_connection(store)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(Unavailable):
         await store.update(Times(), original)
-    assert await store.read(Times(), original.id) == original  # readers go on
+    assert await answered(lambda: store.read(Times(), original.id)) == original  # readers go on
     other.rollback()
     other.close()
-    assert await store.update(Times(), original) is True
+    assert await answered(lambda: store.update(Times(), original)) is True

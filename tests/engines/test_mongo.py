@@ -21,6 +21,7 @@ from server.words import Mode
 from tests.engines.conftest import Opener
 from tests.engines.proxy import proxied
 from tests.engines.test_conformance import record
+from tests.engines.test_faults import recovered
 
 
 @contextmanager
@@ -34,7 +35,7 @@ async def test_waits_for_an_answer_unless_unacked(store: Store, opener: Opener) 
     await store.read(Times(), record().id)  # imports the driver, which may take long
     with proxied(store.address) as proxy:
         remote = opener(store.id, deadline=1.0, connections=2, url=proxy.url(store.address))
-        await remote.read(Times(), record().id)
+        await recovered(remote)
         proxy.hang()
         if store.durability == "unacked":
             await remote.create(Times(), record())
