@@ -20,6 +20,9 @@ from bench.measure.sampler import told
 FIELD: Final = "windtunnel"
 """Under which a worker's report to its master stands."""
 
+EARLY: Final = 0.01
+"""Seconds before the end of a second at which a timer that was set for it may come."""
+
 UnderWay = list[tuple[str, str, int]]
 """How many requests are under way, by store and by the pool that is likely to answer."""
 
@@ -99,8 +102,9 @@ class Collector:
 
     def _work(self) -> None:
         while True:
-            gevent.sleep(1 - time.time() % 1)
-            self._drain(round(time.time()) - 1)
+            second = int(time.time() + EARLY)
+            gevent.sleep(max(0.0, second + 1 - time.time()))
+            self._drain(second)
             if self._deliver is not None:
                 self._deliver(self.fetch())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -67,6 +68,19 @@ def test_what_is_fetched_is_told_once() -> None:
     assert first.sent == {"a/async/fast": {"": Sent(3, 2, 1, {5: 1})}}
     assert first.retried == {"a/async/fast": 2}
     assert reported(collected.end()) == {}
+
+
+def test_a_loop_that_is_late_tells_of_the_second_that_ended() -> None:
+    gevent.sleep(1.05 - time.time() % 1)
+    worker, second = crowd(), int(time.time())
+    collected = Collector(worker, dict)
+    gevent.sleep(0.01)
+    worker.recorder.record(*KEYS[0], 10)
+    time.sleep(max(0.0, second + 1.6 - time.time()))  # nobody else gets a turn
+    gevent.sleep(0.01)
+    told = collected.fetch().seconds
+    collected.end()
+    assert [number for number, entries in told.items() if entries] == [second]
 
 
 def test_a_load_that_changes_is_flagged(tmp_path: Path) -> None:
