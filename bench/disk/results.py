@@ -7,6 +7,7 @@ Fields unknown to this version are ignored on reading, fields unknown to an olde
 
 import os
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +181,25 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     cells: list[Cell]
     damaged: list[str]
     partial: list[Cell] = []
+
+
+def begin(into: Path, info: RunInfo) -> Path:
+    """Open a folder in `into` for a run that begins, and return it; raises ResultsError.
+
+    Its name is when and what; of runs that begin in one second the second one's ends in `-2`.
+    """
+    name = f"{info.started:%Y-%m-%dT%H-%M-%S}-{info.scenario}"
+    for again in count(1):
+        folder = into / (name if again == 1 else f"{name}-{again}")
+        try:
+            folder.mkdir(parents=True)
+            break
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise _unwritable(folder, error) from error
+    create(folder, info)
+    return folder
 
 
 def create(run_dir: Path, info: RunInfo) -> None:

@@ -285,10 +285,9 @@ def _run(request: Request, console: Console, into: Path, lineup: Lineup, orders:
         reasons = "; ".join(f"{store}: {why}" for store, why in planned.skipped.items())
         raise NothingToMeasureError(f"nothing to measure: {reasons or 'no store is offered'}")
     check(request.slos, planned)
-    started = datetime.now(UTC)
     info = results.RunInfo(
         scenario=request.scenario,
-        started=started,
+        started=datetime.now(UTC),
         seed=request.seed,
         git=host.git(Path(__file__).parent),
         host=host.gather(),
@@ -297,8 +296,7 @@ def _run(request: Request, console: Console, into: Path, lineup: Lineup, orders:
         variants=_ledgers(lineup, planned.stores),
         skipped=dict(planned.skipped),
     )
-    folder = into / f"{started:%Y-%m-%dT%H-%M-%S}-{request.scenario}"
-    results.create(folder, info)
+    folder = results.begin(into, info)
     Run(request, folder, planned, lineup, console, info, orders).measure()
     return folder
 

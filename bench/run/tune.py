@@ -140,13 +140,12 @@ def begin(
     wanted: Wanted, offer: Offer, tried: Sequence[Division], into: Path
 ) -> tuple[Path, results.RunInfo]:
     """Open the run's folder, and that of the cells alone; raises ResultsError."""
-    started = datetime.now(UTC)
     settings = {**asdict(wanted), "objectives": wanted.slos, "tried": [d.name for d in tried]}
     del settings["slos"]  # a report judges pools, a tuner kinds of work
     ledgers = {offer.id: msgspec.convert(offer.ledger, results.Ledger)}
     info = results.RunInfo(
         scenario=SCENARIO,
-        started=started,
+        started=datetime.now(UTC),
         seed=wanted.seed,
         git=host.git(Path(__file__).parent),
         host=host.gather(),
@@ -154,8 +153,7 @@ def begin(
         stores=ledgers,
         variants={division.name: ledgers for division in tried},
     )
-    folder = into / f"{started:%Y-%m-%dT%H-%M-%S}-{SCENARIO}"
-    results.create(folder, info)
+    folder = results.begin(into, info)
     results.create(folder / ALONE, info)
     return folder, info
 

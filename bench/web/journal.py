@@ -60,15 +60,13 @@ EXPENDABLE: Final = (SAMPLES_FILE, SERIES_FILE, results.PARTIAL_FILE)
 
 FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
-NAMED: Final = "%Y-%m-%dT%H-%M-%S"
-
 
 class Journal:
-    """Takes reports and writes them down.
+    """Takes reports and writes them down, into the folder of a run that has been opened.
 
     `load` tells what the stores are under now: a cell whose load changed is flagged. `patience` is
     how many seconds reports may be behind the clock. `access_log` is nginx's, if the load goes by
-    one whose log is at hand: it knows a part of each sample. Raises ResultsError.
+    one whose log is at hand: it knows a part of each sample.
     """
 
     def __init__(
@@ -80,7 +78,6 @@ class Journal:
         patience: int,
         access_log: Path | None = None,
     ) -> None:
-        results.create(folder, info)
         self.folder = folder
         self.beside: Callable[[bool], Mapping[str, Any]] = lambda _last: {}
         """Tells `bystander`, `cpu_s`, `steal` and `flags`, if there is somebody who knows."""
@@ -330,10 +327,9 @@ def begin(
     told = {name: getattr(options, name) for name in SETTINGS if hasattr(options, name)}
     several = {} if hasattr(options, "rate") else {"rates": rates(options)}
     settings = {**told, **several, "users": users()}
-    started = datetime.now(UTC)
     info = results.RunInfo(
         scenario=scenario,
-        started=started,
+        started=datetime.now(UTC),
         seed=settings["seed"],
         git=host.git(Path(__file__).parent),
         host=host.gather(),
@@ -341,7 +337,7 @@ def begin(
         stores={offer.id: msgspec.convert(offer.ledger, results.Ledger) for offer in offers},
     )
     facts = {offer.id: _facts(settings, offer) for offer in offers}
-    folder = Path(options.results) / f"{started:{NAMED}}-{scenario}"
+    folder = results.begin(Path(options.results), info)
     load = partial(_load, options, users)
     return Journal(folder, info, facts, load, patience, access_log)
 

@@ -91,14 +91,15 @@ def test_a_load_that_changes_is_flagged(tmp_path: Path) -> None:
 
     info = results.RunInfo(scenario="crud", started=datetime.now(UTC), seed=1)
     facts = {"a/async/fast": {"store": "a/async/fast", "mix": "read", "round": 1}}
-    journal = Journal(tmp_path / "run", info, facts, now, patience=1)
+    folder = results.begin(tmp_path, info)
+    journal = Journal(folder, info, facts, now, patience=1)
     sent = {"a/async/fast": {"": Sent(4)}}
     journal.take(Report({0: [(KEYS[0], Times({10: 3}, {20: 3}))]}, sent, {}))
     load["rate"] = 20.0
     journal.finish()
-    (cell,) = results.load(tmp_path / "run").cells
+    (cell,) = results.load(folder).cells
     assert cell.rate == 20
     assert cell.intended == 4
     assert cell.flags == ["the load changed at second 0, from 10 requests/s"]
-    lines = [json.loads(line) for line in (tmp_path / "run/series.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (folder / "series.jsonl").read_text().splitlines()]
     assert sum(entry["count"] for line in lines for entry in line["operations"]) == 3

@@ -118,6 +118,19 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(tmp_path: Path) -> None:
     assert results.load(folder).cells == cells(SMALL)
 
 
+def test_runs_that_begin_in_one_second_have_a_folder_each(tmp_path: Path) -> None:
+    begun = [results.begin(tmp_path / "results", info(SMALL)) for _ in range(3)]
+    first = begun[0].name
+    assert [folder.name for folder in begun] == [first, f"{first}-2", f"{first}-3"]
+    assert all(results.load(folder).cells == [] for folder in begun)
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "results").write_text("")
+    with pytest.raises(ResultsError, match="cannot write"):
+        results.begin(tmp_path / "results", info(SMALL))
+
+
 @pytest.mark.parametrize("content", [None, b"", b"{", b'{"schema":1}', b"\xff"])
 def test_a_folder_without_a_readable_run_is_one_line(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
