@@ -21,6 +21,7 @@ from tests.server.gunicorns import gunicorn
 from tests.server.test_bad_input import ALL, MALFORMED
 from tests.server.test_routes import TIMING, chunks, large
 from tests.server.toy import Toy
+from tests.stacks import eventually
 
 WORKERS = {"sync": (), "gthread": ("--threads", "4"), "tornado": ()}
 STORES = ["memory/blocking/volatile", "sqlite/blocking/safe", "redis/blocking/volatile"]
@@ -181,9 +182,15 @@ def test_every_answer_says_who_gave_it(pair: Pair) -> None:
 
 
 def test_the_list_of_stores_is_what_can_be_asked_for(pair: Pair) -> None:
-    told = pair.other.call("GET", "/stores").json
-    known = {store["id"]: store for store in told["stores"]}
-    assert {known[store]["status"] for store in STORES} == {"up"}
+    told: dict[str, Any] = {}
+    known: dict[str, Any] = {}
+
+    def up() -> bool:  # whoever does not answer within a second is told to be down
+        told.update(pair.other.call("GET", "/stores").json)
+        known.update({store["id"]: store for store in told["stores"]})
+        return {known[store]["status"] for store in STORES} == {"up"}
+
+    eventually(up)
     assert told["process"]["port"] == pair.other.port
     modes = {store["mode"] for store in told["stores"]}
     connections = known["memory/blocking/volatile"]["ledger"]["connections"]
