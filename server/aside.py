@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import distribution
 from typing import Any
 
+from server.api.enums import Mode
 from server.engines.base import Engine
 from server.modes import adrive, drive, translated
-from server.words import Mode
 
 PROBES = ThreadPoolExecutor(32, "probe")
 """Threads of their own: those of the default executor are few, and a database may hang."""

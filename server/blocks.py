@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from server.answers import BlocksInfo, Held, HolderInfo
+from server.api.schemas import BlocksInfo, Held, HolderInfo
 from server.holding import Holder
 
 BLOCK = 0.01

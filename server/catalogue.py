@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 import tornado
 
-from server.answers import Catalog, ProcessInfo, StoreInfo
+from server.api.enums import Mode, Operation
+from server.api.schemas import Catalog, ProcessInfo, StoreInfo
 from server.engines.base import Engine
 from server.errors import Problem
 from server.settings import Settings
 from server.stores import Store, Stores
-from server.words import Mode, Operation
 
 log = logging.getLogger("server")
 

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Final
 
 from tornado.web import HTTPError
 
+from server.api.enums import Mode
 from server.environ import Request
 from server.errors import NotOffered
 from server.handlers.about import MetricsHandler
@@ -20,7 +21,6 @@ from server.handlers.index import IndexHandler
 from server.handlers.probe import LoopHandler, StoresHandler
 from server.handlers.records import RecordsHandler, SummaryHandler
 from server.handlers.sleep import SleepHandler
-from server.words import Mode
 
 LOOPLESS: Final = {
     LoopHandler: "a WSGI worker has no event loop",

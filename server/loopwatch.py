@@ -27,7 +27,7 @@ from typing import Any
 
 from tornado.web import RequestHandler
 
-from server.answers import LoopInfo
+from server.api.schemas import LoopInfo
 from server.blocks import BLOCK, NONE, Block, Blocks
 from server.holding import Holder, Sampler
 from server.metrics import Histogram

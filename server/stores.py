@@ -9,13 +9,13 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Se
 from typing import Any, TypeVar
 
 from server import aside
-from server.answers import Ledger
+from server.api.enums import Durability, Mode, Operation
+from server.api.record import Change, Record, TagSummary
+from server.api.schemas import Ledger
 from server.engines.base import Engine, Opening
 from server.errors import NotOffered, Unavailable
 from server.modes import WAYS, Times, Waiting
-from server.record import Change, Record, TagSummary
 from server.settings import Settings
-from server.words import Durability, Mode, Operation
 
 ADMIN_DEADLINE = 120.0
 """Seconds that a reset or a seeding may take: it is no part of what is measured."""

@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, Final
 
-from server.answers import Catalog
+from server.api.enums import Mode
+from server.api.schemas import Catalog
 from server.app import BODILESS, make_app, new_loop
 from server.catalogue import Catalogue
 from server.engines import EngineError, discover
@@ -28,7 +29,6 @@ from server.process import Process
 from server.routes import Routes, TooLargeHandler
 from server.settings import Settings, read
 from server.stores import Stores
-from server.words import Mode
 
 Start = Callable[[str, list[tuple[str, str]]], Any]
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
+from server.api.enums import Mode
+from server.api.openapi import document
 from server.engines import discover
 from server.engines.base import Engine
-from server.openapi import document
 from server.routes import SLOW
-from server.words import Mode
 
 STORE = "/{engine}/{mode}/{durability}"
 

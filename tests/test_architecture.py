@@ -13,9 +13,10 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("bench", "deploy", "locustfiles", "nginx", "server")
 
 SERVER_LAYERS = (
-    "server.words server.errors server.settings",
-    "server.record server.metrics server.limits server.environ",
-    "server.answers server.bodies",
+    "server.errors server.settings",
+    "server.api.enums server.api.record",
+    "server.api",
+    "server.metrics server.limits server.environ",
     "server.engines",
     "server.alarm",
     "server.holding",
@@ -24,7 +25,7 @@ SERVER_LAYERS = (
     "server.modes",
     "server.aside",
     "server.stores server.loopwatch server.listening",
-    "server.catalogue server.openapi",
+    "server.catalogue",
     "server.process",
     "server.handlers",
     "server.routes server.exchange",
@@ -115,7 +116,7 @@ RULES = (
         "deploy nginx",
         "server",
         "deploy knows settings and engine facts, not how the server works",
-        allowed=("server.settings", "server.engines", "server.words"),
+        allowed=("server.settings", "server.engines", "server.api.enums"),
     ),
     Rule(" ".join(PURE), "locust gevent tornado bench.client", "what is pure stays so"),
 )

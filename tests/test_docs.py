@@ -16,10 +16,10 @@ import typer.core
 import typer.main
 
 from bench.cli import app
+from server.api.enums import Durability
+from server.api.openapi import document
 from server.engines import discover
-from server.openapi import document
 from server.routes import PLAIN
-from server.words import Durability
 from tests import tables
 
 ROOT = Path(__file__).parent.parent

@@ -21,14 +21,14 @@ from typing import Any
 from bench.perf.check import Verdict
 from bench.perf.place import place
 from deploy import processes, stack
+from server.api.enums import Mode
+from server.api.record import Record, new_id
 from server.engines import discover
 from server.engines.base import Engine, Op
 from server.errors import Problem
 from server.modes import Times
-from server.record import Record, new_id
 from server.settings import Settings, addresses
 from server.stores import Store, Stores
-from server.words import Mode
 
 RATIO, EXTRA = 1.05, 3.0
 """Limits: this times the driver's own cost, or so many microseconds more."""

@@ -9,8 +9,8 @@ import beanie
 from beanie.odm.actions import ActionRegistry
 from pymongo import AsyncMongoClient
 
+from server.api.record import Record, TagSummary
 from server.engines._mongo import SUMMARY, summaries
-from server.record import Record, TagSummary
 
 
 class Documents:

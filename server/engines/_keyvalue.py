@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from server.api.enums import Operation
+from server.api.record import Record, TagSummary
 from server.engines.base import Engine, Op
-from server.record import Record, TagSummary
-from server.words import Operation
 
 
 class KeyValue(Engine):

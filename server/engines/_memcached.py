@@ -9,11 +9,11 @@ from io import BufferedRWPair
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
+from server.api.enums import Durability
+from server.api.record import Record, decode, encode
 from server.engines._keyvalue import KeyValue
 from server.engines.base import Op, Promise, Service
 from server.errors import Unavailable
-from server.record import Record, decode, encode
-from server.words import Durability
 
 BATCH = 500
 BUSY_PAUSE = 0.01

@@ -8,10 +8,10 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, ClassVar
 
+from server.api.enums import Durability, Operation
+from server.api.record import Record, TagSummary, summary_rows
 from server.engines.base import Engine, Errors, Op, Promise, Service
 from server.errors import Busy, DeadlineExceeded, Invalid, Unavailable
-from server.record import Record, TagSummary, summary_rows
-from server.words import Durability, Operation
 
 BATCH = 10_000
 REACH_MILLIS = 2000  # to find and connect to a server, however long its answers may take

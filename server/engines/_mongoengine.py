@@ -9,8 +9,8 @@ from typing import Any
 import mongoengine
 from mongoengine import DateTimeField, FloatField, IntField, ListField, StringField
 
+from server.api.record import Record, TagSummary
 from server.engines._mongo import SUMMARY, summaries
-from server.record import Record, TagSummary
 
 _numbers = itertools.count()
 _registry = threading.Lock()  # MongoEngine keeps aliases and classes in dictionaries of its own

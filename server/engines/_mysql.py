@@ -12,10 +12,10 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from server.api.enums import Durability, Operation
+from server.api.record import Record, TagSummary
 from server.engines.base import Engine, Op, Opening, Promise, Service
 from server.errors import Unavailable
-from server.record import Record, TagSummary
-from server.words import Durability, Operation
 
 SERVICE = Service(
     "mysql",

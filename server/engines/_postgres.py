@@ -10,10 +10,10 @@ import zlib
 from collections.abc import Sequence
 from typing import Any
 
+from server.api.enums import Durability, Operation
+from server.api.record import Record, TagSummary, encode
 from server.engines.base import Engine, Op, Opening, Promise, Service
 from server.errors import Unavailable
-from server.record import Record, TagSummary, encode
-from server.words import Durability, Operation
 
 SERVICE = Service(
     "postgres", {None: "postgresql://postgres@127.0.0.1:15432/windtunnel?sslmode=disable"}

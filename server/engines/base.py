@@ -15,9 +15,9 @@ from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
 
+from server.api.enums import Durability, Mode, Operation
+from server.api.record import Change, Record, TagSummary
 from server.errors import Problem
-from server.record import Change, Record, TagSummary
-from server.words import Durability, Mode, Operation
 
 T = TypeVar("T")
 Op = Generator[Any, Any, T]
@@ -190,7 +190,7 @@ class Engine(ABC):
 
     @abstractmethod
     def seed_summary(self, db: Any, size: int) -> Op[None]:
-        """Make the summary's own table hold exactly `server.record.summary_rows(size)`."""
+        """Make the summary's own table hold exactly `server.api.record.summary_rows(size)`."""
 
     # -- operations ------------------------------------------------------------------------
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
+from server.api.enums import Durability, Mode, Operation
+from server.api.record import TAG_COUNT, Record, TagSummary, summary_rows
 from server.engines.base import Engine, Errors, Op, Promise, Service
 from server.errors import DeadlineExceeded, Invalid, Unavailable
-from server.record import TAG_COUNT, Record, TagSummary, summary_rows
-from server.words import Durability, Mode, Operation
 
 BATCH = 5000
 CONFLICTS = 50

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from server.api.enums import Mode
 from server.engines._memcached import Memcached
 from server.engines.base import Errors, Op
 from server.errors import Unavailable
-from server.words import Mode
 
 
 class MemcachedAiomcache(Memcached):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from server.api.enums import Mode
 from server.engines._memcached import Memcached
 from server.engines.base import Errors, Op
 from server.errors import DeadlineExceeded, Unavailable
-from server.words import Mode
 
 
 class MemcachedPymemcache(Memcached):

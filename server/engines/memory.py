@@ -7,9 +7,9 @@ from bisect import bisect_right, insort
 from collections.abc import Sequence
 from typing import Any
 
+from server.api.enums import Durability, Mode, Operation
+from server.api.record import Record, TagSummary, summary_rows
 from server.engines.base import Engine, Op, Promise
-from server.record import Record, TagSummary, summary_rows
-from server.words import Durability, Mode, Operation
 
 
 class Data:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from server.api.enums import Mode
+from server.api.record import Record, TagSummary
 from server.engines._mongo import Database, MongoService
 from server.engines.base import Errors, Op
 from server.errors import Invalid, Unavailable
-from server.record import Record, TagSummary
-from server.words import Mode
 
 
 @dataclass(frozen=True, slots=True)

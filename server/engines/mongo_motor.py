@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from server.api.enums import Mode
+from server.api.record import TagSummary
 from server.engines._mongo import SUMMARY, Database, Mongo, MongoService, summaries
 from server.engines.base import Op
-from server.record import TagSummary
-from server.words import Mode
 
 
 class MongoMotor(Mongo):

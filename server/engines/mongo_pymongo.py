@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from server.api.enums import Mode
 from server.engines._mongo import Database, Mongo
-from server.words import Mode
 
 
 class MongoPymongo(Mongo):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from server.api.enums import Mode
 from server.engines._mysql import AsyncSession, MySQL
 from server.engines.base import Errors
 from server.errors import Invalid, Unavailable
-from server.words import Mode
 
 
 class MySQLAsyncmy(MySQL):

@@ -6,11 +6,11 @@ import asyncio
 from datetime import UTC
 from typing import Any
 
+from server.api.enums import Mode
+from server.api.record import Record
 from server.engines._postgres import Postgres
 from server.engines.base import Errors
 from server.errors import DeadlineExceeded, Invalid, Unavailable
-from server.record import Record
-from server.words import Mode
 
 
 class PostgresAsyncpg(Postgres):

@@ -6,9 +6,9 @@ import functools
 from traceback import clear_frames
 from typing import Any
 
+from server.api.enums import Mode
 from server.engines._libpq import Libpq, Session, errors_of
 from server.engines.base import Errors
-from server.words import Mode
 
 
 class AsyncSession:

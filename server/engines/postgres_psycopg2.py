@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from server.api.enums import Mode
 from server.engines._libpq import Libpq, Session, errors_of
 from server.engines.base import Errors
-from server.words import Mode
 
 
 class PostgresPsycopg2(Libpq):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from server.api.enums import Durability, Mode
+from server.api.record import Record, decode, encode
 from server.engines._keyvalue import KeyValue
 from server.engines.base import Errors, Op, Promise, Service
 from server.errors import DeadlineExceeded, Unavailable
-from server.record import Record, decode, encode
-from server.words import Durability, Mode
 
 BATCH = 1000
 

@@ -13,10 +13,10 @@ from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
+from server.api.enums import Durability, Mode, Operation
+from server.api.record import Record, TagSummary, from_millis, summary_rows, to_millis
 from server.engines.base import Engine, Errors, Op, Promise, Service
 from server.errors import DeadlineExceeded, Invalid, Unavailable
-from server.record import Record, TagSummary, from_millis, summary_rows, to_millis
-from server.words import Durability, Mode, Operation
 
 BATCH = 200  # documents an insert, as the server's manual advises
 ARRAY_LIMIT = 1_000_000

@@ -11,10 +11,10 @@ from typing import Any
 
 import msgspec
 
+from server.api.enums import Durability, Mode, Operation
+from server.api.record import Record, TagSummary, from_millis, summary_rows, to_millis
 from server.engines.base import Engine, Errors, Op, Promise, Service
 from server.errors import Problem, Unavailable
-from server.record import Record, TagSummary, from_millis, summary_rows, to_millis
-from server.words import Durability, Mode, Operation
 
 _encode_tags = msgspec.json.Encoder().encode
 _decode_tags = msgspec.json.Decoder(list[str]).decode

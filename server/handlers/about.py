@@ -6,9 +6,9 @@ from functools import cached_property, lru_cache
 
 from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector, generate_latest
 
+from server.api.openapi import document
+from server.api.record import encode
 from server.handlers.base import Handler
-from server.openapi import document
-from server.record import encode
 
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 from msgspec import UNSET
 from tornado.web import Application, HTTPError, RequestHandler
 
-from server.answers import ProblemDetails
+from server.api.record import encode
+from server.api.schemas import ProblemDetails
 from server.blocks import BLOCK
 from server.errors import Invalid, MethodNotAllowed, Problem
 from server.limits import RECORD_LIMIT
 from server.modes import Times
 from server.process import Process
-from server.record import encode
 
 if TYPE_CHECKING:
     from asyncio import Future

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from server.answers import StoreInfo
+from server.api.enums import Durability, Mode
+from server.api.schemas import StoreInfo
 from server.handlers.base import Handler
-from server.words import Durability, Mode
 
 MODES = {
     Mode.BLOCKING: "the call holds the event loop until the database has answered; everyone waits",

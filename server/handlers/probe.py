@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
+from server.api.record import encode
 from server.handlers.base import Handler
-from server.record import encode
 
 TEXT = "text/plain; charset=utf-8"
 

@@ -7,16 +7,16 @@ from http import HTTPStatus
 
 import msgspec
 
-from server import record as records
-from server.answers import Found, Ids, Size, Summary
-from server.bodies import decoded
+from server.api import record as records
+from server.api.decoding import decoded
+from server.api.enums import Operation
+from server.api.record import ID, Draft, named, new_id
+from server.api.schemas import Found, Ids, Size, Summary
 from server.errors import BadRequest, Invalid, NotFound, WrongMediaType
 from server.handlers.base import JSON, Handler
 from server.limits import POPULATION_LIMIT, RECORD_LIMIT
 from server.modes import Times
-from server.record import ID, Draft, named, new_id
 from server.stores import Store
-from server.words import Operation
 
 MERGE_PATCH = "application/merge-patch+json"
 

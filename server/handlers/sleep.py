@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 
-from server.answers import Slept
+from server.api.enums import Mode
+from server.api.record import encode
+from server.api.schemas import Slept
 from server.errors import Invalid
 from server.handlers.base import Handler
 from server.modes import Times
-from server.record import encode
-from server.words import Mode
 
 LEAST, MOST = 1, 10_000
 """Milliseconds."""

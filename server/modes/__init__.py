@@ -3,11 +3,11 @@
 blocking = `drive` on the loop's thread; threads = `drive` in an executor; async = `adrive`.
 """
 
+from server.api.enums import Mode
 from server.modes.base import Times, Waiting, adrive, drive, translated
 from server.modes.blocking import Blocking
 from server.modes.native import Async
 from server.modes.threads import Threads
-from server.words import Mode
 
 __all__ = ["WAYS", "Times", "Waiting", "adrive", "drive", "translated"]
 

@@ -20,12 +20,12 @@ from typing import TypeVar
 
 import pytest
 
+from server.api.enums import Operation
+from server.api.record import new_id
 from server.errors import Unavailable
 from server.modes import Times
-from server.record import new_id
 from server.settings import Settings
 from server.stores import Store, Stores
-from server.words import Operation
 from tests.databases import ENGINES, Databases, running
 from tests.databases import store as open_store
 from tests.engines.proxy import Proxy, proxied

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from server.api.record import Change
 from server.engines import EngineError, discover
 from server.errors import NotOffered
 from server.modes import Times
-from server.record import Change
 from server.settings import Settings
 from server.stores import Stores
 from tests.engines.test_conformance import record

@@ -11,11 +11,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from server.api.enums import Durability, Mode, Operation
+from server.api.record import (
+    Change,
+    Record,
+    TagSummary,
+    decode_change,
+    encode,
+    new_id,
+    summary_rows,
+)
 from server.modes import Times
-from server.record import Change, Record, TagSummary, decode_change, encode, new_id, summary_rows
 from server.settings import Settings
 from server.stores import Store
-from server.words import Durability, Mode, Operation
 from tests.databases import Databases
 from tests.databases import store as open_store
 from tests.engines.conftest import PATIENCE, answered, needs, require

@@ -10,10 +10,10 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
+from server.api.enums import Durability, Mode
 from server.engines.base import Engine, Op
 from server.modes import Times, adrive, drive
 from server.stores import Store
-from server.words import Durability, Mode
 from tests.engines.conftest import PATIENCE
 from tests.engines.test_conformance import record
 

@@ -9,9 +9,9 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from server.api.record import Record
 from server.errors import Unavailable
 from server.modes import Times
-from server.record import Record
 from server.stores import Store
 from tests.engines.test_conformance import NOON, record
 

@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
+from server.api.enums import Durability, Mode
+from server.api.record import new_id
 from server.errors import Busy, Unavailable
 from server.modes import Times
-from server.record import new_id
 from server.stores import Store
-from server.words import Durability, Mode
 from tests.engines.conftest import Opener, Remote, answered
 from tests.engines.test_conformance import record, seen
 from tests.engines.test_waiting import other_connection

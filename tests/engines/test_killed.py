@@ -12,9 +12,9 @@ import pytest
 
 from deploy.services.base import Instance, Place
 from deploy.services.foreground import start, stop, wait_ready
+from server.api.record import Record
 from server.errors import Unavailable
 from server.modes import Times
-from server.record import Record
 from server.settings import Settings
 from server.stores import Store, Stores
 from tests.databases import ENGINES, addresses_of, engine_services, place, prepared

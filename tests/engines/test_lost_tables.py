@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from server.api.record import new_id
 from server.engines.base import Engine, Op
 from server.errors import Problem
 from server.modes import Times
-from server.record import new_id
 from server.stores import Store
 from tests.engines.test_conformance import record
 from tests.engines.test_durability import in_session

@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from server.api.record import new_id
 from server.engines._memcached import replace
 from server.errors import Unavailable
 from server.modes import Times
-from server.record import new_id
 from server.stores import Store
 from tests.engines.conftest import Opener, answered
 from tests.engines.proxy import proxied

@@ -13,11 +13,11 @@ import pytest
 from pymongo import MongoClient
 from pymongo.database import Database
 
+from server.api.enums import Mode
+from server.api.record import Change
 from server.errors import Unavailable
 from server.modes import Times
-from server.record import Change
 from server.stores import Store
-from server.words import Mode
 from tests.engines.conftest import Opener
 from tests.engines.proxy import proxied
 from tests.engines.test_conformance import record

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from redis import Redis
 
+from server.api.record import new_id
 from server.errors import Unavailable
 from server.modes import Times
-from server.record import new_id
 from server.stores import Store
 from tests.engines.conftest import Opener
 from tests.engines.test_conformance import record

@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
+from server.api.enums import Mode
+from server.api.record import Record, new_id
 from server.modes import Times
-from server.record import Record, new_id
 from server.stores import Store
-from server.words import Mode
 from tests.engines.conftest import Opener, Remote
 from tests.engines.test_conformance import NOON, record
 

@@ -6,10 +6,10 @@ import threading
 
 import pytest
 
+from server.api.enums import Durability
 from server.engines.base import Opening
 from server.errors import DeadlineExceeded
 from server.modes.connections import Connections
-from server.words import Durability
 from tests.server.engines.line import Line, LineEngine
 from tests.server.toy import Toy
 

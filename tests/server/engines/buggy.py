@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from server.api.record import Record
 from server.engines.base import Op
 from server.engines.memory import Memory
-from server.record import Record
 
 
 class Buggy(Memory):

@@ -11,9 +11,9 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
+from server.api.enums import Durability, Mode, Operation
+from server.api.record import Record, TagSummary, decode
 from server.engines.base import Engine, Op, Promise, Service
-from server.record import Record, TagSummary, decode
-from server.words import Durability, Mode, Operation
 
 
 def split(address: str) -> tuple[str, int]:

@@ -6,8 +6,8 @@ from typing import TypedDict
 
 from msgspec import UNSET, Struct, UnsetType
 
-from server.record import Record, TagSummary
-from server.words import Mode
+from server.api.enums import Mode
+from server.api.record import Record, TagSummary
 
 
 class ProblemDetails(Struct, gc=False):

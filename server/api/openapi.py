@@ -7,7 +7,9 @@ from typing import Any
 
 import msgspec
 
-from server.answers import (
+from server.api.enums import Durability, Mode
+from server.api.record import Change, Draft, Record
+from server.api.schemas import (
     Catalog,
     Found,
     Ids,
@@ -18,8 +20,6 @@ from server.answers import (
     Status,
     Summary,
 )
-from server.record import Change, Draft, Record
-from server.words import Durability, Mode
 
 VERSION = "1.0.0"
 
