@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deploy.layout import PROJECT
+from deploy.layout import PROJECT, default_place
 from deploy.services import Missing, Place, Program, ensure_all, services
-from deploy.stack import default_place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

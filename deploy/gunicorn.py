@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from deploy import ports
 from deploy.errors import BusyError, NotReadyError
 from deploy.layout import PROJECT
-from deploy.lease import taken
+from deploy.locks import LOCK_TIMEOUT, stack_lock, try_lock
 from deploy.processes import Options, addresses
 from deploy.readiness import readyz, wait_ready
 from deploy.services import Instance
-from deploy.stack import PATIENCE, every_child, family, locked
+from deploy.stack import every_child, family
 from deploy.supervisor import GONE
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def gunicorns(stack: Stack) -> Iterator[dict[str, Gunicorn]]:
 
 
 def _start(stack: Stack, instances: list[Instance]) -> None:
-    with locked(stack.layout):
+    with stack_lock(stack.layout):
         _remove(stack)  # what a killed command left
         ports.require_free(ports.wanted(stack.layout.place, instances))
         stack.supervisor.add(instances)
@@ -97,7 +97,7 @@ def _start(stack: Stack, instances: list[Instance]) -> None:
 
 
 def _stop(stack: Stack) -> None:
-    with locked(stack.layout, PATIENCE), contextlib.suppress(*GONE):
+    with stack_lock(stack.layout, LOCK_TIMEOUT), contextlib.suppress(*GONE):
         _remove(stack)
 
 
@@ -110,6 +110,6 @@ def _remove(stack: Stack) -> None:
 def _ours(layout: Layout) -> Iterator[None]:
     """One command at a time has them; a killed one has them no more."""
     with (layout.root / "gunicorn.lock").open("w") as file:
-        if not taken(file):
+        if not try_lock(file):
             raise BusyError("another command measures gunicorn on this stack: wait for it")
         yield

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deploy.errors import StackError
+from deploy.services import Place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from deploy.services import Place
 
 PROJECT = Path(__file__).resolve().parent.parent
 NGINX_PORT = 10000
@@ -26,7 +25,22 @@ MARK = "WINDTUNNEL_RUN"
 _FAST = (FIRST_PORT, 10002, 10003, *range(10011, 10100))
 _SLOW = (*range(10004, 10011), *range(10051, 10100))
 _OTHERS = (*range(10051, 10100), *range(10011, 10051))
+_HIGHEST_OFFSET = 65535 - 29115
 _SOCKET_LIMIT = 90  # of the kernel's 108 bytes; supervisord adds its pid while it binds
+
+
+def default_place() -> Place:
+    """`.run` of this project, or the folder WINDTUNNEL_FOLDER; WINDTUNNEL_OFFSET moves every port.
+
+    Fetched programs are shared by all folders. Raises StackError for an offset that is no number.
+    """
+    usual = PROJECT / ".run"
+    root = Path(os.environ.get("WINDTUNNEL_FOLDER") or usual).absolute()
+    offset = os.environ.get("WINDTUNNEL_OFFSET") or "0"
+    if not offset.isdecimal() or int(offset) > _HIGHEST_OFFSET:
+        raise StackError(f"WINDTUNNEL_OFFSET={offset}: give a number from 0 to {_HIGHEST_OFFSET}")
+    shared = None if root == usual else Place(usual).programs
+    return Place(root, offset=int(offset), programs_folder=shared)
 
 
 @dataclass(frozen=True, slots=True)

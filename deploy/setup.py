@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from deploy.layout import Layout
+from deploy.layout import Layout, default_place
+from deploy.locks import stack_lock
 from deploy.processes import checked_nginx, databases
 from deploy.services import ensure_all, prepare_all
-from deploy.stack import default_place, locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ def setup_programs(
     Raises StackError when there is no nginx, as nothing runs without it.
     """
     place = place or default_place()
-    with locked(Layout(place)):
+    with stack_lock(Layout(place)):
         wanted = databases() if names is None else names
         programs, missing = ensure_all(place, [*wanted, "nginx"], say)
         checked_nginx(programs, missing)

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from deploy import trial
 from deploy.errors import BusyError, StackError
 from deploy.launch import resized
-from deploy.layout import Layout
+from deploy.layout import Layout, default_place
+from deploy.locks import LOCK_TIMEOUT, stack_lock
 from deploy.shift import shift
 from deploy.splitfile import read_split, write_split
-from deploy.stack import PATIENCE, default_place, locked, running
+from deploy.stack import running
 from nginx.plan import Plan, changed, differences, plan_of
 
 if TYPE_CHECKING:
@@ -86,16 +87,16 @@ def apply(
     undoes: int | None = None,
     *,
     since: Plan | None = None,
-    patience: float = 0.0,
+    lock_timeout: float = 0.0,
 ) -> Change:
     """Bring a plan into force and record it; returns when no old worker of nginx remains.
 
     `since` is the plan that it was made from: BusyError if another one is in force meanwhile.
-    `patience` is how many seconds another command has to let go of the stack.
+    `lock_timeout` is how many seconds another command has to release the stack.
     Raises SplitError, ApplyError, NotReadyError and StackError (BusyError also while another
     command tries splits). What is raised before the new split is served changes nothing.
     """
-    with locked(stack.layout, patience):
+    with stack_lock(stack.layout, lock_timeout):
         stack.reread()
         trial.refuse(stack.layout)
         if trial.left(stack.layout) or (since is not None and since != stack.plan):
@@ -169,7 +170,7 @@ def on_trial(stack: Stack, by: str) -> Iterator[Trial]:
     `bench.run.restoring` puts the former one back.
     """
     with ExitStack() as block:
-        with locked(stack.layout, PATIENCE):
+        with stack_lock(stack.layout, LOCK_TIMEOUT):
             _put_back(stack.layout)
             stack.reread()
             found = block.enter_context(trial.held(stack.layout, by, stack.plan))
@@ -184,7 +185,7 @@ def put_back(say: Callable[[str], None], place: Place | None = None) -> bool:
     layout = Layout(place or default_place())
     if not trial.known(layout):
         return False
-    with locked(layout, PATIENCE):
+    with stack_lock(layout, LOCK_TIMEOUT):
         who = _put_back(layout)
     if who:
         say(f"{who} was killed while it tried splits: the one before is back")
@@ -197,7 +198,7 @@ def killed(place: Place | None = None) -> str | None:
     if not trial.known(layout):
         return None
     try:
-        with locked(layout):
+        with stack_lock(layout):
             found = trial.left(layout)
     except BusyError:  # by whoever tries splits, most likely
         return None
@@ -218,13 +219,19 @@ def _put_back(layout: Layout) -> str | None:
 
 
 def resize(
-    stack: Stack, fast: int | None, slow: int | None, by: str, undoes: int | None = None
+    stack: Stack,
+    fast: int | None = None,
+    slow: int | None = None,
+    by: str = "up",
+    undoes: int | None = None,
 ) -> None:
-    """Give the pools so many processes, each with the weights it had when it last had as many.
+    """Run so many processes in each pool, on record.
 
-    Raises what `apply` raises.
+    When it returns nginx serves exactly these, and no old worker of nginx remains. The rest of the
+    split stays; a pool gets the weights back that it had when it last had as many processes. Raises
+    what `apply` raises.
     """
-    with locked(stack.layout, PATIENCE):
+    with stack_lock(stack.layout, LOCK_TIMEOUT):
         stack.reread()
         plan = resized(stack.plan, fast, slow).with_weights_of([stack.plan, *_known(stack.layout)])
         if plan != stack.plan:

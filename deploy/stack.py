@@ -2,53 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import time
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from deploy import state, trial
-from deploy.errors import BusyError, StackError
-from deploy.launch import Launch
-from deploy.layout import FIRST_PORT, PROJECT, Layout
-from deploy.lease import take_over, taken
-from deploy.processes import Options
-from deploy.services import Place
+from deploy import state
+from deploy.layout import FIRST_PORT, Layout, default_place
 from deploy.supervisor import GONE, Supervisor
-from deploy.sweep import sweep
 from nginx.apply import Nginx
 from nginx.plan import Plan, plan_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
+    from deploy.services import Place
     from deploy.state import Program, StackState
     from nginx.split import Split
-
-_HIGHEST_OFFSET = 65535 - 29115
-
-PATIENCE = 120.0
-"""Seconds that a command which is under way waits for another to let go of the stack."""
-
-_PAUSE = 0.05
-
-
-def default_place() -> Place:
-    """`.run` of this project, or the folder WINDTUNNEL_FOLDER; WINDTUNNEL_OFFSET moves every port.
-
-    Fetched programs are shared by all folders. Raises StackError for an offset that is no number.
-    """
-    usual = PROJECT / ".run"
-    root = Path(os.environ.get("WINDTUNNEL_FOLDER") or usual).absolute()
-    offset = os.environ.get("WINDTUNNEL_OFFSET") or "0"
-    if not offset.isdecimal() or int(offset) > _HIGHEST_OFFSET:
-        raise StackError(f"WINDTUNNEL_OFFSET={offset}: give a number from 0 to {_HIGHEST_OFFSET}")
-    shared = None if root == usual else Place(usual).programs
-    return Place(root, offset=int(offset), programs_folder=shared)
 
 
 @dataclass(slots=True)
@@ -79,25 +50,6 @@ class Stack:
         """The split in force, with its ports."""
         plan = self.plan
         return plan.split({pool: self.state.ports(pool) for pool in plan.pools})
-
-    def resize(
-        self,
-        fast: int | None = None,
-        slow: int | None = None,
-        by: str = "up",
-        undoes: int | None = None,
-    ) -> float:
-        """Run so many processes in each pool, on record, and return the seconds it took.
-
-        When it returns nginx serves exactly these, and no old worker of nginx remains. All else
-        of the split stays; weights that no longer fit are back with the number of processes that
-        they were for. Raises what `deploy.splits.apply` raises.
-        """
-        from deploy import splits  # which knows stacks
-
-        begun = time.monotonic()
-        splits.resize(self, fast, slow, by, undoes)
-        return time.monotonic() - begun
 
     def reread(self) -> None:
         """Take over what another command has changed since."""
@@ -176,31 +128,6 @@ def every_child() -> dict[int, list[int]]:
     return found
 
 
-@contextlib.contextmanager
-def locked(layout: Layout, patience: float = 0.0) -> Iterator[None]:
-    """One command at a time starts or stops things. A killed one holds none.
-
-    Raises BusyError if another command still does after `patience` seconds.
-    """
-    layout.root.mkdir(parents=True, exist_ok=True)
-    with (layout.root / "lock").open("a+") as file:
-        _take(file, patience)
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
-
-
-def _take(file: IO[str], patience: float) -> None:
-    deadline = time.monotonic() + patience
-    while not taken(file):
-        if time.monotonic() >= deadline:
-            file.seek(0)
-            pid = file.read().strip() or "?"
-            raise BusyError(f"another command (pid {pid}) starts or stops this stack: wait for it")
-        time.sleep(_PAUSE)
-
-
 def running(place: Place | None = None) -> Stack | None:
     """The stack that is up in this place, None when there is none that is whole."""
     layout = Layout(place or default_place())
@@ -208,61 +135,6 @@ def running(place: Place | None = None) -> Stack | None:
     if found is None or not found.split or Supervisor(layout).pid() != found.supervisor_pid:
         return None
     return Stack(layout, found)
-
-
-def ensure_up(
-    services: Sequence[str] | None = None,
-    processes: int | None = None,
-    slow: int | None = None,
-    loop: str | None = None,
-    *,
-    connections: int | None = None,
-    say: Callable[[str], None] = lambda _: None,
-    place: Place | None = None,
-) -> Stack:
-    """The stack that runs already, resized if need be, or a fresh one.
-
-    None leaves a running stack as it is; a fresh one then has all databases, pools as
-    .run/split.toml says, asyncio, 10 connections. A stack that lacks a database or runs on another
-    loop is restarted. A database that cannot be had stands in `state.missing`; raises StackError
-    for all else.
-    """
-    layout = Layout(place or default_place())
-    given = {"loop": loop, "connections": connections}
-    options = {name: value for name, value in given.items() if value is not None}
-    with locked(layout):
-        left = take_over(layout)
-        stack = _as_wanted(layout, options, services)
-        if stack is None:
-            trial.refuse(layout)
-            sweep(layout, say)
-            launch = Launch(layout, Options(**options), say)  # type: ignore[arg-type]
-            return Stack(layout, launch.up(services, processes, slow), started=True)
-    stack.started = left
-    stack.refresh()
-    stack.resize(processes, slow)
-    return stack
-
-
-def _as_wanted(
-    layout: Layout, options: Mapping[str, object], services: Iterable[str] | None
-) -> Stack | None:
-    stack = running(layout.place)
-    if stack is None or not stack.healthy() or not options.items() <= stack.state.options.items():
-        return None
-    there = {program.service for program in stack.state.programs.values()}
-    return stack if set(services or ()) <= there | set(stack.state.missing) else None
-
-
-def down(
-    place: Place | None = None,
-    say: Callable[[str], None] = lambda _: None,
-    patience: float = 0.0,
-) -> bool:
-    """Stop everything of this place, in order; returns whether there was anything."""
-    layout = Layout(place or default_place())
-    with locked(layout, patience):
-        return sweep(layout, say)
 
 
 def default_url() -> str:

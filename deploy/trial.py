@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 from deploy.errors import BusyError
-from deploy.lease import taken
+from deploy.locks import try_lock
 from nginx.plan import Plan, plan_of
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def held(layout: Layout, by: str, former: Plan) -> Iterator[Trial]:
     refuse(layout)
     _path(layout).touch()
     with _path(layout).open("r+") as file:
-        if not taken(file):
+        if not try_lock(file):
             raise BusyError("this process is trying splits already")
         trial = Trial(by, former, file)
         trial.begin()
@@ -107,4 +107,4 @@ def _told(layout: Layout) -> dict[str, Any] | None:
 
 def _held(layout: Layout) -> bool:
     with _path(layout).open() as file:
-        return not taken(file, fcntl.LOCK_SH)
+        return not try_lock(file, fcntl.LOCK_SH)

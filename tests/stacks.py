@@ -20,9 +20,10 @@ import psutil
 
 from deploy import orphans
 from deploy.layout import Layout
+from deploy.lifecycle import down
 from deploy.ports import free
 from deploy.services import PORTS, Place
-from deploy.stack import Stack, down
+from deploy.stack import Stack
 from deploy.supervisor import Supervisor
 
 RUN = Path(__file__).parent.parent / ".run"

@@ -47,6 +47,19 @@ BENCH_LAYERS = (
     "bench.cli bench.perf bench.truth",
 )
 
+DEPLOY_LAYERS = (
+    "deploy.errors deploy.kinds deploy.bootstrap deploy.front",
+    "deploy.services",
+    "deploy.layout deploy.ports deploy.control deploy.sections deploy.state",
+    "deploy.locks deploy.splitfile deploy.orphans",
+    "deploy.supervisor deploy.trial",
+    "deploy.readiness deploy.sweep deploy.stack",
+    "deploy.processes",
+    "deploy.launch deploy.shift deploy.gunicorn",
+    "deploy.splits",
+    "deploy.lifecycle deploy.setup deploy.doctor",
+)
+
 FACES_THE_STACK = ("bench.cli", "bench.commands", "bench.run", "bench.web.switch", "bench.perf")
 """The modules of bench that start and stop things, and so may know deploy and nginx."""
 
@@ -81,7 +94,11 @@ def within(module: str, *prefixes: str) -> bool:
 
 def layer(module: str) -> tuple[str, int] | None:
     """Whose layer a module is in, and how high."""
-    for package, layers in (("server", SERVER_LAYERS), ("bench", BENCH_LAYERS)):
+    for package, layers in (
+        ("server", SERVER_LAYERS),
+        ("bench", BENCH_LAYERS),
+        ("deploy", DEPLOY_LAYERS),
+    ):
         for rank, names in enumerate(layers):
             if within(module, *names.split()):
                 return package, rank
@@ -136,10 +153,12 @@ def test_imports_go_one_way(module: str, path: Path) -> None:
     assert not wrong
 
 
-def test_every_module_of_server_and_bench_has_a_layer() -> None:
+def test_every_module_of_a_layered_package_has_a_layer() -> None:
     homeless = [
         m
         for m, _ in modules()
-        if within(m, "server", "bench") and m not in {"server", "bench"} and layer(m) is None
+        if within(m, "server", "bench", "deploy")
+        and m not in {"server", "bench", "deploy"}
+        and layer(m) is None
     ]
     assert not homeless

@@ -59,8 +59,8 @@ def up(
     Returns when all are ready. A database that cannot be had costs its rows, no more.
     """
     from deploy import splits
+    from deploy.lifecycle import ensure_up
     from deploy.processes import databases
-    from deploy.stack import ensure_up
 
     if loop not in {None, "asyncio", "uvloop"}:
         raise UsageError(f"--loop {loop}: choose asyncio or uvloop")
@@ -88,9 +88,9 @@ def down() -> None:
 
     nginx first, then the processes, which finish what they accepted, then the databases.
     """
-    from deploy import stack
+    from deploy import lifecycle
 
-    say("all is stopped" if stack.down(say=say) else "nothing was running")
+    say("all is stopped" if lifecycle.down(say=say) else "nothing was running")
 
 
 def status() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from string import Template
 from typing import Final
 
-from deploy import stack
+from deploy import layout
 from deploy.services import Missing, ensure_all
 
 PATH: Final = "/read"
@@ -70,7 +70,7 @@ class Fixed:
 
 def nginx_program() -> Path:
     """Return nginx's file; raises deploy's Missing where it cannot be had."""
-    programs, missing = ensure_all(stack.default_place(), ["nginx"], lambda _: None)
+    programs, missing = ensure_all(layout.default_place(), ["nginx"], lambda _: None)
     if missing:
         raise missing["nginx"]
     return programs["nginx"].file

@@ -20,7 +20,7 @@ from typing import Any
 
 from bench.perf.check import Verdict
 from bench.perf.place import place
-from deploy import processes, stack
+from deploy import lifecycle, processes
 from server.api.enums import Mode
 from server.api.record import Record, new_id
 from server.engines import discover
@@ -178,6 +178,6 @@ def chosen(environ: Mapping[str, str]) -> Iterator[Store]:
 def operations() -> Iterator[Verdict]:
     """Measure one store after another, on databases of their own."""
     with place() as here:
-        stack.ensure_up(SERVICES, place=here)
+        lifecycle.ensure_up(SERVICES, place=here)
         for store in chosen(processes.addresses(here)):
             yield asyncio.run(measured(store))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from deploy import stack
+from deploy import layout, lifecycle
 from deploy.services import Place
 
 OFFSET = 1000
@@ -18,8 +18,8 @@ def place() -> Iterator[Place]:
     """A folder of its own, beside the usual one's programs; in the end nothing runs in it."""
     with tempfile.TemporaryDirectory(prefix="windtunnel-perf-") as folder:
         Path(folder).chmod(0o755)  # servers that root starts run as nobody
-        here = Place(Path(folder), offset=OFFSET, programs_folder=stack.default_place().programs)
+        here = Place(Path(folder), offset=OFFSET, programs_folder=layout.default_place().programs)
         try:
             yield here
         finally:
-            stack.down(here)
+            lifecycle.down(here)

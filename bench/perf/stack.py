@@ -11,7 +11,7 @@ from time import monotonic
 from bench.disk import results
 from bench.perf.check import Verdict
 from bench.perf.place import OFFSET, place
-from deploy import stack as stacks
+from deploy import lifecycle
 from deploy.services import Place, services
 
 UP_LIMIT, UP_ELASTICSEARCH_LIMIT, OUTSIDE_LIMIT = 8.0, 15.0, 0.25
@@ -38,9 +38,9 @@ def up(here: Place, names: Sequence[str], limit: float) -> Verdict:
     missing: Mapping[str, str] = {}
     for _ in range(UPS + 1):
         began = monotonic()
-        missing = stacks.ensure_up(names, place=here).state.missing
+        missing = lifecycle.ensure_up(names, place=here).state.missing
         seconds.append(monotonic() - began)
-        stacks.down(here)
+        lifecycle.down(here)
     told = f"{median(seconds[1:]):.1f} s (median of {UPS})"
     if lacking := set(missing) - RARE:
         return Verdict(name, f"without {', '.join(sorted(lacking))}", f"{limit:g} s", None)

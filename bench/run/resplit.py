@@ -10,8 +10,8 @@ from http.client import HTTPConnection, HTTPException
 from bench.run.restoring import bring, trying
 from bench.run.stacked import StackTarget
 from bench.tuner.division import FAST, ROUTE, SLOW, Division
-from deploy import splits, stack
-from deploy.lease import leased
+from deploy import lifecycle, splits, stack
+from deploy.locks import LOCK_TIMEOUT, stack_lease
 from deploy.services import services
 from deploy.stack import Stack
 from deploy.trial import Trial
@@ -72,7 +72,7 @@ class Splitting:
         if wanted == self.former:
             return False
         self.trial.over()
-        splits.apply(self.stack, wanted, f"{BY} --apply", patience=stack.PATIENCE)
+        splits.apply(self.stack, wanted, f"{BY} --apply", lock_timeout=LOCK_TIMEOUT)
         self.trial.former = wanted
         return True
 
@@ -136,9 +136,9 @@ def splitting(say: Callable[[str], None], store: str) -> Iterator[Splitting]:
     """
     there = stack.running()
     splits.put_back(say)
-    running = stack.ensure_up(None if there else needed(store), say=say)
+    running = lifecycle.ensure_up(None if there else needed(store), say=say)
     with ExitStack() as left:
         if running.started:
-            left.enter_context(leased(running.layout))
-            left.callback(stack.down, say=say, patience=stack.PATIENCE)
+            left.enter_context(stack_lease(running.layout))
+            left.callback(lifecycle.down, say=say, lock_timeout=LOCK_TIMEOUT)
         yield Splitting(running, left.enter_context(trying(running, BY)))

@@ -238,7 +238,7 @@ def run(request: Request, console: Console, into: Path, orders: Orders | None = 
     `orders` says which cell comes next; rounds as planned unless it is given.
 
     Raises ServerDownError, UnknownStoreError, NothingToMeasureError, ResultsError,
-    GeneratorError and what `deploy.stack` raises, each one line for the user.
+    GeneratorError and what `deploy.lifecycle` raises, each one line for the user.
     """
     with ExitStack() as stack:
         lineup = _lineup(request, console, stack)

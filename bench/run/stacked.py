@@ -9,10 +9,10 @@ from pathlib import Path
 from bench.asked.discovery import discover
 from bench.asked.lineup import Lineup, server
 from bench.asked.plan import Offer, Variant
-from deploy import splits, stack, trial
+from deploy import lifecycle, splits, trial
 from deploy.errors import StackError
 from deploy.gunicorn import gunicorns
-from deploy.lease import leased
+from deploy.locks import LOCK_TIMEOUT, stack_lease, stack_lock
 from deploy.splits import OF_NO_ACCOUNT
 from deploy.stack import Stack
 from nginx.render import ACCESS_LOG
@@ -84,15 +84,15 @@ def stacked(say: Callable[[str], None]) -> Iterator[StackTarget]:
     another command tries splits.
     """
     splits.put_back(say)
-    running = stack.ensure_up(say=say)
-    with stack.locked(running.layout, stack.PATIENCE):
+    running = lifecycle.ensure_up(say=say)
+    with stack_lock(running.layout, LOCK_TIMEOUT):
         trial.refuse(running.layout)
     if running.started:
-        with leased(running.layout):
+        with stack_lease(running.layout):
             try:
                 yield StackTarget(running)
             finally:
-                stack.down(say=say, patience=stack.PATIENCE)
+                lifecycle.down(say=say, lock_timeout=LOCK_TIMEOUT)
         return
     fast = len(running.state.ports("fast"))
     try:
@@ -103,7 +103,7 @@ def stacked(say: Callable[[str], None]) -> Iterator[StackTarget]:
 
 def _resize(running: Stack, fast: int) -> None:
     """As a trial, which `split undo` passes over."""
-    running.resize(fast=fast, by="run", undoes=OF_NO_ACCOUNT)
+    splits.resize(running, fast=fast, by="run", undoes=OF_NO_ACCOUNT)
 
 
 @contextmanager

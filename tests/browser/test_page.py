@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from deploy import splits, stack
+from deploy import lifecycle, splits
 from deploy.stack import Stack
 from tests.bench.asker import Asker, Told
 from tests.bench.interface import Interface, free_port
@@ -34,7 +34,7 @@ def up() -> Iterator[Stack]:
     with own_place() as place, pytest.MonkeyPatch.context() as patch:
         patch.setenv("WINDTUNNEL_FOLDER", str(place.root))
         patch.setenv("WINDTUNNEL_OFFSET", str(place.offset))
-        yield stack.ensure_up(services=(), processes=1, place=place)
+        yield lifecycle.ensure_up(services=(), processes=1, place=place)
 
 
 @contextmanager

@@ -15,12 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from deploy import stack
+from deploy import splits
 from deploy.errors import BusyError, PortTakenError, StackError
 from deploy.layout import Layout
+from deploy.lifecycle import ensure_up
+from deploy.locks import stack_lock
 from deploy.services import Place
 from deploy.splits import OF_NO_ACCOUNT, apply, changed, history, plan, undo
-from deploy.stack import Stack, ensure_up
+from deploy.stack import Stack
 from nginx.apply import ApplyError
 from nginx.plan import DEFAULT_FILE, read_plan
 from nginx.split import SplitError
@@ -238,7 +240,7 @@ def test_moving_processes_under_load_loses_no_request(running: Stack) -> None:
 
 
 def test_one_change_at_a_time(running: Stack) -> None:
-    with stack.locked(running.layout), pytest.raises(BusyError):
+    with stack_lock(running.layout), pytest.raises(BusyError):
         apply(running, changed(plan(running), {"pools.fast.retries": "1"}))
 
 
@@ -254,10 +256,10 @@ def test_the_split_survives_resize_and_another_up(running: Stack) -> None:
     wanted = {"pools.fast.weights": "3,1", "pools.slow.balance": "least_conn"}
     apply(running, changed(plan(running), wanted))
     tuned = plan(running)
-    running.resize(fast=1)
+    splits.resize(running, fast=1)
     assert (plan(running).processes("fast"), plan(running).pools["fast"]["weights"]) == (1, [])
     assert plan(running).pools["slow"]["balance"] == "least_conn"
-    running.resize(fast=2)
+    splits.resize(running, fast=2)
     assert plan(running) == tuned
     again = ensure_up(place=running.layout.place)
     assert (again.started, again.plan) == (False, tuned)
@@ -285,9 +287,9 @@ def test_another_up_with_other_numbers_is_a_change(running: Stack) -> None:
 def test_a_trial_is_on_record_and_not_in_the_file(running: Stack) -> None:
     apply(running, changed(plan(running), {"pools.fast.weights": "3,1"}))
     place, tuned, text = running.layout.place, plan(running), running.layout.split.read_text()
-    running.resize(fast=1, by="run", undoes=OF_NO_ACCOUNT)
+    splits.resize(running, fast=1, by="run", undoes=OF_NO_ACCOUNT)
     assert (plan(running).processes("fast"), running.layout.split.read_text()) == (1, text)
-    running.resize(fast=2, by="run", undoes=OF_NO_ACCOUNT)
+    splits.resize(running, fast=2, by="run", undoes=OF_NO_ACCOUNT)
     assert plan(running) == tuned
     assert [(one.by, one.undoes) for one in history(place)[-2:]] == [("run", OF_NO_ACCOUNT)] * 2
     assert undo(running).undoes == history(place)[-4].number
@@ -297,7 +299,7 @@ def test_weights_that_were_taken_away_stay_away(running: Stack) -> None:
     for weights in ("3,1", ""):
         apply(running, changed(plan(running), {"pools.fast.weights": weights}))
     for number in (1, 2):
-        running.resize(fast=number)
+        splits.resize(running, fast=number)
     assert plan(running).pools["fast"]["weights"] == []
 
 

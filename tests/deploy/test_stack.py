@@ -15,11 +15,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from deploy import stack
+from deploy import lifecycle, splits, stack
 from deploy.errors import BusyError, NotReadyError, PortTakenError
 from deploy.layout import Layout
+from deploy.lifecycle import ensure_up
+from deploy.locks import stack_lock
 from deploy.services import Place
-from deploy.stack import Stack, ensure_up
+from deploy.stack import Stack
 from deploy.supervisor import Supervisor
 from tests.stacks import Door, eventually, left_over
 
@@ -89,10 +91,10 @@ def test_a_database_more_restarts(place: Place) -> None:
 
 def test_resize_changes_what_nginx_serves(place: Place) -> None:
     running, base = up(place), place.offset
-    running.resize(fast=3)
+    splits.resize(running, fast=3)
     assert served_by(running, asked=30) == {f"fast-{base + port}" for port in (10001, 10002, 10003)}
     assert set(running.pids()["server"]) == {f"server-{base + n}" for n in range(10001, 10005)}
-    running.resize(fast=1)
+    splits.resize(running, fast=1)
     assert served_by(running, asked=30) == {f"fast-{base + 10001}"}
     assert len(running.state.processes) == 2
     assert len(running.pids()["nginx"]["nginx"]) == 2  # a master and one worker, no old one
@@ -105,7 +107,7 @@ def test_a_failed_resize_leaves_what_was(place: Place) -> None:
         squatter.bind(("127.0.0.1", 10002 + place.offset))
         squatter.listen()
         with pytest.raises((NotReadyError, PortTakenError), match=str(10002 + place.offset)):
-            running.resize(fast=2)
+            splits.resize(running, fast=2)
     assert served_by(running) == {f"fast-{10001 + place.offset}"}
     assert set(running.supervisor.states()) == set(running.state.programs)
 
@@ -146,7 +148,7 @@ def test_down_after_nginx_lost_its_master_and_the_supervisor_died(place: Place) 
     psutil.Process(running.state.supervisor_pid).kill()
     psutil.Process(master).kill()
     assert psutil.pid_exists(worker)
-    assert stack.down(place)
+    assert lifecycle.down(place)
     assert not psutil.pid_exists(worker)
 
 
@@ -158,14 +160,14 @@ def test_nginx_is_back_after_its_master_alone_was_killed(place: Place) -> None:
     eventually(lambda: not psutil.pid_exists(worker))
     eventually(running.healthy)
     assert served_by(running) == {f"fast-{10001 + place.offset}"}
-    running.resize(fast=2)  # which the new master hears
+    splits.resize(running, fast=2)  # which the new master hears
     assert len(served_by(running)) == 2
 
 
 def test_down_twice(place: Place) -> None:
     up(place)
-    assert stack.down(place)
-    assert not stack.down(place)
+    assert lifecycle.down(place)
+    assert not lifecycle.down(place)
     assert stack.running(place) is None
     assert left_over(place) == []
 
@@ -186,7 +188,7 @@ def test_a_busy_port_is_one_line_that_names_it_and_its_holder(place: Place) -> N
 
 def test_a_database_that_dies_at_once_costs_its_rows_only(place: Place) -> None:
     up(place)
-    stack.down(place)
+    lifecycle.down(place)
     (log,) = place.data.glob("redis-safe-*/appendonlydir/*.incr.aof")
     log.write_bytes(b"this is no log of Valkey's\r\n" * 9)
     running = up(place)
@@ -205,14 +207,14 @@ def test_a_server_that_cannot_start_says_why_and_leaves_nothing(place: Place) ->
 
 
 def test_two_commands_at_once(place: Place) -> None:
-    with stack.locked(Layout(place)), pytest.raises(BusyError, match="wait for it"):
+    with stack_lock(Layout(place)), pytest.raises(BusyError, match="wait for it"):
         up(place)
 
 
 UP = """
 import sys
 from deploy.services import Place
-from deploy.stack import ensure_up
+from deploy.lifecycle import ensure_up
 from pathlib import Path
 root, offset, programs = sys.argv[1:]
 place = Place(Path(root), offset=int(offset), programs_folder=Path(programs))

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from deploy import splits
+from deploy.lifecycle import ensure_up
 from deploy.services import Place
-from deploy.stack import ensure_up, running
+from deploy.stack import running
 from tests.stacks import eventually, half_sent, own_place
 
 PROJECT = Path(__file__).parents[3]

@@ -19,8 +19,9 @@ from bench.figures.contenders import contenders
 from bench.run.stacked import slow_part
 from deploy.errors import StackError
 from deploy.gunicorn import PORTS, gunicorns
+from deploy.lifecycle import ensure_up
 from deploy.services import Place
-from deploy.stack import ensure_up, running
+from deploy.stack import running
 from tests.server.gunicorns import gunicorn
 from tests.stacks import eventually, own_place
 

@@ -16,9 +16,11 @@ from bench.figures.analysis import analyse
 from bench.web import switch
 from bench.web.switch import SwitchError
 from deploy import splits
+from deploy.lifecycle import ensure_up
+from deploy.locks import stack_lock
 from deploy.services import Place
 from deploy.splitfile import write_split
-from deploy.stack import Stack, ensure_up, locked
+from deploy.stack import Stack
 from tests.bench.served import ROOT
 from tests.stacks import eventually, own_place
 
@@ -151,7 +153,7 @@ def test_the_split_comes_back_when_another_command_has_the_stack(
     former = splits.plan(stack)
     with start(stack.layout.place, tmp_path, "--split", ONE, "--duration", 60) as running:
         eventually(lambda: splits.plan(stack) != former)
-        with locked(stack.layout, 60):
+        with stack_lock(stack.layout, 60):
             running.send_signal(signal.SIGINT)
             with pytest.raises(subprocess.TimeoutExpired):
                 running.wait(5)  # until that command lets go

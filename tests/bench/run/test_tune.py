@@ -28,7 +28,7 @@ from bench.run.resplit import division_of, planned
 from bench.tuner.concluding import conclude
 from bench.tuner.division import Division, read
 from bench.tuner.tuning import Limits, Trials
-from deploy import splits, stack
+from deploy import lifecycle, splits, stack
 from deploy.services import Place
 from nginx.plan import read_plan
 from tests.bench.generate import histogram
@@ -252,7 +252,7 @@ QUICK = ("--store", "sqlite/async/fast", "--duration", "1", "--warmup", "0.2", "
 @pytest.fixture(scope="module")
 def place() -> Iterator[Place]:
     with own_place() as place:
-        stack.ensure_up([], processes=1, slow=1, place=place)
+        lifecycle.ensure_up([], processes=1, slow=1, place=place)
         yield place
 
 

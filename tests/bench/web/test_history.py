@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from deploy import splits
-from deploy.stack import Stack, ensure_up
+from deploy.lifecycle import ensure_up
+from deploy.stack import Stack
 from tests.bench.asker import Asker
 from tests.bench.interface import Interface
 from tests.stacks import own_place

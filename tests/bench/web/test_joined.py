@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from bench.disk.streams import SampledRequest, samples
+from deploy.lifecycle import ensure_up
 from deploy.services import Place
-from deploy.stack import Stack, ensure_up
+from deploy.stack import Stack
 from tests.bench.interface import PATIENCE, locust
 from tests.bench.served import ROOT
 from tests.stacks import eventually, own_place

@@ -7,16 +7,16 @@ import sys
 from pathlib import Path
 
 from deploy.layout import PROJECT, Layout
-from deploy.lease import leased, take_over
+from deploy.locks import stack_lease, take_over_lease
 from deploy.services import Place
 
 HOLD = """
 import sys
 from pathlib import Path
 from deploy.layout import Layout
-from deploy.lease import leased
+from deploy.locks import stack_lease
 from deploy.services import Place
-with leased(Layout(Place(Path(sys.argv[1])))):
+with stack_lease(Layout(Place(Path(sys.argv[1])))):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -24,9 +24,9 @@ with leased(Layout(Place(Path(sys.argv[1])))):
 
 def test_a_lease_that_ended_leaves_nothing_to_take_over(tmp_path: Path) -> None:
     layout = Layout(Place(tmp_path))
-    with leased(layout):
-        assert not take_over(layout)
-    assert not take_over(layout)
+    with stack_lease(layout):
+        assert not take_over_lease(layout)
+    assert not take_over_lease(layout)
 
 
 def test_what_a_killed_process_leased_is_taken_over_once(tmp_path: Path) -> None:
@@ -39,7 +39,7 @@ def test_what_a_killed_process_leased_is_taken_over_once(tmp_path: Path) -> None
     ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
-        assert not take_over(layout)
+        assert not take_over_lease(layout)
         holder.kill()
-    assert take_over(layout)
-    assert not take_over(layout)
+    assert take_over_lease(layout)
+    assert not take_over_lease(layout)
