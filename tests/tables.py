@@ -1,4 +1,4 @@
-"""The tables of README.md as the code has them: `python -m tests.tables` prints them."""
+"""The tables of the docs as the code has them: `python -m tests.tables` prints them."""
 
 from __future__ import annotations
 
