@@ -8,11 +8,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from server.catalogue import Catalogue
 from server.loopwatch import LoopWatch
 from server.metrics import Metrics
 from server.settings import Settings
 from server.stores import Stores
+from server.stores.catalog import StoreCatalog
 
 
 @dataclass(slots=True, eq=False)
@@ -28,13 +28,13 @@ class Process:
     """The threads of `/sleep?mode=threads`, once somebody has asked for it."""
     connected: Callable[[], int | None] = lambda: None
     """How many HTTP connections are open; set by whatever listens."""
-    catalogue: Catalogue = field(init=False)
+    catalogue: StoreCatalog = field(init=False)
     name: str = field(init=False)
     mark: str = field(init=False)
     """What begins the request ids made here; no other process has the same."""
 
     def __post_init__(self) -> None:
         settings = self.settings
-        self.catalogue = Catalogue(self.stores, settings)
+        self.catalogue = StoreCatalog(self.stores, settings)
         self.name = f"{settings.pool}-{settings.port or 'unix'}-{os.getpid()}"
         self.mark = f"{os.getpid():x}{time.time_ns() // 1_000_000:x}-"

@@ -18,7 +18,7 @@ N = TypeVar("N", int, float)
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What one server process is told. Times are in seconds.
+    """What one server process is told. CallTimes are in seconds.
 
     With `unix`, the path of a socket, it listens there and on no port.
     """

@@ -18,17 +18,17 @@ from typing import Any, Final
 from server.api.enums import Mode
 from server.api.schemas import Catalog
 from server.app import BODILESS, make_app, new_loop
-from server.catalogue import Catalogue
 from server.engines import EngineError, discover
 from server.environ import Environ, Request
 from server.exchange import exchange
 from server.handlers.base import Serving
 from server.loopwatch import LoopWatch
-from server.modes.worker import Worker
 from server.process import Process
 from server.routes import Routes, TooLargeHandler
 from server.settings import Settings, read
 from server.stores import Stores
+from server.stores.catalog import StoreCatalog
+from server.stores.modes.worker import WorkerExecutor
 
 Start = Callable[[str, list[tuple[str, str]]], Any]
 
@@ -38,12 +38,12 @@ _NO_APPLICATION: Final = 4
 """The exit code by which a worker tells gunicorn to give up, and not to start it again."""
 
 
-class Asking(Catalogue):
+class Asking(StoreCatalog):
     """Asks the databases anew each time, on the event loop of whoever asks."""
 
     async def describe(self) -> Catalog:
         """Return what `GET /stores` answers."""
-        return await Catalogue(self._stores, self._settings).describe()
+        return await StoreCatalog(self._stores, self._settings).describe()
 
 
 class Site:
@@ -51,7 +51,7 @@ class Site:
 
     def __init__(self, settings: Settings) -> None:
         engines = discover(settings.engines).values()
-        stores = Stores(engines, settings, {Mode.BLOCKING: Worker})
+        stores = Stores(engines, settings, {Mode.BLOCKING: WorkerExecutor})
         process = Process(stores, settings, LoopWatch())
         process.catalogue = Asking(stores, settings)
         self._serving = Serving(process)

@@ -27,12 +27,13 @@ def engines() -> str:
 
 
 def row(engine: type[Engine]) -> list[str]:
+    default = engine.default_durability()
     title = "none: the zero of the scale" if engine.reference else engine.title.split(",")[0]
     return [
         f"`{engine.name}`",
         title,
         "; ".join(drivers(engine)),
-        ", ".join(f"**{d}**" if d is engine.default() else d for d in engine.durabilities),
+        ", ".join(f"**{d}**" if d is default else d for d in engine.durabilities),
         ", ".join(engine.not_available),
     ]
 

@@ -26,9 +26,9 @@ from server.api.record import Record, new_id
 from server.engines import discover
 from server.engines.base import Engine, Op
 from server.errors import Problem
-from server.modes import Times
 from server.settings import Settings, addresses
 from server.stores import Store, Stores
+from server.stores.modes import CallTimes
 
 RATIO, EXTRA = 1.05, 3.0
 """Limits: this times the driver's own cost, or so many microseconds more."""
@@ -129,7 +129,7 @@ async def measured(store: Store) -> Verdict:
     record = Record(new_id(), "what a store costs", datetime.now(UTC), 12.5, ["perf"])
     record.when = record.when.replace(microsecond=0)
     try:
-        await store.create(Times(), record)
+        await store.create(CallTimes(), record)
     except Problem as error:
         return Verdict(name, f"not measured: {error.detail}", limit, None)
     passes = [await _beside(store, record)]
@@ -148,11 +148,11 @@ def _holds(costs: Costs) -> bool:
 
 async def _beside(store: Store, record: Record) -> Costs:
     """Compare on a connection of the same kind, made and closed where it is used."""
-    engine, mode = store.opened(store.connections), store.mode
+    engine, mode = store.new_engine(store.connections), store.mode
     executor = ThreadPoolExecutor(store.connections)
 
     async def mine() -> Any:
-        return await store.read(Times(), record.id)
+        return await store.read(CallTimes(), record.id)
 
     async def here(function: Callable[..., Any], *args: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(
@@ -172,7 +172,7 @@ def chosen(environ: Mapping[str, str]) -> Iterator[Store]:
     """Yield the stores that are measured: each mode of a few engines at the default durability."""
     settings = Settings(addresses=addresses(environ))
     stores = Stores(discover().values(), settings)
-    return (s for s in stores.values() if s.engine.name in ENGINES and s.default)
+    return (s for s in stores.values() if s.engine.name in ENGINES and s.is_default)
 
 
 def operations() -> Iterator[Verdict]:

@@ -1,8 +1,8 @@
 """What an engine is: a database through one driver, its operations written once.
 
-Each operation is a generator that yields driver calls and is sent their results; `server.modes`
-drives it in each mode. `db` is what `connect` or `aconnect` returned: two objects with the same
-method names, whose methods answer at once (sync) or return something to await (async).
+Each operation is a generator that yields driver calls and is sent their results; it is driven in
+each mode by `server.stores.modes`. `db` is what `connect` or `aconnect` returned: two objects with
+the same method names, whose methods answer at once (sync) or return an awaitable (async).
 """
 
 from __future__ import annotations
@@ -120,8 +120,8 @@ class Engine(ABC):
         return tuple(mode for mode in Mode if mode in cls.drivers)
 
     @classmethod
-    def default(cls) -> Durability:
-        """Return the durability that is compared unless told otherwise: fast where there is one."""
+    def default_durability(cls) -> Durability:
+        """Return the durability that is compared by default: fast where there is one."""
         if Durability.FAST in cls.durabilities:
             return Durability.FAST
         return next(iter(cls.durabilities))

@@ -18,8 +18,8 @@ from server.api.schemas import ProblemDetails
 from server.blocks import BLOCK
 from server.errors import Invalid, MethodNotAllowed, Problem
 from server.limits import RECORD_LIMIT
-from server.modes import Times
 from server.process import Process
+from server.stores.modes import CallTimes
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -32,7 +32,7 @@ PROBLEM = "application/problem+json"
 SANE_ID = re.compile(r"[A-Za-z0-9._~:/+=@-]{1,64}")
 
 _ids = itertools.count(1)
-_NO_TIMES = Times()
+_NO_TIMES = CallTimes()
 
 
 class Serving(Application):

@@ -15,8 +15,8 @@ from server.api.schemas import Found, Ids, Size, Summary
 from server.errors import BadRequest, Invalid, NotFound, WrongMediaType
 from server.handlers.base import JSON, Handler
 from server.limits import POPULATION_LIMIT, RECORD_LIMIT
-from server.modes import Times
 from server.stores import Store
+from server.stores.modes import CallTimes
 
 MERGE_PATCH = "application/merge-patch+json"
 
@@ -30,7 +30,7 @@ class StoreHandler(Handler):
         """Take what the router found."""
         self.store = store
         self.store_id = store.id
-        self.times = Times()
+        self.times = CallTimes()
 
     def body(self, *kinds: str) -> bytes:
         """Return the body; raises WrongMediaType unless it says that it is of `kinds`."""
@@ -82,7 +82,7 @@ class RecordHandler(StoreHandler):
         """Take what the router found."""
         self.store = store
         self.store_id = store.id
-        self.times = Times()
+        self.times = CallTimes()
         self.id = id
 
     def prepare(self) -> None:

@@ -13,7 +13,7 @@ from server.api.record import encode
 from server.api.schemas import Slept
 from server.errors import Invalid
 from server.handlers.base import Handler
-from server.modes import Times
+from server.stores.modes import CallTimes
 
 LEAST, MOST = 1, 10_000
 """Milliseconds."""
@@ -35,7 +35,7 @@ class SleepHandler(Handler):
             await asyncio.sleep(seconds)
         else:
             begun = await self._in_a_thread(seconds)
-        self.times = times = Times()
+        self.times = times = CallTimes()
         times.wait, times.driver = begun - start, perf_counter() - begun
         self.answer(encode(asked))
 

@@ -23,9 +23,9 @@ import pytest
 from server.api.enums import Operation
 from server.api.record import new_id
 from server.errors import Unavailable
-from server.modes import Times
 from server.settings import Settings
 from server.stores import Store, Stores
+from server.stores.modes import CallTimes
 from tests.databases import ENGINES, Databases, running
 from tests.databases import store as open_store
 from tests.engines.proxy import Proxy, proxied
@@ -59,7 +59,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "store_id" in metafunc.fixturenames:
         chosen = [name for name in STORES if any(fnmatch(name, glob) for glob in globs or "*")]
         metafunc.parametrize("store_id", chosen)
-    default = [store for store in STORES.values() if store.default]
+    default = [store for store in STORES.values() if store.is_default]
     if "waiting_id" in metafunc.fixturenames:
         metafunc.parametrize("waiting_id", [store.id for store in default])
     if "remote_id" in metafunc.fixturenames:
@@ -174,7 +174,7 @@ class Remote:
 def remote(opener: Opener, remote_id: str, runner: asyncio.Runner) -> Iterator[Remote]:
     """One store of an engine and mode, behind a proxy; its driver is imported, its tables made."""
     direct = opener(remote_id)
-    runner.run(answered(lambda: direct.read(Times(), new_id())))
+    runner.run(answered(lambda: direct.read(CallTimes(), new_id())))
     with proxied(direct.address) as proxy:
         yield Remote(direct, proxy, opener)
 

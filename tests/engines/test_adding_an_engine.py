@@ -14,9 +14,9 @@ import pytest
 from server.api.record import Change
 from server.engines import EngineError, discover
 from server.errors import NotOffered
-from server.modes import Times
 from server.settings import Settings
 from server.stores import Stores
+from server.stores.modes import CallTimes
 from tests.engines.test_conformance import record
 
 ROOT = Path(__file__).parents[2]
@@ -39,14 +39,14 @@ async def test_the_example_keeps_records(folder: Path, id: str) -> None:
     store = Stores(discover(folder).values(), Settings())[id]
     original = record()
     await store.reset([record(), original])
-    assert await store.read(Times(), original.id) == original
-    edited = await store.edit(Times(), original.id, Change(duration=7.0))
+    assert await store.read(CallTimes(), original.id) == original
+    edited = await store.edit(CallTimes(), original.id, Change(duration=7.0))
     assert edited == original.changed(Change(duration=7.0))
-    assert await store.read(Times(), original.id) == edited
-    assert [await store.delete(Times(), original.id) for _ in range(2)] == [True, False]
-    assert await store.update(Times(), original) is False
+    assert await store.read(CallTimes(), original.id) == edited
+    assert [await store.delete(CallTimes(), original.id) for _ in range(2)] == [True, False]
+    assert await store.update(CallTimes(), original) is False
     with pytest.raises(NotOffered, match="no index"):
-        await store.find(Times(), 0.0, 1)
+        await store.find(CallTimes(), 0.0, 1)
     await store.close()
 
 

@@ -21,9 +21,9 @@ from server.api.record import (
     new_id,
     summary_rows,
 )
-from server.modes import Times
 from server.settings import Settings
 from server.stores import Store
+from server.stores.modes import CallTimes
 from tests.databases import Databases
 from tests.databases import store as open_store
 from tests.engines.conftest import PATIENCE, answered, needs, require
@@ -50,16 +50,16 @@ def series(count: int) -> list[Record]:
 
 async def seen(store: Store, id: str, expected: Record | None) -> Record | None:
     """Return the record; where writes are not acknowledged, once it is as expected."""
-    found = await store.read(Times(), id)
+    found = await store.read(CallTimes(), id)
     if store.durability is Durability.UNACKED:
         async with asyncio.timeout(PATIENCE):
             while found != expected:
-                found = await store.read(Times(), id)
+                found = await store.read(CallTimes(), id)
     return found
 
 
 async def kept(store: Store, original: Record) -> None:
-    await store.create(Times(), original)
+    await store.create(CallTimes(), original)
     found = await seen(store, original.id, original)
     assert found == original
     if original.duration or not any("-0.0" in note for note in store.engine.notes):
@@ -164,40 +164,40 @@ def test_keeps_anything(store: Store, runner: asyncio.Runner, originals: list[Re
 async def test_knows_no_missing_id(store: Store) -> None:
     missing = record()
     unacked = store.durability is Durability.UNACKED
-    assert await store.read(Times(), missing.id) is None
-    assert await store.edit(Times(), missing.id, Change(duration=1.0)) is None
+    assert await store.read(CallTimes(), missing.id) is None
+    assert await store.edit(CallTimes(), missing.id, Change(duration=1.0)) is None
     if not unacked:  # nobody says whether there was such a record
-        assert await store.update(Times(), missing) is False
-        assert await store.delete(Times(), missing.id) is False
-    assert await store.read(Times(), missing.id) is None
+        assert await store.update(CallTimes(), missing) is False
+        assert await store.delete(CallTimes(), missing.id) is False
+    assert await store.read(CallTimes(), missing.id) is None
 
 
 async def test_deletes_once(store: Store) -> None:
     original = record()
-    await store.create(Times(), original)
+    await store.create(CallTimes(), original)
     await seen(store, original.id, original)
-    first = await store.delete(Times(), original.id)
+    first = await store.delete(CallTimes(), original.id)
     assert await seen(store, original.id, None) is None
-    second = await store.delete(Times(), original.id)
+    second = await store.delete(CallTimes(), original.id)
     if store.durability is not Durability.UNACKED:
         assert (first, second) == (True, False)
-    assert await store.read(Times(), original.id) is None
+    assert await store.read(CallTimes(), original.id) is None
 
 
 async def test_updates_every_field(store: Store) -> None:
     original = record()
-    await store.create(Times(), original)
+    await store.create(CallTimes(), original)
     await seen(store, original.id, original)
     changed = Record(original.id, "other", NOON + MILLISECOND, -2.5, ["x", "y"])
-    assert await store.update(Times(), changed) is True
+    assert await store.update(CallTimes(), changed) is True
     assert await seen(store, original.id, changed) == changed
 
 
 async def test_update_finds_an_unchanged_record(store: Store) -> None:
     original = record()
-    await store.create(Times(), original)
+    await store.create(CallTimes(), original)
     await seen(store, original.id, original)
-    assert await store.update(Times(), original) is True
+    assert await store.update(CallTimes(), original) is True
 
 
 EDITS = (b'{"topic":"t2"}', b'{"when":"1999-01-01T00:00:00Z"}', b'{"tags":[]}', b"{}")
@@ -205,33 +205,33 @@ EDITS = (b'{"topic":"t2"}', b'{"when":"1999-01-01T00:00:00Z"}', b'{"tags":[]}', 
 
 async def test_edits_only_what_it_is_told(store: Store) -> None:
     expected = record()
-    await store.create(Times(), expected)
+    await store.create(CallTimes(), expected)
     await seen(store, expected.id, expected)
     for change in map(decode_change, EDITS):
         expected = expected.changed(change)
-        assert await store.edit(Times(), expected.id, change) == expected
+        assert await store.edit(CallTimes(), expected.id, change) == expected
         assert await seen(store, expected.id, expected) == expected
 
 
 async def test_edit_reads_and_writes_without_a_lock(store: Store) -> None:
     """Of edits of different fields at once none fails, and the last write is whole."""
     original = record()
-    await store.create(Times(), original)
+    await store.create(CallTimes(), original)
     await seen(store, original.id, original)
     edits = [Change(topic=f"{n}", tags=[f"{n}"]) for n in range(10)]
-    written = await asyncio.gather(*(store.edit(Times(), original.id, edit) for edit in edits))
+    written = await asyncio.gather(*(store.edit(CallTimes(), original.id, edit) for edit in edits))
     assert [w and w.topic for w in written] == [edit.topic for edit in edits]
-    found = await store.read(Times(), original.id)
+    found = await store.read(CallTimes(), original.id)
     assert found is not None
     assert found.tags == [found.topic] or store.durability is Durability.UNACKED
 
 
 async def searched(store: Store, min_duration: float, limit: int, count: int) -> list[Record]:
     """Return what `find` answers, once a search that lags behind writes sees `count` records."""
-    found = await store.find(Times(), min_duration, limit)
+    found = await store.find(CallTimes(), min_duration, limit)
     async with asyncio.timeout(PATIENCE):
         while len(found) < count:
-            found = await store.find(Times(), min_duration, limit)
+            found = await store.find(CallTimes(), min_duration, limit)
     return found
 
 
@@ -243,8 +243,8 @@ async def test_finds_the_longer_ones_newest_first(store: Store) -> None:
     newest = sorted(longer, key=lambda record: record.when, reverse=True)
     assert await searched(store, 7.0, 1000, len(newest)) == newest
     assert await searched(store, 7.0, 3, 3) == newest[:3]
-    assert await store.find(Times(), 19.0, 10) == []
-    assert await store.find(Times(), math.nextafter(19.0, 0), 10) == [records[19]]
+    assert await store.find(CallTimes(), 19.0, 10) == []
+    assert await store.find(CallTimes(), math.nextafter(19.0, 0), 10) == [records[19]]
 
 
 async def test_finds_extremes(store: Store) -> None:
@@ -260,14 +260,14 @@ async def test_finds_what_was_written_since(store: Store) -> None:
     needs(store, Operation.FIND)
     await store.reset(series(5))
     new = record(duration=99.0, when=NOON + timedelta(days=1))
-    await store.create(Times(), new)
+    await store.create(CallTimes(), new)
     assert await searched(store, 50.0, 10, 1) == [new]
 
 
 async def test_finds_nothing_in_nothing(store: Store) -> None:
     needs(store, Operation.FIND)
     await store.reset([])
-    assert await store.find(Times(), -1.0, 10) == []
+    assert await store.find(CallTimes(), -1.0, 10) == []
 
 
 def summed(size: int) -> list[TagSummary]:
@@ -284,7 +284,7 @@ async def test_sums_up_by_tag(store: Store) -> None:
     needs(store, Operation.SUMMARY)
     for size in (2_000, 75):
         await store.seed_summary(size)
-        rows, expected = await store.summary(Times()), summed(size)
+        rows, expected = await store.summary(CallTimes()), summed(size)
         assert [(r.tag, r.count) for r in rows] == [(r.tag, r.count) for r in expected]
         assert [r.longest for r in rows] == [r.longest for r in expected]
         assert [r.mean for r in rows] == pytest.approx([r.mean for r in expected], rel=1e-9)
@@ -293,14 +293,14 @@ async def test_sums_up_by_tag(store: Store) -> None:
 async def test_reset_leaves_exactly_the_population(store: Store) -> None:
     await store.reset([])
     leftover = record()
-    await store.create(Times(), leftover)
+    await store.create(CallTimes(), leftover)
     await seen(store, leftover.id, leftover)
     for count in (30, 10):
         population = series(count)
         await store.reset(population)
-        assert await store.read(Times(), leftover.id) is None
+        assert await store.read(CallTimes(), leftover.id) is None
         for original in population:
-            assert await store.read(Times(), original.id) == original
+            assert await store.read(CallTimes(), original.id) == original
         if Operation.FIND not in store.engine.not_available:
             assert len(await searched(store, -1.0, 1000, count)) == count
         leftover = population[0]
@@ -316,9 +316,9 @@ async def test_stores_of_one_database_are_strangers(
     try:
         await stranger.reset([theirs])
         await store.reset([mine])
-        assert await stranger.read(Times(), theirs.id) == theirs
-        assert await stranger.read(Times(), mine.id) is None
-        assert await store.read(Times(), theirs.id) is None
+        assert await stranger.read(CallTimes(), theirs.id) == theirs
+        assert await stranger.read(CallTimes(), mine.id) is None
+        assert await store.read(CallTimes(), theirs.id) is None
     finally:
         await stranger.close()
 
@@ -336,7 +336,7 @@ def _neighbour(store: Store, settings: Settings) -> Store:
 
 async def test_fifty_writers_at_once(store: Store) -> None:
     records = [record(f"writer {n}") for n in range(50)]
-    await asyncio.gather(*(store.create(Times(), record) for record in records))
+    await asyncio.gather(*(store.create(CallTimes(), record) for record in records))
     found = [await seen(store, record.id, record) for record in records]
     assert found == records
 

@@ -12,8 +12,8 @@ from urllib.request import urlopen
 
 from server.api.enums import Durability, Mode
 from server.engines.base import Engine, Op
-from server.modes import Times, adrive, drive
 from server.stores import Store
+from server.stores.modes import CallTimes, adrive, drive
 from tests.engines.conftest import PATIENCE
 from tests.engines.test_conformance import record
 
@@ -23,7 +23,7 @@ FAST, SAFE = Durability.FAST, Durability.SAFE
 
 async def in_session(store: Store, operate: Callable[[Engine, Any], Op[Any]]) -> Any:
     """Return what an operation answers on a connection as the store makes them."""
-    engine = store.opened(1)
+    engine = store.new_engine(1)
     if store.mode is Mode.ASYNC:
         db = await engine.aconnect()
         try:
@@ -75,13 +75,13 @@ async def mongo(store: Store) -> object:
         database = client.get_default_database("windtunnel")
         profile = database["system.profile"]
         writes = {
-            "ns": f"{database.name}.{store.opened(1).collection}",
+            "ns": f"{database.name}.{store.new_engine(1).collection}",
             "op": {"$in": ["insert", "update"]},
         }
         database.command("profile", 2)
         try:
             before = profile.count_documents(writes)
-            await store.create(Times(), record())
+            await store.create(CallTimes(), record())
             async with asyncio.timeout(PATIENCE):  # one that is not acknowledged comes later
                 while profile.count_documents(writes) == before:
                     await asyncio.sleep(0.01)
@@ -114,8 +114,8 @@ async def memcached(store: Store) -> object:
 
 
 async def elasticsearch(store: Store) -> object:
-    index = store.opened(1).collection
-    await store.read(Times(), record().id)  # makes the index
+    index = store.new_engine(1).collection
+    await store.read(CallTimes(), record().id)  # makes the index
     with urlopen(f"{store.address}/{index}/_settings") as answer:
         settings = json.load(answer)
     return settings[index]["settings"]["index"]["translog"]["durability"]

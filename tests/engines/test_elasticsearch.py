@@ -11,22 +11,22 @@ import pytest
 
 from server.api.record import Record
 from server.errors import Unavailable
-from server.modes import Times
 from server.stores import Store
+from server.stores.modes import CallTimes
 from tests.engines.test_conformance import NOON, record
 
 pytestmark = pytest.mark.stores("elasticsearch/*/fast")
 
 
 def ask(store: Store, path: str, method: str = "GET") -> Any:
-    request = Request(f"{store.address}/{store.opened(1).collection}{path}", method=method)
+    request = Request(f"{store.address}/{store.new_engine(1).collection}{path}", method=method)
     with urlopen(request) as answer:
         return json.load(answer)
 
 
 async def test_the_index_is_as_the_ledger_says(store: Store) -> None:
     await store.reset([record()])
-    collection = store.opened(1).collection
+    collection = store.new_engine(1).collection
     settings = ask(store, "/_settings")[collection]["settings"]["index"]
     mapping = ask(store, "/_mapping")[collection]["mappings"]
     assert (settings["number_of_shards"], settings["number_of_replicas"]) == ("1", "0")
@@ -47,25 +47,25 @@ async def test_a_reset_leaves_one_fresh_index(store: Store) -> None:
 async def test_reads_at_once_what_a_search_sees_later(store: Store) -> None:
     await store.reset([])
     original = record()
-    await store.create(Times(), original)
-    assert await store.read(Times(), original.id) == original
+    await store.create(CallTimes(), original)
+    assert await store.read(CallTimes(), original.id) == original
     ask(store, "/_refresh", "POST")
-    assert await store.find(Times(), 0.0, 10) == [original]
+    assert await store.find(CallTimes(), 0.0, 10) == [original]
 
 
 async def test_updates_that_meet_all_count(store: Store) -> None:
     original = record()
     await store.reset([original])
     changed = [Record(original.id, f"{n}", NOON, float(n), []) for n in range(40)]
-    assert all(await asyncio.gather(*(store.update(Times(), one) for one in changed)))
-    assert await store.read(Times(), original.id) in changed
+    assert all(await asyncio.gather(*(store.update(CallTimes(), one) for one in changed)))
+    assert await store.read(CallTimes(), original.id) in changed
 
 
 async def test_a_lost_index_is_no_missing_record_and_is_made_anew(store: Store) -> None:
     await store.reset([record()])
-    await store.read(Times(), record().id)
+    await store.read(CallTimes(), record().id)
     for operate in (store.read, store.delete):
         ask(store, "", "DELETE")
         with pytest.raises(Unavailable, match="no such index"):
-            await operate(Times(), record().id)
-        assert not await operate(Times(), record().id)
+            await operate(CallTimes(), record().id)
+        assert not await operate(CallTimes(), record().id)

@@ -9,8 +9,8 @@ import pytest
 from server.api.enums import Durability, Mode
 from server.api.record import new_id
 from server.errors import Busy, Unavailable
-from server.modes import Times
 from server.stores import Store
+from server.stores.modes import CallTimes
 from tests.engines.conftest import Opener, Remote, answered
 from tests.engines.test_conformance import record, seen
 from tests.engines.test_waiting import other_connection
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.timeout(60, func_only=True)  # setting up may start eve
 
 async def recovered(store: Store) -> None:
     """Return once the store answers again, without having been opened anew."""
-    await answered(lambda: store.read(Times(), new_id()))
+    await answered(lambda: store.read(CallTimes(), new_id()))
 
 
 async def warm(store: Store) -> None:
@@ -28,14 +28,14 @@ async def warm(store: Store) -> None:
     await recovered(store)
 
     async def opened() -> None:
-        await asyncio.gather(*(store.read(Times(), new_id()) for _ in range(store.connections)))
+        await asyncio.gather(*(store.read(CallTimes(), new_id()) for _ in range(store.connections)))
 
     await answered(opened)
 
 
 async def unavailable(store: Store) -> None:
     with pytest.raises(Unavailable) as caught:
-        await store.read(Times(), new_id())
+        await store.read(CallTimes(), new_id())
     assert caught.value.detail.startswith(store.engine.title)
 
 
@@ -43,18 +43,18 @@ async def test_a_killed_server_is_unavailable_until_it_is_back(remote: Remote) -
     store = remote.open(deadline=1.0, connections=3)
     original = record()
     await warm(store)
-    await remote.direct.create(Times(), original)
+    await remote.direct.create(CallTimes(), original)
     await seen(remote.direct, original.id, original)
     remote.proxy.refuse()
     for _ in range(2):
         await unavailable(store)
     if store.durability is not Durability.UNACKED:
         with pytest.raises(Unavailable):
-            await store.create(Times(), record())
-    assert await remote.direct.read(Times(), original.id) == original  # others go on
+            await store.create(CallTimes(), record())
+    assert await remote.direct.read(CallTimes(), original.id) == original  # others go on
     remote.proxy.accept()
     await recovered(store)
-    assert await store.read(Times(), original.id) == original
+    assert await store.read(CallTimes(), original.id) == original
 
 
 async def test_a_server_that_hangs_is_given_up(remote: Remote) -> None:
@@ -63,9 +63,9 @@ async def test_a_server_that_hangs_is_given_up(remote: Remote) -> None:
     remote.proxy.hang()
     calls = 1 if store.mode is Mode.BLOCKING else 6
     under_way = asyncio.gather(
-        *(store.read(Times(), new_id()) for _ in range(calls)), return_exceptions=True
+        *(store.read(CallTimes(), new_id()) for _ in range(calls)), return_exceptions=True
     )
-    assert await remote.direct.read(Times(), new_id()) is None  # others go on
+    assert await remote.direct.read(CallTimes(), new_id()) is None  # others go on
     failures = await under_way
     assert all(isinstance(failure, Unavailable) for failure in failures), failures
     if store.mode is not Mode.BLOCKING:
@@ -105,7 +105,7 @@ async def test_a_dropped_connection_costs_one_answer_at_most(remote: Remote) -> 
     outcomes = []
     for _ in range(6):
         try:
-            await store.read(Times(), new_id())
+            await store.read(CallTimes(), new_id())
         except Unavailable as problem:
             outcomes.append(problem)
     assert len(outcomes) <= 1
@@ -114,14 +114,14 @@ async def test_a_dropped_connection_costs_one_answer_at_most(remote: Remote) -> 
 @pytest.mark.parametrize("mode", Mode)
 async def test_a_locked_file_is_unavailable_until_it_is_free(opener: Opener, mode: Mode) -> None:
     original = record()
-    await opener(f"sqlite/{mode}/fast").create(Times(), original)  # may make the file
+    await opener(f"sqlite/{mode}/fast").create(CallTimes(), original)  # may make the file
     store = opener(f"sqlite/{mode}/fast", deadline=0.3)
     await recovered(store)
     other = other_connection(store)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(Unavailable):
-        await store.update(Times(), original)
-    assert await answered(lambda: store.read(Times(), original.id)) == original  # readers go on
+        await store.update(CallTimes(), original)
+    assert await answered(lambda: store.read(CallTimes(), original.id)) == original  # readers go on
     other.rollback()
     other.close()
-    assert await answered(lambda: store.update(Times(), original)) is True
+    assert await answered(lambda: store.update(CallTimes(), original)) is True

@@ -14,9 +14,9 @@ from deploy.services.base import Instance, Place
 from deploy.services.foreground import start, stop, wait_ready
 from server.api.record import Record
 from server.errors import Unavailable
-from server.modes import Times
 from server.settings import Settings
 from server.stores import Store, Stores
+from server.stores.modes import CallTimes
 from tests.databases import ENGINES, addresses_of, engine_services, place, prepared
 from tests.engines.conftest import EXCUSED
 from tests.engines.test_conformance import record, seen
@@ -70,7 +70,7 @@ async def written(store: Store) -> Record:
     """Open every connection, and leave a record; the first makes the tables, on cold disks."""
     await warm(store)
     original = record()
-    await store.create(Times(), original)
+    await store.create(CallTimes(), original)
     await seen(store, original.id, original)
     return original
 
@@ -79,14 +79,14 @@ async def outlives(servers: Servers, stores: Sequence[Store]) -> None:
     originals = [await written(store) for store in stores]
     servers.kill()
     for store, original in zip(stores, originals, strict=True):
-        if store.default:  # drivers that wait for a server cost seconds each
+        if store.is_default:  # drivers that wait for a server cost seconds each
             with pytest.raises(Unavailable):
-                await store.read(Times(), original.id)
+                await store.read(CallTimes(), original.id)
     servers.start()
     for store, original in zip(stores, originals, strict=True):
         await recovered(store)
         if store.engine.durabilities[store.durability].survives_process_crash:
-            assert await store.read(Times(), original.id) == original, store.id
+            assert await store.read(CallTimes(), original.id) == original, store.id
 
 
 @pytest.mark.timeout(200)

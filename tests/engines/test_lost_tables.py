@@ -9,8 +9,8 @@ import pytest
 from server.api.record import new_id
 from server.engines.base import Engine, Op
 from server.errors import Problem
-from server.modes import Times
 from server.stores import Store
+from server.stores.modes import CallTimes
 from tests.engines.test_conformance import record
 from tests.engines.test_durability import in_session
 
@@ -22,10 +22,10 @@ def dropped(engine: Engine, db: Any) -> Op[None]:
 
 @pytest.mark.stores("postgres-*/*/fast")
 async def test_tables_that_are_gone_are_made_anew(store: Store) -> None:
-    await store.create(Times(), record())
+    await store.create(CallTimes(), record())
     await in_session(store, dropped)
     with pytest.raises(Problem):
-        await store.read(Times(), new_id())
+        await store.read(CallTimes(), new_id())
     fresh = record()
-    await store.create(Times(), fresh)
-    assert await store.read(Times(), fresh.id) == fresh
+    await store.create(CallTimes(), fresh)
+    assert await store.read(CallTimes(), fresh.id) == fresh

@@ -12,8 +12,8 @@ import pytest
 from server.api.record import new_id
 from server.engines._memcached import replace
 from server.errors import Unavailable
-from server.modes import Times
 from server.stores import Store
+from server.stores.modes import CallTimes
 from tests.engines.conftest import Opener, answered
 from tests.engines.proxy import proxied
 from tests.engines.test_conformance import record
@@ -75,9 +75,9 @@ async def test_a_closed_connection_ends_the_call(store: Store, opener: Opener) -
     port = server.sockets[0].getsockname()[1]
     broken = opener(store.id, deadline=0.5, url=f"memcached://127.0.0.1:{port}")
     with pytest.raises(Unavailable):
-        await broken.delete(Times(), new_id())
+        await broken.delete(CallTimes(), new_id())
     with pytest.raises(Unavailable):
-        await broken.read(Times(), new_id())
+        await broken.read(CallTimes(), new_id())
     await broken.close()
     server.close()
     await server.wait_closed()
@@ -92,7 +92,7 @@ async def test_a_late_answer_reaches_nobody_else(store: Store, opener: Opener) -
         await recovered(remote)
         proxy.hang()
         with pytest.raises(Unavailable):
-            await remote.read(Times(), one.id)
+            await remote.read(CallTimes(), one.id)
         proxy.resume()
-        assert await answered(lambda: remote.read(Times(), two.id)) == two
+        assert await answered(lambda: remote.read(CallTimes(), two.id)) == two
         await remote.close()

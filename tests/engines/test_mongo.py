@@ -16,8 +16,8 @@ from pymongo.database import Database
 from server.api.enums import Mode
 from server.api.record import Change
 from server.errors import Unavailable
-from server.modes import Times
 from server.stores import Store
+from server.stores.modes import CallTimes
 from tests.engines.conftest import Opener
 from tests.engines.proxy import proxied
 from tests.engines.test_conformance import record
@@ -32,16 +32,16 @@ def database(store: Store) -> Iterator[Database[Any]]:
 
 @pytest.mark.stores("mongo-*/*/unacked", "mongo-*/*/fast")
 async def test_waits_for_an_answer_unless_unacked(store: Store, opener: Opener) -> None:
-    await store.read(Times(), record().id)  # imports the driver, which may take long
+    await store.read(CallTimes(), record().id)  # imports the driver, which may take long
     with proxied(store.address) as proxy:
         remote = opener(store.id, deadline=1.0, connections=2, url=proxy.url(store.address))
         await recovered(remote)
         proxy.hang()
         if store.durability == "unacked":
-            await remote.create(Times(), record())
+            await remote.create(CallTimes(), record())
         else:
             with pytest.raises(Unavailable):
-                await remote.create(Times(), record())
+                await remote.create(CallTimes(), record())
         proxy.resume()
         await remote.close()
 
@@ -57,7 +57,7 @@ async def test_a_safe_write_waits_for_the_journal(store: Store) -> None:
     writes = 20
     before = log_syncs(store)
     for _ in range(writes):
-        await store.create(Times(), record())
+        await store.create(CallTimes(), record())
     assert log_syncs(store) - before >= writes
 
 
@@ -71,15 +71,15 @@ async def test_makes_the_round_trips_of_its_ledger(store: Store) -> None:
         asked.drop_collection("system.profile")
         asked.command("profile", 2)
         try:
-            await store.create(Times(), original)
-            await store.read(Times(), original.id)
-            await store.edit(Times(), original.id, Change(duration=2.0))
-            await store.find(Times(), 0.0, 200)
-            await store.summary(Times())
-            await store.delete(Times(), original.id)
+            await store.create(CallTimes(), original)
+            await store.read(CallTimes(), original.id)
+            await store.edit(CallTimes(), original.id, Change(duration=2.0))
+            await store.find(CallTimes(), 0.0, 200)
+            await store.summary(CallTimes())
+            await store.delete(CallTimes(), original.id)
         finally:
             asked.command("profile", 0)
-        mine = {"ns": {"$regex": f"\\.{store.opened(1).collection}"}}
+        mine = {"ns": {"$regex": f"\\.{store.new_engine(1).collection}"}}
         seen = Counter(
             next(iter(op["command"])) if op["op"] == "command" else op["op"]
             for op in asked["system.profile"].find(mine)
@@ -92,7 +92,7 @@ async def test_mappers_forget_the_classes_of_closed_stores(store: Store) -> None
     """MongoEngine and Beanie keep registries; a class for each opening must not pile up there."""
     kept = []
     for _ in range(5):
-        engine = store.opened(1)
+        engine = store.new_engine(1)
         if store.mode is Mode.ASYNC:
             db = await engine.aconnect()
             kept.append(weakref.ref(db.documents._record))

@@ -7,8 +7,8 @@ from redis import Redis
 
 from server.api.record import new_id
 from server.errors import Unavailable
-from server.modes import Times
 from server.stores import Store
+from server.stores.modes import CallTimes
 from tests.engines.conftest import Opener
 from tests.engines.test_conformance import record
 
@@ -22,7 +22,7 @@ async def test_refuses_a_server_that_promises_less(
     lesser = opener(f"redis/{store.mode}/{other}")
     deceived = opener(store.id, url=lesser.address)
     with pytest.raises(Unavailable, match="appendfsync always"):
-        await deceived.create(Times(), record())
+        await deceived.create(CallTimes(), record())
 
 
 async def test_leaves_other_keys_alone(store: Store) -> None:
@@ -38,13 +38,13 @@ async def test_leaves_other_keys_alone(store: Store) -> None:
 async def test_asks_once_for_each_operation(store: Store) -> None:
     """No retries, no handshakes between: the server counts the commands."""
     original = record()
-    await store.create(Times(), original)
+    await store.create(CallTimes(), original)
     with Redis.from_url(store.address, decode_responses=True) as client:
         client.ping()  # connects
         client.config_resetstat()
-        await store.update(Times(), original)
-        await store.read(Times(), original.id)
-        await store.delete(Times(), original.id)
+        await store.update(CallTimes(), original)
+        await store.read(CallTimes(), original.id)
+        await store.delete(CallTimes(), original.id)
         counted = {name: said["calls"] for name, said in client.info("commandstats").items()}
     ours = {name: calls for name, calls in counted.items() if name[8:] in ("set", "get", "del")}
     others = set(counted) - set(ours)

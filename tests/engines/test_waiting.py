@@ -16,8 +16,8 @@ import pytest
 
 from server.api.enums import Mode
 from server.api.record import Record, new_id
-from server.modes import Times
 from server.stores import Store
+from server.stores.modes import CallTimes
 from tests.engines.conftest import Opener, Remote
 from tests.engines.test_conformance import NOON, record
 
@@ -60,10 +60,10 @@ async def held_as_it_says(mode: Mode, call: Awaitable[Any], release: Callable[[]
 
 async def test_holds_the_loop_only_when_blocking(remote: Remote) -> None:
     store = remote.open(deadline=60)
-    await store.read(Times(), new_id())
+    await store.read(CallTimes(), new_id())
     for _ in range(3):
         remote.proxy.hang()
-        await held_as_it_says(store.mode, store.read(Times(), new_id()), remote.proxy.resume)
+        await held_as_it_says(store.mode, store.read(CallTimes(), new_id()), remote.proxy.resume)
 
 
 def other_connection(store: Store) -> sqlite3.Connection:
@@ -75,11 +75,11 @@ def other_connection(store: Store) -> sqlite3.Connection:
 async def test_a_lock_holds_the_loop_only_when_blocking(opener: Opener, mode: Mode) -> None:
     waiting = opener(f"sqlite/{mode}/fast", deadline=60)
     original = record()
-    await waiting.create(Times(), original)
+    await waiting.create(CallTimes(), original)
     for _ in range(3):
         other = other_connection(waiting)
         other.execute("BEGIN IMMEDIATE")
-        await held_as_it_says(mode, waiting.update(Times(), original), other.rollback)
+        await held_as_it_says(mode, waiting.update(CallTimes(), original), other.rollback)
         other.close()
 
 
@@ -112,7 +112,7 @@ def allowed(store: Store) -> int:
 async def test_leaks_no_connection(waiting: Store) -> None:
     await at_most(0, waiting)  # what an earlier test closed
     for _ in range(20):
-        await asyncio.gather(*(waiting.read(Times(), new_id()) for _ in range(50)))
+        await asyncio.gather(*(waiting.read(CallTimes(), new_id()) for _ in range(50)))
     assert waiting.engine.reference or open_connections(waiting) >= 1
     await at_most(allowed(waiting), waiting)
     await waiting.close()
@@ -121,25 +121,25 @@ async def test_leaks_no_connection(waiting: Store) -> None:
 
 async def test_closes_when_unused_and_opens_again(waiting: Store) -> None:
     original = Record(new_id(), "kept", NOON, 1.0, [])
-    await waiting.create(Times(), original)
+    await waiting.create(CallTimes(), original)
     loop = asyncio.get_running_loop()
     await waiting.close_unused(loop.time())
     assert waiting.engine.reference or open_connections(waiting) >= 1
     await waiting.close_unused(loop.time() + 61)
     await at_most(0, waiting)
-    assert await waiting.read(Times(), original.id) == original
+    assert await waiting.read(CallTimes(), original.id) == original
 
 
 async def test_cancelled_callers_leave_no_trace(waiting: Store) -> None:
     """Clients that go away in the middle of a call cost neither places nor connections."""
-    await waiting.read(Times(), new_id())
+    await waiting.read(CallTimes(), new_id())
     for turns in range(60):
-        call = asyncio.ensure_future(waiting.read(Times(), new_id()))
+        call = asyncio.ensure_future(waiting.read(CallTimes(), new_id()))
         for _ in range(turns % 20):
             await asyncio.sleep(0)
         call.cancel()
         await asyncio.wait([call])
-    await asyncio.gather(*(waiting.read(Times(), new_id()) for _ in range(20)))
+    await asyncio.gather(*(waiting.read(CallTimes(), new_id()) for _ in range(20)))
     await at_most(allowed(waiting), waiting)
     await waiting.close()
     gc.collect()  # PyMongo leaves the socket of an attempt that is cancelled to it

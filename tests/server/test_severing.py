@@ -9,7 +9,7 @@ import pytest
 from server.api.enums import Durability
 from server.engines.base import Opening
 from server.errors import DeadlineExceeded
-from server.modes.connections import Connections
+from server.stores.modes.sync_connections import SyncConnections
 from tests.server.engines.line import Line, LineEngine
 from tests.server.toy import Toy
 
@@ -44,7 +44,7 @@ def test_a_connection_that_is_being_severed_is_used_no_more(toy: Toy) -> None:
 
     address = f"127.0.0.1:{toy.port}"
     engine = LateAnswer(Opening("records", Durability.VOLATILE, address, 1, 0.2))
-    connections = Connections(engine)
+    connections = SyncConnections(engine)
     db = engine.connect()
     toy.answering.clear()
     with pytest.raises(DeadlineExceeded):

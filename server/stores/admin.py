@@ -1,4 +1,4 @@
-"""What is done to a database beside the measured operations, on a connection of its own."""
+"""Resets, seedings and probes of databases, on connections apart from those that are measured."""
 
 from __future__ import annotations
 
@@ -13,51 +13,51 @@ from typing import Any
 
 from server.api.enums import Mode
 from server.engines.base import Engine
-from server.modes import adrive, drive, translated
+from server.stores.modes import adrive, drive, translate_error
 
-PROBES = ThreadPoolExecutor(32, "probe")
-"""Threads of their own: those of the default executor are few, and a database may hang."""
+_PROBE_THREADS = ThreadPoolExecutor(32, "probe")
+"""Not the default executor: its threads are few, and a database may hang."""
 
 
-async def run(engine: Engine, mode: Mode, name: str, *args: Any) -> Any:
-    """Prepare, then run the engine's `name`; raises Problem.
+async def run_unmeasured(engine: Engine, mode: Mode, name: str, *args: Any) -> Any:
+    """Prepare the tables, then run the engine's operation `name`; raises Problem.
 
-    It never holds the loop. It ends in the engine's deadline (a sync driver gets twice that, as
-    its time-out counts single calls).
+    Never holds the loop. Ends within the engine's deadline (a sync driver gets twice that, as its
+    time-out is for single calls).
     """
     try:
         if mode is Mode.ASYNC:
-            return await asyncio.wait_for(_aonce(engine, name, args), engine.deadline)
-        thread = asyncio.to_thread(_once, engine, name, args)
+            return await asyncio.wait_for(_arun_once(engine, name, args), engine.deadline)
+        thread = asyncio.to_thread(_run_once, engine, name, args)
         return await asyncio.wait_for(thread, 2 * engine.deadline)
     except Exception as error:
-        failure = translated(engine, error)
+        failure = translate_error(engine, error)
         raise failure from failure.__cause__
 
 
-async def probe(engine: Engine, mode: Mode, begun: asyncio.Event) -> str:
+async def probe_database(engine: Engine, mode: Mode, imported: asyncio.Event) -> str:
     """Return the database's name and version; raises Problem.
 
-    In a thread, async drivers too, because the first probe imports the driver, which takes up to
-    a second; `begun` is set when that is done.
+    Runs in a thread, async drivers too, as the first probe imports the driver, which takes up to a
+    second; `imported` is set after that.
     """
     loop = asyncio.get_running_loop()
 
-    def import_and_ask() -> str:
-        load(engine.drivers[mode])
-        with contextlib.suppress(RuntimeError):  # the loop has closed meanwhile
-            loop.call_soon_threadsafe(begun.set)
-        return _ask(engine, mode)
+    def import_and_ping() -> str:
+        import_driver(engine.drivers[mode])
+        with contextlib.suppress(RuntimeError):  # the loop is closed by now
+            loop.call_soon_threadsafe(imported.set)
+        return _ping(engine, mode)
 
     try:
-        return await loop.run_in_executor(PROBES, import_and_ask)
+        return await loop.run_in_executor(_PROBE_THREADS, import_and_ping)
     except Exception as error:
-        failure = translated(engine, error)
+        failure = translate_error(engine, error)
         raise failure from failure.__cause__
 
 
-def load(driver: str) -> None:
-    """Import the packages of a driver's distribution ('' where Python has it)."""
+def import_driver(driver: str) -> None:
+    """Import the packages of a driver's distribution ('' for a driver in the standard library)."""
     if not driver:
         return
     for path in distribution(driver).files or ():
@@ -65,7 +65,7 @@ def load(driver: str) -> None:
             importlib.import_module(path.parts[0])
 
 
-def _ask(engine: Engine, mode: Mode) -> str:
+def _ping(engine: Engine, mode: Mode) -> str:
     if mode is Mode.ASYNC:
         with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
             return runner.run(asyncio.wait_for(_aping(engine), engine.deadline))
@@ -96,7 +96,7 @@ async def _aping(engine: Engine) -> str:
         await engine.aclose(db)
 
 
-def _once(engine: Engine, name: str, args: tuple[Any, ...]) -> Any:
+def _run_once(engine: Engine, name: str, args: tuple[Any, ...]) -> Any:
     db = engine.connect()
     try:
         drive(engine.prepare(db))
@@ -105,7 +105,7 @@ def _once(engine: Engine, name: str, args: tuple[Any, ...]) -> Any:
         engine.close(db)
 
 
-async def _aonce(engine: Engine, name: str, args: tuple[Any, ...]) -> Any:
+async def _arun_once(engine: Engine, name: str, args: tuple[Any, ...]) -> Any:
     db = await engine.aconnect()
     try:
         await adrive(engine.prepare(db))

@@ -1,4 +1,4 @@
-"""Sync connections: made, watched and closed from whichever thread."""
+"""Sync connections of a store: opened, watched and closed from any thread."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from server.engines.base import Engine
-from server.modes.base import Operate, drive, late
-from server.waiting import Watchdog
+from server.stores.modes.base import Operate, deadline_exceeded, drive
+from server.stores.modes.watchdog import Watchdog
 
 
-class Connections:
-    """Makes, watches and closes sync connections, from whichever thread; the tables are made once.
+class SyncConnections:
+    """Opens, watches and closes sync connections, from any thread; the first one makes the tables.
 
-    A shared client is made once, handed out to all, and outlives every failure: it mends itself.
+    A shared client is opened once, used by every call, and outlives failures: it reconnects itself.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -23,10 +23,10 @@ class Connections:
         self._client: Any = None
         self._prepared = False
         self._lock = threading.Lock()
-        watched = type(engine).sever is not Engine.sever
-        self._watchdog = Watchdog(engine.deadline, engine.sever) if watched else None
+        severs = type(engine).sever is not Engine.sever
+        self._watchdog = Watchdog(engine.deadline, engine.sever) if severs else None
 
-    def make(self) -> Any:
+    def open(self) -> Any:
         if self._prepared and not self.engine.shared:
             return self.engine.connect()
         with self._lock:
@@ -43,22 +43,22 @@ class Connections:
         return db
 
     def run(self, db: Any, operate: Operate, *args: Any) -> Any:
-        dog = self._watchdog
-        if dog is None:
+        watchdog = self._watchdog
+        if watchdog is None:
             return drive(operate(db, *args))
-        dog.enter(db)
+        watchdog.enter(db)
         try:
             result = drive(operate(db, *args))
         except Exception as error:
-            if dog.leave(db):
-                raise late(self.engine) from error
+            if watchdog.leave(db):
+                raise deadline_exceeded(self.engine) from error
             raise
-        if dog.leave(db):  # answered in the last moment: nothing can be asked on it any more
-            raise late(self.engine)
+        if watchdog.leave(db):  # answered at the last moment, and severed
+            raise deadline_exceeded(self.engine)
         return result
 
-    def distrust(self) -> None:
-        """Make the tables anew before they are used again: the database may have lost them."""
+    def forget_tables(self) -> None:
+        """Make the tables again before the next call: the database may have lost them."""
         self._prepared = False
 
     def drop(self, connections: Iterable[Any]) -> None:

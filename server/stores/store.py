@@ -1,4 +1,4 @@
-"""Stores: engines opened in one mode at one durability, when first used and until unused."""
+"""A store: an engine opened in one mode at one durability, by its first call and until unused."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from server import aside
 from server.api.enums import Durability, Mode, Operation
 from server.api.record import Change, Record, TagSummary
 from server.api.schemas import Ledger
 from server.engines.base import Engine, Opening
 from server.errors import NotOffered, Unavailable
-from server.modes import WAYS, Times, Waiting
 from server.settings import Settings
+from server.stores.admin import probe_database, run_unmeasured
+from server.stores.modes import EXECUTORS, CallTimes, OperationExecutor
 
 ADMIN_DEADLINE = 120.0
-"""Seconds that a reset or a seeding may take: it is no part of what is measured."""
+"""Seconds that a reset or a seeding may take; neither is measured."""
 
 PROBE_DEADLINE = 1.0
 
@@ -28,9 +28,9 @@ Call = Coroutine[Any, Any, T]
 
 
 class Store:
-    """One engine in one mode at one durability. Opened by its first call.
+    """One engine in one mode at one durability, opened by its first call.
 
-    The operations raise Problem for what a client can be told (see `server.errors`).
+    The operations raise Problem where an answer can say what went wrong (see `server.errors`).
     """
 
     def __init__(
@@ -39,16 +39,16 @@ class Store:
         mode: Mode,
         durability: Durability,
         settings: Settings,
-        kind: type[Waiting],
+        executor_class: type[OperationExecutor],
     ) -> None:
         self.engine = engine
         self.mode = mode
         self.durability = durability
         self.id = f"{engine.name}/{mode}/{durability}"
-        self.connections = 1 if kind.lone else settings.connections
-        self._kind = kind
+        self.connections = 1 if executor_class.single_connection else settings.connections
+        self._executor_class = executor_class
         self._settings = settings
-        self._way: Waiting | None = None
+        self._executor: OperationExecutor | None = None
         self._opening = threading.Lock()  # a WSGI worker has several threads
         for operation in engine.not_available:
             setattr(self, operation, self._refuse(operation))
@@ -59,54 +59,54 @@ class Store:
         return tuple(o for o in Operation if o not in self.engine.not_available)
 
     @property
-    def default(self) -> bool:
-        """Whether this is the durability that is compared unless told otherwise."""
-        return self.durability is self.engine.default()
+    def is_default(self) -> bool:
+        """Whether this is the engine's durability that is compared by default."""
+        return self.durability is self.engine.default_durability()
 
-    # -- operations: times is filled in as they go. No coroutines of their own: each would be
-    # resumed whenever the driver waits, which costs as much as the rest of a call.
+    # -- operations: each fills in `times`. They are no coroutines: one more would be resumed
+    # whenever the driver waits, which costs as much as the rest of a call.
 
-    def create(self, times: Times, record: Record) -> Call[None]:
+    def create(self, times: CallTimes, record: Record) -> Call[None]:
         """Store a new record."""
-        way = self._way or self._open()
-        return way.call(times, way.engine.create, record)
+        executor = self._executor or self._open()
+        return executor.call(times, executor.engine.create, record)
 
-    def read(self, times: Times, id: str) -> Call[Record | None]:
+    def read(self, times: CallTimes, id: str) -> Call[Record | None]:
         """Return the record, or None."""
-        way = self._way or self._open()
-        return way.call(times, way.engine.read, id)
+        executor = self._executor or self._open()
+        return executor.call(times, executor.engine.read, id)
 
-    def update(self, times: Times, record: Record) -> Call[bool]:
+    def update(self, times: CallTimes, record: Record) -> Call[bool]:
         """Replace a record; False where there is none of that id."""
-        way = self._way or self._open()
-        return way.call(times, way.engine.update, record)
+        executor = self._executor or self._open()
+        return executor.call(times, executor.engine.update, record)
 
-    def edit(self, times: Times, id: str, change: Change) -> Call[Record | None]:
+    def edit(self, times: CallTimes, id: str, change: Change) -> Call[Record | None]:
         """Read, change, write; return the record as written, or None."""
-        way = self._way or self._open()
-        return way.call(times, way.engine.edit, id, change)
+        executor = self._executor or self._open()
+        return executor.call(times, executor.engine.edit, id, change)
 
-    def delete(self, times: Times, id: str) -> Call[bool]:
+    def delete(self, times: CallTimes, id: str) -> Call[bool]:
         """Remove a record; False where there was none."""
-        way = self._way or self._open()
-        return way.call(times, way.engine.delete, id)
+        executor = self._executor or self._open()
+        return executor.call(times, executor.engine.delete, id)
 
-    def find(self, times: Times, min_duration: float, limit: int) -> Call[list[Record]]:
+    def find(self, times: CallTimes, min_duration: float, limit: int) -> Call[list[Record]]:
         """Return up to `limit` records of a greater duration, newest first."""
-        way = self._way or self._open()
-        return way.call(times, way.engine.find, min_duration, limit)
+        executor = self._executor or self._open()
+        return executor.call(times, executor.engine.find, min_duration, limit)
 
-    def summary(self, times: Times) -> Call[list[TagSummary]]:
+    def summary(self, times: CallTimes) -> Call[list[TagSummary]]:
         """Aggregate the summary's own table by tag."""
-        way = self._way or self._open()
-        return way.call(times, way.engine.summary)
+        executor = self._executor or self._open()
+        return executor.call(times, executor.engine.summary)
 
-    def _open(self) -> Waiting:
+    def _open(self) -> OperationExecutor:
         self.require()
         with self._opening:
-            if self._way is None:
-                self._way = self._kind(self._engine(self._settings.deadline))
-            return self._way
+            if self._executor is None:
+                self._executor = self._executor_class(self._engine(self._settings.deadline))
+            return self._executor
 
     def require(self, operation: Operation | None = None) -> None:
         """Raise NotOffered for what the engine cannot do, Unavailable for a missing driver."""
@@ -125,8 +125,8 @@ class Store:
 
         return refused
 
-    def opened(self, connections: int) -> Engine:
-        """Return the engine as it is opened for a call."""
+    def new_engine(self, connections: int) -> Engine:
+        """Return an engine of its own, for calls on so many connections."""
         return self._engine(self._settings.deadline, connections)
 
     def _engine(self, deadline: float, connections: int | None = None) -> Engine:
@@ -146,44 +146,44 @@ class Store:
         service = self.engine.service
         if service is None:
             return ""
-        given = self._settings.address(service.name, self.durability)
-        return given or service.default(self.durability)
+        address = self._settings.address(service.name, self.durability)
+        return address or service.default(self.durability)
 
     # -- life ------------------------------------------------------------------------------
 
     async def reset(self, records: Sequence[Record]) -> None:
-        """Make the collection hold exactly `records`, on a connection of its own."""
+        """Make the collection hold exactly `records`, on an own connection."""
         self.require()
-        await aside.run(self._engine(ADMIN_DEADLINE, 1), self.mode, "reset", records)
+        await run_unmeasured(self._engine(ADMIN_DEADLINE, 1), self.mode, "reset", records)
 
     async def seed_summary(self, size: int) -> None:
-        """Make the summary's own table hold `size` rows, on a connection of its own."""
+        """Make the summary's own table hold `size` rows, on an own connection."""
         self.require(Operation.SUMMARY)
-        await aside.run(self._engine(ADMIN_DEADLINE, 1), self.mode, "seed_summary", size)
+        await run_unmeasured(self._engine(ADMIN_DEADLINE, 1), self.mode, "seed_summary", size)
 
-    async def probe(self, begun: asyncio.Event) -> str:
-        """Return the database's name and version, on a connection of its own; raises Problem.
+    async def probe(self, imported: asyncio.Event) -> str:
+        """Return the database's name and version, on an own connection; raises Problem.
 
-        `begun` is set when the driver has been imported and the database is asked.
+        `imported` is set once the driver has been imported.
         """
         self.require()
-        return await aside.probe(self._engine(PROBE_DEADLINE, 1), self.mode, begun)
+        return await probe_database(self._engine(PROBE_DEADLINE, 1), self.mode, imported)
 
     async def close_unused(self, now: float) -> None:
         """Close the connections if no call came in the settings' idle time before `now`."""
-        way = self._way
-        if way is not None and way.idle and now - way.used > self._settings.idle:
-            self._way = None
-            await way.close()
+        executor, idle_s = self._executor, self._settings.idle
+        if executor is not None and executor.idle and now - executor.last_used > idle_s:
+            self._executor = None
+            await executor.close()
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._way is not None:
-            way, self._way = self._way, None
-            await way.close()
+        if self._executor is not None:
+            executor, self._executor = self._executor, None
+            await executor.close()
 
     def ledger(self, server: str | None) -> Ledger:
-        """Return what is to be known of this store beside its figures; see docs/method.md."""
+        """Return the facts printed beside this store's figures; see docs/method.md."""
         engine, promise = self.engine, self.engine.durabilities[self.durability]
         return {
             "driver": engine.missing(self.mode) or engine.driver(self.mode),
@@ -202,24 +202,24 @@ class Store:
 
 
 class Stores(Mapping[str, Store]):
-    """Every store there is, by id, in the order of engines, modes and durabilities.
+    """Every store by its id, in the order of engines, modes and durabilities.
 
-    `ways` says how each mode waits; a mode that it leaves out has no stores.
+    `executors` has what runs the calls of each mode; a mode without one has no stores.
     """
 
     def __init__(
         self,
         engines: Iterable[type[Engine]],
         settings: Settings,
-        ways: Mapping[Mode, type[Waiting]] = WAYS,
+        executors: Mapping[Mode, type[OperationExecutor]] = EXECUTORS,
     ) -> None:
         self._stores = {
             store.id: store
             for engine in engines
             for mode in engine.modes()
-            if mode in ways
+            if mode in executors
             for durability in engine.durabilities
-            for store in (Store(engine, mode, durability, settings, ways[mode]),)
+            for store in (Store(engine, mode, durability, settings, executors[mode]),)
         }
 
     def __getitem__(self, id: str) -> Store:
@@ -232,7 +232,7 @@ class Stores(Mapping[str, Store]):
         return len(self._stores)
 
     async def close_unused(self) -> None:
-        """Close the connections of stores that nobody uses."""
+        """Close the connections of unused stores."""
         now = time.perf_counter()
         for store in self.values():
             await store.close_unused(now)

@@ -1,4 +1,4 @@
-"""blocking: on the event loop's thread."""
+"""Mode blocking: a call runs on the event loop's thread and holds it."""
 
 from __future__ import annotations
 
@@ -6,34 +6,40 @@ from time import perf_counter
 from typing import Any
 
 from server.engines.base import Engine
-from server.modes.base import Operate, Times, Waiting, keeps_connection, translated
-from server.modes.connections import Connections
+from server.stores.modes.base import (
+    CallTimes,
+    Operate,
+    OperationExecutor,
+    keeps_connection,
+    translate_error,
+)
+from server.stores.modes.sync_connections import SyncConnections
 
 
-class Blocking(Waiting):
+class BlockingExecutor(OperationExecutor):
     """The call holds the event loop until the database has answered. One connection."""
 
-    lone = True
+    single_connection = True
     idle = True
-    used = 0.0
+    last_used = 0.0
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
-        self._connections = Connections(engine)
+        self._connections = SyncConnections(engine)
         self._db: Any = None
 
-    async def call(self, times: Times, operate: Operate, *args: Any) -> Any:
-        """Run the operation here and now; see `Waiting.call`."""
-        self.used = start = perf_counter()
+    async def call(self, times: CallTimes, operate: Operate, *args: Any) -> Any:
+        """Run the operation on this thread; see `OperationExecutor.call`."""
+        self.last_used = start = perf_counter()
         try:
             db = self._db
             if db is None:
-                db = self._db = self._connections.make()
+                db = self._db = self._connections.open()
             return self._connections.run(db, operate, *args)
         except Exception as error:
-            failure = translated(self.engine, error)
+            failure = translate_error(self.engine, error)
             if not keeps_connection(failure):
-                self._connections.distrust()
+                self._connections.forget_tables()
                 self._connections.drop([self._db])
                 self._db = None
             raise failure from failure.__cause__

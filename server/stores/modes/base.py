@@ -1,20 +1,22 @@
-"""What the three ways to wait share: driving an operation, and telling what its errors mean."""
+"""What the modes share: the executor's interface, driving operations, translating errors."""
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
 from server.engines.base import Engine, Errors, Op
 from server.errors import DeadlineExceeded, Problem, Unavailable
+from server.stores.modes.slots import ConnectionSlots
 
 T = TypeVar("T")
 Operate = Callable[..., Op[Any]]
-"""An operation bound to its engine: takes db and the arguments."""
+"""An operation bound to its engine: takes a connection (`db`) and its arguments."""
 
 
-class Times:
+class CallTimes:
     """Where one call's time went, in seconds: waiting for a connection or thread, in the driver."""
 
     __slots__ = ("driver", "wait")
@@ -52,45 +54,45 @@ async def adrive(op: Op[T]) -> T:
 _ALWAYS: Errors = ((OSError, Unavailable), (EOFError, Unavailable))
 
 
-def translated(engine: Engine, error: Exception) -> Exception:
-    """Return what a driver's error means to a client; `error` itself where the fault is ours."""
+def translate_error(engine: Engine, error: Exception) -> Exception:
+    """Return the Problem that a driver's error stands for, or `error` where the fault is ours."""
     if isinstance(error, Problem):
         return error
     for kind, problem in (*engine.errors(), *_ALWAYS):
         if isinstance(error, kind):
             text = " ".join(str(error).split()) or type(error).__name__
-            meaning = problem(f"{engine.title}: {text[:300]}")
-            meaning.__cause__ = error
-            return meaning
+            translation = problem(f"{engine.title}: {text[:300]}")
+            translation.__cause__ = error
+            return translation
     return error
 
 
 def keeps_connection(failure: Exception) -> bool:
-    """Return whether a connection can be trusted after `failure`: the request was at fault."""
+    """Return whether a connection stays usable after `failure`: the request was at fault."""
     return isinstance(failure, Problem) and not isinstance(failure, Unavailable)
 
 
-def late(engine: Engine) -> DeadlineExceeded:
-    """Return what a client is told when the database did not answer in time."""
+def deadline_exceeded(engine: Engine) -> DeadlineExceeded:
+    """Return the error for a database that did not answer in time."""
     return DeadlineExceeded(f"{engine.title}: no answer within {engine.deadline:g} s")
 
 
-class Waiting(ABC):
-    """An opened engine and the way its operations are waited for.
+class OperationExecutor(ABC):
+    """Runs the operations of an opened engine in one mode.
 
-    `lone` says that there is never more than one call, on one connection, whatever the settings.
+    `single_connection` says that one connection serves every call, whatever the settings.
     """
 
-    lone: ClassVar[bool] = False
+    single_connection: ClassVar[bool] = False
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
     @abstractmethod
-    async def call(self, times: Times, operate: Operate, *args: Any) -> Any:
+    async def call(self, times: CallTimes, operate: Operate, *args: Any) -> Any:
         """Run `operate(db, *args)` and fill in `times`.
 
-        Raises Problem for what a client can be told; anything else is a fault of ours.
+        Raises Problem where an answer can say what went wrong; anything else is a fault of ours.
         """
 
     @property
@@ -100,9 +102,36 @@ class Waiting(ABC):
 
     @property
     @abstractmethod
-    def used(self) -> float:
+    def last_used(self) -> float:
         """When the latest call began, by perf_counter."""
 
     @abstractmethod
     async def close(self) -> None:
         """Close every connection. No call may be awaited any more."""
+
+
+class QueuedExecutor(OperationExecutor):
+    """What threads and async share: calls queue for connection slots and have a deadline."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        self._loop = asyncio.get_running_loop()
+        connections, title = engine.opening.connections, engine.title
+        self._slots = ConnectionSlots(connections, engine.deadline, title, self._loop)
+
+    @property
+    def idle(self) -> bool:
+        """True while every slot is free."""
+        return self._slots.idle
+
+    @property
+    def last_used(self) -> float:
+        """When the latest call began, by perf_counter."""
+        return self._slots.last_used
+
+
+def uncancel(loop: asyncio.AbstractEventLoop) -> None:
+    """Undo the cancellation by which a deadline ended a call of the current task."""
+    task = asyncio.current_task(loop)
+    assert task is not None
+    task.uncancel()

@@ -1,4 +1,4 @@
-"""async: awaited natively."""
+"""Mode async: a call is awaited natively, on the event loop."""
 
 from __future__ import annotations
 
@@ -9,12 +9,20 @@ from typing import Any
 
 from server.engines.base import Engine
 from server.errors import Unavailable
-from server.modes.base import Operate, Times, adrive, keeps_connection, late, translated
-from server.modes.queued import Queued, uncancel
-from server.waiting import Place
+from server.stores.modes.base import (
+    CallTimes,
+    Operate,
+    QueuedExecutor,
+    adrive,
+    deadline_exceeded,
+    keeps_connection,
+    translate_error,
+    uncancel,
+)
+from server.stores.modes.slots import ConnectionSlot
 
 
-class Async(Queued):
+class AsyncExecutor(QueuedExecutor):
     """The call is awaited natively, each on a connection of its own."""
 
     def __init__(self, engine: Engine) -> None:
@@ -25,25 +33,25 @@ class Async(Queued):
         self._closing: set[asyncio.Task[None]] = set()
 
     async def call(  # noqa: C901 - one coroutine, because each costs when the driver waits
-        self, times: Times, operate: Operate, *args: Any
+        self, times: CallTimes, operate: Operate, *args: Any
     ) -> Any:
-        """Await the operation; see `Waiting.call`."""
-        start = begun = perf_counter()
-        places = self._places
-        if places.free:
-            place = places.free.pop()
+        """Await the operation; see `OperationExecutor.call`."""
+        start = driver_start = perf_counter()
+        slots = self._slots
+        if slots.free:
+            slot = slots.free.pop()
         else:
-            place = await places.wait(start)
-            begun = perf_counter()
-        place.since = start
-        place.task = asyncio.current_task(self._loop)
-        if places.timer is None:
-            places.arm()
+            slot = await slots.wait(start)
+            driver_start = perf_counter()
+        slot.since = start
+        slot.task = asyncio.current_task(self._loop)
+        if slots.timer is None:
+            slots.arm()
         try:
-            db = place.db
+            db = slot.db
             if db is None:
-                db = place.db = await self._make()
-                begun = perf_counter()
+                db = slot.db = await self._open()
+                driver_start = perf_counter()
             op = operate(db, *args)
             awaitable = next(op)
             while True:  # adrive, without the cost of one more coroutine
@@ -54,25 +62,25 @@ class Async(Queued):
                 else:
                     awaitable = op.send(value)
         except StopIteration as stop:
-            places.put(place)
+            slots.put(slot)
             return stop.value
         except asyncio.CancelledError:
-            overdue = place.task is None
-            self._replace(place)
+            overdue = slot.task is None
+            self._replace(slot)
             if not overdue:
                 raise
             uncancel(self._loop)
-            raise late(self.engine) from None
+            raise deadline_exceeded(self.engine) from None
         except Exception as error:
-            failure = translated(self.engine, error)
-            self._back(place, failure)
+            failure = translate_error(self.engine, error)
+            self._put_failed(slot, failure)
             raise failure from failure.__cause__
         finally:
-            times.wait = begun - start
-            times.driver = perf_counter() - begun
+            times.wait = driver_start - start
+            times.driver = perf_counter() - driver_start
 
-    async def _make(self) -> Any:
-        """Make a connection; the first one makes the tables; a shared client is made once."""
+    async def _open(self) -> Any:
+        """Open a connection; the first one makes the tables; a shared client is opened once."""
         if self._prepared and not self.engine.shared:
             return await self.engine.aconnect()
         async with self._lock:
@@ -88,20 +96,20 @@ class Async(Queued):
                 self._prepared = True
         return db
 
-    def _back(self, place: Place, failure: Exception) -> None:
+    def _put_failed(self, slot: ConnectionSlot, failure: Exception) -> None:
         if keeps_connection(failure):
-            self._places.put(place)
+            self._slots.put(slot)
             return
         if isinstance(failure, Unavailable):
             self._prepared = False  # the database may have lost its tables
-            for idle in self._places.empty():
+            for idle in self._slots.take_connections():
                 self._drop(idle)
-        self._replace(place)
+        self._replace(slot)
 
-    def _replace(self, place: Place) -> None:
-        """Give the place back empty and close the connection that was in it."""
-        db, place.db = place.db, None
-        self._places.put(place)
+    def _replace(self, slot: ConnectionSlot) -> None:
+        """Give the slot back empty and close the connection that was in it."""
+        db, slot.db = slot.db, None
+        self._slots.put(slot)
         self._drop(db)
 
     def _drop(self, db: Any) -> None:
@@ -117,7 +125,9 @@ class Async(Queued):
     async def close(self) -> None:
         """Close the connections."""
         client, self._client = self._client, None
-        connections = {id(db): db for db in (*self._places.empty(), client) if db is not None}
+        connections = {
+            id(db): db for db in (*self._slots.take_connections(), client) if db is not None
+        }
         for db in connections.values():
             self._drop(db)
         if self._closing:
