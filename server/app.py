@@ -8,7 +8,6 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -19,11 +18,11 @@ from server.engines import EngineError, discover
 from server.handlers.base import Handler, Serving
 from server.limits import PATIENCE, POPULATION_LIMIT, Bounded, Refused, announced
 from server.listening import Listener, at_path
-from server.loopwatch import LoopWatch, WatchedSelector
 from server.process import Process
 from server.routes import Routes, TooLargeHandler
 from server.settings import Settings
 from server.stores import Stores
+from watch import LoopWatch, watched_loop
 
 log = logging.getLogger("server")
 
@@ -110,16 +109,6 @@ async def _close_unused(process: Process) -> None:
         await process.stores.close_unused()
 
 
-def new_loop(kind: str) -> tuple[Callable[[], asyncio.AbstractEventLoop], LoopWatch]:
-    """Return what makes an event loop, and what watches it; raises ImportError without uvloop."""
-    if kind == "uvloop":
-        import uvloop
-
-        return uvloop.new_event_loop, LoopWatch()
-    selector = WatchedSelector()
-    return lambda: asyncio.SelectorEventLoop(selector), LoopWatch(selector)
-
-
 def listen(settings: Settings) -> tuple[Settings, list[socket.socket]]:
     """Listen where the settings say; return them as they came true. Raises OSError."""
     if settings.unix:
@@ -133,7 +122,7 @@ def run(settings: Settings) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     try:
         engines = discover(settings.engines)
-        make_loop, watch = new_loop(settings.loop)
+        make_loop, watch = watched_loop(settings.loop, "server")
         settings, sockets = listen(settings)
     except EngineError as error:
         return _refuse(str(error))

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from server.loopwatch import LoopWatch
 from server.metrics import Metrics
 from server.settings import Settings
 from server.stores import Stores
 from server.stores.catalog import StoreCatalog
+from watch import LoopWatch
 
 
 @dataclass(slots=True, eq=False)

@@ -17,18 +17,18 @@ from typing import Any, Final
 
 from server.api.enums import Mode
 from server.api.schemas import Catalog
-from server.app import BODILESS, make_app, new_loop
+from server.app import BODILESS, make_app
 from server.engines import EngineError, discover
 from server.environ import Environ, Request
 from server.exchange import exchange
 from server.handlers.base import Serving
-from server.loopwatch import LoopWatch
 from server.process import Process
 from server.routes import Routes, TooLargeHandler
 from server.settings import Settings, read
 from server.stores import Stores
 from server.stores.catalog import StoreCatalog
 from server.stores.modes.worker import WorkerExecutor
+from watch import LoopWatch, watched_loop
 
 Start = Callable[[str, list[tuple[str, str]]], Any]
 
@@ -117,7 +117,7 @@ def _settings(**given: Any) -> Settings:
 
 def tornado_application(settings: Settings) -> Serving:
     """Return the Tornado application, on the event loop that a worker that begins now will run."""
-    make_loop, watch = new_loop(settings.loop)
+    make_loop, watch = watched_loop(settings.loop, "server")
     loop = make_loop()
     asyncio.set_event_loop(loop)
     loop.call_soon(watch.start)

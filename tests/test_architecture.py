@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("bench", "deploy", "locustfiles", "nginx", "server")
+PACKAGES = ("bench", "deploy", "locustfiles", "nginx", "server", "watch")
 
 SERVER_LAYERS = (
     "server.errors server.settings",
@@ -18,21 +18,25 @@ SERVER_LAYERS = (
     "server.api",
     "server.metrics server.limits server.environ",
     "server.engines",
-    "server.alarm",
-    "server.holding",
-    "server.blocks",
     "server.stores.modes",
     "server.stores.admin",
     "server.stores.store",
     "server.stores.catalog",
     "server.stores",
-    "server.loopwatch server.listening",
+    "server.listening",
     "server.process",
     "server.handlers",
     "server.routes server.exchange",
     "server.app",
     "server.wsgi",
     "server.__main__",
+)
+
+WATCH_LAYERS = (
+    "watch.alarm watch.report watch.histogram watch.holders",
+    "watch.blocks watch.sampler",
+    "watch.selector",
+    "watch.loop",
 )
 
 BENCH_LAYERS = (
@@ -98,6 +102,7 @@ def layer(module: str) -> tuple[str, int] | None:
     for package, layers in (
         ("server", SERVER_LAYERS),
         ("bench", BENCH_LAYERS),
+        ("watch", WATCH_LAYERS),
         ("deploy", DEPLOY_LAYERS),
     ):
         for rank, names in enumerate(layers):
@@ -126,10 +131,13 @@ class Rule:
 
 
 RULES = (
+    Rule("watch", "bench deploy locustfiles nginx server", "watch stands alone"),
     Rule("server", "bench deploy locustfiles nginx", "the server does not know what tests it"),
-    Rule("locustfiles", "server deploy nginx", "scenarios know bench only"),
-    Rule("bench", "server deploy nginx", "bench learns all over HTTP", spared=FACES_THE_STACK),
-    Rule("deploy nginx", "bench locustfiles", "deploy serves bench and does not know it"),
+    Rule("locustfiles", "server deploy nginx watch", "scenarios know bench only"),
+    Rule(
+        "bench", "server deploy nginx watch", "bench learns all over HTTP", spared=FACES_THE_STACK
+    ),
+    Rule("deploy nginx", "bench locustfiles watch", "deploy serves bench and does not know it"),
     Rule(
         "deploy nginx",
         "server",

@@ -19,8 +19,8 @@ from time import perf_counter, process_time, sleep
 from typing import Any, Final
 
 from bench.perf.check import Verdict
-from server.app import new_loop
-from server.holding import NAME
+from watch import watched_loop
+from watch.sampler import THREAD_NAME
 
 LIMIT: Final = 0.01
 """Share of a processor."""
@@ -68,7 +68,7 @@ async def at_work() -> float:
 
 
 def _watching() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == NAME]
+    return [thread for thread in threading.enumerate() if thread.name == THREAD_NAME]
 
 
 KINDS: Final[dict[str, Callable[[], Any]]] = {"idle": idle, "blocked": blocked, "at work": at_work}
@@ -76,7 +76,7 @@ KINDS: Final[dict[str, Callable[[], Any]]] = {"idle": idle, "blocked": blocked, 
 
 def once(kind: str, work: Callable[[], Any], watched: bool) -> float:
     """Measure on a new loop, watched or not."""
-    make_loop, watch = new_loop(kind)
+    make_loop, watch = watched_loop(kind)
 
     async def main() -> float:
         if watched:

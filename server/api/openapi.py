@@ -13,20 +13,20 @@ from server.api.schemas import (
     Catalog,
     Found,
     Ids,
-    LoopInfo,
     ProblemDetails,
     Size,
     Slept,
     Status,
     Summary,
 )
+from watch.report import LoopReport
 
 VERSION = "1.0.0"
 
 JSON, MERGE_PATCH = "application/json", "application/merge-patch+json"
 
 SHAPES = (
-    list[Draft], Change, Record, Found, Ids, Summary, Size, Slept, Status, Catalog, LoopInfo,
+    list[Draft], Change, Record, Found, Ids, Summary, Size, Slept, Status, Catalog, LoopReport,
     ProblemDetails,
 )  # fmt: skip
 
@@ -178,7 +178,7 @@ def _plain_paths() -> Json:
         "/healthz": get("healthz", "Does it live?", "Status"),
         "/readyz": ready,
         "/stores": get("stores", "Which stores there are, each with its ledger", "Catalog"),
-        "/loop": get("loop", "How late and how busy the event loop is", "LoopInfo"),
+        "/loop": get("loop", "How late and how busy the event loop is", "LoopReport"),
         "/ping": _text("ping", "Needs the event loop and nothing else", "text/plain"),
         "/metrics": _text("metrics", "For Prometheus", "text/plain"),
         "/": _text("index", "For people", "text/html"),

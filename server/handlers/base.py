@@ -15,11 +15,11 @@ from tornado.web import Application, HTTPError, RequestHandler
 
 from server.api.record import encode
 from server.api.schemas import ProblemDetails
-from server.blocks import BLOCK
 from server.errors import Invalid, MethodNotAllowed, Problem
 from server.limits import RECORD_LIMIT
 from server.process import Process
 from server.stores.modes import CallTimes
+from watch.blocks import BLOCK
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -107,7 +107,7 @@ class Handler(RequestHandler):
         process.metrics.in_flight -= 1
         process.metrics.observe(self.store_id, self.operation, self._status_code, seconds)
         if seconds >= BLOCK:
-            process.watch.note(self, self.entered)
+            process.watch.note_request(self, self.entered)
 
     def query(self, *names: str) -> dict[str, str]:
         """Return the query's arguments; raises Invalid for unknown or repeated ones."""

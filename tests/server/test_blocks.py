@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import re
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from server.app import new_loop
-from server.blocks import BLOCK
 from tests.server.conftest import ENGINES, Server, serving
 from tests.server.toy import Toy
+from watch.blocks import BLOCK
 
 LOOPS = ["asyncio", "uvloop"]
 ID = "0" * 23 + "1"
@@ -85,62 +81,6 @@ def test_a_call_that_is_waited_for_elsewhere_holds_nothing(loop: str, mode: str,
     assert not [h for h in of_store(info, store) if h["longest_ms"] >= HELD * 1000]
 
 
-Seen = Callable[[], bool]
-"""Whether somebody has looked at this turn of the loop yet."""
-
-
-def watched(kind: str, blocks: list[Callable[[Seen], Any]]) -> Any:
-    """Run each on a watched loop, some turns apart, and return the report."""
-    make_loop, watch = new_loop(kind)
-
-    def seen() -> bool:
-        sampler = watch._sampler
-        turn = sampler and sampler._turns.turn()
-        return bool(sampler and turn is not None and sampler.holder(turn))
-
-    async def main() -> Any:
-        watch.start()
-        for block in blocks:
-            block(seen)
-            ticks = sum(watch.lag.counts)
-            while sum(watch.lag.counts) < ticks + 2:
-                await asyncio.sleep(0.001)
-        watch.stop()
-        return watch.report(kind)
-
-    with asyncio.Runner(loop_factory=make_loop) as runner:
-        return runner.run(main())
-
-
-def sleep_long(seen: Seen) -> None:
-    time.sleep(0.2)
-    while not seen():
-        time.sleep(0.05)
-
-
-def spin(seen: Seen) -> None:
-    until = time.perf_counter() + 0.3
-    while time.perf_counter() < until or not seen():
-        pass
-
-
-def match_without_yielding(_: Seen) -> None:
-    """One call into C that never lets another thread run."""
-    re.fullmatch(r"(a|aa)+b", "a" * 31)
-
-
-@pytest.mark.parametrize("loop", LOOPS)
-def test_blocks_are_counted_by_who_caused_them(loop: str) -> None:
-    """Each lasts until it is seen: on a busy machine nobody may come by for 0.2 s."""
-    info = watched(loop, [sleep_long, spin, sleep_long])
-    (held,) = [held for held in info["blocks"]["by"] if held["handler"].endswith(".main")]
-    assert held["count"] >= 3
-    assert held["total_ms"] >= 500
-    assert held["longest_ms"] >= 250
-    assert held["where"].endswith(".sleep_long")
-    assert held["store"] == held["operation"] == ""
-
-
 def test_a_block_between_two_looks_is_told_by_the_request_that_made_it(toy: Toy) -> None:
     with with_toy("asyncio", toy) as server:
         for _ in range(10):
@@ -148,15 +88,3 @@ def test_a_block_between_two_looks_is_told_by_the_request_that_made_it(toy: Toy)
         held = of_store(server.call("GET", "/loop").json, "line/blocking/volatile")
     assert [(h["handler"], h["operation"]) for h in held] == [("RecordHandler.get", "read")]
     assert held[0]["count"] >= 10
-
-
-@pytest.mark.parametrize("loop", LOOPS)
-def test_what_lets_nobody_look_still_counts(loop: str) -> None:
-    info = watched(loop, [match_without_yielding])
-    assert info["blocks"]["count"] >= 1
-    assert info["recent"]["longest_block_ms"] >= 1000 * BLOCK
-
-
-def test_an_undisturbed_loop_names_nobody() -> None:
-    info = watched("asyncio", [lambda _: None])
-    assert not [held for held in info["blocks"]["by"] if held["longest_ms"] > 1000]

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-import time
-from collections.abc import Callable
 from typing import Any
 
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from server.app import new_loop
-from server.loopwatch import BOUNDS, TICK, LoopWatch
 from tests.server.conftest import DRAFT, MEMORY, Server, serving
 
 
@@ -80,52 +73,6 @@ def test_buckets_grow_and_end_with_all(server: Server) -> None:
     assert found["windtunnel_requests_in_flight"].samples[0].value == 1  # this one
     assert found["process_cpu_seconds"].samples
     assert found["windtunnel_loop_busy_seconds"].samples[0].value > 0
-
-
-def watched(kind: str, inside: Callable[[], Any]) -> Any:
-    """Run `inside` on a watched loop between two reports; return both."""
-    make_loop, watch = new_loop(kind)
-
-    async def main() -> Any:
-        watch.start()
-        before = watch.report(kind)
-        result = inside()
-        if result is not None:
-            await result
-        while sum(watch.lag.counts) < 3:
-            await asyncio.sleep(0)
-        watch.stop()
-        return before, watch.report(kind)
-
-    with asyncio.Runner(loop_factory=make_loop) as runner:
-        return runner.run(main())
-
-
-@pytest.mark.parametrize("kind", ["asyncio", "uvloop"])
-def test_a_block_is_seen(kind: str) -> None:
-    before, after = watched(kind, lambda: time.sleep(0.3))
-    assert after["recent"]["longest_block_ms"] >= 250
-    assert after["busy_s"] - before["busy_s"] >= 0.25
-    late = after["lag"]["counts"][BOUNDS.index(0.2) + 1 :]
-    assert sum(late) >= 1
-    assert after["lag"]["total_s"] >= 0.3 - 1.5 * TICK - 0.001
-
-
-def test_waiting_is_not_busy() -> None:
-    """A loop that waits for something in a thread is idle meanwhile."""
-    event = threading.Event()
-
-    def wait() -> Any:
-        threading.Timer(0.3, event.set).start()
-        return asyncio.to_thread(event.wait)
-
-    before, after = watched("asyncio", wait)
-    assert after["elapsed_s"] - before["elapsed_s"] >= 0.3
-    assert after["busy_s"] - before["busy_s"] < after["elapsed_s"] - before["elapsed_s"]
-
-
-def test_a_watch_that_never_started_reports_nothing_wrong() -> None:
-    LoopWatch().stop()
 
 
 def test_a_blocking_store_shows_in_the_loop(server: Server) -> None:

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from server.api.schemas import BlocksInfo, Held, HolderInfo
-from server.holding import Holder
+from watch.holders import Holder
+from watch.report import BlocksReport, HolderBlocks, HolderInfo
 
 BLOCK = 0.01
 """Seconds from which on a turn of the loop is a block."""
@@ -16,27 +16,23 @@ _COUNT, _SECONDS = "windtunnel_loop_blocks_total", "windtunnel_loop_blocked_seco
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
-    """One turn that took long, or the longest one that did not; whose, if anybody was seen."""
+class LoopHold:
+    """For how long one turn held the loop, and who did, if known; from `BLOCK` on it is a block."""
 
     seconds: float
     holder: Holder | None = None
 
-    def length(self) -> float:
-        """What blocks are compared by."""
-        return self.seconds
-
-    def told(self) -> HolderInfo | None:
-        """Return the holder as `/loop` has it."""
-        return None if self.holder is None else _told(self.holder)
+    def holder_info(self) -> HolderInfo | None:
+        """Return the holder as a report has it."""
+        return None if self.holder is None else _info(self.holder)
 
 
-NONE = Block(0.0)
-_NOBODY = Holder("", "", "", "")
+NO_HOLD = LoopHold(0.0)
+_UNKNOWN = Holder("", "", "", "")
 
 
 @dataclass(slots=True)
-class _Sum:
+class _Total:
     count: int = 0
     seconds: float = 0.0
     longest: float = 0.0
@@ -50,41 +46,42 @@ class _Sum:
             self.places[where] += 1
 
 
-class Blocks:
+class BlockTotals:
     """Adds blocks up by their holders."""
 
     def __init__(self) -> None:
-        self._all = _Sum()
-        self._by: dict[Holder, _Sum] = {}
+        self._all = _Total()
+        self._by_holder: dict[Holder, _Total] = {}
 
-    def add(self, block: Block) -> None:
-        """Count one."""
-        holder = block.holder or _NOBODY
+    def add(self, block: LoopHold) -> None:
+        """Count a block."""
+        holder = block.holder or _UNKNOWN
         self._all.add(block.seconds, "")
-        who = holder._replace(where="")
-        self._by.setdefault(who, _Sum()).add(block.seconds, holder.where)
+        key = holder._replace(where="")
+        self._by_holder.setdefault(key, _Total()).add(block.seconds, holder.where)
 
-    def report(self) -> BlocksInfo:
-        """Return what `/loop` answers."""
-        ranked = sorted(self._by.items(), key=lambda entry: -entry[1].seconds)
+    def report(self) -> BlocksReport:
+        """Return the totals, the holder of most time first."""
+        ranking = sorted(self._by_holder.items(), key=lambda entry: -entry[1].seconds)
         return {
             "at_least_ms": BLOCK * 1000,
             "count": self._all.count,
             "total_ms": self._all.seconds * 1000,
-            "by": [_held(holder, blocks) for holder, blocks in ranked],
+            "by": [_blocks_of(holder, total) for holder, total in ranking],
         }
 
     def expose(self) -> Iterator[str]:
         """Yield the lines of Prometheus's text format, by handler, store and operation."""
+        totals = [(_labels(holder), total) for holder, total in self._by_holder.items()]
         yield f"# HELP {_COUNT} Turns of the event loop of {BLOCK * 1000:g} ms or longer."
         yield f"# TYPE {_COUNT} counter"
-        yield from (f"{_COUNT}{{{_label(who)}}} {s.count}" for who, s in self._by.items())
+        yield from (f"{_COUNT}{{{labels}}} {total.count}" for labels, total in totals)
         yield f"# HELP {_SECONDS} How long these took."
         yield f"# TYPE {_SECONDS} counter"
-        yield from (f"{_SECONDS}{{{_label(who)}}} {s.seconds!r}" for who, s in self._by.items())
+        yield from (f"{_SECONDS}{{{labels}}} {total.seconds!r}" for labels, total in totals)
 
 
-def _told(holder: Holder) -> HolderInfo:
+def _info(holder: Holder) -> HolderInfo:
     return {
         "handler": holder.handler,
         "store": holder.store,
@@ -93,15 +90,15 @@ def _told(holder: Holder) -> HolderInfo:
     }
 
 
-def _held(holder: Holder, blocks: _Sum) -> Held:
-    where = blocks.places.most_common(1)[0][0] if blocks.places else ""
+def _blocks_of(holder: Holder, total: _Total) -> HolderBlocks:
+    where = total.places.most_common(1)[0][0] if total.places else ""
     return {
-        **_told(holder._replace(where=where)),
-        "count": blocks.count,
-        "total_ms": blocks.seconds * 1000,
-        "longest_ms": blocks.longest * 1000,
+        **_info(holder._replace(where=where)),
+        "count": total.count,
+        "total_ms": total.seconds * 1000,
+        "longest_ms": total.longest * 1000,
     }
 
 
-def _label(holder: Holder) -> str:
+def _labels(holder: Holder) -> str:
     return f'handler="{holder.handler}",store="{holder.store}",operation="{holder.operation}"'
