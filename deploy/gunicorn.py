@@ -90,7 +90,7 @@ def gunicorns(stack: Stack) -> Iterator[dict[str, Gunicorn]]:
 def _start(stack: Stack, instances: list[Instance]) -> None:
     with stack_lock(stack.layout):
         _remove(stack)  # what a killed command left
-        ports.require_free(ports.wanted(stack.layout.place, instances))
+        ports.require_free(ports.ports_of(stack.layout.place, instances))
         stack.supervisor.add(instances)
     if late := wait_ready(stack.supervisor, instances, TIMEOUT):
         raise NotReadyError("; ".join(f"{name} {why}" for name, why in late.items()))

@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from deploy import ports, state
-from deploy.errors import NotReadyError, StackError
+from deploy.errors import NotReadyError
 from deploy.kinds import Kind, kind
 from deploy.processes import Options, checked_nginx, databases, nginx_instance, server
 from deploy.readiness import wait_ready
 from deploy.services import Instance, ensure_all, prepare_all
-from deploy.splitfile import settled
+from deploy.splitfile import resized, settled
 from deploy.supervisor import Supervisor
 from deploy.sweep import sweep
 from nginx.apply import Nginx
@@ -53,7 +53,7 @@ class Launch:
         nginx = Nginx(binary, self.layout.nginx, self.layout.nginx_port)
         front = [*self._servers(split), nginx_instance(nginx, nginx.write(split).generation)]
         everything = [*instances, *front]
-        ports.require_free(ports.wanted(self.layout.place, everything))
+        ports.require_free(ports.ports_of(self.layout.place, everything))
         self._start_fresh_logs()
         self.say(f"starting {_listing(everything)}")
         told = self._start(everything, nginx, plan)
@@ -130,15 +130,6 @@ class Launch:
             options=asdict(self.options),
             nginx_binary=nginx.binary,
         )
-
-
-def resized(plan: Plan, fast: int | None, slow: int | None) -> Plan:
-    """The plan with other numbers of processes in `fast` and `slow`; raises StackError."""
-    wanted = {pool: number for pool, number in (("fast", fast), ("slow", slow)) if number}
-    for pool in wanted:
-        if pool not in plan.pools:
-            raise StackError(f"the split has no pool {pool}: see windtunnel split show")
-    return plan.resized(wanted)
 
 
 def _listing(everything: Sequence[Instance]) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from deploy.services import Instance, Place
 
 
-def wanted(place: Place, instances: Iterable[Instance]) -> dict[int, str]:
+def ports_of(place: Place, instances: Iterable[Instance]) -> dict[int, str]:
     """Every port that the instances take, with the program that takes it."""
     taken = {}
     for instance in instances:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import tomlkit
 
+from deploy.errors import StackError
 from nginx.plan import DEFAULT_FILE, Plan, read_plan
 
 if TYPE_CHECKING:
@@ -33,6 +34,15 @@ def settled(layout: Layout, say: Callable[[str], None]) -> Plan:
 def read_split(layout: Layout) -> Plan:
     """The plan that the file says; raises SplitError."""
     return read_plan(layout.split if layout.split.exists() else DEFAULT_FILE)
+
+
+def resized(plan: Plan, fast: int | None, slow: int | None) -> Plan:
+    """The plan with other numbers of processes in `fast` and `slow`; raises StackError."""
+    sizes = {pool: size for pool, size in (("fast", fast), ("slow", slow)) if size}
+    for pool in sizes:
+        if pool not in plan.pools:
+            raise StackError(f"the split has no pool {pool}: see windtunnel split show")
+    return plan.resized(sizes)
 
 
 def write_split(layout: Layout, plan: Plan) -> None:

@@ -63,11 +63,9 @@ class Stack:
             for name, program in self.state.programs.items()
             if name in running
         }
-        self.adopt(programs)
+        self.save(programs)
 
-    def adopt(
-        self, programs: Mapping[str, Program], split: Mapping[str, Any] | None = None
-    ) -> None:
+    def save(self, programs: Mapping[str, Program], split: Mapping[str, Any] | None = None) -> None:
         """Say in stack.json that these programs run, and which split is in force."""
         self.state = replace(
             self.state,

@@ -80,32 +80,32 @@ class Nginx:
 
     def _test(self, conf: Path) -> None:
         command = (*self.command[:-1], conf.name, "-t", "-q")
-        tested = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
-        if tested.returncode:
-            lines = tested.stderr.strip().splitlines() or ["no reason given"]
+        test = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        if test.returncode:
+            lines = test.stderr.strip().splitlines() or ["no reason given"]
             raise ApplyError(f"nginx refuses the configuration: {lines[0]}")
 
-    def apply(self, split: Split, *, timeout: float | None = None) -> Served:
-        """Test, reload, and wait until new workers serve and no old worker remains.
+    def apply(self, split: Split, *, timeout: float | None = None) -> ReloadTimes:
+        """Test, reload, and wait until new workers serve and old workers have drained.
 
-        Raises ApplyError when nginx does not run, refuses, or still has old workers after
-        `timeout` seconds (those that the longest request may take, and a few more): they go on
-        with the old split until their last connection ends.
+        Raises ApplyError when nginx does not run, refuses the configuration, or still has old
+        workers after `timeout` seconds (by default those that the longest request may take, and a
+        few more): they go on with the old split until their last connection ends.
         """
         reload = self.reload(split)
-        serving = reload.await_serving()
-        reload.await_clean(split.patience + 10 if timeout is None else timeout)
-        return Served(reload.begun, serving, time.time())
+        active_at = reload.await_active()
+        reload.await_drained(split.drain_timeout + 10 if timeout is None else timeout)
+        return ReloadTimes(reload.started_at, active_at, time.time())
 
     def reload(self, split: Split) -> Reload:
-        """Test, and let nginx begin with the split; raises SplitError and ApplyError."""
-        begun, master = time.time(), self.master()
+        """Test the configuration and start the reload; raises SplitError and ApplyError."""
+        started_at, master = time.time(), self.master()
         if master is None:
             raise ApplyError("nginx does not run; start the stack: windtunnel up")
-        old, before = _workers(master), (self.folder / CONF).read_bytes()
+        workers, former_conf = _workers(master), (self.folder / CONF).read_bytes()
         generation = self.write(split).generation
         os.kill(master.pid, signal.SIGHUP)
-        return Reload(self, master, frozenset(old), generation, before, begun)
+        return Reload(self, master, frozenset(workers), generation, former_conf, started_at)
 
     def master(self) -> psutil.Process | None:
         """The running master process by its pid file, or None."""
@@ -116,12 +116,12 @@ class Nginx:
             return None
 
     def generation(self) -> str | None:
-        """The generation of the split in force, asked over HTTP; None when nobody answers."""
-        told = self.in_force()
-        return str(told["generation"]) if told and "generation" in told else None
+        """Return the generation of the active split by HTTP; None when nginx does not answer."""
+        split = self.active_split()
+        return str(split["generation"]) if split and "generation" in split else None
 
-    def in_force(self) -> dict[str, object] | None:
-        """`GET /split` of this nginx, or None when it does not answer so."""
+    def active_split(self) -> dict[str, object] | None:
+        """Return the JSON of `GET /split` of this nginx, or None when it does not answer so."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
         with contextlib.closing(connection):
             try:
@@ -133,64 +133,65 @@ class Nginx:
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
-    """When a reload was asked for, when only the new split was served, when no old worker was left.
+class ReloadTimes:
+    """When a reload started, was active for every new connection, and had drained (Unix s)."""
 
-    All in Unix seconds.
-    """
-
-    begun: float
-    serving: float
-    clean: float
+    started_at: float
+    active_at: float
+    drained_at: float
 
 
 @dataclass(frozen=True, slots=True)
 class Reload:
-    """A reload under way; `before` is the configuration that it replaces."""
+    """A reload in progress: `old_workers` are the pids from before, `former_conf` their file."""
 
     nginx: Nginx
     master: psutil.Process
-    old: frozenset[int]
+    old_workers: frozenset[int]
     generation: str
-    before: bytes
-    begun: float
+    former_conf: bytes
+    started_at: float
 
-    def await_serving(self, timeout: float = 30.0) -> float:
-        """Return when every new connection meets the new split, in Unix seconds.
+    def await_active(self, timeout: float = 30.0) -> float:
+        """Return the moment (Unix seconds) from which every new connection gets the new split.
 
-        Raises ApplyError if nginx does not take it; then the configuration before is back.
+        Raises ApplyError if nginx does not take it; then the former configuration is back.
         """
         try:
-            if _until(self._serving, time.monotonic() + timeout):
+            if _until(self._is_active, time.monotonic() + timeout):
                 return time.time()
         except BaseException:
-            self._take_back()
+            self._roll_back()
             raise
-        self._take_back()
-        told = f"nginx did not take the new split within {timeout:g} s"
-        raise ApplyError(f"{told}; see: windtunnel logs nginx")
+        self._roll_back()
+        raise ApplyError(
+            f"nginx did not take the new split within {timeout:g} s; see: windtunnel logs nginx"
+        )
 
-    def _take_back(self) -> None:
-        (self.nginx.folder / CONF).write_bytes(self.before)
+    def _roll_back(self) -> None:
+        (self.nginx.folder / CONF).write_bytes(self.former_conf)
         with contextlib.suppress(psutil.Error):
             self.master.send_signal(signal.SIGHUP)
         _until(lambda: self.nginx.generation() != self.generation, time.monotonic() + 5)
 
-    def await_clean(self, timeout: float) -> None:
-        """Return when no old worker remains; raises ApplyError, and the new split is served."""
-        if not _until(lambda: not self._left(), time.monotonic() + timeout):
-            left = sorted(self._left())
-            raise ApplyError(f"old nginx workers still finish requests after {timeout:g} s: {left}")
+    def await_drained(self, timeout: float) -> None:
+        """Return when no old worker remains; raises ApplyError, with the new split active."""
+        if not _until(lambda: not self._remaining(), time.monotonic() + timeout):
+            pids = sorted(self._remaining())
+            raise ApplyError(f"old nginx workers still finish requests after {timeout:g} s: {pids}")
 
-    def _serving(self) -> bool:
+    def _is_active(self) -> bool:
         """An old worker that has not been told to leave still accepts connections."""
-        return all(map(_leaving, self._left())) and self.nginx.generation() == self.generation
+        return (
+            all(map(_is_shutting_down, self._remaining()))
+            and self.nginx.generation() == self.generation
+        )
 
-    def _left(self) -> set[int]:
-        return _workers(self.master) & self.old
+    def _remaining(self) -> set[int]:
+        return _workers(self.master) & self.old_workers
 
 
-def _leaving(pid: int) -> bool:
+def _is_shutting_down(pid: int) -> bool:
     try:
         return "shutting down" in " ".join(psutil.Process(pid).cmdline())
     except psutil.Error:

@@ -159,7 +159,7 @@ class Split:
         return spill_target(name, self.pools[name].overflow, list(self.pools))
 
     @property
-    def patience(self) -> int:
+    def drain_timeout(self) -> int:
         """Seconds that the longest request may take after a reload, and a few more."""
         return int(max(pool.read_timeout for pool in self.pools.values())) + 10
 

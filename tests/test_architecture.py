@@ -56,11 +56,11 @@ DEPLOY_LAYERS = (
     "deploy.errors deploy.kinds deploy.bootstrap deploy.front",
     "deploy.services",
     "deploy.layout deploy.ports deploy.control deploy.sections deploy.state",
-    "deploy.locks deploy.splitfile deploy.orphans",
+    "deploy.history deploy.locks deploy.orphans deploy.splitfile",
     "deploy.supervisor deploy.trial",
     "deploy.readiness deploy.sweep deploy.stack",
     "deploy.processes",
-    "deploy.launch deploy.shift deploy.gunicorn",
+    "deploy.launch deploy.rollout deploy.gunicorn",
     "deploy.splits",
     "deploy.lifecycle deploy.setup deploy.doctor",
 )

@@ -13,7 +13,7 @@ import typer
 from bench.commands.saying import SetupError, UsageError, say, table
 
 if TYPE_CHECKING:
-    from deploy.splits import Change
+    from deploy.history import Change
     from deploy.stack import Stack
     from nginx.plan import Plan
 
@@ -106,13 +106,13 @@ def _bring(stack: Stack, before: Plan, after: Plan, by: str, as_json: bool) -> N
 @contextmanager
 def _told_if_interrupted() -> Iterator[None]:
     """Say which split is in force after Ctrl-C."""
-    from deploy import splits
+    from deploy.history import read_history
 
-    known = len(splits.history())
+    known = len(read_history())
     try:
         yield
     except KeyboardInterrupt:
-        made = splits.history()[known:]
+        made = read_history()[known:]
         if made:
             back = "" if made[0].undoes else "; windtunnel split undo"
             _note(f"interrupted: change {made[0].number} is in force{back}")
@@ -169,9 +169,9 @@ def reset(as_json: Json = False) -> None:
 @app.command()
 def history(as_json: Json = False) -> None:
     """Show every change of this stack's split, the oldest first."""
-    from deploy import splits
+    from deploy.history import read_history
 
-    changes = splits.history()
+    changes = read_history()
     if as_json:
         _print([change.as_dict() for change in changes])
     elif not changes:
@@ -211,6 +211,7 @@ def undo(as_json: Json = False) -> None:
     What a command tried that was killed comes first, and is all that is taken back then.
     """
     from deploy import splits
+    from deploy.history import read_history
 
     stack = _stack()
     if not splits.put_back(_note):
@@ -218,7 +219,7 @@ def undo(as_json: Json = False) -> None:
             change = splits.undo(stack)
         _tell(change, as_json)
     elif as_json:
-        _print(splits.history()[-1].as_dict())
+        _print(read_history()[-1].as_dict())
 
 
 @app.command()

@@ -8,8 +8,8 @@ from contextlib import ExitStack, contextmanager
 
 from deploy import splits
 from deploy.errors import StackError
+from deploy.history import Change, ChangeKind
 from deploy.locks import LOCK_TIMEOUT
-from deploy.splits import OF_NO_ACCOUNT, Change
 from deploy.stack import Stack
 from deploy.supervisor import GONE
 from deploy.trial import Trial
@@ -31,7 +31,7 @@ def bring(stack: Stack, plan: Plan, by: str) -> Change | None:
     """
     if splits.plan(stack) == plan:
         return None
-    return splits.apply(stack, plan, by, OF_NO_ACCOUNT, lock_timeout=LOCK_TIMEOUT)
+    return splits.apply(stack, plan, by, ChangeKind.TRIAL, lock_timeout=LOCK_TIMEOUT)
 
 
 @contextmanager

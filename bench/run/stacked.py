@@ -12,8 +12,8 @@ from bench.asked.plan import Offer, Variant
 from deploy import lifecycle, splits, trial
 from deploy.errors import StackError
 from deploy.gunicorn import gunicorns
+from deploy.history import ChangeKind
 from deploy.locks import LOCK_TIMEOUT, stack_lease, stack_lock
-from deploy.splits import OF_NO_ACCOUNT
 from deploy.stack import Stack
 from nginx.render import ACCESS_LOG
 
@@ -103,7 +103,7 @@ def stacked(say: Callable[[str], None]) -> Iterator[StackTarget]:
 
 def _resize(running: Stack, fast: int) -> None:
     """As a trial, which `split undo` passes over."""
-    splits.resize(running, fast=fast, by="run", undoes=OF_NO_ACCOUNT)
+    splits.resize(running, fast=fast, by="run", kind=ChangeKind.TRIAL)
 
 
 @contextmanager

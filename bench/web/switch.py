@@ -58,7 +58,7 @@ class Shown:
     def undoable(self) -> int | None:
         """The number of the change that an undo takes back."""
         undone = {change["undoes"] for change in self.history}
-        left = [c["number"] for c in self.history if c["undoes"] is None]
+        left = [c["number"] for c in self.history if c["undoes"] is None and not c["trial"]]
         return next((number for number in reversed(left) if number not in undone), None)
 
     def told(self, since: float) -> list[dict[str, Any]]:
@@ -88,6 +88,7 @@ def shown() -> Shown:
     """Look at the split in force; raises SwitchError."""
     from deploy import splits, stack
     from deploy.errors import StackError
+    from deploy.history import history_stamp
     from nginx.split import Balance
 
     try:
@@ -95,7 +96,7 @@ def shown() -> Shown:
         if running is None:
             raise SwitchError(NO_STACK)
         plan = splits.plan(running)
-        history = _history(running.layout.root, splits.stamp())
+        history = _history(running.layout.root, history_stamp())
     except (StackError, ValueError, OSError) as error:
         raise SwitchError(_line(error)) from error
     return Shown(running.state.nginx, plan.flat(), [str(one) for one in Balance], history)
@@ -104,9 +105,9 @@ def shown() -> Shown:
 @lru_cache(maxsize=1)
 def _history(root: Path, stamp: tuple[int, int] | None) -> list[dict[str, Any]]:  # noqa: ARG001
     """Every change, read once: the page asks every two seconds, in the process of the load."""
-    from deploy import splits
+    from deploy.history import read_history
 
-    return [_told(change) for change in splits.history()]
+    return [_told(change) for change in read_history()]
 
 
 def access_log(url: str) -> Path | None:
@@ -179,6 +180,7 @@ def main() -> None:
 def _carried_out(base: int, changes: Mapping[str, str] | None) -> Any:
     from deploy import splits, stack
     from deploy.errors import StackError
+    from deploy.history import read_history
     from nginx.apply import ApplyError
     from nginx.split import SplitError
 
@@ -187,7 +189,7 @@ def _carried_out(base: int, changes: Mapping[str, str] | None) -> Any:
         if running is None:
             raise SwitchError(NO_STACK)
         splits.put_back(lambda _: None, running.layout.place)  # which the next look shows
-        history = splits.history(running.layout.place)
+        history = read_history(running.layout.place)
         last = history[-1].number if history else 0
         if last != base:
             raise ConflictError("The split was changed meanwhile: look at it again.")
@@ -214,7 +216,7 @@ def _told(change: Any) -> dict[str, Any]:
         "serving_at": change.serving_at,
         "clean_at": change.clean_at,
         "undoes": change.undoes,
-        "trial": change.undoes == 0,
+        "trial": change.kind == "trial",
     }
 
 

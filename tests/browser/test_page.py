@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from deploy import lifecycle, splits
+from deploy import lifecycle
+from deploy.history import read_history
 from deploy.stack import Stack
 from tests.bench.asker import Asker, Told
 from tests.bench.interface import Interface, free_port
@@ -88,7 +89,7 @@ def test_the_split_is_changed_seen_and_changed_back_from_the_keyboard(
     expect(page.locator("#course")).to_contain_text("open load, 60 requests/s")
     expect(page.locator("#plot-rate .scatterlayer path.js-line")).to_have_count(1)
     workers.wait_for(lambda: watched(workers) > 4)  # what is before a change is compared too
-    before, number = processes(up), len(splits.history(up.layout.place)) + 1
+    before, number = processes(up), len(read_history(up.layout.place)) + 1
     expect(page.locator("#apply")).to_be_disabled()
 
     page.locator(FAST).focus()

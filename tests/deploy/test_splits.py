@@ -17,11 +17,12 @@ import pytest
 
 from deploy import splits
 from deploy.errors import BusyError, PortTakenError, StackError
+from deploy.history import ChangeKind, read_history
 from deploy.layout import Layout
 from deploy.lifecycle import ensure_up
 from deploy.locks import stack_lock
 from deploy.services import Place
-from deploy.splits import OF_NO_ACCOUNT, apply, changed, history, plan, undo
+from deploy.splits import apply, changed, plan, undo
 from deploy.stack import Stack
 from nginx.apply import ApplyError
 from nginx.plan import DEFAULT_FILE, read_plan
@@ -100,11 +101,11 @@ def test_pools_of_any_number_come_and_go(running: Stack) -> None:
 
 
 def test_history_and_undo_go_back_step_by_step(running: Stack) -> None:
-    known = len(history(running.layout.place))
+    known = len(read_history(running.layout.place))
     start = plan(running)
     for weights in ("3,1", "1,5"):
         apply(running, changed(plan(running), {"pools.fast.weights": weights}), by="page")
-    first, second = history(running.layout.place)[known:]
+    first, second = read_history(running.layout.place)[known:]
     assert (first.number + 1, first.by) == (second.number, "page")
     undone = undo(running)
     assert (undone.undoes, undone.differences) == (
@@ -113,7 +114,7 @@ def test_history_and_undo_go_back_step_by_step(running: Stack) -> None:
     )
     undo(running)
     assert plan(running) == start
-    assert [one.undoes for one in history(running.layout.place)[known:]] == [
+    assert [one.undoes for one in read_history(running.layout.place)[known:]] == [
         None,
         None,
         second.number,
@@ -126,15 +127,15 @@ def test_what_stands_in_the_history_is_not_written_anew(running: Stack) -> None:
     apply(running, changed(plan(running), {"pools.fast.weights": "2,1"}))
     spaced = file.read_bytes().replace(b'": ', b'":  ')
     file.write_bytes(spaced)
-    first = history(running.layout.place)[0]
+    first = read_history(running.layout.place)[0]
     undo(running)
-    assert history(running.layout.place)[0] is first
+    assert read_history(running.layout.place)[0] is first
     assert file.read_bytes().startswith(spaced)
-    assert history(running.layout.place)[-1].undoes == spaced.count(b"\n")
+    assert read_history(running.layout.place)[-1].undoes == spaced.count(b"\n")
 
 
 def test_nothing_to_undo(tmp_path: Path, running: Stack) -> None:
-    assert history(Place(tmp_path)) == []
+    assert read_history(Place(tmp_path)) == []
     empty = Stack(Layout(Place(tmp_path)), running.state)
     with pytest.raises(StackError, match="no change"):
         undo(empty)
@@ -147,7 +148,7 @@ def snapshot(running: Stack) -> tuple[object, ...]:
         [file.read_text() for file in files],
         servers(running),
         running.nginx.generation(),
-        len(history(running.layout.place)),
+        len(read_history(running.layout.place)),
     )
 
 
@@ -210,11 +211,11 @@ def test_what_nginx_refuses_changes_nothing(running: Stack) -> None:
 
 def test_a_process_is_drained_before_it_goes(running: Stack) -> None:
     place = running.layout.place
-    name, known = f"server-{10002 + place.offset}", len(history(place))
+    name, known = f"server-{10002 + place.offset}", len(read_history(place))
     wanted = changed(plan(running), {"pools.fast.processes": "1"})
     with ThreadPoolExecutor() as pool, half_sent(running.layout.nginx_port, 4) as answered:
         change = pool.submit(apply, running, wanted)
-        eventually(lambda: change.done() or len(history(place)) > known)
+        eventually(lambda: change.done() or len(read_history(place)) > known)
         assert not change.done()
         assert served(running) == {"fast-10001"}
         assert name in servers(running)
@@ -268,9 +269,9 @@ def test_the_split_survives_resize_and_another_up(running: Stack) -> None:
 def test_another_up_with_other_numbers_is_a_change(running: Stack) -> None:
     """On record, in the file, and undone like any other."""
     place, start = running.layout.place, plan(running)
-    known = len(history(place))
+    known = len(read_history(place))
     ensure_up(processes=1, slow=2, place=place)
-    (change,) = history(place)[known:]
+    (change,) = read_history(place)[known:]
     assert (change.by, change.undoes, change.before) == ("up", None, start.as_dict())
     assert change.differences == [
         ("pools.fast.processes", "2", "1"),
@@ -279,7 +280,7 @@ def test_another_up_with_other_numbers_is_a_change(running: Stack) -> None:
     assert change.clean_at is not None
     assert read_plan(running.layout.split).as_dict() == change.after == plan(running).as_dict()
     ensure_up(processes=1, slow=2, place=place)
-    assert len(history(place)) == known + 1
+    assert len(read_history(place)) == known + 1
     assert undo(running).undoes == change.number
     assert plan(running) == read_plan(running.layout.split) == start
 
@@ -287,12 +288,14 @@ def test_another_up_with_other_numbers_is_a_change(running: Stack) -> None:
 def test_a_trial_is_on_record_and_not_in_the_file(running: Stack) -> None:
     apply(running, changed(plan(running), {"pools.fast.weights": "3,1"}))
     place, tuned, text = running.layout.place, plan(running), running.layout.split.read_text()
-    splits.resize(running, fast=1, by="run", undoes=OF_NO_ACCOUNT)
+    splits.resize(running, fast=1, by="run", kind=ChangeKind.TRIAL)
     assert (plan(running).processes("fast"), running.layout.split.read_text()) == (1, text)
-    splits.resize(running, fast=2, by="run", undoes=OF_NO_ACCOUNT)
+    splits.resize(running, fast=2, by="run", kind=ChangeKind.TRIAL)
     assert plan(running) == tuned
-    assert [(one.by, one.undoes) for one in history(place)[-2:]] == [("run", OF_NO_ACCOUNT)] * 2
-    assert undo(running).undoes == history(place)[-4].number
+    assert [(one.by, one.kind) for one in read_history(place)[-2:]] == [
+        ("run", ChangeKind.TRIAL)
+    ] * 2
+    assert undo(running).undoes == read_history(place)[-4].number
 
 
 def test_weights_that_were_taken_away_stay_away(running: Stack) -> None:
@@ -327,17 +330,17 @@ apply(stack, changed(plan(stack), {"pools.fast.processes": "1"}))
 def test_a_change_killed_while_old_workers_finish_is_made_good(running: Stack) -> None:
     """The new split serves, and the process that it lacks goes with the next change."""
     place = running.layout.place
-    name, known = f"server-{10002 + place.offset}", len(history(place))
+    name, known = f"server-{10002 + place.offset}", len(read_history(place))
     command = [sys.executable, "-c", CHANGE, str(place.root), str(place.offset)]
     with half_sent(running.layout.nginx_port, 4) as answered:
         with subprocess.Popen(command) as change:
-            eventually(lambda: change.poll() is not None or len(history(place)) > known)
+            eventually(lambda: change.poll() is not None or len(read_history(place)) > known)
             change.kill()
-        assert history(place)[-1].clean_s is None
+        assert read_history(place)[-1].clean_s is None
         assert name in servers(running)
         assert served(running) == {"fast-10001"}
         assert answered() == [200] * 4
-    assert history(place)[-1].after == plan(running).as_dict()
+    assert read_history(place)[-1].after == plan(running).as_dict()
     apply(running, changed(plan(running), {"pools.slow.retries": "1"}))
     assert name not in servers(running)
 

@@ -86,7 +86,7 @@ def test_apply_returns_when_only_the_new_split_serves(
     nginx.apply(split.with_ports("fast", (slow,)))
     assert not before & {worker.pid for worker in master.children()}
     assert {served_by(nginx) for _ in range(5)} == {slow}
-    told = nginx.in_force()
+    told = nginx.active_split()
     assert told is not None
     assert told["pools"]["fast"]["processes"] == [{"port": slow, "weight": 1}]  # type: ignore[index]
 

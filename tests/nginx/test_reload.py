@@ -28,7 +28,7 @@ def loaded(nginx: Nginx, splits: Sequence[Split]) -> dict[str, Any]:
         assert load.stdout
         for split in splits:
             assert load.stdout.readline().endswith(" requests\n")
-            nginx.reload(split).await_serving()
+            nginx.reload(split).await_active()
         found: dict[str, Any] = json.loads(load.stdout.readline())
     assert load.returncode == 0
     return found

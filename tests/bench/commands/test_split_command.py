@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from deploy import splits
+from deploy.history import read_history
 from deploy.lifecycle import ensure_up
 from deploy.services import Place
 from deploy.stack import running
@@ -171,10 +172,10 @@ def test_a_change_that_is_ended_when_it_serves_says_how_to_take_it_back(place: P
         half_sent(stack.nginx.port, 4),  # until then, however long the command takes to begin
         begun(place, "set", "pools.fast.keepalive=64") as change,
     ):
-        eventually(lambda: any(one.clean_s is None for one in splits.history(place)))
+        eventually(lambda: any(one.clean_s is None for one in read_history(place)))
         change.send_signal(signal.SIGINT)
         _, complaint = change.communicate(timeout=60)
-    number = splits.history(place)[-1].number
+    number = read_history(place)[-1].number
     line = f"interrupted: change {number} is in force; windtunnel split undo\n"
     assert (change.returncode, complaint) == (130, line)
     good(place, "undo")

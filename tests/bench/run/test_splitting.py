@@ -16,6 +16,7 @@ from bench.figures.analysis import analyse
 from bench.web import switch
 from bench.web.switch import SwitchError
 from deploy import splits
+from deploy.history import ChangeKind, read_history
 from deploy.lifecycle import ensure_up
 from deploy.locks import stack_lock
 from deploy.services import Place
@@ -35,7 +36,7 @@ def stack() -> Iterator[Stack]:
 
 def test_a_run_with_more_processes_tries_them_on_record(stack: Stack, tmp_path: Path) -> None:
     place, former = stack.layout.place, splits.plan(stack)
-    known = len(splits.history(place))
+    known = len(read_history(place))
     command = [
         sys.executable, "-m", "bench.cli", "run", "crud", "--stores", "sqlite/async/fast",
         "--processes", "2", "--users", "1", "--rounds", "1", "--duration", "1",
@@ -43,10 +44,10 @@ def test_a_run_with_more_processes_tries_them_on_record(stack: Stack, tmp_path: 
     ]  # fmt: skip
     done = subprocess.run(command, cwd=ROOT, env=env(place), check=False)
     assert done.returncode == 0
-    tried = splits.history(place)[known:]
-    assert [(one.by, one.undoes, *one.differences) for one in tried] == [
-        ("run", splits.OF_NO_ACCOUNT, ("pools.fast.processes", "1", "2")),
-        ("run", splits.OF_NO_ACCOUNT, ("pools.fast.processes", "2", "1")),
+    tried = read_history(place)[known:]
+    assert [(one.by, one.kind, *one.differences) for one in tried] == [
+        ("run", ChangeKind.TRIAL, ("pools.fast.processes", "1", "2")),
+        ("run", ChangeKind.TRIAL, ("pools.fast.processes", "2", "1")),
     ]
     assert splits.plan(stack) == former
 
@@ -201,7 +202,7 @@ def test_nobody_changes_the_split_while_others_are_on_trial(
         monkeypatch.setenv("WINDTUNNEL_FOLDER", str(place.root))
         monkeypatch.setenv("WINDTUNNEL_OFFSET", str(place.offset))
         with pytest.raises(SwitchError, match="is trying splits"):
-            switch.change(splits.history(place)[-1].number, {"pools.fast.retries": "2"})
+            switch.change(read_history(place)[-1].number, {"pools.fast.retries": "2"})
         running.send_signal(signal.SIGINT)
         running.communicate(timeout=60)
     assert splits.plan(stack) == former
@@ -219,7 +220,7 @@ def test_a_killed_run_s_trial_is_put_back_by_undo(stack: Stack, tmp_path: Path) 
     code, noted = cli(place, "split", "show")
     assert (code, noted.partition(";")[0]) == (0, who)
     assert splits.plan(stack) != mine
-    assert cli(place, "split", "undo") == (0, f"{who}: the one before is back\n")
+    assert cli(place, "split", "undo") == (0, f"{who}: the former split is back\n")
     assert splits.plan(stack) == mine
     assert cli(place, "split", "undo") == (0, "")
     assert splits.plan(stack) == former
