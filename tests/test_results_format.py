@@ -1,0 +1,52 @@
+"""docs/results-format.md describes every field of what a run leaves on disk."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+import pytest
+
+from bench.disk import results, streams, tuned
+from bench.measure import host
+from tests.pages import TEXTS
+
+PAGE = TEXTS["results-format.md"]
+
+STRUCTS = {
+    "run.json": results.RunInfo,
+    "ledger": results.Ledger,
+    "cells.jsonl": results.Cell,
+    "Results of an operation": results.OperationResult,
+    "Latencies": results.Times,
+    "Bystander": results.Bystander,
+    "CPU time": results.CpuSeconds,
+    "Streams": results.StreamOfCell,
+    "series.jsonl": streams.Second,
+    "Results of a second": streams.SecondOfOperation,
+    "samples.jsonl": streams.SampledRequest,
+    "tune.json": tuned.Tuned,
+    "A split that was tried": tuned.Tried,
+    "An SLO of a split": tuned.Objective,
+    "A kind of work": tuned.Kind,
+    "An estimate": tuned.Figure,
+}
+"""What each section of the page describes, by its heading."""
+
+FIELDS = {
+    **{heading: set(struct.__struct_encode_fields__) for heading, struct in STRUCTS.items()},
+    "host": set(host.gather()),
+}
+
+
+@pytest.mark.parametrize("heading", FIELDS)
+def test_a_section_describes_the_fields_that_are_written(heading: str) -> None:
+    section = PAGE.split(f"# {heading}\n")[1].split("\n#")[0]
+    columns = re.findall(r"^\| (`.+?) \|", section, re.MULTILINE)
+    assert set(re.findall(r"`([^`]+)`", " ".join(columns))) == FIELDS[heading]
+
+
+def test_every_part_of_a_file_has_a_section() -> None:
+    roots = (results.RunInfo, results.Cell, streams.Second, streams.SampledRequest, tuned.Tuned)
+    _, definitions = msgspec.json.schema_components(roots)
+    assert set(definitions) == {struct.__name__ for struct in STRUCTS.values()}
