@@ -15,6 +15,8 @@ import typer.core
 import typer.main
 
 from bench.cli import app
+from nginx.options import CHECKS
+from nginx.split import HASH_KEYS, Balance
 from server.api.enums import Durability
 from server.api.openapi import document
 from server.engines import discover
@@ -56,6 +58,16 @@ def ranking_rows(text: str) -> list[str]:
 def test_a_table_is_as_the_code_has_it(name: str, page: str) -> None:
     table = getattr(tables, name)()
     assert table in TEXTS[page], f"docs/{page} should have this table of {name}:\n\n{table}\n"
+
+
+def test_the_keys_of_a_pool_are_described() -> None:
+    section = TEXTS["split.md"].split("| key of a pool |")[1].split("\n\n")[0]
+    columns = [row.split(" | ") for row in section.splitlines()[2:]]
+    assert set(re.findall(r"`(\w+)`", " ".join(row[0] for row in columns))) == set(CHECKS)
+    (balances,) = [row[1] for row in columns if row[0] == "| `balance`"]
+    assert re.findall(r"`(\w+)`", balances) == list(Balance)
+    (hashes,) = [row[1] for row in columns if row[0] == "| `hash`"]
+    assert set(HASH_KEYS) <= set(re.findall(r"`(\w+)`", hashes))
 
 
 def test_the_routes_described_are_those_served() -> None:
