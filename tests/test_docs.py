@@ -15,9 +15,10 @@ import typer.core
 import typer.main
 
 from bench.cli import app
+from deploy.gunicorn import PORTS
 from nginx.options import CHECKS
 from nginx.split import HASH_KEYS, Balance
-from server.api.enums import Durability
+from server.api.enums import Durability, Mode
 from server.api.openapi import document
 from server.engines import discover
 from server.routes import PLAIN
@@ -68,6 +69,14 @@ def test_the_keys_of_a_pool_are_described() -> None:
     assert re.findall(r"`(\w+)`", balances) == list(Balance)
     (hashes,) = [row[1] for row in columns if row[0] == "| `hash`"]
     assert set(HASH_KEYS) <= set(re.findall(r"`(\w+)`", hashes))
+
+
+def test_the_servers_of_the_slow_part_are_described() -> None:
+    table = TEXTS["wsgi.md"].split("| variant |")[1].split("\n\n")[0]
+    variants = re.findall(r"^\| `(\S+)` \|", table, re.MULTILINE)
+    servers = {f"tornado-{mode}" for mode in Mode} | {f"gunicorn-{worker}" for worker in PORTS}
+    assert set(variants) == servers
+    assert f"ports {min(PORTS.values())} to {max(PORTS.values())}" in TEXTS["wsgi.md"]
 
 
 def test_the_routes_described_are_those_served() -> None:
