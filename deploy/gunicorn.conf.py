@@ -37,4 +37,4 @@ control_socket_disable = True
 
 def post_worker_init(worker: Any) -> None:
     """Let the application know which worker it is in, and have Tornado's worker serve Tornado's."""
-    worker.wsgi = worker.wsgi.inside(worker)
+    worker.wsgi = worker.wsgi.for_worker(worker)

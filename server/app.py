@@ -1,4 +1,4 @@
-"""The application: `make_app` puts it together, `serve` opens, listens and drains."""
+"""The application: `make_app` puts it together, `run` listens, serves and drains."""
 
 from __future__ import annotations
 
@@ -14,10 +14,16 @@ from typing import Any
 from tornado.httputil import HTTPMessageDelegate, HTTPServerRequest
 from tornado.netutil import bind_sockets
 
+from server.body_limits import (
+    DISCARD_LIMIT,
+    POPULATION_LIMIT,
+    LimitedBody,
+    RefusedBody,
+    content_length,
+)
 from server.engines import EngineError, discover
-from server.handlers.base import Handler, Serving
-from server.limits import PATIENCE, POPULATION_LIMIT, Bounded, Refused, announced
-from server.listening import Listener, at_path
+from server.handlers.base import BaseApplication, Handler
+from server.listener import Listener, bind_unix
 from server.process import Process
 from server.routes import Routes, TooLargeHandler
 from server.settings import Settings
@@ -35,7 +41,7 @@ CLOSE = 3.0
 BODILESS = ("GET", "DELETE", "HEAD", "OPTIONS")
 
 
-class App(Serving):
+class ServerApplication(BaseApplication):
     """A Tornado application whose routes are looked up, not matched one after another."""
 
     def __init__(self, process: Process) -> None:
@@ -48,71 +54,73 @@ class App(Serving):
         delegate = self.get_handler_delegate(request, handler, arguments)
         if request.method in BODILESS:
             return delegate
-        return self._bounded(request, handler, delegate)
+        return self._with_body_limit(request, handler, delegate)
 
-    def _bounded(
+    def _with_body_limit(
         self, request: HTTPServerRequest, handler: type[Handler], delegate: HTTPMessageDelegate
     ) -> HTTPMessageDelegate:
-        limit, length = handler.limit(request.method or ""), announced(request)
+        limit, length = handler.body_limit(request.method or ""), content_length(request)
         if length is not None and length <= limit:
             return delegate
         request.connection.set_max_body_size(sys.maxsize)  # type: ignore[union-attr]
-        refusing = self.get_handler_delegate(request, TooLargeHandler, {"limit": limit})
-        if length is not None and (length > PATIENCE or "Expect" in request.headers):
-            return Refused(refusing)
-        return Bounded(delegate, refusing, limit)
+        too_large = self.get_handler_delegate(request, TooLargeHandler, {"limit": limit})
+        if length is not None and (length > DISCARD_LIMIT or "Expect" in request.headers):
+            return RefusedBody(too_large)
+        return LimitedBody(delegate, too_large, limit)
 
 
-def make_app(stores: Stores, settings: Settings, watch: LoopWatch | None = None) -> App:
+def make_app(
+    stores: Stores, settings: Settings, watch: LoopWatch | None = None
+) -> ServerApplication:
     """Return the application; opens nothing."""
-    return App(Process(stores, settings, watch or LoopWatch()))
+    return ServerApplication(Process(stores, settings, watch or LoopWatch()))
 
 
-async def serve(app: App, sockets: list[socket.socket]) -> None:
+async def serve(app: ServerApplication, sockets: list[socket.socket]) -> None:
     """Serve until SIGTERM or SIGINT, then drain; a second signal ends it at once."""
     process = app.process
     server = Listener(app, max_body_size=POPULATION_LIMIT)
-    ending = _ended_by(signal.SIGTERM, signal.SIGINT)
+    stop_signal = _event_on(signal.SIGTERM, signal.SIGINT)
     server.add_sockets(sockets)
-    process.connected = server.connected
+    process.count_connections = server.count_connections
     process.watch.start()
-    closing = asyncio.ensure_future(_close_unused(process))
+    closing = asyncio.ensure_future(_close_unused_stores(process))
     print(f"{process.name} serves {process.settings.url}", flush=True)
-    await ending.wait()
+    await stop_signal.wait()
     process.draining = True
-    ending.clear()
-    drained = asyncio.ensure_future(server.drain(DRAIN))
-    await _first(drained, asyncio.ensure_future(ending.wait()))
+    stop_signal.clear()
+    drain = asyncio.ensure_future(server.drain(DRAIN))
+    await _first_of(drain, asyncio.ensure_future(stop_signal.wait()))
     closing.cancel()
     process.watch.stop()
-    if drained.done() and (cut := drained.result()):
-        log.warning("%s connections were cut off after %g s of draining", cut, DRAIN)
+    if drain.done() and (count := drain.result()):
+        log.warning("%s connections were cut off after %g s of draining", count, DRAIN)
     await asyncio.wait([asyncio.ensure_future(process.stores.close())], timeout=CLOSE)
 
 
-def _ended_by(*numbers: signal.Signals) -> asyncio.Event:
+def _event_on(*numbers: signal.Signals) -> asyncio.Event:
     event = asyncio.Event()
     for number in numbers:
         asyncio.get_running_loop().add_signal_handler(number, event.set)
     return event
 
 
-async def _first(*tasks: asyncio.Future[Any]) -> None:
-    _, late = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in late:
+async def _first_of(*tasks: asyncio.Future[Any]) -> None:
+    _, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
         task.cancel()
 
 
-async def _close_unused(process: Process) -> None:
+async def _close_unused_stores(process: Process) -> None:
     while True:
         await asyncio.sleep(process.settings.idle / 4)
         await process.stores.close_unused()
 
 
 def listen(settings: Settings) -> tuple[Settings, list[socket.socket]]:
-    """Listen where the settings say; return them as they came true. Raises OSError."""
+    """Listen where the settings say; return them with the port that is used. Raises OSError."""
     if settings.unix:
-        return replace(settings, port=0), [at_path(settings.unix)]
+        return replace(settings, port=0), [bind_unix(settings.unix)]
     sockets = bind_sockets(settings.port, settings.host)
     return replace(settings, port=sockets[0].getsockname()[1]), sockets
 
@@ -125,25 +133,25 @@ def run(settings: Settings) -> int:
         make_loop, watch = watched_loop(settings.loop, "server")
         settings, sockets = listen(settings)
     except EngineError as error:
-        return _refuse(str(error))
+        return _fail(str(error))
     except ImportError:
-        return _refuse("uvloop is not installed: pip install uvloop, or leave out --loop")
+        return _fail("uvloop is not installed: pip install uvloop, or leave out --loop")
     except OSError as error:
-        return _refuse(_why_not(error, settings))
+        return _fail(_why_not_listening(error, settings))
     app = make_app(Stores(engines.values(), settings), settings, watch)
     with asyncio.Runner(loop_factory=make_loop) as runner:
         runner.run(serve(app, sockets))
     return 0
 
 
-def _why_not(error: OSError, settings: Settings) -> str:
-    other = "--unix" if settings.unix else "--port"
-    where = str(settings.unix or f"{settings.host} port {settings.port}")
+def _why_not_listening(error: OSError, settings: Settings) -> str:
+    option = "--unix" if settings.unix else "--port"
+    address = str(settings.unix or f"{settings.host} port {settings.port}")
     if error.errno == errno.EADDRINUSE:
-        return f"{where} is in use by another program; end it, or take another {other}"
-    return f"cannot listen on {where}: {error.strerror or error}"
+        return f"{address} is in use by another program; end it, or choose another {option}"
+    return f"cannot listen on {address}: {error.strerror or error}"
 
 
-def _refuse(reason: str) -> int:
+def _fail(reason: str) -> int:
     print(f"server: {reason}", file=sys.stderr)
     return 3

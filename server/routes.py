@@ -1,4 +1,4 @@
-"""Which handler a path belongs to: two dictionaries instead of a list of patterns."""
+"""Which handler serves a path: two dictionaries instead of a list of patterns."""
 
 from __future__ import annotations
 
@@ -7,16 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from server.errors import NotFound, TooLarge
-from server.handlers.about import MetricsHandler, OpenApiHandler
 from server.handlers.base import Handler
+from server.handlers.catalog import OpenApiHandler, StoresHandler
+from server.handlers.health import HealthHandler, PingHandler, ReadyHandler
 from server.handlers.index import IndexHandler
-from server.handlers.probe import (
-    HealthHandler,
-    LoopHandler,
-    PingHandler,
-    ReadyHandler,
-    StoresHandler,
-)
+from server.handlers.monitoring import LoopHandler, MetricsHandler
 from server.handlers.records import RecordHandler, RecordsHandler, SummaryHandler
 from server.handlers.sleep import SleepHandler
 from server.stores import Store
@@ -40,7 +35,7 @@ PLAIN: Mapping[str, type[Handler]] = {
 
 
 class MissingHandler(Handler):
-    """Says what there is instead of what was asked for."""
+    """Answers 404 and says what there is instead."""
 
     operation = "missing"
 
@@ -54,40 +49,40 @@ class MissingHandler(Handler):
 
 
 class TooLargeHandler(Handler):
-    """Refuses a body."""
+    """Answers 413 to a body that is too large."""
 
     operation = "too large"
 
     def initialize(self, limit: int) -> None:
-        """Take how large it may be."""
-        self.most = limit
+        """Take the limit, in bytes."""
+        self.limit = limit
 
     def prepare(self) -> None:
         """Refuse."""
-        raise TooLarge(f"the body has more than {self.most} bytes")
+        raise TooLarge(f"the body has more than {self.limit} bytes")
 
 
 class Routes:
-    """Path -> handler and what it is initialized with."""
+    """Maps a path to its handler and the handler's arguments."""
 
     def __init__(self, stores: Mapping[str, Store]) -> None:
         self._stores = stores
-        self._whole: dict[str, Target] = {path: (kind, {}) for path, kind in PLAIN.items()}
-        self._items: dict[str, Store] = {}
+        self._targets: dict[str, Target] = {path: (handler, {}) for path, handler in PLAIN.items()}
+        self._collections: dict[str, Store] = {}
         for store in stores.values():
             for lead in ("", SLOW):
                 prefix = f"{lead}/{store.id}"
-                self._whole[f"{prefix}/records"] = (RecordsHandler, {"store": store})
-                self._whole[f"{prefix}/summary"] = (SummaryHandler, {"store": store})
-                self._items[f"{prefix}/records"] = store
+                self._targets[f"{prefix}/records"] = (RecordsHandler, {"store": store})
+                self._targets[f"{prefix}/summary"] = (SummaryHandler, {"store": store})
+                self._collections[f"{prefix}/records"] = store
 
     def find(self, path: str) -> Target:
-        """Return the handler of `path`; one that answers 404 where there is none."""
-        target = self._whole.get(path)
+        """Return the handler of `path`, MissingHandler for a path that has none."""
+        target = self._targets.get(path)
         if target is not None:
             return target
         collection, _, record_id = path.rpartition("/")
-        store = self._items.get(collection)
+        store = self._collections.get(collection)
         if store is not None:
             return RecordHandler, {"store": store, "id": record_id}
         return MissingHandler, {"detail": self._explain(path)}

@@ -8,16 +8,16 @@ from typing import Any
 import msgspec
 
 from server.api.enums import Durability, Mode
+from server.api.problem_details import ProblemDetails
 from server.api.record import Change, Draft, Record
 from server.api.schemas import (
     Catalog,
-    Found,
-    Ids,
-    ProblemDetails,
-    Size,
-    Slept,
-    Status,
-    Summary,
+    HealthStatus,
+    RecordIds,
+    RecordList,
+    Sleep,
+    SummaryResult,
+    SummarySize,
 )
 from watch.report import LoopReport
 
@@ -25,9 +25,9 @@ VERSION = "1.0.0"
 
 JSON, MERGE_PATCH = "application/json", "application/merge-patch+json"
 
-SHAPES = (
-    list[Draft], Change, Record, Found, Ids, Summary, Size, Slept, Status, Catalog, LoopReport,
-    ProblemDetails,
+SCHEMAS = (
+    list[Draft], Change, Record, RecordList, RecordIds, SummaryResult, SummarySize, Sleep,
+    HealthStatus, Catalog, LoopReport, ProblemDetails,
 )  # fmt: skip
 
 Json = dict[str, Any]
@@ -36,7 +36,7 @@ Json = dict[str, Any]
 def document(engines: Sequence[str]) -> Json:
     """Return the document for a server that has `engines`."""
     _, components = msgspec.json.schema_components(
-        SHAPES, ref_template="#/components/schemas/{name}"
+        SCHEMAS, ref_template="#/components/schemas/{name}"
     )
     store = _store_paths()
     return {
@@ -125,12 +125,12 @@ def _records() -> Json:
         "get": _operation(
             "find",
             "Find records of a greater duration, newest first",
-            {200: "Found"},
+            {200: "RecordList"},
             READ,
             parameters=[_ref("parameters", "min_duration"), _ref("parameters", "limit")],
         ),
         "put": _operation(
-            "reset", "Make the store hold exactly these", {200: "Ids"}, WRITE, drafts
+            "reset", "Make the store hold exactly these", {200: "RecordIds"}, WRITE, drafts
         ),
     }
 
@@ -146,17 +146,19 @@ def _record() -> Json:
 
 
 def _summary() -> Json:
-    size = _content("Size", JSON)
+    size = _content("SummarySize", JSON)
     return {
-        "get": _operation("summary", "Aggregate by tag, heavily", {200: "Summary"}, READ),
-        "put": _operation("seed", "Seed the summary's own table", {200: "Size"}, WRITE, size),
+        "get": _operation("summary", "Aggregate by tag, heavily", {200: "SummaryResult"}, READ),
+        "put": _operation(
+            "seed", "Seed the summary's own table", {200: "SummarySize"}, WRITE, size
+        ),
     }
 
 
 def _sleep() -> Json:
     asked = [_ref("parameters", "ms"), _ref("parameters", "way")]
     told = "Take a set time: blocking unless `mode` is threads or async"
-    return {"get": _operation("sleep", told, {200: "Slept"}, (422,), parameters=asked)}
+    return {"get": _operation("sleep", told, {200: "Sleep"}, (422,), parameters=asked)}
 
 
 def _slow(item: Json) -> Json:
@@ -172,10 +174,10 @@ def _plain_paths() -> Json:
     def get(id: str, summary: str, name: str) -> Json:
         return {"get": _operation(id, summary, {200: name})}
 
-    ready = get("readyz", "Does it take requests?", "Status")
-    ready["get"]["responses"]["503"] = _answer(503, "Status")
+    ready = get("readyz", "Does it take requests?", "HealthStatus")
+    ready["get"]["responses"]["503"] = _answer(503, "HealthStatus")
     return {
-        "/healthz": get("healthz", "Does it live?", "Status"),
+        "/healthz": get("healthz", "Does it live?", "HealthStatus"),
         "/readyz": ready,
         "/stores": get("stores", "Which stores there are, each with its ledger", "Catalog"),
         "/loop": get("loop", "How late and how busy the event loop is", "LoopReport"),

@@ -4,42 +4,32 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import Struct
 
 from server.api.enums import Mode
 from server.api.record import Record, TagSummary
 
 
-class ProblemDetails(Struct, gc=False):
-    """RFC 9457: what went wrong, and in which part of the request."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    field: str | UnsetType = UNSET
-
-
-class Found(Struct, gc=False):
+class RecordList(Struct, gc=False):
     """Records, newest `when` first."""
 
     records: list[Record]
 
 
-class Ids(Struct, gc=False):
+class RecordIds(Struct, gc=False):
     """The ids of a population, in the order in which its records were sent."""
 
     ids: list[str]
 
 
-class Summary(Struct, gc=False):
+class SummaryResult(Struct, gc=False):
     """How many rows were summarized, and what they come to, sorted by tag."""
 
     size: int
     tags: list[TagSummary]
 
 
-class Size(Struct, forbid_unknown_fields=True):
+class SummarySize(Struct, forbid_unknown_fields=True):
     """How many rows the summary's table holds: 0 to 10,000,000."""
 
     size: int
@@ -49,14 +39,14 @@ class Size(Struct, forbid_unknown_fields=True):
             raise ValueError("`size` is not between 0 and 10000000")
 
 
-class Slept(Struct):
+class Sleep(Struct):
     """How long was slept, in whole milliseconds, and in which of the ways to wait."""
 
     ms: int
     mode: Mode
 
 
-class Status(Struct):
+class HealthStatus(Struct):
     """`ok` or `draining`."""
 
     status: str
@@ -77,7 +67,7 @@ class Ledger(TypedDict):
     notes: list[str]
 
 
-class StoreInfo(TypedDict):
+class StoreEntry(TypedDict):
     """One store. `status` is up, down or missing (its driver is not installed)."""
 
     id: str
@@ -111,4 +101,4 @@ class Catalog(TypedDict):
     """Every store there is, and the process that has them."""
 
     process: ProcessInfo
-    stores: list[StoreInfo]
+    stores: list[StoreEntry]

@@ -10,13 +10,11 @@ from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from msgspec import UNSET
 from tornado.web import Application, HTTPError, RequestHandler
 
-from server.api.record import encode
-from server.api.schemas import ProblemDetails
+from server.api.problem_details import problem_details
+from server.body_limits import RECORD_LIMIT
 from server.errors import Invalid, MethodNotAllowed, Problem
-from server.limits import RECORD_LIMIT
 from server.process import Process
 from server.stores.modes import CallTimes
 from watch.blocks import BLOCK
@@ -29,13 +27,13 @@ log = logging.getLogger("server")
 JSON = "application/json"
 PROBLEM = "application/problem+json"
 
-SANE_ID = re.compile(r"[A-Za-z0-9._~:/+=@-]{1,64}")
+REQUEST_ID = re.compile(r"[A-Za-z0-9._~:/+=@-]{1,64}")
 
-_ids = itertools.count(1)
+_request_numbers = itertools.count(1)
 _NO_TIMES = CallTimes()
 
 
-class Serving(Application):
+class BaseApplication(Application):
     """A Tornado application that knows its process."""
 
     def __init__(self, process: Process) -> None:
@@ -49,10 +47,10 @@ class Serving(Application):
 class Handler(RequestHandler):
     """An ordinary RequestHandler with this server's headers, errors and metrics.
 
-    `store_id` and `operation` say where an answer is counted; `times` is what a store fills in.
+    `store_id` and `operation` say where a request is counted; `times` is filled in by a store.
     """
 
-    application: Serving
+    application: BaseApplication
     store_id = ""
     operation = "other"
     times = _NO_TIMES
@@ -60,41 +58,42 @@ class Handler(RequestHandler):
     request_id = ""
 
     def set_default_headers(self) -> None:
-        """Put on what every answer carries; runs again where an error replaces an answer."""
+        """Set the headers of every answer; runs again where an error replaces an answer."""
         process = self.application.process
         if not self.started:
             self.started = perf_counter()
-            self.request_id = self._given_id() or f"{process.mark}{next(_ids):x}"
-            self.begin()
+            self.request_id = self._client_id() or f"{process.id_prefix}{next(_request_numbers):x}"
+            self.count_in_flight()
         headers = self._headers
         headers["X-Request-Id"] = self.request_id
         headers["X-Process"] = process.name
         headers["X-Pool"] = process.settings.pool
 
-    def begin(self) -> None:
-        """Count the request among those under way."""
+    def count_in_flight(self) -> None:
+        """Count the request among those in flight."""
         self.application.process.metrics.in_flight += 1
 
-    def _given_id(self) -> str | None:
+    def _client_id(self) -> str | None:
+        """Return the request id that the client sent, if it is short and plain."""
         headers = self.request.headers
         if "X-Request-Id" not in headers:  # a third of what get() costs when there is none
             return None
-        given = headers["X-Request-Id"]
-        return given if SANE_ID.fullmatch(given) else None
+        request_id = headers["X-Request-Id"]
+        return request_id if REQUEST_ID.fullmatch(request_id) else None
 
     def prepare(self) -> None:
-        """Take note that the loop has come round to this request; what blocks it comes now."""
+        """Note when the handler began: the loop may be blocked from now on."""
         self.entered = perf_counter()
 
     def finish(self, chunk: str | bytes | dict[str, Any] | None = None) -> Future[None]:
         """Send the answer, with the time it took."""
-        self._headers["Server-Timing"] = self.timing()
+        self._headers["Server-Timing"] = self.server_timing()
         if self.application.process.draining:
             self._headers["Connection"] = "close"
         return super().finish(chunk)
 
-    def timing(self) -> str:
-        """Return what Server-Timing says: where the time went, in milliseconds."""
+    def server_timing(self) -> str:
+        """Return the Server-Timing header: where the time went, in milliseconds."""
         times = self.times
         return (
             f"handler;dur={(perf_counter() - self.started) * 1e3:.3f}, "
@@ -111,31 +110,31 @@ class Handler(RequestHandler):
 
     def query(self, *names: str) -> dict[str, str]:
         """Return the query's arguments; raises Invalid for unknown or repeated ones."""
-        found: dict[str, str] = {}
+        arguments: dict[str, str] = {}
         for name, values in self.request.query_arguments.items():
             if name not in names:
                 raise Invalid(f"{name}: there is no such argument, only {', '.join(names)}", name)
             if len(values) > 1:
                 raise Invalid(f"{name}: given {len(values)} times", name)
-            found[name] = values[0].decode("utf-8", "replace")
-        return found
+            arguments[name] = values[0].decode("utf-8", "replace")
+        return arguments
 
     def set_etag_header(self) -> None:
-        """Make none: nobody caches what is measured."""
+        """Set none: nobody caches what is measured."""
 
     def check_etag_header(self) -> bool:
         """Compare none."""
         return False
 
-    def answer(self, body: bytes, kind: str = JSON) -> None:
+    def respond(self, body: bytes, content_type: str = JSON) -> None:
         """Send `body`."""
-        headers = self._headers  # set_header checks what is known to be right here, for 0.5 us
-        headers["Content-Type"] = kind
+        headers = self._headers  # set_header validates values that are right here, for 0.5 us
+        headers["Content-Type"] = content_type
         headers["Content-Length"] = str(len(body))
         self.finish(body)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Send an error as RFC 9457 problem details, without anything from inside."""
+        """Send an error as RFC 9457 problem details, without internals."""
         error = kwargs.get("exc_info", (None, None, None))[1]
         if isinstance(error, Problem):
             self.set_status(error.status)
@@ -143,25 +142,25 @@ class Handler(RequestHandler):
                 self.set_header("Retry-After", str(error.retry_after))
         elif status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             error = MethodNotAllowed(f"{self.request.method} is not offered here")
-            self.set_header("Allow", ", ".join(self.verbs()))
+            self.set_header("Allow", ", ".join(self.allowed_methods()))
         elif isinstance(error, HTTPError):
             error = Problem(error.get_message() or self._reason)
         else:
             error = Problem("the server failed; its log has more under this request's id")
-        self.answer(problem(error, self._status_code), PROBLEM)
+        self.respond(problem_details(error, self._status_code), PROBLEM)
 
     @classmethod
-    def limit(cls, verb: str) -> int:  # noqa: ARG003
+    def body_limit(cls, method: str) -> int:  # noqa: ARG003
         """Return how many bytes the body may have."""
         return RECORD_LIMIT
 
     @classmethod
-    def verbs(cls) -> list[str]:
-        """Return the methods that this route knows."""
+    def allowed_methods(cls) -> list[str]:
+        """Return the HTTP methods that this route knows."""
         return [
-            verb
-            for verb in cls.SUPPORTED_METHODS
-            if getattr(cls, verb.lower()) is not getattr(RequestHandler, verb.lower())
+            method
+            for method in cls.SUPPORTED_METHODS
+            if getattr(cls, method.lower()) is not getattr(RequestHandler, method.lower())
         ]
 
     def log_exception(
@@ -170,7 +169,7 @@ class Handler(RequestHandler):
         value: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        """Log what is our fault; what clients are told is in the metrics."""
+        """Log the faults of ours; errors of clients are in the metrics."""
         if not isinstance(value, (Problem, HTTPError)):
             log.error(
                 "%s %s %s failed",
@@ -179,19 +178,3 @@ class Handler(RequestHandler):
                 self.request.path,
                 exc_info=(typ, value, tb),  # type: ignore[arg-type]
             )
-
-
-def problem(error: Problem, status: int) -> bytes:
-    """Return the JSON of RFC 9457 for `error`."""
-    name = re.sub(r"(?<!^)(?=[A-Z])", " ", type(error).__name__)
-    if type(error) is Problem:
-        name = HTTPStatus(status).phrase
-    return encode(
-        ProblemDetails(
-            type=f"urn:windtunnel:problem:{name.lower().replace(' ', '-')}",
-            title=name.capitalize(),
-            status=status,
-            detail=error.detail,
-            field=UNSET if error.field is None else error.field,
-        )
-    )

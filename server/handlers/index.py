@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from server.api.enums import Durability, Mode
-from server.api.schemas import StoreInfo
+from server.api.schemas import StoreEntry
 from server.handlers.base import Handler
 
 MODES = {
@@ -39,7 +39,7 @@ class Row:
     durability: str
     promise: str
     default: bool
-    stores: list[StoreInfo] = field(default_factory=list)
+    stores: list[StoreEntry] = field(default_factory=list)
 
     @property
     def status(self) -> str:
@@ -54,7 +54,7 @@ class Row:
         return (first["ledger"]["server"] if self.status == "up" else first["detail"]) or ""
 
 
-def rows(stores: list[StoreInfo]) -> list[Row]:
+def rows(stores: list[StoreEntry]) -> list[Row]:
     """Return a row for each engine and durability."""
     found: dict[tuple[str, str], Row] = {}
     for store in stores:
@@ -71,7 +71,7 @@ class IndexHandler(Handler):
 
     async def get(self) -> None:
         """Answer."""
-        catalog = await self.application.process.catalogue.describe()
+        catalog = await self.application.process.catalog.describe()
         stores = catalog["stores"]
         up = [store["id"] for store in stores if store["status"] == "up"]
         page = self.render_string(
@@ -89,4 +89,4 @@ class IndexHandler(Handler):
             durabilities=DURABILITIES,
             routes=ROUTES,
         )
-        self.answer(page, "text/html; charset=utf-8")
+        self.respond(page, "text/html; charset=utf-8")

@@ -11,10 +11,10 @@ from server.api import record as records
 from server.api.decoding import decoded
 from server.api.enums import Operation
 from server.api.record import ID, Draft, named, new_id
-from server.api.schemas import Found, Ids, Size, Summary
+from server.api.schemas import RecordIds, RecordList, SummaryResult, SummarySize
+from server.body_limits import POPULATION_LIMIT, RECORD_LIMIT
 from server.errors import BadRequest, Invalid, NotFound, WrongMediaType
 from server.handlers.base import JSON, Handler
-from server.limits import POPULATION_LIMIT, RECORD_LIMIT
 from server.stores import Store
 from server.stores.modes import CallTimes
 
@@ -51,7 +51,7 @@ class RecordsHandler(StoreHandler):
         await self.store.create(self.times, record)
         self.set_status(HTTPStatus.CREATED)
         self.set_header("Location", f"{self.request.path}/{record.id}")
-        self.answer(records.encode(record))
+        self.respond(records.encode(record))
 
     async def get(self) -> None:
         """Find."""
@@ -59,7 +59,7 @@ class RecordsHandler(StoreHandler):
         given = self.query("min_duration", "limit")
         least = _number(given.get("min_duration"))
         found = await self.store.find(self.times, least, _limit(given.get("limit")))
-        self.answer(records.encode(Found(found)))
+        self.respond(records.encode(RecordList(found)))
 
     async def put(self) -> None:
         """Replace the population."""
@@ -67,12 +67,12 @@ class RecordsHandler(StoreHandler):
         drafts = decoded(self.body(JSON), records.decode_drafts)
         population = [named(new_id(), draft) for draft in drafts]
         await self.store.reset(population)
-        self.answer(records.encode(Ids([record.id for record in population])))
+        self.respond(records.encode(RecordIds([record.id for record in population])))
 
     @classmethod
-    def limit(cls, verb: str) -> int:
+    def body_limit(cls, method: str) -> int:
         """Return how many bytes the body may have."""
-        return POPULATION_LIMIT if verb == "PUT" else RECORD_LIMIT
+        return POPULATION_LIMIT if method == "PUT" else RECORD_LIMIT
 
 
 class RecordHandler(StoreHandler):
@@ -97,7 +97,7 @@ class RecordHandler(StoreHandler):
         record = await self.store.read(self.times, self.id)
         if record is None:
             raise self.missing()
-        self.answer(records.encode(record))
+        self.respond(records.encode(record))
 
     async def put(self) -> None:
         """Update."""
@@ -106,7 +106,7 @@ class RecordHandler(StoreHandler):
         record = named(self.id, draft)
         if not await self.store.update(self.times, record):
             raise self.missing()
-        self.answer(records.encode(record))
+        self.respond(records.encode(record))
 
     async def patch(self) -> None:
         """Edit: read, change, write, without a lock."""
@@ -115,7 +115,7 @@ class RecordHandler(StoreHandler):
         record = await self.store.edit(self.times, self.id, change)
         if record is None:
             raise self.missing()
-        self.answer(records.encode(record))
+        self.respond(records.encode(record))
 
     async def delete(self) -> None:
         """Delete."""
@@ -130,7 +130,7 @@ class RecordHandler(StoreHandler):
         return NotFound(f"{self.store.id} has no record {self.id}")
 
 
-_decode_size = msgspec.json.Decoder(Size).decode
+_decode_size = msgspec.json.Decoder(SummarySize).decode
 
 
 class SummaryHandler(StoreHandler):
@@ -142,14 +142,14 @@ class SummaryHandler(StoreHandler):
         self.query()
         rows = await self.store.summary(self.times)
         size = sum(row.count for row in rows)
-        self.answer(records.encode(Summary(size, rows)))
+        self.respond(records.encode(SummaryResult(size, rows)))
 
     async def put(self) -> None:
         """Seed the table."""
         self.operation = "seed"
         seed = decoded(self.body(JSON), _decode_size)
         await self.store.seed_summary(seed.size)
-        self.answer(records.encode(seed))
+        self.respond(records.encode(seed))
 
 
 def _number(text: str | None) -> float:

@@ -1,4 +1,4 @@
-"""Work that takes a set time and nothing else: what a call does to others, without a database."""
+"""Calls of a set length, without a database: what a call does to other requests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from time import perf_counter
 
 from server.api.enums import Mode
 from server.api.record import encode
-from server.api.schemas import Slept
+from server.api.schemas import Sleep
 from server.errors import Invalid
 from server.handlers.base import Handler
 from server.stores.modes import CallTimes
@@ -20,44 +20,45 @@ LEAST, MOST = 1, 10_000
 
 
 class SleepHandler(Handler):
-    """Sleeps as long as it is asked to, in one of the ways to wait."""
+    """Sleeps for the given time, in one of the modes."""
 
     operation = "sleep"
 
     async def get(self) -> None:
         """Sleep."""
-        asked = sleep_of(self.query("ms", "mode"))
-        seconds = asked.ms / 1000
-        start = begun = perf_counter()
-        if asked.mode is Mode.BLOCKING:
+        sleep = parse_sleep(self.query("ms", "mode"))
+        seconds = sleep.ms / 1000
+        start = driver_start = perf_counter()
+        if sleep.mode is Mode.BLOCKING:
             time.sleep(seconds)
-        elif asked.mode is Mode.ASYNC:
+        elif sleep.mode is Mode.ASYNC:
             await asyncio.sleep(seconds)
         else:
-            begun = await self._in_a_thread(seconds)
+            driver_start = await self._sleep_in_thread(seconds)
         self.times = times = CallTimes()
-        times.wait, times.driver = begun - start, perf_counter() - begun
-        self.answer(encode(asked))
+        times.wait, times.driver = driver_start - start, perf_counter() - driver_start
+        self.respond(encode(sleep))
 
-    async def _in_a_thread(self, seconds: float) -> float:
-        """Return when a thread was free to begin; there are as many as a store has connections."""
+    async def _sleep_in_thread(self, seconds: float) -> float:
+        """Return when a thread began; there are as many threads as a store has connections."""
         process = self.application.process
-        if process.sleepers is None:
-            process.sleepers = ThreadPoolExecutor(process.settings.connections, "sleep")
-        return await asyncio.get_running_loop().run_in_executor(process.sleepers, _sleep, seconds)
+        if process.sleep_threads is None:
+            process.sleep_threads = ThreadPoolExecutor(process.settings.connections, "sleep")
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(process.sleep_threads, _sleep, seconds)
 
 
 def _sleep(seconds: float) -> float:
-    begun = perf_counter()
+    start = perf_counter()
     time.sleep(seconds)
-    return begun
+    return start
 
 
-def sleep_of(query: Mapping[str, str]) -> Slept:
-    """Return what a query asks for, blocking unless it says otherwise; raises Invalid."""
+def parse_sleep(query: Mapping[str, str]) -> Sleep:
+    """Return the sleep that a query asks for, blocking by default; raises Invalid."""
     ms, mode = query.get("ms", ""), query.get("mode", Mode.BLOCKING)
     if not (ms.isascii() and ms.isdigit() and len(ms) < 9 and LEAST <= int(ms) <= MOST):
         raise Invalid(f"ms: {ms!r:.80} is not a whole number from {LEAST} to {MOST}", "ms")
     if mode not in list(Mode):
         raise Invalid(f"mode: {mode!r:.80} is none of {', '.join(Mode)}", "mode")
-    return Slept(int(ms), Mode(mode))
+    return Sleep(int(ms), Mode(mode))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import tornado
 
 from server.api.enums import Mode, Operation
-from server.api.schemas import Catalog, ProcessInfo, StoreInfo
+from server.api.schemas import Catalog, ProcessInfo, StoreEntry
 from server.engines.base import Engine
 from server.errors import Problem
 from server.settings import Settings
@@ -92,7 +92,7 @@ class StoreCatalog:
                 targets.setdefault((store.engine, store.address), store)
         return targets
 
-    def _store(self, store: Store, results: Mapping[ProbeTarget, ProbeResult]) -> StoreInfo:
+    def _store(self, store: Store, results: Mapping[ProbeTarget, ProbeResult]) -> StoreEntry:
         missing = store.engine.missing(store.mode)
         result = results.get((store.engine, store.address), ProbeResult("missing"))
         if missing:

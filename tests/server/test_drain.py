@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from server.listening import LINGER
+from server.listener import LINGER
 from tests.server.conftest import ENGINES, MEMORY, Server, serving
 from tests.server.toy import Toy
 from tests.stacks import eventually

@@ -104,7 +104,7 @@ def test_a_unix_socket_is_made_and_removed_and_what_a_crash_left_is_replaced() -
         assert path.is_socket()
         with serving("--unix", str(path)) as server:
             assert ping(path) == b"pong"
-            assert run("--unix", str(path)).stderr.endswith("or take another --unix\n")
+            assert run("--unix", str(path)).stderr.endswith("or choose another --unix\n")
             assert ping(path) == b"pong"
             server.process.terminate()
             assert (server.process.wait(60), path.exists()) == (0, False)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from server.limits import POPULATION_LIMIT, RECORD_LIMIT
+from server.body_limits import POPULATION_LIMIT, RECORD_LIMIT
 from tests.server.conftest import DRAFT, MEMORY, Server
 
 TIMING = re.compile(r"handler;dur=[\d.]+, wait;dur=[\d.]+, driver;dur=[\d.]+")

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from server.limits import RECORD_LIMIT
+from server.body_limits import RECORD_LIMIT
 from tests.databases import running
 from tests.server.conftest import DRAFT, ENGINES, Answer, Server, serving
 from tests.server.gunicorns import gunicorn

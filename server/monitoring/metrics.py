@@ -1,4 +1,4 @@
-"""Counts of what a process has answered, and how long that took, for Prometheus."""
+"""Counts of the requests that a process has answered, and how long that took."""
 
 from __future__ import annotations
 
@@ -11,35 +11,31 @@ BOUNDS = (
 )  # fmt: skip
 """Upper bounds of the buckets, in seconds."""
 
-
 REQUESTS = "windtunnel_request_seconds"
 
 
-class Metrics:
+class RequestMetrics:
     """Histograms of requests by store, operation and status class; how many are in flight."""
 
     def __init__(self) -> None:
         self.in_flight = 0
-        self._series: dict[tuple[str, str, int], PrometheusHistogram] = {}
+        self._histograms: dict[tuple[str, str, int], PrometheusHistogram] = {}
 
     def observe(self, store: str, operation: str, status: int, seconds: float) -> None:
-        """Count an answer."""
+        """Count an answered request."""
         key = (store, operation, status // 100)
-        series = self._series.get(key)
-        if series is None:
-            series = self._series[key] = PrometheusHistogram(
-                REQUESTS,
-                BOUNDS,
-                f'store="{store}",operation="{operation}",status="{status // 100}xx"',
-            )
-        series.observe(seconds)
+        histogram = self._histograms.get(key)
+        if histogram is None:
+            labels = f'store="{store}",operation="{operation}",status="{status // 100}xx"'
+            histogram = self._histograms[key] = PrometheusHistogram(REQUESTS, BOUNDS, labels)
+        histogram.observe(seconds)
 
     def expose(self) -> Iterator[str]:
         """Yield the lines of Prometheus's text format."""
         yield f"# HELP {REQUESTS} From the request's arrival to its answer, by the handler."
         yield f"# TYPE {REQUESTS} histogram"
-        for series in self._series.values():
-            yield from series.expose()
+        for histogram in self._histograms.values():
+            yield from histogram.expose()
         yield "# HELP windtunnel_requests_in_flight Requests that wait for their answer."
         yield "# TYPE windtunnel_requests_in_flight gauge"
         yield f"windtunnel_requests_in_flight {self.in_flight}"

@@ -1,13 +1,13 @@
-"""The listening end: takes connections, and stops without dropping a request it has accepted.
+"""The listener: accepts connections, and drains without dropping an accepted request.
 
 How it drains, and what remains:
-1. New connections are refused in the kernel first (a unix socket loses its path), then what waits
-   in its queue is accepted, then the listening socket is closed: a connection that was established
+1. New connections are refused in the kernel first (a unix socket loses its path), then those in
+   its queue are accepted, then the listening socket is closed: a connection that was established
    is served.
 2. Every answer from then on says `Connection: close`; connections stay open until the client
    closes them, or has sent nothing for `LINGER` seconds.
-3. Requests under way, uploads among them, are finished, for `patience` seconds at most.
-What HTTP/1.1 leaves open: a client that first sends on an idle connection in the very moment in
+3. Requests under way, uploads among them, are finished, for `timeout` seconds at most.
+What HTTP/1.1 leaves open: a client that first sends on an idle connection at the very moment at
 which we close it finds it closed and has to send again, as after any keep-alive time-out.
 """
 
@@ -42,19 +42,19 @@ class Listener(HTTPServer):
     """An HTTPServer that knows which of its connections wait for a request."""
 
     def initialize(self, *args: Any, **kwargs: Any) -> None:
-        """Take what HTTPServer takes."""
+        """Take HTTPServer's arguments."""
         super().initialize(*args, **kwargs)
         self._requests: dict[object, HTTPMessageDelegate] = {}
-        self._listening: list[socket.socket] = []
-        self._closed = asyncio.Event()
+        self._listening_sockets: list[socket.socket] = []
+        self._connection_closed = asyncio.Event()
 
-    def connected(self) -> int:
-        """How many connections are open."""
+    def count_connections(self) -> int:
+        """Return how many connections are open."""
         return len(self._requests)
 
     def add_sockets(self, sockets: Any) -> None:
         """Listen on `sockets`."""
-        self._listening += sockets
+        self._listening_sockets += sockets
         super().add_sockets(sockets)
 
     def start_request(self, server_conn: object, request_conn: HTTPConnection) -> Any:
@@ -66,43 +66,43 @@ class Listener(HTTPServer):
         """Forget a connection."""
         super().on_close(server_conn)
         self._requests.pop(server_conn, None)
-        self._closed.set()
+        self._connection_closed.set()
 
-    async def drain(self, patience: float) -> int:
-        """Stop as the module says; return how many requests were cut off."""
-        self._accept_what_waits()
+    async def drain(self, timeout: float) -> int:
+        """Stop as the module says; return how many connections were cut off."""
+        self._accept_queue()
         self.stop()
-        latest = monotonic() + patience
-        quiet: dict[HTTPMessageDelegate, float] = {}
-        while self._requests and monotonic() < latest:
-            self._close_quiet(quiet)
-            self._closed.clear()
+        deadline = monotonic() + timeout
+        quiet_since: dict[HTTPMessageDelegate, float] = {}
+        while self._requests and monotonic() < deadline:
+            self._close_quiet(quiet_since)
+            self._connection_closed.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._closed.wait(), TICK)
-        left = len(self._requests)
+                await asyncio.wait_for(self._connection_closed.wait(), TICK)
+        count = len(self._requests)
         await self.close_all_connections()
-        return left
+        return count
 
-    def _accept_what_waits(self) -> None:
-        for listening in self._listening:
-            refuse_new(listening)
+    def _accept_queue(self) -> None:
+        for listening in self._listening_sockets:
+            refuse_new_connections(listening)
             with contextlib.suppress(BlockingIOError):
                 while True:
                     connection, address = listening.accept()
                     self.handle_stream(IOStream(connection), address)
 
-    def _close_quiet(self, quiet: dict[HTTPMessageDelegate, float]) -> None:
+    def _close_quiet(self, quiet_since: dict[HTTPMessageDelegate, float]) -> None:
         now = monotonic()
         for connection, request in list(self._requests.items()):
             waits_for_headers = getattr(request, "delegate", None) is None
             stream = cast("HTTP1ServerConnection", connection).stream
-            since = quiet.setdefault(request, now)
-            if waits_for_headers and now - since > LINGER and not readable(stream.socket):
+            quiet_s = now - quiet_since.setdefault(request, now)
+            if waits_for_headers and quiet_s > LINGER and not has_unread_data(stream.socket):
                 stream.close()
 
 
-def readable(connection: socket.socket | None) -> bool:
-    """Return whether something has arrived that nobody has read."""
+def has_unread_data(connection: socket.socket | None) -> bool:
+    """Return whether data has arrived on a connection that has not been read."""
     if connection is None:
         return False
     try:
@@ -111,24 +111,24 @@ def readable(connection: socket.socket | None) -> bool:
         return False
 
 
-def at_path(path: Path) -> socket.socket:
-    """Listen on a unix socket; one that nobody listens on any more is replaced. Raises OSError."""
+def bind_unix(path: Path) -> socket.socket:
+    """Listen on a unix socket, replacing one that no process listens on. Raises OSError."""
     if path.exists() and not path.is_socket():
         raise FileExistsError(errno.EEXIST, "it is a file, and no socket")
-    if path.is_socket() and _answered(path):
-        raise OSError(errno.EADDRINUSE, "somebody listens there")
+    if path.is_socket() and _is_listened_on(path):
+        raise OSError(errno.EADDRINUSE, "another process listens there")
     return bind_unix_socket(str(path))
 
 
-def _answered(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knocking:
-        return knocking.connect_ex(str(path)) != errno.ECONNREFUSED
+def _is_listened_on(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        return client.connect_ex(str(path)) != errno.ECONNREFUSED
 
 
-def refuse_new(listening: socket.socket) -> None:
-    """Let the kernel drop what knocks at a listening socket; what is in its queue stays.
+def refuse_new_connections(listening: socket.socket) -> None:
+    """Let the kernel drop new connections to a listening socket; those in its queue stay.
 
-    A socket filter of one instruction, "return 0" (Linux, no rights needed). Without it a
+    A socket filter of one instruction, "return 0" (Linux, no privileges needed). Without it a
     connection can come in between the last accept and the close, and would be reset.
     """
     if listening.family == socket.AF_UNIX:
