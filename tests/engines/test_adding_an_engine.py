@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import server.engines
 from server.api.record import Change
 from server.engines import EngineError, discover
 from server.errors import NotOffered
@@ -59,6 +60,20 @@ async def test_the_example_passes_the_conformance_suite(folder: Path) -> None:
     )
     assert ended.returncode == 0, ended.stdout
     assert re.search(r"\d+ passed", ended.stdout)
+
+
+def test_an_engine_needs_one_import_of_the_server(folder: Path) -> None:
+    imports = re.findall(r"^(?:from|import) (server[\w.]*)", TEXT, re.MULTILINE)
+    assert imports == ["server.engines"]
+    listed = TEXT[TEXT.index("**One import.**") :].partition("\n\n")[0]
+    assert set(re.findall(r"`(\w+)`", listed)) <= set(server.engines.__all__)
+
+
+def test_an_import_of_a_module_that_moved_is_explained(folder: Path) -> None:
+    code = (folder / "files.py").read_text().replace("from server.engines ", "from server.record ")
+    (folder / "files.py").write_text(code)
+    with pytest.raises(EngineError, match=r"files\.py: .*imported from server\.engines"):
+        discover(folder)
 
 
 def test_a_name_that_is_taken_is_said(folder: Path) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from server.api.record import Record
-from server.engines.base import Op
+from server.engines import Op, Record
 from server.engines.memory import Memory
 
 

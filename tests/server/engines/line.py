@@ -11,9 +11,18 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
-from server.api.enums import Durability, Mode, Operation
-from server.api.record import Record, TagSummary, decode
-from server.engines.base import Engine, Op, Promise, Service
+from server.engines import (
+    Durability,
+    Engine,
+    Mode,
+    Op,
+    Operation,
+    Promise,
+    Record,
+    Service,
+    TagSummary,
+    decode,
+)
 
 
 def split(address: str) -> tuple[str, int]:
