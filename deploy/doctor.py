@@ -1,30 +1,34 @@
-"""What this machine is and has, as rows for people."""
+"""Facts about this machine: its hardware, which programs it has, which engines can run."""
 
 from __future__ import annotations
 
 import os
+import platform
 import statistics
 import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import psutil
 
 from deploy.layout import PROJECT, default_place
 from deploy.services import Missing, Place, Program, ensure_all, services
+from server.engines import discover
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from server.engines.base import Engine
+
 Row = tuple[str, ...]
+
+STEAL_WARNING = 0.02
 
 
 def machine(seconds: float = 1.0) -> list[Row]:
-    """Cores, memory, what the hypervisor steals in so many seconds, how long an fsync takes."""
-    import platform
-
-    import psutil
-
+    """Return cores, memory, CPU steal over so many seconds, and how long an fsync takes."""
     return [
         ("python", platform.python_version()),
         ("cores", f"{len(os.sched_getaffinity(0))} of {os.cpu_count()}"),
@@ -35,17 +39,17 @@ def machine(seconds: float = 1.0) -> list[Row]:
 
 
 def steal(seconds: float) -> float | None:
-    """The share of CPU time (0..1) that the hypervisor took; None where /proc does not tell."""
-    before = _stat()
+    """Return the share of CPU time (0..1) that the hypervisor took; None if /proc lacks it."""
+    before = _cpu_times()
     time.sleep(seconds)
-    after = _stat()
+    after = _cpu_times()
     if before is None or after is None:
         return None
-    spent = [now - then for now, then in zip(after, before, strict=True)]
+    spent = [end - start for end, start in zip(after, before, strict=True)]
     return spent[7] / sum(spent) if sum(spent) else None
 
 
-def _stat() -> list[int] | None:
+def _cpu_times() -> list[int] | None:
     try:
         fields = Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
         return [int(field) for field in fields]
@@ -55,22 +59,22 @@ def _stat() -> list[int] | None:
 
 def _steal_text(share: float | None) -> str:
     if share is None:
-        return "unknown: this system does not tell"
-    warning = ": expect noise; measure with more rounds" if share > 0.02 else ""
+        return "unknown: this system does not report it"
+    warning = ": expect noise; measure with more rounds" if share > STEAL_WARNING else ""
     return f"{100 * share:.1f} % of CPU time over 1 s{warning}"
 
 
 def fsync_ms(folder: Path, times: int = 20) -> float:
-    """The median of so many fsyncs of 4 kB, in ms; raises OSError."""
-    spent = []
+    """Return the median of so many fsyncs of 4 kB, in ms; raises OSError."""
+    durations = []
     with tempfile.TemporaryFile(dir=folder) as file:
         for _ in range(times):
             file.write(b"x" * 4096)
             file.flush()
-            begun = time.perf_counter()
+            began = time.perf_counter()
             os.fsync(file.fileno())
-            spent.append(time.perf_counter() - begun)
-    return 1e3 * statistics.median(spent)
+            durations.append(time.perf_counter() - began)
+    return 1e3 * statistics.median(durations)
 
 
 def _fsync_text(folder: Path) -> str:
@@ -81,44 +85,43 @@ def _fsync_text(folder: Path) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """Programs by service, and why the others cannot be had."""
+class Inventory:
+    """The programs by service, and why those of other services are missing."""
 
     programs: Mapping[str, Program]
     missing: Mapping[str, Missing]
 
 
-def look(place: Place | None = None) -> Found:
+def inventory(place: Place | None = None) -> Inventory:
     """Look for every program, and fetch none."""
     place = replace(place or default_place(), fetches=False)
-    return Found(*ensure_all(place, services(), lambda _: None))
+    return Inventory(*ensure_all(place, services(), lambda _: None))
 
 
-def programs(found: Found) -> list[Row]:
-    """Each server program: version and where it is from, or why it cannot be had."""
+def program_rows(inventory: Inventory) -> list[Row]:
+    """Return title, version and source of each server program, or why it is missing."""
     rows: list[Row] = []
     for name, service in services().items():
-        if name in found.missing:
-            rows.append((service.title, "-", str(found.missing[name])))
+        if name in inventory.missing:
+            rows.append((service.title, "-", str(inventory.missing[name])))
         else:
-            program = found.programs[name]
+            program = inventory.programs[name]
             rows.append((service.title, service.version(program), program.source))
     return rows
 
 
-def engines(found: Found) -> list[Row]:
-    """Each engine: in which modes it can run here, with its drivers or what stands in the way."""
-    from server.engines import discover
-
-    return [_engine(name, engine, found.missing) for name, engine in discover().items()]
+def engine_rows(inventory: Inventory) -> list[Row]:
+    """Return each engine with the modes in which it can run here, and its drivers or what lacks."""
+    return [_engine_row(name, engine, inventory.missing) for name, engine in discover().items()]
 
 
-def _engine(name: str, engine: Any, missing: Mapping[str, Missing]) -> Row:
-    drivers = {mode: engine.missing(mode) for mode in engine.modes()}
-    lacking = sorted({reason for reason in drivers.values() if reason})
+def _engine_row(name: str, engine: type[Engine], missing: Mapping[str, Missing]) -> Row:
+    absent = {mode: engine.missing(mode) for mode in engine.modes()}
+    reasons = sorted({reason for reason in absent.values() if reason})
     service = engine.service.name if engine.service else ""
     if service in missing:
-        lacking.insert(0, f"{service}: {missing[service]}")
-    can = [mode for mode, reason in drivers.items() if not reason and service not in missing]
-    told = lacking or sorted({engine.driver(mode) for mode in can})
-    return (name, ", ".join(can) or "no", "; ".join(told))
+        reasons.insert(0, f"{service}: {missing[service]}")
+        return (name, "no", "; ".join(reasons))
+    modes = [mode for mode, reason in absent.items() if not reason]
+    details = reasons or sorted({engine.driver(mode) for mode in modes})
+    return (name, ", ".join(modes) or "no", "; ".join(details))

@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import sys
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from deploy import ports
 from deploy.errors import BusyError, NotReadyError
 from deploy.layout import PROJECT
 from deploy.locks import LOCK_TIMEOUT, stack_lock, try_lock
-from deploy.processes import Options, addresses
-from deploy.readiness import readyz, wait_ready
+from deploy.ports import ports_of, require_free
+from deploy.programs import ServerOptions, database_urls
+from deploy.readiness import wait_ready
 from deploy.services import Instance
-from deploy.stack import every_child, family
+from deploy.services.probe import http_ok
+from deploy.stack import children_by_parent, descendants
 from deploy.supervisor import GONE
 
 if TYPE_CHECKING:
@@ -28,12 +30,12 @@ CONF = PROJECT / "deploy" / "gunicorn.conf.py"
 PORTS = {"sync": 10101, "gthread": 10102, "tornado": 10103}
 """Worker -> port, moved with the stack's others; behind those of the Tornado processes."""
 
-TIMEOUT = 60.0
+READY_TIMEOUT = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Gunicorn:
-    """One gunicorn that runs: its address, and the program that the stack's supervisor knows."""
+    """One gunicorn that runs under the stack's supervisor."""
 
     stack: Stack
     instance: Instance
@@ -44,30 +46,30 @@ class Gunicorn:
         return f"http://127.0.0.1:{self.instance.port}"
 
     def pids(self) -> list[int]:
-        """gunicorn itself, which only looks after its workers, and these."""
-        state = self.stack.supervisor.states()[self.instance.name]
-        return list(family(state.pid, every_child()))
+        """Return the pids of its master, which serves no requests, and of its workers."""
+        status = self.stack.supervisor.states()[self.instance.name]
+        return list(descendants(status.pid, children_by_parent()))
 
 
-def gunicorn(layout: Layout, worker: str, options: Options) -> Instance:
-    """One gunicorn of one process, with as many connections as a Tornado process has.
+def gunicorn_instance(layout: Layout, worker: str, options: ServerOptions) -> Instance:
+    """Return one gunicorn of one process, with as many connections as a Tornado process has.
 
     A `sync` worker has one thread, and so one connection, as a blocking store has.
     """
     port = PORTS[worker] + layout.place.offset
     threads = 1 if worker == "sync" else options.connections
-    given = {"--config": CONF, "--worker-class": worker, "--threads": threads}
-    words = [word for pair in given.items() for word in map(str, pair)]
+    settings = {"--config": CONF, "--worker-class": worker, "--threads": threads}
+    arguments = [argument for pair in settings.items() for argument in map(str, pair)]
     return Instance(
         name=f"gunicorn-{worker}",
         service="gunicorn",
         port=port,
-        command=(sys.executable, "-m", "gunicorn", *words, "--bind", f"127.0.0.1:{port}"),
-        env=addresses(layout.place),
+        command=(sys.executable, "-m", "gunicorn", *arguments, "--bind", f"127.0.0.1:{port}"),
+        env=database_urls(layout.place),
         user=None,
         stop_signal="TERM",
         cwd=PROJECT,
-        ready=readyz(port),
+        ready=partial(http_ok, port, "/readyz"),
     )
 
 
@@ -77,38 +79,35 @@ def gunicorns(stack: Stack) -> Iterator[dict[str, Gunicorn]]:
 
     Raises PortTakenError, NotReadyError, and BusyError if another command has them.
     """
-    options = Options(**stack.state.options)
-    instances = {name: gunicorn(stack.layout, name, options) for name in PORTS}
-    with _ours(stack.layout):
+    options = ServerOptions(**stack.state.options)
+    instances = {worker: gunicorn_instance(stack.layout, worker, options) for worker in PORTS}
+    with _gunicorn_lock(stack.layout):
         try:
             _start(stack, list(instances.values()))
-            yield {name: Gunicorn(stack, one) for name, one in instances.items()}
+            yield {worker: Gunicorn(stack, instance) for worker, instance in instances.items()}
         finally:
-            _stop(stack)
+            with stack_lock(stack.layout, LOCK_TIMEOUT), contextlib.suppress(*GONE):
+                _remove(stack)
 
 
 def _start(stack: Stack, instances: list[Instance]) -> None:
     with stack_lock(stack.layout):
         _remove(stack)  # what a killed command left
-        ports.require_free(ports.ports_of(stack.layout.place, instances))
+        require_free(ports_of(stack.layout.place, instances))
         stack.supervisor.add(instances)
-    if late := wait_ready(stack.supervisor, instances, TIMEOUT):
-        raise NotReadyError("; ".join(f"{name} {why}" for name, why in late.items()))
-
-
-def _stop(stack: Stack) -> None:
-    with stack_lock(stack.layout, LOCK_TIMEOUT), contextlib.suppress(*GONE):
-        _remove(stack)
+    if reasons := wait_ready(stack.supervisor, instances, READY_TIMEOUT):
+        raise NotReadyError("; ".join(f"{name} {reason}" for name, reason in reasons.items()))
 
 
 def _remove(stack: Stack) -> None:
-    known = stack.supervisor.states()
-    stack.supervisor.remove(name for name in map("gunicorn-{}".format, PORTS) if name in known)
+    names = [f"gunicorn-{worker}" for worker in PORTS]
+    present = stack.supervisor.states()
+    stack.supervisor.remove(name for name in names if name in present)
 
 
 @contextlib.contextmanager
-def _ours(layout: Layout) -> Iterator[None]:
-    """One command at a time has them; a killed one has them no more."""
+def _gunicorn_lock(layout: Layout) -> Iterator[None]:
+    """Let one command at a time run gunicorn; the lock of a killed one is released."""
     with (layout.root / "gunicorn.lock").open("w") as file:
         if not try_lock(file):
             raise BusyError("another command measures gunicorn on this stack: wait for it")

@@ -1,4 +1,4 @@
-"""Where a stack lives and which ports its processes take."""
+"""The files of a stack, all in one folder."""
 
 from __future__ import annotations
 
@@ -6,46 +6,42 @@ import hashlib
 import os
 import tempfile
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from deploy.errors import StackError
+from deploy.ports import FIRST_PORT, HIGHEST_OFFSET, NGINX_PORT
 from deploy.services import Place
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
 PROJECT = Path(__file__).resolve().parent.parent
-NGINX_PORT = 10000
-FIRST_PORT = 10001
-MARK = "WINDTUNNEL_RUN"
+RUN_VARIABLE = "WINDTUNNEL_RUN"
 """The variable in each process's environment that says which stack it belongs to."""
 
-_FAST = (FIRST_PORT, 10002, 10003, *range(10011, 10100))
-_SLOW = (*range(10004, 10011), *range(10051, 10100))
-_OTHERS = (*range(10051, 10100), *range(10011, 10051))
-_HIGHEST_OFFSET = 65535 - 29115
 _SOCKET_LIMIT = 90  # of the kernel's 108 bytes; supervisord adds its pid while it binds
 
 
 def default_place() -> Place:
-    """`.run` of this project, or the folder WINDTUNNEL_FOLDER; WINDTUNNEL_OFFSET moves every port.
+    """Return `.run` of this project, or the folder WINDTUNNEL_FOLDER.
 
-    Fetched programs are shared by all folders. Raises StackError for an offset that is no number.
+    WINDTUNNEL_OFFSET moves every port. Fetched programs are shared by all folders. Raises
+    StackError for an offset that is not a number.
     """
     usual = PROJECT / ".run"
     root = Path(os.environ.get("WINDTUNNEL_FOLDER") or usual).absolute()
     offset = os.environ.get("WINDTUNNEL_OFFSET") or "0"
-    if not offset.isdecimal() or int(offset) > _HIGHEST_OFFSET:
-        raise StackError(f"WINDTUNNEL_OFFSET={offset}: give a number from 0 to {_HIGHEST_OFFSET}")
+    if not offset.isdecimal() or int(offset) > HIGHEST_OFFSET:
+        raise StackError(f"WINDTUNNEL_OFFSET={offset}: give a number from 0 to {HIGHEST_OFFSET}")
     shared = None if root == usual else Place(usual).programs
     return Place(root, offset=int(offset), programs_folder=shared)
 
 
+def default_url() -> str:
+    """Return the address of the default place's first process, up or not."""
+    return f"http://127.0.0.1:{FIRST_PORT + default_place().offset}"
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The files and ports of one stack; `place.offset` moves all ports."""
+    """The files of the stack in a place, and nginx's port."""
 
     place: Place
 
@@ -71,7 +67,7 @@ class Layout:
 
     @property
     def split(self) -> Path:
-        """The split of this stack, for people."""
+        """The split of this stack, to be edited by people."""
         return self.root / "split.toml"
 
     @property
@@ -79,31 +75,15 @@ class Layout:
         """Where nginx listens."""
         return NGINX_PORT + self.place.offset
 
-    def allot(
-        self, numbers: Mapping[str, int], held: Mapping[str, Sequence[int]]
-    ) -> dict[str, tuple[int, ...]]:
-        """Ports for so many processes a pool, in order; a pool keeps those that it holds already.
-
-        Raises StackError when there are no more.
-        """
-        taken = {port for ports in held.values() for port in ports}
-        given: dict[str, tuple[int, ...]] = {}
-        for pool, number in numbers.items():
-            kept = sorted(held.get(pool, ()))[:number]
-            free = (port for port in self._known(pool) if port not in taken)
-            fresh = list(islice(free, number - len(kept)))
-            if len(kept) + len(fresh) < number:
-                raise StackError(f"there is no port for {number} processes in the {pool} pool")
-            taken |= {*fresh}
-            given[pool] = tuple(sorted([*kept, *fresh]))
-        return given
-
-    def _known(self, pool: str) -> list[int]:
-        known = {"fast": _FAST, "slow": _SLOW}.get(pool, _OTHERS)
-        return [port + self.place.offset for port in known]
+    def log_files(self) -> dict[str, Path]:
+        """Return the logs by program, supervisord's own among them."""
+        return {path.stem: path for path in sorted(self.log.glob("*.log"))}
 
     def socket(self) -> Path:
-        """The supervisor's control socket; in a private folder of ours if our path is too long."""
+        """The supervisor's control socket; in a private temporary folder if our path is too long.
+
+        Raises StackError if that folder belongs to somebody else.
+        """
         inside = self.root / "supervisor.sock"
         if len(os.fsencode(inside)) <= _SOCKET_LIMIT:
             return inside
@@ -114,7 +94,7 @@ def _private_folder(root: Path) -> Path:
     digest = hashlib.sha256(os.fsencode(root)).hexdigest()[:16]
     folder = Path(tempfile.gettempdir()) / f"windtunnel-{os.geteuid()}-{digest}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    about = folder.lstat()
-    if folder.is_symlink() or about.st_uid != os.geteuid() or about.st_mode & 0o077:
-        raise StackError(f"{folder} is not a private folder of ours: remove it")
+    status = folder.lstat()
+    if folder.is_symlink() or status.st_uid != os.geteuid() or status.st_mode & 0o077:
+        raise StackError(f"{folder} is not a private folder of this account: remove it")
     return folder

@@ -1,21 +1,62 @@
-"""Bringing a stack up and down."""
+"""Setting a stack up, bringing it up and taking it down."""
 
 from __future__ import annotations
 
+import contextlib
+import time
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from deploy import splits, trial
-from deploy.launch import Launch
+from deploy import splits
+from deploy.cleanup import stop_everything
+from deploy.errors import NotReadyError
 from deploy.layout import Layout, default_place
 from deploy.locks import stack_lock, take_over_lease
-from deploy.processes import Options
-from deploy.stack import Stack, running
-from deploy.sweep import sweep
+from deploy.ports import assign_ports, ports_of, require_free
+from deploy.programs import (
+    ProgramKind,
+    ServerOptions,
+    databases,
+    kind_of,
+    nginx_binary,
+    nginx_instance,
+    server_instance,
+)
+from deploy.readiness import wait_ready
+from deploy.services import Instance, ensure_all, prepare_all
+from deploy.splitfile import initial_plan, resized
+from deploy.stack import ProgramState, Stack, StackState, running
+from deploy.supervisor import Supervisor
+from deploy.trial import refuse_during_trial
+from nginx.apply import Nginx
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from deploy.services import Place
+    from nginx.plan import Plan
+    from nginx.split import Split
+
+READY_TIMEOUT = 90.0
+"""Seconds for everything to become ready; a cold Elasticsearch on a busy machine takes most."""
+
+
+def set_up(
+    say: Callable[[str], None],
+    place: Place | None = None,
+    names: Sequence[str] | None = None,
+) -> dict[str, str]:
+    """Fetch programs and make data folders, so that `up` and a run need no network.
+
+    Returns service -> why it is not available here. Raises StackError when there is no nginx.
+    """
+    place = place or default_place()
+    with stack_lock(Layout(place)):
+        services = databases() if names is None else names
+        programs, missing = ensure_all(place, [*services, "nginx"], say)
+        nginx_binary(programs, missing)
+        _, unprepared = prepare_all(place, programs)
+    return {name: str(reason) for name, reason in (missing | unprepared).items()}
 
 
 def ensure_up(
@@ -42,10 +83,10 @@ def ensure_up(
         is_left_over = take_over_lease(layout)
         stack = _reusable_stack(layout, options, services)
         if stack is None:
-            trial.refuse(layout)
-            sweep(layout, say)
-            launch = Launch(layout, Options(**options), say)  # type: ignore[arg-type]
-            return Stack(layout, launch.up(services, processes, slow), started=True)
+            refuse_during_trial(layout)
+            stop_everything(layout, say)
+            launch = Launch(layout, ServerOptions(**options), say)  # type: ignore[arg-type]
+            return Stack(layout, launch.start(services, processes, slow), started=True)
     stack.started = is_left_over
     stack.refresh()
     splits.resize(stack, processes, slow)
@@ -57,7 +98,11 @@ def _reusable_stack(
 ) -> Stack | None:
     """Return the running stack if it is healthy and has these options and services."""
     stack = running(layout.place)
-    if stack is None or not stack.healthy() or not options.items() <= stack.state.options.items():
+    if (
+        stack is None
+        or not stack.is_healthy()
+        or not options.items() <= stack.state.options.items()
+    ):
         return None
     present = {program.service for program in stack.state.programs.values()}
     return stack if set(services or ()) <= present | set(stack.state.missing) else None
@@ -71,4 +116,110 @@ def down(
     """Stop everything of this place, in order; returns whether anything was running."""
     layout = Layout(place or default_place())
     with stack_lock(layout, lock_timeout):
-        return sweep(layout, say)
+        return stop_everything(layout, say)
+
+
+@dataclass(slots=True)
+class Launch:
+    """One attempt to start a stack where nothing of it runs; `missing`: service -> reason."""
+
+    layout: Layout
+    options: ServerOptions
+    say: Callable[[str], None]
+    missing: dict[str, str] = field(default_factory=dict)
+
+    def start(
+        self, services: Sequence[str] | None, fast: int | None, slow: int | None
+    ) -> StackState:
+        """Start everything, wait until it is ready, write stack.json; raises StackError.
+
+        On failure or interruption everything that was started is stopped again.
+        """
+        began = time.monotonic()
+        self.layout.log.mkdir(parents=True, exist_ok=True)
+        plan = resized(initial_plan(self.layout, self.say), fast, slow)
+        sizes = {pool: plan.processes(pool) for pool in plan.pools}
+        split = plan.split(assign_ports(sizes, {}, self.layout.place.offset))
+        instances, binary = self._programs(databases() if services is None else services)
+        nginx = Nginx(binary, self.layout.nginx, self.layout.nginx_port)
+        instances += self._servers(split)
+        instances.append(nginx_instance(nginx, nginx.write(split).generation))
+        require_free(ports_of(self.layout.place, instances))
+        self._rotate_logs()
+        self.say(f"starting {_listing(instances)}")
+        state = self._start(instances, nginx, plan)
+        self.say(f"ready in {time.monotonic() - began:.1f} s")
+        return state
+
+    def _programs(self, services: Sequence[str]) -> tuple[list[Instance], str]:
+        """Return the databases to start and nginx's file; what is not available is `missing`."""
+        place = self.layout.place
+        programs, missing = ensure_all(place, [*services, "nginx"], self.say)
+        binary = nginx_binary(programs, missing)
+        instances, unprepared = prepare_all(place, programs)
+        self.missing |= {name: str(reason) for name, reason in (missing | unprepared).items()}
+        return instances, binary
+
+    def _servers(self, split: Split) -> list[Instance]:
+        return [
+            server_instance(self.layout, name, port, self.options)
+            for name, pool in split.pools.items()
+            for port in pool.ports
+        ]
+
+    def _rotate_logs(self) -> None:
+        for log in [*self.layout.log.glob("*.log"), self.layout.nginx / "access.log"]:
+            with contextlib.suppress(FileNotFoundError):
+                log.replace(log.with_suffix(".log.1"))
+
+    def _start(self, instances: Sequence[Instance], nginx: Nginx, plan: Plan) -> StackState:
+        supervisor = Supervisor(self.layout)
+        try:
+            pid = supervisor.start(instances)
+            reasons = wait_ready(supervisor, instances, READY_TIMEOUT)
+            self._drop_databases(supervisor, instances, reasons)
+            state = replace(self._state(supervisor, pid, instances, nginx), split=plan.as_dict())
+        except BaseException:
+            stop_everything(self.layout, self.say)
+            raise
+        state.write(self.layout.state)
+        return state
+
+    def _drop_databases(
+        self, supervisor: Supervisor, instances: Sequence[Instance], reasons: Mapping[str, str]
+    ) -> None:
+        """A database that did not come up costs its rows; anything else costs the stack."""
+        if fatal := [name for name in reasons if kind_of(name) != ProgramKind.DATABASE]:
+            others = f" (and {len(fatal) - 1} more)" if len(fatal) > 1 else ""
+            raise NotReadyError(f"{fatal[0]} {reasons[fatal[0]]}{others}")
+        supervisor.remove(reasons)
+        for instance in instances:
+            if instance.name in reasons:
+                self.missing[instance.service] = f"{instance.name} {reasons[instance.name]}"
+
+    def _state(
+        self, supervisor: Supervisor, pid: int, instances: Sequence[Instance], nginx: Nginx
+    ) -> StackState:
+        statuses = supervisor.states()
+        programs = {
+            i.name: ProgramState(kind_of(i.name), i.service, i.port, statuses[i.name].pid)
+            for i in instances
+            if i.name in statuses
+        }
+        servers = [i for i in instances if kind_of(i.name) == ProgramKind.SERVER]
+        return StackState(
+            supervisor_pid=pid,
+            programs=programs,
+            nginx=f"http://127.0.0.1:{nginx.port}",
+            processes=[f"http://127.0.0.1:{server.port}" for server in servers],
+            missing=self.missing,
+            options=asdict(self.options),
+            nginx_binary=nginx.binary,
+        )
+
+
+def _listing(instances: Sequence[Instance]) -> str:
+    kinds = {instance.name: kind_of(instance.name) for instance in instances}
+    names = [name for name, kind in kinds.items() if kind == ProgramKind.DATABASE]
+    servers = list(kinds.values()).count(ProgramKind.SERVER)
+    return ", ".join([*names, f"{servers} Tornado processes", "nginx"])

@@ -10,12 +10,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from deploy import ports
 from deploy.errors import NotReadyError
-from deploy.kinds import Kind, kind
-from deploy.processes import Options, server
+from deploy.ports import assign_ports, ports_of, require_free
+from deploy.programs import ProgramKind, ServerOptions, kind_of, server_instance
 from deploy.readiness import wait_ready
-from deploy.state import Program
+from deploy.stack import ProgramState
 from nginx.apply import ReloadTimes
 
 if TYPE_CHECKING:
@@ -46,7 +45,8 @@ def roll_out(
     started_at = time.time()
     _stop_unused(stack, stack.split)  # what a change that was killed may have left
     sizes = {pool: plan.processes(pool) for pool in plan.pools}
-    split = plan.split(stack.layout.allot(sizes, stack.state.pools()))
+    offset = stack.layout.place.offset
+    split = plan.split(assign_ports(sizes, stack.state.pools(), offset))
     stack.nginx.check(split)
     servers = _new_servers(stack, split)
     reload, active_at = _activate(stack, split, servers)
@@ -60,9 +60,9 @@ def roll_out(
 
 
 def _new_servers(stack: Stack, split: Split) -> list[Instance]:
-    options, held = Options(**stack.state.options), stack.state.pools()
+    options, held = ServerOptions(**stack.state.options), stack.state.pools()
     return [
-        server(stack.layout, name, port, options)
+        server_instance(stack.layout, name, port, options)
         for name, pool in split.pools.items()
         for port in pool.ports
         if port not in held.get(name, ())
@@ -70,7 +70,7 @@ def _new_servers(stack: Stack, split: Split) -> list[Instance]:
 
 
 def _activate(stack: Stack, split: Split, servers: Sequence[Instance]) -> tuple[Reload, float]:
-    ports.require_free(ports.ports_of(stack.layout.place, servers))
+    require_free(ports_of(stack.layout.place, servers))
     try:
         if servers:
             stack.supervisor.add(servers)
@@ -87,18 +87,20 @@ def _save_state(stack: Stack, plan: Plan, split: Split, servers: Sequence[Instan
     programs = {
         name: program
         for name, program in stack.state.programs.items()
-        if program.kind != Kind.SERVER or program.port in split.ports
+        if program.kind != ProgramKind.SERVER or program.port in split.ports
     }
     statuses = stack.supervisor.states()
     for instance in servers:
         pid = statuses[instance.name].pid if instance.name in statuses else 0
-        programs[instance.name] = Program(Kind.SERVER, instance.service, instance.port, pid)
+        programs[instance.name] = ProgramState(
+            ProgramKind.SERVER, instance.service, instance.port, pid
+        )
     stack.save(programs, plan.as_dict())
 
 
 def _stop_unused(stack: Stack, split: Split) -> None:
     """Stop the processes that the split does not have, after the requests that they work on."""
     kept = {f"server-{port}" for port in split.ports}
-    servers = [name for name in stack.supervisor.states() if kind(name) == Kind.SERVER]
+    servers = [name for name in stack.supervisor.states() if kind_of(name) == ProgramKind.SERVER]
     if unused := [name for name in servers if name not in kept]:
         stack.supervisor.remove(unused)

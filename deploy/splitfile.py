@@ -17,27 +17,27 @@ if TYPE_CHECKING:
 _ORIGIN = "split.origin.toml"
 
 
-def settled(layout: Layout, say: Callable[[str], None]) -> Plan:
-    """The plan to start with; raises SplitError.
+def initial_plan(layout: Layout, say: Callable[[str], None]) -> Plan:
+    """Return the plan to start with; raises SplitError.
 
-    The file is the project's until somebody changes it, and stays as it is from then on.
+    The file is a copy of the project's until somebody changes it; from then on it stays as it is.
     """
-    origin, ours = layout.root / _ORIGIN, layout.split
-    if not ours.exists() or (origin.exists() and origin.read_text() == ours.read_text()):
-        for file in (origin, ours):
+    origin, own_file = layout.root / _ORIGIN, layout.split
+    if not own_file.exists() or (origin.exists() and origin.read_text() == own_file.read_text()):
+        for file in (origin, own_file):
             file.write_text(DEFAULT_FILE.read_text())
     else:
-        say(f"the split is that of {ours}; back to the project's: windtunnel split reset")
-    return read_plan(ours)
+        say(f"the split is that of {own_file}; back to the project's: windtunnel split reset")
+    return read_plan(own_file)
 
 
 def read_split(layout: Layout) -> Plan:
-    """The plan that the file says; raises SplitError."""
+    """Return the plan that the file says; raises SplitError."""
     return read_plan(layout.split if layout.split.exists() else DEFAULT_FILE)
 
 
 def resized(plan: Plan, fast: int | None, slow: int | None) -> Plan:
-    """The plan with other numbers of processes in `fast` and `slow`; raises StackError."""
+    """Return the plan with other numbers of processes in `fast` and `slow`; raises StackError."""
     sizes = {pool: size for pool, size in (("fast", fast), ("slow", slow)) if size}
     for pool in sizes:
         if pool not in plan.pools:
@@ -46,15 +46,15 @@ def resized(plan: Plan, fast: int | None, slow: int | None) -> Plan:
 
 
 def write_split(layout: Layout, plan: Plan) -> None:
-    """Put a plan into the file; what people wrote around it stays."""
-    ours = layout.split
-    draft = ours.with_suffix(".new")
-    draft.write_text(updated((ours if ours.exists() else DEFAULT_FILE).read_text(), plan))
-    draft.replace(ours)
+    """Write a plan into the file; comments stay."""
+    file = layout.split
+    draft = file.with_suffix(".new")
+    draft.write_text(updated_text((file if file.exists() else DEFAULT_FILE).read_text(), plan))
+    draft.replace(file)
 
 
-def updated(text: str, plan: Plan) -> str:
-    """The text of a split.toml with a plan's values in place, comments kept."""
+def updated_text(text: str, plan: Plan) -> str:
+    """Return the text of a split.toml with a plan's values in place, comments kept."""
     try:
         document = tomlkit.parse(text)
         _merge(document, plan.as_dict())
@@ -64,11 +64,11 @@ def updated(text: str, plan: Plan) -> str:
 
 
 def _merge(document: Any, values: Mapping[str, Any]) -> None:
-    for gone in [key for key in document if key not in values]:
-        if isinstance(document[gone], dict) and gone in {"methods", "headers"}:
-            document[gone].clear()
+    for key in [key for key in document if key not in values]:
+        if isinstance(document[key], dict) and key in {"methods", "headers"}:
+            document[key].clear()
         else:
-            del document[gone]
+            del document[key]
     for key, value in values.items():
         if isinstance(value, dict) and key in document:
             _merge(document[key], value)

@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from deploy import trial
 from deploy.errors import BusyError, StackError
 from deploy.history import Change, ChangeKind, read_history, record, undoable
 from deploy.layout import Layout, default_place
@@ -15,6 +14,14 @@ from deploy.locks import LOCK_TIMEOUT, stack_lock
 from deploy.rollout import roll_out
 from deploy.splitfile import read_split, resized, write_split
 from deploy.stack import running
+from deploy.trial import (
+    Trial,
+    abandoned_trial,
+    forget_trial,
+    has_trial,
+    refuse_during_trial,
+    start_trial,
+)
 from nginx.plan import Plan, changed, differences, plan_of
 
 if TYPE_CHECKING:
@@ -22,7 +29,6 @@ if TYPE_CHECKING:
 
     from deploy.services import Place
     from deploy.stack import Stack
-    from deploy.trial import Trial
 
 __all__ = [
     "Plan",
@@ -63,8 +69,8 @@ def apply(
     """
     with stack_lock(stack.layout, lock_timeout):
         stack.reread()
-        trial.refuse(stack.layout)
-        if trial.left(stack.layout) or (since is not None and since != stack.plan):
+        refuse_during_trial(stack.layout)
+        if abandoned_trial(stack.layout) or (since is not None and since != stack.plan):
             raise BusyError("the split was changed meanwhile: look at it, and try again")
         return _apply(stack, plan, by, kind, undoes)
 
@@ -121,7 +127,7 @@ def resize(
         former_plans = [stack.plan, *_wanted_plans(stack.layout)]
         plan = resized(stack.plan, fast, slow).with_weights_of(former_plans)
         if plan != stack.plan:
-            trial.refuse(stack.layout)
+            refuse_during_trial(stack.layout)
             _apply(stack, plan, by, kind)
 
 
@@ -149,8 +155,8 @@ def on_trial(stack: Stack, by: str) -> Iterator[Trial]:
         with stack_lock(stack.layout, LOCK_TIMEOUT):
             _put_back(stack.layout)
             stack.reread()
-            held = block.enter_context(trial.held(stack.layout, by, stack.plan))
-        yield held
+            trial = block.enter_context(start_trial(stack.layout, by, stack.plan))
+        yield trial
 
 
 def put_back(say: Callable[[str], None], place: Place | None = None) -> bool:
@@ -159,7 +165,7 @@ def put_back(say: Callable[[str], None], place: Place | None = None) -> bool:
     Returns whether there was such a command. Raises what `apply` raises.
     """
     layout = Layout(place or default_place())
-    if not trial.known(layout):
+    if not has_trial(layout):
         return False
     with stack_lock(layout, LOCK_TIMEOUT):
         command = _put_back(layout)
@@ -171,24 +177,24 @@ def put_back(say: Callable[[str], None], place: Place | None = None) -> bool:
 def killed(place: Place | None = None) -> str | None:
     """Return which command was killed while it tried splits, unless its split was put back."""
     layout = Layout(place or default_place())
-    if not trial.known(layout):
+    if not has_trial(layout):
         return None
     try:
         with stack_lock(layout):
-            left = trial.left(layout)
+            abandoned = abandoned_trial(layout)
     except BusyError:  # by whoever tries splits, most likely
         return None
-    return left[0] if left else None
+    return abandoned[0] if abandoned else None
 
 
 def _put_back(layout: Layout) -> str | None:
     """Return who was killed; a stack that is down starts with its file, which has no trials."""
-    left = trial.left(layout)
-    if left is None:
+    abandoned = abandoned_trial(layout)
+    if abandoned is None:
         return None
-    command, former = left
+    command, former = abandoned
     stack = running(layout.place)
     if stack is not None and stack.plan != former:
         _apply(stack, former, "put back", ChangeKind.TRIAL)
-    trial.forget(layout)
+    forget_trial(layout)
     return command

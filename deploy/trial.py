@@ -1,6 +1,7 @@
-"""Splits on trial: one command at a time tries them, and nobody else changes the split meanwhile.
+"""Trials of splits: one command at a time tries them, and nobody else changes the split meanwhile.
 
-The split before stands on disk until it is back, for a command that is killed cannot put it back.
+The former split is on disk, in `.run/trial`, until it is back: a command that is killed cannot put
+it back.
 """
 
 from __future__ import annotations
@@ -25,21 +26,21 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Trial:
-    """What this process keeps while it tries splits: `former` is the one that comes back."""
+    """The trials of this process: `by` which command, `former` is the split to put back."""
 
     by: str
     former: Plan
     _file: IO[str]
 
     def begin(self) -> None:
-        """Say on disk which split comes back."""
-        self._say(self.former.as_dict())
+        """Write down which split is to be put back."""
+        self._write(self.former.as_dict())
 
-    def over(self) -> None:
-        """Say on disk that the split in force is the one to stay."""
-        self._say(None)
+    def end(self) -> None:
+        """Write down that the split in force is the one to stay."""
+        self._write(None)
 
-    def _say(self, former: dict[str, Any] | None) -> None:
+    def _write(self, former: dict[str, Any] | None) -> None:
         text = json.dumps({"by": self.by, "pid": os.getpid(), "former": former})
         self._file.seek(0)
         self._file.write(text)
@@ -48,14 +49,15 @@ class Trial:
 
 
 @contextlib.contextmanager
-def held(layout: Layout, by: str, former: Plan) -> Iterator[Trial]:
-    """Try splits while the block runs; whoever enters it has the lock of the stack.
+def start_trial(layout: Layout, by: str, former: Plan) -> Iterator[Trial]:
+    """Let this process try splits while the block runs; the caller has the stack's lock.
 
-    Raises BusyError while another command does.
+    Raises BusyError while another command tries splits.
     """
-    refuse(layout)
-    _path(layout).touch()
-    with _path(layout).open("r+") as file:
+    refuse_during_trial(layout)
+    path = _path(layout)
+    path.touch()
+    with path.open("r+") as file:
         if not try_lock(file):
             raise BusyError("this process is trying splits already")
         trial = Trial(by, former, file)
@@ -63,33 +65,32 @@ def held(layout: Layout, by: str, former: Plan) -> Iterator[Trial]:
         yield trial
 
 
-def refuse(layout: Layout) -> None:
-    """Raise BusyError while another process tries splits; the caller has the lock of the stack."""
-    told = _told(layout)
-    if told and told["pid"] != os.getpid() and _held(layout):
-        raise BusyError(
-            f"windtunnel {told['by']} (pid {told['pid']}) is trying splits: wait for it, or end it"
-        )
+def refuse_during_trial(layout: Layout) -> None:
+    """Raise BusyError while another process tries splits; the caller has the stack's lock."""
+    record = _read(layout)
+    if record and record["pid"] != os.getpid() and _is_locked(layout):
+        command = f"windtunnel {record['by']} (pid {record['pid']})"
+        raise BusyError(f"{command} is trying splits: wait for it, or end it")
 
 
-def left(layout: Layout) -> tuple[str, Plan] | None:
-    """Which command was killed while it tried splits, and the split before.
+def abandoned_trial(layout: Layout) -> tuple[str, Plan] | None:
+    """Return which command was killed while it tried splits, and the former split.
 
-    The caller has the lock of the stack.
+    The caller has the stack's lock.
     """
-    told = _told(layout)
-    if not told or not told["former"] or _held(layout):
+    record = _read(layout)
+    if not record or not record["former"] or _is_locked(layout):
         return None
-    return f"windtunnel {told['by']} (pid {told['pid']})", plan_of(told["former"])
+    return f"windtunnel {record['by']} (pid {record['pid']})", plan_of(record["former"])
 
 
-def known(layout: Layout) -> bool:
-    """Whether a command tries splits or was killed while it did, seen without any lock."""
-    return bool((_told(layout) or {}).get("former"))
+def has_trial(layout: Layout) -> bool:
+    """Return whether a command tries splits or was killed while it did; needs no lock."""
+    return bool((_read(layout) or {}).get("former"))
 
 
-def forget(layout: Layout) -> None:
-    """Say that what a killed command left is made good."""
+def forget_trial(layout: Layout) -> None:
+    """Write down that the former split of a killed command is back."""
     _path(layout).write_text("")
 
 
@@ -97,14 +98,13 @@ def _path(layout: Layout) -> Path:
     return layout.root / "trial"
 
 
-def _told(layout: Layout) -> dict[str, Any] | None:
+def _read(layout: Layout) -> dict[str, Any] | None:
     try:
-        told = json.loads(_path(layout).read_text())
-    except (FileNotFoundError, ValueError):  # it was killed before it tried anything
+        return dict(json.loads(_path(layout).read_text()))
+    except (FileNotFoundError, ValueError):  # the command was killed before it tried any split
         return None
-    return dict(told)
 
 
-def _held(layout: Layout) -> bool:
+def _is_locked(layout: Layout) -> bool:
     with _path(layout).open() as file:
         return not try_lock(file, fcntl.LOCK_SH)

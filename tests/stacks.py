@@ -18,13 +18,12 @@ from pathlib import Path
 
 import psutil
 
-from deploy import orphans
+from deploy.cleanup import end_processes, find_orphans
 from deploy.layout import Layout
 from deploy.lifecycle import down
-from deploy.ports import free
+from deploy.ports import is_free
 from deploy.services import PORTS, Place
 from deploy.stack import Stack
-from deploy.supervisor import Supervisor
 
 RUN = Path(__file__).parent.parent / ".run"
 PROCESS_PORTS = (*range(10000, 10006), *range(10011, 10014), 10051, 10052)
@@ -41,14 +40,14 @@ def own_place(parent: Path | None = None) -> Iterator[Place]:
         down(place)
         assert left_over(place) == []
     finally:
-        orphans.end(left_over(place))
+        end_processes(left_over(place))
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def left_over(place: Place) -> list[psutil.Process]:
     """What of this place still runs."""
     layout = Layout(place)
-    return orphans.find(layout.root, Supervisor(layout).log)
+    return find_orphans(layout)
 
 
 def free_offset() -> int:
@@ -60,7 +59,7 @@ def free_offset() -> int:
     first = 100 if os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0" else 1750
     while True:
         offset = random.randrange(first, first + 1650)
-        if all(free(port + offset) for port in (*PORTS.values(), *PROCESS_PORTS)):
+        if all(is_free(port + offset) for port in (*PORTS.values(), *PROCESS_PORTS)):
             return offset
 
 

@@ -55,16 +55,16 @@ BENCH_LAYERS = (
 )
 
 DEPLOY_LAYERS = (
-    "deploy.errors deploy.kinds deploy.bootstrap deploy.front",
+    "deploy.errors deploy.bootstrap",
     "deploy.services",
-    "deploy.layout deploy.ports deploy.control deploy.sections deploy.state",
-    "deploy.history deploy.locks deploy.orphans deploy.splitfile",
+    "deploy.ports",
+    "deploy.layout",
+    "deploy.history deploy.locks deploy.programs deploy.splitfile deploy.supervisor_rpc",
     "deploy.supervisor deploy.trial",
-    "deploy.readiness deploy.sweep deploy.stack",
-    "deploy.processes",
-    "deploy.launch deploy.rollout deploy.gunicorn",
+    "deploy.cleanup deploy.readiness deploy.stack",
+    "deploy.gunicorn deploy.rollout",
     "deploy.splits",
-    "deploy.lifecycle deploy.setup deploy.doctor",
+    "deploy.lifecycle deploy.doctor",
 )
 
 FACES_THE_STACK = ("bench.cli", "bench.commands", "bench.run", "bench.web.switch", "bench.perf")

@@ -10,8 +10,8 @@ def doctor() -> None:
     from deploy import doctor as facts
 
     table(("machine", ""), facts.machine())
-    found = facts.look()
+    found = facts.inventory()
     say("")
-    table(("program", "version", "from, or what is wrong"), facts.programs(found))
+    table(("program", "version", "from, or what is wrong"), facts.program_rows(found))
     say("")
-    table(("engine", "can run", "driver, or what is wrong"), facts.engines(found))
+    table(("engine", "can run", "driver, or what is wrong"), facts.engine_rows(found))

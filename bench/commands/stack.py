@@ -37,9 +37,9 @@ _WORDS = {
 
 def setup() -> None:
     """Fetch database servers and nginx."""
-    from deploy.setup import setup_programs
+    from deploy.lifecycle import set_up
 
-    missing = setup_programs(say)
+    missing = set_up(say)
     for name, reason in missing.items():
         say(f"without {name}: {reason}")
     say("next: windtunnel up" if os.environ.get("VIRTUAL_ENV") else "next: make up, or make bench")
@@ -60,7 +60,7 @@ def up(
     """
     from deploy import splits
     from deploy.lifecycle import ensure_up
-    from deploy.processes import databases
+    from deploy.programs import databases
 
     if loop not in {None, "asyncio", "uvloop"}:
         raise UsageError(f"--loop {loop}: choose asyncio or uvloop")
@@ -106,7 +106,7 @@ def status() -> None:
     table(("program", "state", "pid", "port", "up for", "memory"), _rows(found))
     for name, reason in found.state.missing.items():
         say(f"without {name}: {reason}")
-    if not found.healthy():
+    if not found.is_healthy():
         raise SetupError("something is down: see `windtunnel logs NAME`, or down and up again")
 
 
@@ -141,9 +141,9 @@ def logs(
     lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="how many")] = 20,
 ) -> None:
     """Show what programs said last."""
-    from deploy.stack import log_files
+    from deploy.layout import Layout, default_place
 
-    files = log_files()
+    files = Layout(default_place()).log_files()
     if not files:
         raise SetupError("there are no logs yet: start the stack with `windtunnel up`")
     if name is not None and name not in files:

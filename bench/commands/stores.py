@@ -38,7 +38,8 @@ def stores(
 
 
 def _own_url() -> str:
-    from deploy.stack import default_url, running
+    from deploy.layout import default_url
+    from deploy.stack import running
 
     stack = running()
     return stack.state.processes[0] if stack else default_url()

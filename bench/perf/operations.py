@@ -20,7 +20,7 @@ from typing import Any
 
 from bench.perf.check import Verdict
 from bench.perf.place import place
-from deploy import lifecycle, processes
+from deploy import lifecycle, programs
 from server.api.enums import Mode
 from server.api.record import Record, new_id
 from server.engines import discover
@@ -179,5 +179,5 @@ def operations() -> Iterator[Verdict]:
     """Measure one store after another, on databases of their own."""
     with place() as here:
         lifecycle.ensure_up(SERVICES, place=here)
-        for store in chosen(processes.addresses(here)):
+        for store in chosen(programs.database_urls(here)):
             yield asyncio.run(measured(store))

@@ -71,7 +71,7 @@ class Splitting:
         wanted = planned(self.former, division)
         if wanted == self.former:
             return False
-        self.trial.over()
+        self.trial.end()
         splits.apply(self.stack, wanted, f"{BY} --apply", lock_timeout=LOCK_TIMEOUT)
         self.trial.former = wanted
         return True

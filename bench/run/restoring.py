@@ -55,7 +55,7 @@ def _restore(stack: Stack, trial: Trial) -> None:
             "a split on trial is still in force; back to the one before: windtunnel split undo, "
             f"or the next up ({line})"
         ) from error
-    trial.over()
+    trial.end()
 
 
 def _undisturbed(what: Callable[[], object]) -> None:

@@ -9,12 +9,13 @@ from pathlib import Path
 from bench.asked.discovery import discover
 from bench.asked.lineup import Lineup, server
 from bench.asked.plan import Offer, Variant
-from deploy import lifecycle, splits, trial
+from deploy import lifecycle, splits
 from deploy.errors import StackError
 from deploy.gunicorn import gunicorns
 from deploy.history import ChangeKind
 from deploy.locks import LOCK_TIMEOUT, stack_lease, stack_lock
 from deploy.stack import Stack
+from deploy.trial import refuse_during_trial
 from nginx.render import ACCESS_LOG
 
 FIRST_ANSWER = 60.0
@@ -86,7 +87,7 @@ def stacked(say: Callable[[str], None]) -> Iterator[StackTarget]:
     splits.put_back(say)
     running = lifecycle.ensure_up(say=say)
     with stack_lock(running.layout, LOCK_TIMEOUT):
-        trial.refuse(running.layout)
+        refuse_during_trial(running.layout)
     if running.started:
         with stack_lease(running.layout):
             try:

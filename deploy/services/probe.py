@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
+from contextlib import closing
 
 DEADLINE = 0.8
 
@@ -25,3 +27,13 @@ def tell(port: int, question: bytes, size: int = 65536, until: bytes = b"") -> b
     except OSError:
         pass
     return said
+
+
+def http_ok(port: int, path: str) -> bool:
+    """Return whether a GET on 127.0.0.1 answers 200."""
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)) as connection:
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False

@@ -8,8 +8,9 @@ import pytest
 
 from deploy import splitfile
 from deploy.layout import Layout
+from deploy.ports import assign_ports
 from deploy.services import Place
-from deploy.splitfile import settled, write_split
+from deploy.splitfile import initial_plan, write_split
 from nginx.plan import DEFAULT_FILE, changed, read_plan
 from nginx.split import SplitError
 
@@ -21,7 +22,7 @@ def layout(tmp_path: Path) -> Layout:
 
 def test_the_first_up_takes_the_projects(layout: Layout) -> None:
     said: list[str] = []
-    assert settled(layout, said.append) == read_plan()
+    assert initial_plan(layout, said.append) == read_plan()
     assert layout.split.read_text() == DEFAULT_FILE.read_text()
     assert said == []
 
@@ -29,29 +30,33 @@ def test_the_first_up_takes_the_projects(layout: Layout) -> None:
 def test_an_edit_of_the_projects_counts_until_the_stack_has_its_own(
     layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settled(layout, print)
+    initial_plan(layout, print)
     edited = tmp_path / "edited.toml"
     edited.write_text(DEFAULT_FILE.read_text().replace("processes = 3", "processes = 2"))
     monkeypatch.setattr(splitfile, "DEFAULT_FILE", edited)
-    assert settled(layout, print).processes("fast") == 2
+    assert initial_plan(layout, print).processes("fast") == 2
 
 
 def test_what_was_tuned_stays_and_is_told(layout: Layout) -> None:
-    tuned = changed(settled(layout, print), {"pools.slow.processes": "2"})
+    tuned = changed(initial_plan(layout, print), {"pools.slow.processes": "2"})
     write_split(layout, tuned)
     said: list[str] = []
-    assert settled(layout, said.append) == tuned
+    assert initial_plan(layout, said.append) == tuned
     assert "windtunnel split reset" in said[0]
 
 
 def test_a_wrong_file_is_named_with_its_line(layout: Layout) -> None:
-    settled(layout, print)
+    initial_plan(layout, print)
     layout.split.write_text(layout.split.read_text().replace("retries = 0", "retries = 99", 1))
     with pytest.raises(SplitError, match=r"split\.toml:\d+: pools\.fast\.retries: 99 is no"):
-        settled(layout, print)
+        initial_plan(layout, print)
 
 
-def test_pools_get_ports_that_nobody_holds(layout: Layout) -> None:
+def test_pools_get_ports_that_nobody_holds() -> None:
     held = {"fast": (10001, 10002, 10003), "slow": (10004,), "gone": (10051,)}
-    given = layout.allot({"fast": 2, "slow": 3, "new": 2}, held)
-    assert given == {"fast": (10001, 10002), "slow": (10004, 10005, 10006), "new": (10052, 10053)}
+    assigned = assign_ports({"fast": 2, "slow": 3, "new": 2}, held, 0)
+    assert assigned == {
+        "fast": (10001, 10002),
+        "slow": (10004, 10005, 10006),
+        "new": (10052, 10053),
+    }

@@ -124,7 +124,7 @@ def test_the_supervisor_restarts_what_dies(place: Place) -> None:
     psutil.Process(before).kill()
     name = f"server-{10001 + place.offset}"
     eventually(lambda: running.pids()["server"].get(name, [before]) not in ([before], []))
-    eventually(lambda: stack.running(place) is not None and running.healthy())
+    eventually(lambda: stack.running(place) is not None and running.is_healthy())
 
 
 def test_up_after_the_supervisor_was_killed(place: Place) -> None:
@@ -158,7 +158,7 @@ def test_nginx_is_back_after_its_master_alone_was_killed(place: Place) -> None:
     assert running.roots()["nginx"]["nginx"] == [master]
     psutil.Process(master).kill()
     eventually(lambda: not psutil.pid_exists(worker))
-    eventually(running.healthy)
+    eventually(running.is_healthy)
     assert served_by(running) == {f"fast-{10001 + place.offset}"}
     splits.resize(running, fast=2)  # which the new master hears
     assert len(served_by(running)) == 2
@@ -194,7 +194,7 @@ def test_a_database_that_dies_at_once_costs_its_rows_only(place: Place) -> None:
     running = up(place)
     assert "redis-safe ended at once" in running.state.missing["redis"]
     assert "redis-safe" not in running.supervisor.states()
-    assert running.healthy()
+    assert running.is_healthy()
     assert served_by(running)
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.readiness import http_ok
 from deploy.services import Missing, Place, ensure_all
+from deploy.services.probe import http_ok
 from deploy.services.ways.debian import Debian
 from nginx.apply import Nginx
 from nginx.split import Pool, Split

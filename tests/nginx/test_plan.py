@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deploy.splitfile import updated
+from deploy.splitfile import updated_text
 from nginx.options import CHECKS, DEFAULTS, as_text, from_text
 from nginx.plan import DEFAULT_FILE, Plan, changed, differences, plan_of, read_plan
 from nginx.split import Balance, SplitError
@@ -50,9 +50,9 @@ def tables(draw: st.DrawFn) -> dict[str, Any]:
 @given(plans(), plans())
 def test_what_is_written_is_read_again(one: Plan, other: Plan) -> None:
     """From the project's file to one plan, and from that to any other."""
-    first = updated(DEFAULT_FILE.read_text(), one)
+    first = updated_text(DEFAULT_FILE.read_text(), one)
     assert plan_of(tomllib.loads(first)) == one
-    assert plan_of(tomllib.loads(updated(first, other))) == other
+    assert plan_of(tomllib.loads(updated_text(first, other))) == other
 
 
 @settings(max_examples=20)
@@ -126,4 +126,4 @@ def test_an_error_names_file_line_and_key(tmp_path: Path, old: str, new: str, to
 
 def test_a_file_that_is_not_toml_any_more_is_written_anew() -> None:
     plan = read_plan()
-    assert "fast" in updated("[pools.fast", plan)
+    assert "fast" in updated_text("[pools.fast", plan)

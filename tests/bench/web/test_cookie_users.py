@@ -12,8 +12,8 @@ from string import Template
 
 import pytest
 
-from deploy.readiness import http_ok
 from deploy.services import Place, ensure_all
+from deploy.services.probe import http_ok
 from tests.bench.interface import PATIENCE, free_port, locust
 from tests.bench.served import ROOT, server
 from tests.stacks import RUN, eventually

@@ -1,4 +1,4 @@
-"""A supervisord's control, XML-RPC over its unix socket."""
+"""The control of a supervisord: XML-RPC over its Unix socket, with a timeout."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ TIMEOUT = 10.0
 """Seconds after which a supervisord that does not answer counts as gone."""
 
 
-def control(path: Path) -> Any:
-    """The `supervisor` methods behind a socket; calls raise OSError and xmlrpc.client.Error."""
-    return xmlrpc.client.ServerProxy("http://localhost/RPC2", _Transport(path)).supervisor
+def supervisor_rpc(path: Path) -> Any:
+    """Return the `supervisor` methods at a socket; they raise OSError and xmlrpc.client.Error."""
+    return xmlrpc.client.ServerProxy("http://localhost/RPC2", _UnixTransport(path)).supervisor
 
 
-class _Connection(http.client.HTTPConnection):
+class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: Path) -> None:
         super().__init__("localhost", timeout=TIMEOUT)
         self._path = path
@@ -31,18 +31,18 @@ class _Connection(http.client.HTTPConnection):
         self.sock.connect(os.fsencode(self._path))
 
 
-class _Transport(xmlrpc.client.Transport):
+class _UnixTransport(xmlrpc.client.Transport):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self._path = path
-        self._opened: _Connection | None = None
+        self._opened: _UnixConnection | None = None
 
-    def make_connection(self, host: Any) -> _Connection:  # noqa: ARG002
-        self._opened = _Connection(self._path)
+    def make_connection(self, host: Any) -> _UnixConnection:  # noqa: ARG002
+        self._opened = _UnixConnection(self._path)
         return self._opened
 
     def request(self, *call: Any, **options: Any) -> Any:
-        """Make one call on a connection of its own, so that none is left open."""
+        """Make a call on a connection of its own, so that none is left open."""
         try:
             return super().request(*call, **options)
         finally:

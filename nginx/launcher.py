@@ -1,7 +1,7 @@
-"""Becomes nginx, after the workers of a master that was killed have let go of the port.
+"""Becomes nginx, once the workers of a master that was killed have released the port.
 
-A script (`python -P front.py FOLDER COMMAND...`) that becomes nginx. Workers whose master is gone
-serve on, and nobody can tell them anything: they finish what they have and take no more.
+A script: `python -P launcher.py FOLDER COMMAND...`. Workers whose master is gone serve on, and no
+reload reaches them; they are told here to finish their requests and to accept no more.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from pathlib import Path
 
 import psutil
 
-PATIENCE = 5.0
+QUIT_TIMEOUT = 5.0
 """Seconds in which a worker closes its listening sockets, before it is killed."""
 
 
-def orphans(folder: Path) -> list[psutil.Process]:
-    """The workers of the master that nginx.pid names, if it is gone."""
+def orphaned_workers(folder: Path) -> list[psutil.Process]:
+    """Return the workers of the master that nginx.pid names, if it is gone."""
     try:
         master = int((folder / "nginx.pid").read_text())
     except (OSError, ValueError):
         return []
     if psutil.pid_exists(master):
         return []
-    return [one for one in psutil.process_iter() if _worked_for(one, master, folder)]
+    return [process for process in psutil.process_iter() if _is_worker(process, master, folder)]
 
 
-def _worked_for(process: psutil.Process, master: int, folder: Path) -> bool:
+def _is_worker(process: psutil.Process, master: int, folder: Path) -> bool:
     try:
         return (
             os.getpgid(process.pid) == master
@@ -41,22 +41,22 @@ def _worked_for(process: psutil.Process, master: int, folder: Path) -> bool:
         return False
 
 
-def send_off(workers: list[psutil.Process]) -> None:
+def dismiss(workers: list[psutil.Process]) -> None:
     """Return when none of the workers listens any more."""
     for worker in workers:
         with contextlib.suppress(psutil.Error):
             worker.send_signal(signal.SIGQUIT)
-    deadline = time.monotonic() + PATIENCE
-    while not all(map(leaving, workers)) and time.monotonic() < deadline:
+    deadline = time.monotonic() + QUIT_TIMEOUT
+    while not all(map(is_shutting_down, workers)) and time.monotonic() < deadline:
         time.sleep(0.01)
     for worker in workers:
-        if not leaving(worker):
+        if not is_shutting_down(worker):
             with contextlib.suppress(psutil.Error):
                 worker.kill()
 
 
-def leaving(worker: psutil.Process) -> bool:
-    """Whether a worker is gone, or has said that it takes no more connections."""
+def is_shutting_down(worker: psutil.Process) -> bool:
+    """Return whether a worker is gone, or says that it accepts no more connections."""
     try:
         return worker.status() == psutil.STATUS_ZOMBIE or "shutting down" in worker.cmdline()[0]
     except (psutil.Error, IndexError):
@@ -65,8 +65,8 @@ def leaving(worker: psutil.Process) -> bool:
 
 def main(folder: str, *command: str) -> None:
     """Become nginx."""
-    send_off(orphans(Path(folder).resolve()))
-    os.execv(command[0], command)  # noqa: S606 - no shell is wanted
+    dismiss(orphaned_workers(Path(folder).resolve()))
+    os.execv(command[0], command)  # noqa: S606 - no shell is needed
 
 
 if __name__ == "__main__":
