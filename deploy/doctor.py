@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from deploy.layout import PROJECT, default_place
-from deploy.services import Missing, Place, Program, ensure_all, services
+from deploy.layout import PROJECT, default_workspace
+from deploy.services import Missing, Program, Workspace, ensure_all, services
 from server.engines import discover
 
 if TYPE_CHECKING:
@@ -92,10 +92,10 @@ class Inventory:
     missing: Mapping[str, Missing]
 
 
-def inventory(place: Place | None = None) -> Inventory:
+def inventory(workspace: Workspace | None = None) -> Inventory:
     """Look for every program, and fetch none."""
-    place = replace(place or default_place(), fetches=False)
-    return Inventory(*ensure_all(place, services(), lambda _: None))
+    workspace = replace(workspace or default_workspace(), fetches=False)
+    return Inventory(*ensure_all(workspace, services(), lambda _: None))
 
 
 def program_rows(inventory: Inventory) -> list[Row]:

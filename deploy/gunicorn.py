@@ -56,7 +56,7 @@ def gunicorn_instance(layout: Layout, worker: str, options: ServerOptions) -> In
 
     A `sync` worker has one thread, and so one connection, as a blocking store has.
     """
-    port = PORTS[worker] + layout.place.offset
+    port = PORTS[worker] + layout.workspace.offset
     threads = 1 if worker == "sync" else options.connections
     settings = {"--config": CONF, "--worker-class": worker, "--threads": threads}
     arguments = [argument for pair in settings.items() for argument in map(str, pair)]
@@ -65,7 +65,7 @@ def gunicorn_instance(layout: Layout, worker: str, options: ServerOptions) -> In
         service="gunicorn",
         port=port,
         command=(sys.executable, "-m", "gunicorn", *arguments, "--bind", f"127.0.0.1:{port}"),
-        env=database_urls(layout.place),
+        env=database_urls(layout.workspace),
         user=None,
         stop_signal="TERM",
         cwd=PROJECT,
@@ -93,7 +93,7 @@ def gunicorns(stack: Stack) -> Iterator[dict[str, Gunicorn]]:
 def _start(stack: Stack, instances: list[Instance]) -> None:
     with stack_lock(stack.layout):
         _remove(stack)  # what a killed command left
-        require_free(ports_of(stack.layout.place, instances))
+        require_free(ports_of(stack.layout.workspace, instances))
         stack.supervisor.add(instances)
     if reasons := wait_ready(stack.supervisor, instances, READY_TIMEOUT):
         raise NotReadyError("; ".join(f"{name} {reason}" for name, reason in reasons.items()))

@@ -9,12 +9,12 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from deploy.layout import Layout, default_place
+from deploy.layout import Layout, default_workspace
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from deploy.services import Place
+    from deploy.services import Workspace
 
 
 class ChangeKind(StrEnum):
@@ -56,24 +56,24 @@ class Change:
         return {**asdict(self), "when": self.when.isoformat()}
 
 
-def read_history(place: Place | None = None) -> list[Change]:
-    """Return every change of the place's split, the oldest first."""
-    path = _path(place)
+def read_history(workspace: Workspace | None = None) -> list[Change]:
+    """Return every change of the workspace's split, the oldest first."""
+    path = _path(workspace)
     return [_parse(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def history_stamp(place: Place | None = None) -> tuple[int, int] | None:
+def history_stamp(workspace: Workspace | None = None) -> tuple[int, int] | None:
     """Return a value that differs once the history has changed; None before the first change."""
     try:
-        status = _path(place).stat()
+        status = _path(workspace).stat()
     except FileNotFoundError:
         return None
     return status.st_mtime_ns, status.st_size
 
 
-def record(place: Place, change: Change) -> None:
+def record(workspace: Workspace, change: Change) -> None:
     """Append a change to the history, or replace the last one if it has the same number."""
-    path = _path(place)
+    path = _path(workspace)
     lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
     draft = path.with_suffix(".new")
     draft.write_bytes(
@@ -89,8 +89,8 @@ def undoable(changes: list[Change]) -> Change | None:
     return next(edits, None)
 
 
-def _path(place: Place | None) -> Path:
-    return Layout(place or default_place()).root / "split.jsonl"
+def _path(workspace: Workspace | None) -> Path:
+    return Layout(workspace or default_workspace()).root / "split.jsonl"
 
 
 @lru_cache(maxsize=4096)

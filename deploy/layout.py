@@ -10,7 +10,7 @@ from pathlib import Path
 
 from deploy.errors import StackError
 from deploy.ports import FIRST_PORT, HIGHEST_OFFSET, NGINX_PORT
-from deploy.services import Place
+from deploy.services import Workspace
 
 PROJECT = Path(__file__).resolve().parent.parent
 RUN_VARIABLE = "WINDTUNNEL_RUN"
@@ -19,7 +19,7 @@ RUN_VARIABLE = "WINDTUNNEL_RUN"
 _SOCKET_LIMIT = 90  # of the kernel's 108 bytes; supervisord adds its pid while it binds
 
 
-def default_place() -> Place:
+def default_workspace() -> Workspace:
     """Return `.run` of this project, or the folder WINDTUNNEL_FOLDER.
 
     WINDTUNNEL_OFFSET moves every port. Fetched programs are shared by all folders. Raises
@@ -30,25 +30,25 @@ def default_place() -> Place:
     offset = os.environ.get("WINDTUNNEL_OFFSET") or "0"
     if not offset.isdecimal() or int(offset) > HIGHEST_OFFSET:
         raise StackError(f"WINDTUNNEL_OFFSET={offset}: give a number from 0 to {HIGHEST_OFFSET}")
-    shared = None if root == usual else Place(usual).programs
-    return Place(root, offset=int(offset), programs_folder=shared)
+    shared = None if root == usual else Workspace(usual).programs
+    return Workspace(root, offset=int(offset), programs_folder=shared)
 
 
 def default_url() -> str:
-    """Return the address of the default place's first process, up or not."""
-    return f"http://127.0.0.1:{FIRST_PORT + default_place().offset}"
+    """Return the address of the default workspace's first process, up or not."""
+    return f"http://127.0.0.1:{FIRST_PORT + default_workspace().offset}"
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The files of the stack in a place, and nginx's port."""
+    """The files of the stack in a workspace, and nginx's port."""
 
-    place: Place
+    workspace: Workspace
 
     @property
     def root(self) -> Path:
         """The `.run` folder."""
-        return self.place.root.absolute()
+        return self.workspace.root.absolute()
 
     @property
     def log(self) -> Path:
@@ -73,7 +73,7 @@ class Layout:
     @property
     def nginx_port(self) -> int:
         """Where nginx listens."""
-        return NGINX_PORT + self.place.offset
+        return NGINX_PORT + self.workspace.offset
 
     def log_files(self) -> dict[str, Path]:
         """Return the logs by program, supervisord's own among them."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from deploy import splits
 from deploy.cleanup import stop_everything
 from deploy.errors import NotReadyError
-from deploy.layout import Layout, default_place
+from deploy.layout import Layout, default_workspace
 from deploy.locks import stack_lock, take_over_lease
 from deploy.ports import assign_ports, ports_of, require_free
 from deploy.programs import (
@@ -33,7 +33,7 @@ from nginx.apply import Nginx
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from deploy.services import Place
+    from deploy.services import Workspace
     from nginx.plan import Plan
     from nginx.split import Split
 
@@ -43,19 +43,19 @@ READY_TIMEOUT = 90.0
 
 def set_up(
     say: Callable[[str], None],
-    place: Place | None = None,
+    workspace: Workspace | None = None,
     names: Sequence[str] | None = None,
 ) -> dict[str, str]:
     """Fetch programs and make data folders, so that `up` and a run need no network.
 
     Returns service -> why it is not available here. Raises StackError when there is no nginx.
     """
-    place = place or default_place()
-    with stack_lock(Layout(place)):
+    workspace = workspace or default_workspace()
+    with stack_lock(Layout(workspace)):
         services = databases() if names is None else names
-        programs, missing = ensure_all(place, [*services, "nginx"], say)
+        programs, missing = ensure_all(workspace, [*services, "nginx"], say)
         nginx_binary(programs, missing)
-        _, unprepared = prepare_all(place, programs)
+        _, unprepared = prepare_all(workspace, programs)
     return {name: str(reason) for name, reason in (missing | unprepared).items()}
 
 
@@ -67,7 +67,7 @@ def ensure_up(
     *,
     connections: int | None = None,
     say: Callable[[str], None] = lambda _: None,
-    place: Place | None = None,
+    workspace: Workspace | None = None,
 ) -> Stack:
     """Return the stack that runs already, resized if need be, or start a new one.
 
@@ -76,7 +76,7 @@ def ensure_up(
     loop is restarted. A database that is not available is listed in `state.missing`; raises
     StackError for everything else.
     """
-    layout = Layout(place or default_place())
+    layout = Layout(workspace or default_workspace())
     given = {"loop": loop, "connections": connections}
     options = {name: value for name, value in given.items() if value is not None}
     with stack_lock(layout):
@@ -97,7 +97,7 @@ def _reusable_stack(
     layout: Layout, options: Mapping[str, object], services: Iterable[str] | None
 ) -> Stack | None:
     """Return the running stack if it is healthy and has these options and services."""
-    stack = running(layout.place)
+    stack = running(layout.workspace)
     if (
         stack is None
         or not stack.is_healthy()
@@ -109,12 +109,12 @@ def _reusable_stack(
 
 
 def down(
-    place: Place | None = None,
+    workspace: Workspace | None = None,
     say: Callable[[str], None] = lambda _: None,
     lock_timeout: float = 0.0,
 ) -> bool:
-    """Stop everything of this place, in order; returns whether anything was running."""
-    layout = Layout(place or default_place())
+    """Stop everything of this workspace, in order; returns whether anything was running."""
+    layout = Layout(workspace or default_workspace())
     with stack_lock(layout, lock_timeout):
         return stop_everything(layout, say)
 
@@ -139,12 +139,12 @@ class Launch:
         self.layout.log.mkdir(parents=True, exist_ok=True)
         plan = resized(initial_plan(self.layout, self.say), fast, slow)
         sizes = {pool: plan.processes(pool) for pool in plan.pools}
-        split = plan.split(assign_ports(sizes, {}, self.layout.place.offset))
+        split = plan.split(assign_ports(sizes, {}, self.layout.workspace.offset))
         instances, binary = self._programs(databases() if services is None else services)
         nginx = Nginx(binary, self.layout.nginx, self.layout.nginx_port)
         instances += self._servers(split)
         instances.append(nginx_instance(nginx, nginx.write(split).generation))
-        require_free(ports_of(self.layout.place, instances))
+        require_free(ports_of(self.layout.workspace, instances))
         self._rotate_logs()
         self.say(f"starting {_listing(instances)}")
         state = self._start(instances, nginx, plan)
@@ -153,10 +153,10 @@ class Launch:
 
     def _programs(self, services: Sequence[str]) -> tuple[list[Instance], str]:
         """Return the databases to start and nginx's file; what is not available is `missing`."""
-        place = self.layout.place
-        programs, missing = ensure_all(place, [*services, "nginx"], self.say)
+        workspace = self.layout.workspace
+        programs, missing = ensure_all(workspace, [*services, "nginx"], self.say)
         binary = nginx_binary(programs, missing)
-        instances, unprepared = prepare_all(place, programs)
+        instances, unprepared = prepare_all(workspace, programs)
         self.missing |= {name: str(reason) for name, reason in (missing | unprepared).items()}
         return instances, binary
 

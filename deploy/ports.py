@@ -15,7 +15,7 @@ from deploy.services import PORTS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from deploy.services import Instance, Place
+    from deploy.services import Instance, Workspace
 
 NGINX_PORT = 10000
 FIRST_PORT = 10001
@@ -48,14 +48,14 @@ def assign_ports(
     return assigned
 
 
-def ports_of(place: Place, instances: Iterable[Instance]) -> dict[int, str]:
+def ports_of(workspace: Workspace, instances: Iterable[Instance]) -> dict[int, str]:
     """Return every port that the instances take, with the name of the instance."""
     names = {}
     for instance in instances:
         names[instance.port] = instance.name
         for extra in PORTS:
             if extra.startswith(f"{instance.name}-"):  # such as elasticsearch-transport
-                names[place.port(extra)] = instance.name
+                names[workspace.port(extra)] = instance.name
     return names
 
 

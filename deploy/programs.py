@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from deploy.errors import NotReadyError
 from deploy.layout import PROJECT
-from deploy.services import PORTS, Instance, Missing, Place, Program, services
+from deploy.services import PORTS, Instance, Missing, Program, Workspace, services
 from deploy.services.probe import http_ok
 from nginx import launcher
 from nginx.apply import Nginx
@@ -63,7 +63,7 @@ def server_instance(layout: Layout, pool: str, port: int, options: ServerOptions
         service=pool,
         port=port,
         command=(sys.executable, "-m", "server", *arguments),
-        env=database_urls(layout.place),
+        env=database_urls(layout.workspace),
         user=None,
         stop_signal="TERM",
         cwd=PROJECT,
@@ -71,29 +71,29 @@ def server_instance(layout: Layout, pool: str, port: int, options: ServerOptions
     )
 
 
-def database_urls(place: Place) -> dict[str, str]:
+def database_urls(workspace: Workspace) -> dict[str, str]:
     """Return the WINDTUNNEL_*_URL variables that tell a server where this stack's databases are.
 
     Only what differs from the server's own defaults; what the environment gives comes first.
     """
-    urls = {"WINDTUNNEL_SQLITE_URL": str(place.root.absolute() / "data" / "sqlite")}
-    moved = {name for name in PORTS if place.port(name) != PORTS[name]}
+    urls = {"WINDTUNNEL_SQLITE_URL": str(workspace.root.absolute() / "data" / "sqlite")}
+    moved = {name for name in PORTS if workspace.port(name) != PORTS[name]}
     if moved:
-        urls |= _moved_urls(place, moved)
-    return {name: url for name, url in urls.items() if not place.environ.get(name)}
+        urls |= _moved_urls(workspace, moved)
+    return {name: url for name, url in urls.items() if not workspace.environ.get(name)}
 
 
-def _moved_urls(place: Place, instances: set[str]) -> dict[str, str]:
+def _moved_urls(workspace: Workspace, instances: set[str]) -> dict[str, str]:
     from server.engines import discover  # imports every driver
 
     urls: dict[str, str] = {}
     for service in {e.service.name: e.service for e in discover().values() if e.service}.values():
-        if place.environ.get(_url_variable(service.name)):  # one URL for all its durabilities
+        if workspace.environ.get(_url_variable(service.name)):  # one URL for all its durabilities
             continue
         for durability, url in service.addresses.items():
             name = f"{service.name}-{durability}" if durability else service.name
             if name in instances:
-                urls[_url_variable(name)] = _with_port(url, place.port(name))
+                urls[_url_variable(name)] = _with_port(url, workspace.port(name))
     return urls
 
 

@@ -45,7 +45,7 @@ def roll_out(
     started_at = time.time()
     _stop_unused(stack, stack.split)  # what a change that was killed may have left
     sizes = {pool: plan.processes(pool) for pool in plan.pools}
-    offset = stack.layout.place.offset
+    offset = stack.layout.workspace.offset
     split = plan.split(assign_ports(sizes, stack.state.pools(), offset))
     stack.nginx.check(split)
     servers = _new_servers(stack, split)
@@ -70,7 +70,7 @@ def _new_servers(stack: Stack, split: Split) -> list[Instance]:
 
 
 def _activate(stack: Stack, split: Split, servers: Sequence[Instance]) -> tuple[Reload, float]:
-    require_free(ports_of(stack.layout.place, servers))
+    require_free(ports_of(stack.layout.workspace, servers))
     try:
         if servers:
             stack.supervisor.add(servers)

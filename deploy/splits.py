@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from deploy.errors import BusyError, StackError
 from deploy.history import Change, ChangeKind, read_history, record, undoable
-from deploy.layout import Layout, default_place
+from deploy.layout import Layout, default_workspace
 from deploy.locks import LOCK_TIMEOUT, stack_lock
 from deploy.rollout import roll_out
 from deploy.splitfile import read_split, resized, write_split
@@ -27,7 +27,7 @@ from nginx.plan import Plan, changed, differences, plan_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from deploy.services import Place
+    from deploy.services import Workspace
     from deploy.stack import Stack
 
 __all__ = [
@@ -79,9 +79,9 @@ def _apply(
     stack: Stack, plan: Plan, by: str, kind: ChangeKind, undoes: int | None = None
 ) -> Change:
     """Roll out a plan, and record it as soon as it is active: draining may be interrupted."""
-    place = stack.layout.place
+    workspace = stack.layout.workspace
     change = Change(
-        number=len(read_history(place)) + 1,
+        number=len(read_history(workspace)) + 1,
         kind=kind,
         by=by,
         when=datetime.now(UTC),
@@ -100,12 +100,12 @@ def _apply(
         change = replace(change, apply_s=round(active_at - started_at, 3), serving_at=active_at)
         if change.kind is not ChangeKind.TRIAL:
             write_split(stack.layout, plan)
-        record(place, change)
+        record(workspace, change)
 
     times = roll_out(stack, plan, on_active)
     drain_s = round(times.drained_at - times.started_at, 3)
     change = replace(change, clean_s=drain_s, clean_at=times.drained_at)
-    record(place, change)
+    record(workspace, change)
     return change
 
 
@@ -133,13 +133,13 @@ def resize(
 
 def _wanted_plans(layout: Layout) -> list[Plan]:
     """Return what people wanted the split to be, the file first, then the history from its end."""
-    changes = [c for c in read_history(layout.place) if c.kind is not ChangeKind.TRIAL]
+    changes = [c for c in read_history(layout.workspace) if c.kind is not ChangeKind.TRIAL]
     return [read_split(layout), *(plan_of(change.before) for change in reversed(changes))]
 
 
 def undo(stack: Stack, by: str = "split undo") -> Change:
     """Take back the last edit that is not taken back yet; raises StackError if there is none."""
-    change = undoable(read_history(stack.layout.place))
+    change = undoable(read_history(stack.layout.workspace))
     if change is None:
         raise StackError("there is no change of the split to undo")
     return apply(stack, plan_of(change.before), by, ChangeKind.UNDO, undoes=change.number)
@@ -159,12 +159,12 @@ def on_trial(stack: Stack, by: str) -> Iterator[Trial]:
         yield trial
 
 
-def put_back(say: Callable[[str], None], place: Place | None = None) -> bool:
+def put_back(say: Callable[[str], None], workspace: Workspace | None = None) -> bool:
     """Bring back the split from before the trials of a command that was killed, and say so.
 
     Returns whether there was such a command. Raises what `apply` raises.
     """
-    layout = Layout(place or default_place())
+    layout = Layout(workspace or default_workspace())
     if not has_trial(layout):
         return False
     with stack_lock(layout, LOCK_TIMEOUT):
@@ -174,9 +174,9 @@ def put_back(say: Callable[[str], None], place: Place | None = None) -> bool:
     return command is not None
 
 
-def killed(place: Place | None = None) -> str | None:
+def killed(workspace: Workspace | None = None) -> str | None:
     """Return which command was killed while it tried splits, unless its split was put back."""
-    layout = Layout(place or default_place())
+    layout = Layout(workspace or default_workspace())
     if not has_trial(layout):
         return None
     try:
@@ -193,7 +193,7 @@ def _put_back(layout: Layout) -> str | None:
     if abandoned is None:
         return None
     command, former = abandoned
-    stack = running(layout.place)
+    stack = running(layout.workspace)
     if stack is not None and stack.plan != former:
         _apply(stack, former, "put back", ChangeKind.TRIAL)
     forget_trial(layout)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from deploy.layout import Layout, default_place
+from deploy.layout import Layout, default_workspace
 from deploy.programs import ProgramKind
 from deploy.supervisor import GONE, Supervisor
 from nginx.apply import Nginx
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from deploy.services import Place
+    from deploy.services import Workspace
     from nginx.split import Split
 
 
@@ -165,9 +165,9 @@ def read_state(path: Path) -> StackState | None:
         return None
 
 
-def running(place: Place | None = None) -> Stack | None:
-    """Return the stack that is up in this place, None when there is none that is complete."""
-    layout = Layout(place or default_place())
+def running(workspace: Workspace | None = None) -> Stack | None:
+    """Return the stack that is up in this workspace, None when there is none that is complete."""
+    layout = Layout(workspace or default_workspace())
     state = read_state(layout.state)
     if state is None or not state.split or Supervisor(layout).pid() != state.supervisor_pid:
         return None

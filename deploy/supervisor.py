@@ -116,7 +116,7 @@ class Supervisor:
         process = subprocess.run(
             [sys.executable, "-m", "supervisor.supervisord", "-c", str(conf)],
             cwd=PROJECT,
-            env={**self.layout.place.environ, RUN_VARIABLE: str(self.layout.root)},
+            env={**self.layout.workspace.environ, RUN_VARIABLE: str(self.layout.root)},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deploy.services.base import PORTS, Instance, Place
+from deploy.services.base import PORTS, Instance, Workspace
 from deploy.services.ensure import ensure_all, prepare_all, services
 from deploy.services.foreground import start, stop, wait_ready
 from server.engines import discover
@@ -66,8 +66,8 @@ def engine_services() -> dict[str, Service]:
 
 
 @contextmanager
-def place(environ: Mapping[str, str] | None = None) -> Iterator[Place]:
-    """A place with data folders of its own, on free ports; programs are fetched once for all.
+def workspace(environ: Mapping[str, str] | None = None) -> Iterator[Workspace]:
+    """A workspace with data folders of its own, on free ports; programs are fetched once for all.
 
     `environ` without addresses, as it is by default, makes every server our own.
     """
@@ -77,10 +77,10 @@ def place(environ: Mapping[str, str] | None = None) -> Iterator[Place]:
         held.callback(shutil.rmtree, folder, ignore_errors=True)
         ports = {name: held.enter_context(held_port()) for name in PORTS}
         path = {"PATH": os.environ.get("PATH", "")} if environ is None else environ
-        yield Place(folder, ports=ports, programs_folder=Place(RUN).programs, environ=path)
+        yield Workspace(folder, ports=ports, programs_folder=Workspace(RUN).programs, environ=path)
 
 
-def prepared(where: Place, names: Sequence[str]) -> tuple[list[Instance], dict[str, str]]:
+def prepared(where: Workspace, names: Sequence[str]) -> tuple[list[Instance], dict[str, str]]:
     """Return the instances of the named services, and why others cannot be had."""
     known = services()
     missing = dict.fromkeys(names, "no service of that name in deploy/services")
@@ -108,7 +108,7 @@ def addresses_of(instances: Sequence[Instance]) -> dict[str, str]:
 def running(names: Sequence[str]) -> Iterator[Databases]:
     """The named services, ready, until the block ends; what the environment names is left alone."""
     given = addresses(os.environ)
-    with place(os.environ) as where, ExitStack() as stack:
+    with workspace(os.environ) as where, ExitStack() as stack:
         own = [name for name in names if name != "sqlite"]
         instances, missing = prepared(where, own)
         started = []

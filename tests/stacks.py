@@ -22,7 +22,7 @@ from deploy.cleanup import end_processes, find_orphans
 from deploy.layout import Layout
 from deploy.lifecycle import down
 from deploy.ports import is_free
-from deploy.services import PORTS, Place
+from deploy.services import PORTS, Workspace
 from deploy.stack import Stack
 
 RUN = Path(__file__).parent.parent / ".run"
@@ -30,23 +30,25 @@ PROCESS_PORTS = (*range(10000, 10006), *range(10011, 10014), 10051, 10052)
 
 
 @contextmanager
-def own_place(parent: Path | None = None) -> Iterator[Place]:
-    """A place of its own, whose stack is down in the end; the programs are the project's."""
+def own_workspace(parent: Path | None = None) -> Iterator[Workspace]:
+    """A workspace of its own, whose stack is down in the end; the programs are the project's."""
     folder = Path(tempfile.mkdtemp(prefix="windtunnel-", dir=parent))
     folder.chmod(0o755)  # servers that root starts run as nobody
-    place = Place(folder / "run", offset=free_offset(), programs_folder=Place(RUN).programs)
+    workspace = Workspace(
+        folder / "run", offset=free_offset(), programs_folder=Workspace(RUN).programs
+    )
     try:
-        yield place
-        down(place)
-        assert left_over(place) == []
+        yield workspace
+        down(workspace)
+        assert left_over(workspace) == []
     finally:
-        end_processes(left_over(place))
+        end_processes(left_over(workspace))
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def left_over(place: Place) -> list[psutil.Process]:
-    """What of this place still runs."""
-    layout = Layout(place)
+def left_over(workspace: Workspace) -> list[psutil.Process]:
+    """What of this workspace still runs."""
+    layout = Layout(workspace)
     return find_orphans(layout)
 
 

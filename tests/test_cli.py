@@ -15,21 +15,21 @@ from pathlib import Path
 import psutil
 import pytest
 
-from deploy.services import Place
-from tests.stacks import Door, eventually, left_over, own_place
+from deploy.services import Workspace
+from tests.stacks import Door, eventually, left_over, own_workspace
 
 PROJECT = Path(__file__).parent.parent
 COMMANDS = ("setup", "up", "down", "status", "logs", "doctor", "stores", "run", "report")
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
-    with own_place() as place:
-        yield place
+def workspace() -> Iterator[Workspace]:
+    with own_workspace() as workspace:
+        yield workspace
 
 
-def started(place: Place, *arguments: str, **more: str) -> subprocess.Popen[str]:
-    told = {"WINDTUNNEL_FOLDER": str(place.root), "WINDTUNNEL_OFFSET": str(place.offset)}
+def started(workspace: Workspace, *arguments: str, **more: str) -> subprocess.Popen[str]:
+    told = {"WINDTUNNEL_FOLDER": str(workspace.root), "WINDTUNNEL_OFFSET": str(workspace.offset)}
     return subprocess.Popen(
         [sys.executable, "-m", "bench.cli", *arguments],
         cwd=PROJECT,
@@ -40,9 +40,9 @@ def started(place: Place, *arguments: str, **more: str) -> subprocess.Popen[str]
     )
 
 
-def windtunnel(place: Place, *arguments: str) -> tuple[int, str, str]:
+def windtunnel(workspace: Workspace, *arguments: str) -> tuple[int, str, str]:
     """Exit code, output, and what it said on stderr."""
-    with started(place, *arguments) as process:
+    with started(workspace, *arguments) as process:
         out, err = process.communicate(timeout=120)
     return process.returncode, out, err
 
@@ -54,8 +54,8 @@ def one_line(err: str) -> str:
     return err
 
 
-def test_alone_it_lists_its_commands(place: Place) -> None:
-    code, out, err = windtunnel(place)
+def test_alone_it_lists_its_commands(workspace: Workspace) -> None:
+    code, out, err = windtunnel(workspace)
     assert (code, err) == (0, "")
     assert [name for name in COMMANDS if not re.search(rf"^  {name} ", out, re.MULTILINE)] == []
 
@@ -74,8 +74,10 @@ def test_alone_it_lists_its_commands(place: Place) -> None:
         (("run", "nope"), "nope"),
     ],
 )
-def test_wrong_usage_is_one_line_and_2(place: Place, arguments: tuple[str, ...], told: str) -> None:
-    code, out, err = windtunnel(place, *arguments)
+def test_wrong_usage_is_one_line_and_2(
+    workspace: Workspace, arguments: tuple[str, ...], told: str
+) -> None:
+    code, out, err = windtunnel(workspace, *arguments)
     assert told in one_line(err)
     assert (code, out) == (2, "")
 
@@ -91,14 +93,14 @@ def test_wrong_usage_is_one_line_and_2(place: Place, arguments: tuple[str, ...],
     ],
 )
 def test_a_stack_that_is_down_is_one_line_and_3(
-    place: Place, arguments: tuple[str, ...], told: str
+    workspace: Workspace, arguments: tuple[str, ...], told: str
 ) -> None:
-    code, _, err = windtunnel(place, *arguments)
+    code, _, err = windtunnel(workspace, *arguments)
     assert told in one_line(err)
     assert code == 3
 
 
-def test_a_wrong_offset_is_one_line_and_3(place: Place) -> None:
+def test_a_wrong_offset_is_one_line_and_3(workspace: Workspace) -> None:
     wrong = {**os.environ, "WINDTUNNEL_OFFSET": "much"}
     command = [sys.executable, "-m", "bench.cli", "status"]
     done = subprocess.run(command, cwd=PROJECT, env=wrong, capture_output=True, text=True)  # noqa: PLW1510
@@ -106,71 +108,71 @@ def test_a_wrong_offset_is_one_line_and_3(place: Place) -> None:
     assert "WINDTUNNEL_OFFSET=much" in one_line(done.stderr)
 
 
-def test_down_without_a_stack(place: Place) -> None:
-    assert windtunnel(place, "down") == (0, "nothing was running\n", "")
+def test_down_without_a_stack(workspace: Workspace) -> None:
+    assert windtunnel(workspace, "down") == (0, "nothing was running\n", "")
 
 
-def test_a_busy_port_is_one_line_and_3(place: Place) -> None:
+def test_a_busy_port_is_one_line_and_3(workspace: Workspace) -> None:
     with socket.socket() as squatter:
         squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        squatter.bind(("127.0.0.1", 10000 + place.offset))
+        squatter.bind(("127.0.0.1", 10000 + workspace.offset))
         squatter.listen()
-        code, _, err = windtunnel(place, "up", "--service", "redis")
+        code, _, err = windtunnel(workspace, "up", "--service", "redis")
     me = psutil.Process()
-    told = f"port {10000 + place.offset} (nginx) is taken by {me.name()} (pid {me.pid})"
+    told = f"port {10000 + workspace.offset} (nginx) is taken by {me.name()} (pid {me.pid})"
     assert told in one_line(err)
     assert code == 3
 
 
-def test_ctrl_c_during_up_is_quiet_and_leaves_nothing(place: Place, tmp_path: Path) -> None:
+def test_ctrl_c_during_up_is_quiet_and_leaves_nothing(workspace: Workspace, tmp_path: Path) -> None:
     door = Door(tmp_path / "door")
-    with door.shut(), started(place, "up", "--service", "redis", **door.environ) as process:
-        eventually(lambda: left_over(place))
+    with door.shut(), started(workspace, "up", "--service", "redis", **door.environ) as process:
+        eventually(lambda: left_over(workspace))
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (130, "")
-    assert left_over(place) == []
+    assert left_over(workspace) == []
 
 
-def test_a_session_from_up_to_down(place: Place) -> None:
-    code, out, err = windtunnel(place, "up", "--service", "redis", "--processes", "2")
+def test_a_session_from_up_to_down(workspace: Workspace) -> None:
+    code, out, err = windtunnel(workspace, "up", "--service", "redis", "--processes", "2")
     assert (code, err) == (0, "")
     assert "ready in" in out
     assert "next: windtunnel run crud" in out
-    assert "was up already" in windtunnel(place, "up")[1]
+    assert "was up already" in windtunnel(workspace, "up")[1]
 
-    code, out, err = windtunnel(place, "status")
+    code, out, err = windtunnel(workspace, "status")
     assert (code, err) == (0, "")
-    port = 16380 + place.offset
+    port = 16380 + workspace.offset
     assert re.search(rf"^redis-fast +up +\d+ +{port} ", out, re.MULTILINE)
 
-    code, out, err = windtunnel(place, "stores", "redis/*/safe")
+    code, out, err = windtunnel(workspace, "stores", "redis/*/safe")
     assert (code, err) == (0, "")
     assert out.count("redis/") == 3
     assert out.count(" up ") >= 3
-    code, out, _ = windtunnel(place, "stores", "--json", "memory/async/*")
+    code, out, _ = windtunnel(workspace, "stores", "--json", "memory/async/*")
     assert [store["id"] for store in json.loads(out)] == ["memory/async/volatile"]
-    code, out, err = windtunnel(place, "stores", "nope/*")
+    code, out, err = windtunnel(workspace, "stores", "nope/*")
     assert (code, out) == (2, "")
     assert "nope/*" in one_line(err)
 
-    code, out, err = windtunnel(place, "logs", "redis-fast")
+    code, out, err = windtunnel(workspace, "logs", "redis-fast")
     assert (code, err) == (0, "")
     assert "Ready to accept connections" in out
-    code, _, err = windtunnel(place, "logs", "nope")
+    code, _, err = windtunnel(workspace, "logs", "nope")
     assert code == 2
     assert "redis-fast" in one_line(err)
 
-    code, out, err = windtunnel(place, "down")
+    code, out, err = windtunnel(workspace, "down")
     assert (code, err) == (0, "")
-    assert left_over(place) == []
+    assert left_over(workspace) == []
 
 
-def test_logs_follow_until_ctrl_c(place: Place) -> None:
-    log = place.root / "log" / "followed.log"
+def test_logs_follow_until_ctrl_c(workspace: Workspace) -> None:
+    log = workspace.root / "log" / "followed.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text("first\n")
-    with started(place, "logs", "followed", "-f") as process:
+    with started(workspace, "logs", "followed", "-f") as process:
         assert process.stdout
         assert process.stdout.readline() == "first\n"
         with log.open("a") as file:
@@ -180,16 +182,16 @@ def test_logs_follow_until_ctrl_c(place: Place) -> None:
     assert process.returncode == -signal.SIGINT  # tail's own end, which a shell shows as 130
 
 
-def test_a_reader_that_goes_away_is_no_error(place: Place) -> None:
-    with started(place, "--help") as process:
+def test_a_reader_that_goes_away_is_no_error(workspace: Workspace) -> None:
+    with started(workspace, "--help") as process:
         assert process.stdout
         assert process.stderr
         process.stdout.close()
         assert process.stderr.read() == ""
 
 
-def test_doctor_says_what_can_run_and_what_would_change_the_rest(place: Place) -> None:
-    code, out, err = windtunnel(place, "doctor")
+def test_doctor_says_what_can_run_and_what_would_change_the_rest(workspace: Workspace) -> None:
+    code, out, err = windtunnel(workspace, "doctor")
     assert (code, err) == (0, "")
     for row in (
         r"steal +\S+",

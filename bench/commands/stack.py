@@ -141,9 +141,9 @@ def logs(
     lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="how many")] = 20,
 ) -> None:
     """Show what programs said last."""
-    from deploy.layout import Layout, default_place
+    from deploy.layout import Layout, default_workspace
 
-    files = Layout(default_place()).log_files()
+    files = Layout(default_workspace()).log_files()
     if not files:
         raise SetupError("there are no logs yet: start the stack with `windtunnel up`")
     if name is not None and name not in files:

@@ -70,7 +70,7 @@ class Fixed:
 
 def nginx_program() -> Path:
     """Return nginx's file; raises deploy's Missing where it cannot be had."""
-    programs, missing = ensure_all(layout.default_place(), ["nginx"], lambda _: None)
+    programs, missing = ensure_all(layout.default_workspace(), ["nginx"], lambda _: None)
     if missing:
         raise missing["nginx"]
     return programs["nginx"].file

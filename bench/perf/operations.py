@@ -178,6 +178,6 @@ def chosen(environ: Mapping[str, str]) -> Iterator[Store]:
 def operations() -> Iterator[Verdict]:
     """Measure one store after another, on databases of their own."""
     with place() as here:
-        lifecycle.ensure_up(SERVICES, place=here)
+        lifecycle.ensure_up(SERVICES, workspace=here)
         for store in chosen(programs.database_urls(here)):
             yield asyncio.run(measured(store))

@@ -12,7 +12,7 @@ from bench.disk import results
 from bench.perf.check import Verdict
 from bench.perf.place import OFFSET, place
 from deploy import lifecycle
-from deploy.services import Place, services
+from deploy.services import Workspace, services
 
 UP_LIMIT, UP_ELASTICSEARCH_LIMIT, OUTSIDE_LIMIT = 8.0, 15.0, 0.25
 
@@ -31,14 +31,14 @@ def stack() -> Iterator[Verdict]:
         yield outside(here)
 
 
-def up(here: Place, names: Sequence[str], limit: float) -> Verdict:
+def up(here: Workspace, names: Sequence[str], limit: float) -> Verdict:
     """Start these databases, the processes and nginx several times; the first one warms folders."""
     name = f"up, {'with' if SLOWEST in names else 'without'} Elasticsearch"
     seconds: list[float] = []
     missing: Mapping[str, str] = {}
     for _ in range(UPS + 1):
         began = monotonic()
-        missing = lifecycle.ensure_up(names, place=here).state.missing
+        missing = lifecycle.ensure_up(names, workspace=here).state.missing
         seconds.append(monotonic() - began)
         lifecycle.down(here)
     told = f"{median(seconds[1:]):.1f} s (median of {UPS})"
@@ -47,7 +47,7 @@ def up(here: Place, names: Sequence[str], limit: float) -> Verdict:
     return Verdict(name, told, f"{limit:g} s", median(seconds[1:]) <= limit)
 
 
-def outside(here: Place) -> Verdict:
+def outside(here: Workspace) -> Verdict:
     """Run `make bench ARGS=--quick` as it is typed, and count what is no cell."""
     into = here.root / "results"
     began = monotonic()

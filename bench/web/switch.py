@@ -188,8 +188,8 @@ def _carried_out(base: int, changes: Mapping[str, str] | None) -> Any:
         running = stack.running()
         if running is None:
             raise SwitchError(NO_STACK)
-        splits.put_back(lambda _: None, running.layout.place)  # which the next look shows
-        history = read_history(running.layout.place)
+        splits.put_back(lambda _: None, running.layout.workspace)  # which the next look shows
+        history = read_history(running.layout.workspace)
         last = history[-1].number if history else 0
         if last != base:
             raise ConflictError("The split was changed meanwhile: look at it again.")

@@ -4,17 +4,17 @@
 and tells which instances to start. A new service is one file here with a `Service` class in it.
 """
 
-from deploy.services.base import PORTS, Instance, Missing, Place, Program, Say, Service
+from deploy.services.base import PORTS, Instance, Missing, Program, Say, Service, Workspace
 from deploy.services.ensure import ensure_all, prepare_all, services
 
 __all__ = [
     "PORTS",
     "Instance",
     "Missing",
-    "Place",
     "Program",
     "Say",
     "Service",
+    "Workspace",
     "ensure_all",
     "prepare_all",
     "services",

@@ -6,7 +6,7 @@ import signal
 import sys
 from pathlib import Path
 
-from deploy.services import Place, ensure_all, prepare_all, services
+from deploy.services import Workspace, ensure_all, prepare_all, services
 from deploy.services.foreground import all_running
 
 
@@ -17,17 +17,17 @@ def main(arguments: list[str]) -> int:
     if arguments[:1] != ["up"] or unknown:
         print(f"usage: python -m deploy.services up [{'|'.join(services())}]...", file=sys.stderr)
         return 2
-    place = Place(Path(".run"))
-    programs, missing = ensure_all(place, names, print)
-    instances, unprepared = prepare_all(place, programs)
+    workspace = Workspace(Path(".run"))
+    programs, missing = ensure_all(workspace, names, print)
+    instances, unprepared = prepare_all(workspace, programs)
     for name, reason in {**missing, **unprepared}.items():
         print(f"{name}: missing: {reason}")
     try:
-        with all_running(instances, place.log):
+        with all_running(instances, workspace.log):
             print("ready:", *(f"{one.name}:{one.port}" for one in instances), flush=True)
             signal.pause()
     except (ChildProcessError, TimeoutError) as error:
-        print(f"{error}: see {place.log}", file=sys.stderr)
+        print(f"{error}: see {workspace.log}", file=sys.stderr)
         return 3
     return 0
 

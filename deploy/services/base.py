@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
-from deploy.services.place import NOBODY, PORTS, Place, reachable
 from deploy.services.shell import Failed, run
+from deploy.services.workspace import NOBODY, PORTS, Workspace, reachable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,11 +19,11 @@ __all__ = [
     "PORTS",
     "Instance",
     "Missing",
-    "Place",
     "Program",
     "Say",
     "Service",
     "Way",
+    "Workspace",
     "announce",
 ]
 
@@ -82,7 +82,7 @@ class Instance:
 class Way(Protocol):
     """One way to get a program."""
 
-    def obtain(self, place: Place, say: Say) -> Program:
+    def obtain(self, workspace: Workspace, say: Say) -> Program:
         """Gets it; raises Missing with the reason when this way leads nowhere here."""
         ...
 
@@ -109,15 +109,15 @@ class Service(ABC):
     def ways(self) -> Sequence[Way]:
         """The ways to get the program, best first."""
 
-    def obtain(self, place: Place, say: Say) -> Program:
+    def obtain(self, workspace: Workspace, say: Say) -> Program:
         """Tries the ways in order; raises Missing with the last way's reason when none works."""
-        if url := self._address(place):
+        if url := self._address(workspace):
             say(f"{self.title}: at {url} ({self.variable})")
             return Program(source=self.variable, path=None, url=url)
         failed: list[Missing] = []
         for way in self.ways:
             try:
-                program = way.obtain(place, lambda line: say(f"{self.title}: {line}"))
+                program = way.obtain(workspace, lambda line: say(f"{self.title}: {line}"))
                 version = self.version(program)
             except Missing as missing:
                 failed.append(missing)
@@ -128,7 +128,7 @@ class Service(ABC):
         raise self._none(failed, say)
 
     @abstractmethod
-    def prepare(self, place: Place, program: Program) -> list[Instance]:
+    def prepare(self, workspace: Workspace, program: Program) -> list[Instance]:
         """Makes data folders and configuration; may be called again after any kind of end.
 
         Raises Missing when the folders cannot be made (disk full, another account's leftovers).
@@ -145,13 +145,13 @@ class Service(ABC):
         found = re.search(r"\d+(\.\d+)+", said)
         return found.group() if found else said.splitlines()[0][:40]
 
-    def own_instances(self, place: Place) -> list[str]:
+    def own_instances(self, workspace: Workspace) -> list[str]:
         """The instances to start here: those that the environment gives no address of their own."""
-        return [name for name in self.names if not place.environ.get(_variable(name))]
+        return [name for name in self.names if not workspace.environ.get(_variable(name))]
 
-    def _address(self, place: Place) -> str | None:
-        given = place.environ.get(self.variable)
-        return given or (None if self.own_instances(place) else "addresses of their own")
+    def _address(self, workspace: Workspace) -> str | None:
+        given = workspace.environ.get(self.variable)
+        return given or (None if self.own_instances(workspace) else "addresses of their own")
 
     def _none(self, failed: list[Missing], say: Say) -> Missing:
         for missing in failed:
@@ -161,16 +161,16 @@ class Service(ABC):
         return Missing(reason, mends[-1] if mends else f"set {self.variable} to a server's address")
 
 
-def readable(program: Program, place: Place) -> Program:
+def readable(program: Program, workspace: Workspace) -> Program:
     """The program again; raises Missing when the account that must run it cannot read it."""
-    if place.account == NOBODY and not reachable(program.file):
+    if workspace.account == NOBODY and not reachable(program.file):
         raise Missing(f"{program.file} cannot be read by {NOBODY}, who runs servers for root")
     return program
 
 
-def announce(place: Place, say: Say, what: str) -> None:
-    """Says that something is fetched now; raises Missing in a place that fetches nothing."""
-    if not place.fetches:
+def announce(workspace: Workspace, say: Say, what: str) -> None:
+    """Says that something is fetched now; raises Missing in a workspace that fetches nothing."""
+    if not workspace.fetches:
         raise Missing(f"{what} is not fetched yet", "windtunnel setup")
     say(f"fetching {what}")
 

@@ -10,17 +10,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy.services.base import Instance, Missing, Place, Program, Service, Way
+from deploy.services.base import Instance, Missing, Program, Service, Way, Workspace
 from deploy.services.cache import making
 from deploy.services.folders import empty, plainly
 from deploy.services.jvm import directly
-from deploy.services.place import own
 from deploy.services.probe import DEADLINE
 from deploy.services.ways.debian import Debian
 from deploy.services.ways.java import JavaAtHand
 from deploy.services.ways.maven import Maven
 from deploy.services.ways.path import OnPath
 from deploy.services.ways.wheel import Wheel
+from deploy.services.workspace import own
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,22 +67,24 @@ class Elasticsearch(Service):
             raise Missing(f"{program.path} has no lib/elasticsearch-*.jar beside it")
         return found[0]
 
-    def prepare(self, place: Place, program: Program) -> list[Instance]:
+    def prepare(self, workspace: Workspace, program: Program) -> list[Instance]:
         """Makes folders and configuration, and finds out how to start the server directly."""
-        with plainly(place, self.title):
-            folder = empty(place, f"elasticsearch-{'.'.join(self.version(program).split('.')[:2])}")
-            port = place.port("elasticsearch")
-            options = _options(place, folder, port)
+        with plainly(workspace, self.title):
+            folder = empty(
+                workspace, f"elasticsearch-{'.'.join(self.version(program).split('.')[:2])}"
+            )
+            port = workspace.port("elasticsearch")
+            options = _options(workspace, folder, port)
             env = _environment(program, folder)
-            _configure(place, program, folder)
-            command, env = directly([str(program.file), *options], env, folder, place.account)
+            _configure(workspace, program, folder)
+            command, env = directly([str(program.file), *options], env, folder, workspace.account)
         instance = Instance(
             name="elasticsearch",
             service="elasticsearch",
             port=port,
             command=command,
             env=env,
-            user=place.account,
+            user=workspace.account,
             stop_signal="TERM",
             cwd=folder / "logs",
             ready=partial(ready, port),
@@ -107,10 +109,10 @@ def _artifact(version: str, java: Way) -> Maven:
     return Maven(GROUP, "elasticsearch", version, "*/bin/elasticsearch", java)
 
 
-def _options(place: Place, folder: Path, port: int) -> list[str]:
+def _options(workspace: Workspace, folder: Path, port: int) -> list[str]:
     here = {
         "http.port": str(port),
-        "transport.port": str(place.port("elasticsearch-transport")),
+        "transport.port": str(workspace.port("elasticsearch-transport")),
         "path.data": str(folder / "data"),
         "path.logs": str(folder / "logs"),
     }
@@ -131,16 +133,16 @@ def _environment(program: Program, folder: Path) -> dict[str, str]:
     }
 
 
-def _configure(place: Place, program: Program, folder: Path) -> None:
+def _configure(workspace: Workspace, program: Program, folder: Path) -> None:
     config = folder / "config"
     if not config.exists():
         with making(config) as draft:
             shutil.copytree(program.file.parent.parent / "config", draft, dirs_exist_ok=True)
             _without(draft / "jvm.options", DROPPED)
-            own(draft, place.account)
+            own(draft, workspace.account)
     for name in ("data", "logs", "tmp"):
         (folder / name).mkdir(exist_ok=True)
-        own(folder / name, place.account)
+        own(folder / name, workspace.account)
 
 
 def _without(options: Path, dropped: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from deploy.services.base import Instance, Missing, Place, Program, Say, Service
+from deploy.services.base import Instance, Missing, Program, Say, Service, Workspace
 from deploy.services.shell import begin_anew, ending_together
 
 if TYPE_CHECKING:
@@ -30,23 +30,26 @@ def services() -> dict[str, Service]:
 
 
 def ensure_all(
-    place: Place, names: Iterable[str], say: Say
+    workspace: Workspace, names: Iterable[str], say: Say
 ) -> tuple[dict[str, Program], dict[str, Missing]]:
     """Programs of the named services, and for each that cannot be had, why; raises no Missing."""
     known, aloud = services(), _one_at_a_time(say)
-    if place.home != place.root.absolute():
-        aloud(f"programs and data go to {place.home}: {place.account} cannot enter {place.root}")
+    if workspace.home != workspace.root.absolute():
+        aloud(
+            f"programs and data go to {workspace.home}: "
+            f"{workspace.account} cannot enter {workspace.root}"
+        )
     wanted = [known[name] for name in names]
-    return _side_by_side(wanted, lambda service: service.obtain(place, aloud))
+    return _side_by_side(wanted, lambda service: service.obtain(workspace, aloud))
 
 
 def prepare_all(
-    place: Place, programs: Mapping[str, Program]
+    workspace: Workspace, programs: Mapping[str, Program]
 ) -> tuple[list[Instance], dict[str, Missing]]:
     """The instances to start here, and the services whose folders cannot be made, with why."""
     known = services()
     wanted = [known[name] for name, program in programs.items() if not program.external]
-    made, missing = _side_by_side(wanted, lambda one: one.prepare(place, programs[one.name]))
+    made, missing = _side_by_side(wanted, lambda one: one.prepare(workspace, programs[one.name]))
     return [instance for instances in made.values() for instance in instances], missing
 
 

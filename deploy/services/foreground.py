@@ -14,7 +14,7 @@ import time
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from deploy.services.place import group_of
+from deploy.services.workspace import group_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deploy.services.cache import making
-from deploy.services.place import own
 from deploy.services.shell import Failed, run
+from deploy.services.workspace import own
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

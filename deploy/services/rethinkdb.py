@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from deploy.services.base import Instance, Missing, Place, Program, Say, Service, Way
+from deploy.services.base import Instance, Missing, Program, Say, Service, Way, Workspace
 from deploy.services.folders import empty, plainly
 from deploy.services.probe import ask
 from deploy.services.ways.path import OnPath
@@ -29,28 +29,28 @@ class Rethinkdb(Service):
         """PATH alone."""
         return (OnPath(("rethinkdb",)),)
 
-    def obtain(self, place: Place, say: Say) -> Program:
+    def obtain(self, workspace: Workspace, say: Say) -> Program:
         """As every service; raises Missing with the container's command."""
         try:
-            return super().obtain(place, say)
+            return super().obtain(workspace, say)
         except Missing as missing:
             raise Missing(missing.reason, MEND) from missing
 
-    def prepare(self, place: Place, program: Program) -> list[Instance]:
+    def prepare(self, workspace: Workspace, program: Program) -> list[Instance]:
         """Makes the folder that its own folder is made in."""
-        port = place.port("rethinkdb")
-        with plainly(place, self.title):
-            folder = empty(place, "rethinkdb")
+        port = workspace.port("rethinkdb")
+        with plainly(workspace, self.title):
+            folder = empty(workspace, "rethinkdb")
         listen = ("--bind", "127.0.0.1", "--no-http-admin", "--driver-port", str(port))
         store = ("--directory", str(folder / "data"), "--cache-size", "256", "--no-update-check")
-        cluster = ("--cluster-port", str(place.port("rethinkdb-cluster")))
+        cluster = ("--cluster-port", str(workspace.port("rethinkdb-cluster")))
         instance = Instance(
             name="rethinkdb",
             service="rethinkdb",
             port=port,
             command=(str(program.file), *store, *listen, *cluster),
             env=program.env,
-            user=place.account,
+            user=workspace.account,
             stop_signal="INT",
             cwd=folder,
             ready=partial(ask, port, MAGIC, b'"success":true'),

@@ -8,7 +8,7 @@ import subprocess
 import threading
 from typing import TYPE_CHECKING
 
-from deploy.services.place import group_of
+from deploy.services.workspace import group_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -23,7 +23,7 @@ from tests.bench.served import ROOT
 from tests.browser.conftest import Open, Seen
 from tests.browser.test_index import BRIGHTNESS
 from tests.browser.test_interface import submit
-from tests.stacks import own_place
+from tests.stacks import own_workspace
 
 STORE = "sqlite/async/fast"
 FAST, SLOW = '[id="field-pools.fast.processes"]', '[id="field-pools.slow.processes"]'
@@ -32,10 +32,10 @@ FAST, SLOW = '[id="field-pools.fast.processes"]', '[id="field-pools.slow.process
 @pytest.fixture(scope="module")
 def up() -> Iterator[Stack]:
     """A stack without databases; this process and all that it starts take it for theirs."""
-    with own_place() as place, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WINDTUNNEL_FOLDER", str(place.root))
-        patch.setenv("WINDTUNNEL_OFFSET", str(place.offset))
-        yield lifecycle.ensure_up(services=(), processes=1, place=place)
+    with own_workspace() as workspace, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WINDTUNNEL_FOLDER", str(workspace.root))
+        patch.setenv("WINDTUNNEL_OFFSET", str(workspace.offset))
+        yield lifecycle.ensure_up(services=(), processes=1, workspace=workspace)
 
 
 @contextmanager
@@ -89,7 +89,7 @@ def test_the_split_is_changed_seen_and_changed_back_from_the_keyboard(
     expect(page.locator("#course")).to_contain_text("open load, 60 requests/s")
     expect(page.locator("#plot-rate .scatterlayer path.js-line")).to_have_count(1)
     workers.wait_for(lambda: watched(workers) > 4)  # what is before a change is compared too
-    before, number = processes(up), len(read_history(up.layout.place)) + 1
+    before, number = processes(up), len(read_history(up.layout.workspace)) + 1
     expect(page.locator("#apply")).to_be_disabled()
 
     page.locator(FAST).focus()

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from deploy.services import Place
-from tests.stacks import own_place
+from deploy.services import Workspace
+from tests.stacks import own_workspace
 
 
 @pytest.fixture
-def place() -> Iterator[Place]:
-    with own_place() as place:
-        yield place
+def workspace() -> Iterator[Workspace]:
+    with own_workspace() as workspace:
+        yield workspace

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from deploy.history import Change, ChangeKind, history_stamp, read_history, record, undoable
-from deploy.services import Place
+from deploy.services import Workspace
 
 EDIT = Change(
     number=1,
@@ -28,19 +28,19 @@ UNDO = replace(EDIT, number=3, kind=ChangeKind.UNDO, by="split undo", undoes=1)
 
 
 def test_what_is_recorded_is_read_back(tmp_path: Path) -> None:
-    place = Place(tmp_path)
-    assert (read_history(place), history_stamp(place)) == ([], None)
+    workspace = Workspace(tmp_path)
+    assert (read_history(workspace), history_stamp(workspace)) == ([], None)
     for change in (EDIT, TRIAL, UNDO):
-        record(place, change)
-    assert read_history(place) == [EDIT, TRIAL, UNDO]
+        record(workspace, change)
+    assert read_history(workspace) == [EDIT, TRIAL, UNDO]
 
 
 def test_a_change_that_has_drained_replaces_itself(tmp_path: Path) -> None:
-    place = Place(tmp_path)
+    workspace = Workspace(tmp_path)
     drained = replace(TRIAL, clean_s=2.5, clean_at=1001.5)
     for change in (EDIT, TRIAL, drained):
-        record(place, change)
-    assert read_history(place) == [EDIT, drained]
+        record(workspace, change)
+    assert read_history(workspace) == [EDIT, drained]
 
 
 def test_a_history_without_kinds_is_read(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_a_history_without_kinds_is_read(tmp_path: Path) -> None:
         del fields["kind"]
         lines.append(json.dumps(fields) + "\n")
     (tmp_path / "split.jsonl").write_text("".join(lines))
-    assert read_history(Place(tmp_path)) == [EDIT, TRIAL, UNDO]
+    assert read_history(Workspace(tmp_path)) == [EDIT, TRIAL, UNDO]
 
 
 def test_undo_passes_over_trials_and_what_is_undone() -> None:

@@ -8,29 +8,29 @@ from pathlib import Path
 
 from deploy.layout import PROJECT, Layout
 from deploy.locks import stack_lease, take_over_lease
-from deploy.services import Place
+from deploy.services import Workspace
 
 HOLD = """
 import sys
 from pathlib import Path
 from deploy.layout import Layout
 from deploy.locks import stack_lease
-from deploy.services import Place
-with stack_lease(Layout(Place(Path(sys.argv[1])))):
+from deploy.services import Workspace
+with stack_lease(Layout(Workspace(Path(sys.argv[1])))):
     print("held", flush=True)
     sys.stdin.read()
 """
 
 
 def test_a_lease_that_ended_leaves_nothing_to_take_over(tmp_path: Path) -> None:
-    layout = Layout(Place(tmp_path))
+    layout = Layout(Workspace(tmp_path))
     with stack_lease(layout):
         assert not take_over_lease(layout)
     assert not take_over_lease(layout)
 
 
 def test_what_a_killed_process_leased_is_taken_over_once(tmp_path: Path) -> None:
-    layout = Layout(Place(tmp_path))
+    layout = Layout(Workspace(tmp_path))
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(tmp_path)],
         cwd=PROJECT,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from deploy.programs import database_urls
-from deploy.services import Place
+from deploy.services import Workspace
 
 
 def told(offset: int, **environ: str) -> dict[str, str]:
-    return database_urls(Place(Path("/x/.run"), offset=offset, environ=environ))
+    return database_urls(Workspace(Path("/x/.run"), offset=offset, environ=environ))
 
 
 def test_on_default_ports_only_the_files_need_to_be_told() -> None:

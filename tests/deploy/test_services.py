@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from deploy.services import PORTS, Missing, Place, Service, ensure_all, prepare_all, services
+from deploy.services import PORTS, Missing, Service, Workspace, ensure_all, prepare_all, services
 from deploy.services.redis import Redis
 from deploy.services.ways.debian import Debian
 from deploy.services.ways.path import OnPath
@@ -32,9 +32,9 @@ EVERY = [
 
 
 @pytest.fixture
-def place() -> Iterator[Place]:
-    with databases.place() as place:
-        yield place
+def workspace() -> Iterator[Workspace]:
+    with databases.workspace() as workspace:
+        yield workspace
 
 
 def test_a_file_is_a_service() -> None:
@@ -50,8 +50,8 @@ def test_every_wheel_is_pinned_with_hashes(service: Service) -> None:
             assert re.search(r"--hash=sha256:[0-9a-f]{64}", lines)
 
 
-def test_ports_move_together_and_one_by_one(place: Place) -> None:
-    moved = replace(place, offset=7, ports={"mongo": 4711})
+def test_ports_move_together_and_one_by_one(workspace: Workspace) -> None:
+    moved = replace(workspace, offset=7, ports={"mongo": 4711})
     assert moved.port("postgres") == PORTS["postgres"] + 7
     assert moved.port("mongo") == 4711
 
@@ -62,9 +62,9 @@ def test_no_port_is_one_that_a_database_is_known_by() -> None:
     assert len(set(PORTS.values())) == len(PORTS)
 
 
-def test_an_address_in_the_environment_leaves_nothing_to_start(place: Place) -> None:
+def test_an_address_in_the_environment_leaves_nothing_to_start(workspace: Workspace) -> None:
     url = "postgresql://elsewhere/db"
-    given = replace(place, environ={"WINDTUNNEL_POSTGRES_URL": url})
+    given = replace(workspace, environ={"WINDTUNNEL_POSTGRES_URL": url})
     said: list[str] = []
     programs, missing = ensure_all(given, ["postgres"], said.append)
     assert missing == {}
@@ -74,12 +74,12 @@ def test_an_address_in_the_environment_leaves_nothing_to_start(place: Place) -> 
     assert prepare_all(given, programs) == ([], {})
 
 
-def test_an_address_for_one_durability_leaves_the_others_to_start(place: Place) -> None:
-    given = replace(place, environ={"WINDTUNNEL_REDIS_SAFE_URL": "redis://elsewhere"})
+def test_an_address_for_one_durability_leaves_the_others_to_start(workspace: Workspace) -> None:
+    given = replace(workspace, environ={"WINDTUNNEL_REDIS_SAFE_URL": "redis://elsewhere"})
     assert Redis().own_instances(given) == ["redis-volatile", "redis-fast"]
 
 
-def test_what_cannot_be_had_is_said_in_one_line_with_what_mends_it(place: Place) -> None:
+def test_what_cannot_be_had_is_said_in_one_line_with_what_mends_it(workspace: Workspace) -> None:
     class Nowhere(Redis):
         @property
         def ways(self) -> Any:
@@ -87,25 +87,25 @@ def test_what_cannot_be_had_is_said_in_one_line_with_what_mends_it(place: Place)
 
     said: list[str] = []
     with pytest.raises(Missing) as caught:
-        Nowhere().obtain(place, said.append)
+        Nowhere().obtain(workspace, said.append)
     assert caught.value.mend
     assert "\n" not in str(caught.value)
     assert "Valkey: no-such-server is not on PATH" in said
     assert said[-1].startswith("Valkey: Debian has no package no-such-package")
 
 
-def test_rethinkdb_is_run_from_path_alone(place: Place) -> None:
-    bare = replace(place, environ={"PATH": "/nowhere"})
+def test_rethinkdb_is_run_from_path_alone(workspace: Workspace) -> None:
+    bare = replace(workspace, environ={"PATH": "/nowhere"})
     programs, missing = ensure_all(bare, ["rethinkdb"], print)
     if programs:
         pytest.skip("this machine has RethinkDB")
     assert missing["rethinkdb"].mend == "docker compose -f deploy/compose.yaml up -d rethinkdb"
 
 
-def test_a_file_in_the_way_of_a_folder_is_one_line(place: Place) -> None:
-    programs, _ = ensure_all(place, ["redis"], print)
-    (place.home / "data").write_text("in the way")
-    instances, missing = prepare_all(place, programs)
+def test_a_file_in_the_way_of_a_folder_is_one_line(workspace: Workspace) -> None:
+    programs, _ = ensure_all(workspace, ["redis"], print)
+    (workspace.home / "data").write_text("in the way")
+    instances, missing = prepare_all(workspace, programs)
     assert instances == []
     assert str(missing["redis"]).endswith("Not a directory")
 

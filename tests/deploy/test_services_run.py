@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 import pytest
 
-from deploy.services import Instance, Missing, Place, Program, Service, prepare_all, services
+from deploy.services import Instance, Missing, Program, Service, Workspace, prepare_all, services
 from deploy.services.foreground import all_running, running, start, stop, wait_ready
 from deploy.services.postgres import ready as postgres_ready
 from tests import databases
@@ -29,10 +29,10 @@ CANNOT_BE_HAD_ANYWHERE = {"rethinkdb"}
 
 
 @pytest.fixture
-def place() -> Iterator[Place]:
+def workspace() -> Iterator[Workspace]:
     """Below the ports that the kernel gives out, or a slow starter could lose its own."""
-    with databases.place() as place:
-        yield replace(place, ports={}, offset=free_offset())
+    with databases.workspace() as workspace:
+        yield replace(workspace, ports={}, offset=free_offset())
 
 
 @pytest.fixture(params=DATABASES.values(), ids=lambda service: service.name)
@@ -42,13 +42,13 @@ def service(request: pytest.FixtureRequest) -> Service:
 
 
 @pytest.fixture
-def program(service: Service, place: Place) -> Program:
-    return program_of(service, place)
+def program(service: Service, workspace: Workspace) -> Program:
+    return program_of(service, workspace)
 
 
-def program_of(service: Service, place: Place) -> Program:
+def program_of(service: Service, workspace: Workspace) -> Program:
     try:
-        return service.obtain(place, print)
+        return service.obtain(workspace, print)
     except Missing as missing:
         if os.environ.get("CI") and service.name not in CANNOT_BE_HAD_ANYWHERE:
             raise
@@ -56,11 +56,11 @@ def program_of(service: Service, place: Place) -> Program:
 
 
 def test_it_serves_on_loopback_and_stops_when_asked(
-    service: Service, program: Program, place: Place
+    service: Service, program: Program, workspace: Workspace
 ) -> None:
-    for instance in service.prepare(place, program):
+    for instance in service.prepare(workspace, program):
         assert not instance.ready()
-        with running(instance, place.log) as process:
+        with running(instance, workspace.log) as process:
             assert instance.ready()
             assert listening(process.pid, instance.port) == {"127.0.0.1"}
             assert psutil.Process(process.pid).username() == account()
@@ -69,33 +69,37 @@ def test_it_serves_on_loopback_and_stops_when_asked(
 
 
 @pytest.mark.parametrize("name", ["mysql", "postgres"])
-def test_data_folders_may_be_made_at_the_same_time(name: str, place: Place) -> None:
+def test_data_folders_may_be_made_at_the_same_time(name: str, workspace: Workspace) -> None:
     service = services()[name]
-    program = program_of(service, place)
-    places = [
-        replace(place, root=place.root / str(n), programs_folder=place.root / str(n) / "programs")
+    program = program_of(service, workspace)
+    workspaces = [
+        replace(
+            workspace,
+            root=workspace.root / str(n),
+            programs_folder=workspace.root / str(n) / "programs",
+        )
         for n in range(6)
     ]
-    for one in places:
+    for one in workspaces:
         one.root.mkdir()
         one.root.chmod(0o755)
     with ThreadPoolExecutor(3) as pool:
-        made = list(pool.map(partial(service.prepare, program=program), places))
+        made = list(pool.map(partial(service.prepare, program=program), workspaces))
     assert len({one.cwd for instances in made for one in instances}) == 6 * len(made[0])
 
 
 def test_it_starts_on_what_a_killed_one_left(
-    service: Service, program: Program, place: Place
+    service: Service, program: Program, workspace: Workspace
 ) -> None:
-    for instance in service.prepare(place, program):
-        process = start(instance, place.log)
+    for instance in service.prepare(workspace, program):
+        process = start(instance, workspace.log)
         try:
             wait_ready(instance, process)
         finally:
             process.kill()
             process.wait()
-    for instance in service.prepare(place, program):
-        with running(instance, place.log):
+    for instance in service.prepare(workspace, program):
+        with running(instance, workspace.log):
             assert instance.ready()
 
 
@@ -103,31 +107,33 @@ def test_its_version_is_told(service: Service, program: Program) -> None:
     assert service.version(program)[0].isdigit()
 
 
-def test_postgres_starts_on_a_lock_whose_process_is_another_program(place: Place) -> None:
+def test_postgres_starts_on_a_lock_whose_process_is_another_program(workspace: Workspace) -> None:
     service = services()["postgres"]
-    program = program_of(service, place)
-    [instance] = service.prepare(place, program)
+    program = program_of(service, workspace)
+    [instance] = service.prepare(workspace, program)
     lock = data_folder(instance) / "postmaster.pid"
     lock.write_text(f"{os.getpid()}\n{lock.parent}\n1\n{instance.port}\n\n127.0.0.1\n")
-    [again] = service.prepare(place, program)
-    with running(again, place.log):
+    [again] = service.prepare(workspace, program)
+    with running(again, workspace.log):
         assert postgres_ready(again.port)
 
 
-def test_a_half_made_data_folder_is_no_data_folder(place: Place) -> None:
+def test_a_half_made_data_folder_is_no_data_folder(workspace: Workspace) -> None:
     service = services()["postgres"]
-    program = program_of(service, place)
+    program = program_of(service, workspace)
     major = service.version(program).split(".")[0]
-    draft = place.data / f".postgres-{major}.999999999.dead"
+    draft = workspace.data / f".postgres-{major}.999999999.dead"
     draft.mkdir()
     (draft / "PG_VERSION").write_text("half")
-    [instance] = service.prepare(place, program)
+    [instance] = service.prepare(workspace, program)
     assert not draft.exists()
-    with running(instance, place.log):
+    with running(instance, workspace.log):
         assert instance.ready()
 
 
-def test_ready_is_false_at_a_port_that_takes_connections_and_says_nothing(place: Place) -> None:
+def test_ready_is_false_at_a_port_that_takes_connections_and_says_nothing(
+    workspace: Workspace,
+) -> None:
     import socket
 
     with socket.socket() as silent:
@@ -136,11 +142,11 @@ def test_ready_is_false_at_a_port_that_takes_connections_and_says_nothing(place:
         assert not postgres_ready(silent.getsockname()[1])
 
 
-def test_those_of_one_durability_each_run_side_by_side(place: Place) -> None:
-    programs = {name: program_of(services()[name], place) for name in ("redis", "mysql")}
-    instances, missing = prepare_all(place, programs)
+def test_those_of_one_durability_each_run_side_by_side(workspace: Workspace) -> None:
+    programs = {name: program_of(services()[name], workspace) for name in ("redis", "mysql")}
+    instances, missing = prepare_all(workspace, programs)
     assert missing == {}
-    with all_running(instances, place.log):
+    with all_running(instances, workspace.log):
         assert {instance.name for instance in instances if instance.ready()} == {
             "mysql-fast",
             "mysql-safe",
@@ -150,11 +156,11 @@ def test_those_of_one_durability_each_run_side_by_side(place: Place) -> None:
         }
 
 
-def test_an_instance_that_dies_at_once_is_told(place: Place) -> None:
+def test_an_instance_that_dies_at_once_is_told(workspace: Workspace) -> None:
     service = services()["memcached"]
-    [instance] = service.prepare(place, program_of(service, place))
-    with running(instance, place.log):
-        rival = start(instance, place.log)  # its port is taken
+    [instance] = service.prepare(workspace, program_of(service, workspace))
+    with running(instance, workspace.log):
+        rival = start(instance, workspace.log)  # its port is taken
         try:
             assert rival.wait(PATIENCE) != 0
         finally:
@@ -186,13 +192,13 @@ def data_folder(instance: Instance) -> Path:
 ABANDON = """
 import os, signal, sys
 from pathlib import Path
-from deploy.services import Place, services
+from deploy.services import Workspace, services
 from deploy.services.foreground import start, wait_ready
 
-place = Place(Path(sys.argv[1]), offset=int(sys.argv[2]), programs_folder=Path(sys.argv[3]))
+workspace = Workspace(Path(sys.argv[1]), offset=int(sys.argv[2]), programs_folder=Path(sys.argv[3]))
 service = services()[sys.argv[4]]
-instance = service.prepare(place, service.obtain(place, lambda _: None))[0]
-process = start(instance, place.log)
+instance = service.prepare(workspace, service.obtain(workspace, lambda _: None))[0]
+process = start(instance, workspace.log)
 wait_ready(instance, process)
 print(process.pid, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
@@ -200,10 +206,10 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.mark.parametrize("name", ["redis", "postgres"])
-def test_it_does_not_outlive_whoever_started_it(name: str, place: Place) -> None:
-    program_of(services()[name], place)
-    place.log.mkdir(parents=True, exist_ok=True)
-    told = [str(place.root), str(place.offset), str(place.programs), name]
+def test_it_does_not_outlive_whoever_started_it(name: str, workspace: Workspace) -> None:
+    program_of(services()[name], workspace)
+    workspace.log.mkdir(parents=True, exist_ok=True)
+    told = [str(workspace.root), str(workspace.offset), str(workspace.programs), name]
     killed = subprocess.run(
         [sys.executable, "-c", ABANDON, *told], capture_output=True, text=True, check=False
     )

@@ -9,7 +9,7 @@ import pytest
 from deploy import splitfile
 from deploy.layout import Layout
 from deploy.ports import assign_ports
-from deploy.services import Place
+from deploy.services import Workspace
 from deploy.splitfile import initial_plan, write_split
 from nginx.plan import DEFAULT_FILE, changed, read_plan
 from nginx.split import SplitError
@@ -17,7 +17,7 @@ from nginx.split import SplitError
 
 @pytest.fixture
 def layout(tmp_path: Path) -> Layout:
-    return Layout(Place(tmp_path))
+    return Layout(Workspace(tmp_path))
 
 
 def test_the_first_up_takes_the_projects(layout: Layout) -> None:

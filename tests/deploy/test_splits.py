@@ -21,13 +21,13 @@ from deploy.history import ChangeKind, read_history
 from deploy.layout import Layout
 from deploy.lifecycle import ensure_up
 from deploy.locks import stack_lock
-from deploy.services import Place
+from deploy.services import Workspace
 from deploy.splits import apply, changed, plan, undo
 from deploy.stack import Stack
 from nginx.apply import ApplyError
 from nginx.plan import DEFAULT_FILE, read_plan
 from nginx.split import SplitError
-from tests.stacks import Door, eventually, half_sent, own_place
+from tests.stacks import Door, eventually, half_sent, own_workspace
 
 PROJECT = DEFAULT_FILE.parent.parent
 SLOW = "/slow/memory/async/volatile/records?min_duration=0"
@@ -40,8 +40,10 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Door:
 
 @pytest.fixture(scope="module")
 def shared(door: Door) -> Iterator[Stack]:
-    with own_place() as place:
-        yield ensure_up([], 2, 1, place=replace(place, environ={**place.environ, **door.environ}))
+    with own_workspace() as workspace:
+        yield ensure_up(
+            [], 2, 1, workspace=replace(workspace, environ={**workspace.environ, **door.environ})
+        )
 
 
 @pytest.fixture
@@ -60,7 +62,7 @@ def served(running: Stack, path: str = "/ping", asked: int = 12) -> set[str]:
         with urllib.request.urlopen(running.state.nginx + path) as answer:
             assert answer.headers["X-Process"].startswith(answer.headers["X-Pool"])
             pool, port, _ = answer.headers["X-Process"].split("-")
-            found.add(f"{pool}-{int(port) - running.layout.place.offset}")
+            found.add(f"{pool}-{int(port) - running.layout.workspace.offset}")
     return found
 
 
@@ -101,11 +103,11 @@ def test_pools_of_any_number_come_and_go(running: Stack) -> None:
 
 
 def test_history_and_undo_go_back_step_by_step(running: Stack) -> None:
-    known = len(read_history(running.layout.place))
+    known = len(read_history(running.layout.workspace))
     start = plan(running)
     for weights in ("3,1", "1,5"):
         apply(running, changed(plan(running), {"pools.fast.weights": weights}), by="page")
-    first, second = read_history(running.layout.place)[known:]
+    first, second = read_history(running.layout.workspace)[known:]
     assert (first.number + 1, first.by) == (second.number, "page")
     undone = undo(running)
     assert (undone.undoes, undone.differences) == (
@@ -114,7 +116,7 @@ def test_history_and_undo_go_back_step_by_step(running: Stack) -> None:
     )
     undo(running)
     assert plan(running) == start
-    assert [one.undoes for one in read_history(running.layout.place)[known:]] == [
+    assert [one.undoes for one in read_history(running.layout.workspace)[known:]] == [
         None,
         None,
         second.number,
@@ -127,16 +129,16 @@ def test_what_stands_in_the_history_is_not_written_anew(running: Stack) -> None:
     apply(running, changed(plan(running), {"pools.fast.weights": "2,1"}))
     spaced = file.read_bytes().replace(b'": ', b'":  ')
     file.write_bytes(spaced)
-    first = read_history(running.layout.place)[0]
+    first = read_history(running.layout.workspace)[0]
     undo(running)
-    assert read_history(running.layout.place)[0] is first
+    assert read_history(running.layout.workspace)[0] is first
     assert file.read_bytes().startswith(spaced)
-    assert read_history(running.layout.place)[-1].undoes == spaced.count(b"\n")
+    assert read_history(running.layout.workspace)[-1].undoes == spaced.count(b"\n")
 
 
 def test_nothing_to_undo(tmp_path: Path, running: Stack) -> None:
-    assert read_history(Place(tmp_path)) == []
-    empty = Stack(Layout(Place(tmp_path)), running.state)
+    assert read_history(Workspace(tmp_path)) == []
+    empty = Stack(Layout(Workspace(tmp_path)), running.state)
     with pytest.raises(StackError, match="no change"):
         undo(empty)
 
@@ -148,7 +150,7 @@ def snapshot(running: Stack) -> tuple[object, ...]:
         [file.read_text() for file in files],
         servers(running),
         running.nginx.generation(),
-        len(read_history(running.layout.place)),
+        len(read_history(running.layout.workspace)),
     )
 
 
@@ -187,7 +189,7 @@ def test_a_bad_change_names_its_key_and_changes_nothing(
 
 def test_a_taken_port_changes_nothing(running: Stack) -> None:
     before = snapshot(running)
-    port = 10005 + running.layout.place.offset
+    port = 10005 + running.layout.workspace.offset
     with socket.create_server(("127.0.0.1", port)), pytest.raises(PortTakenError, match=str(port)):
         apply(running, changed(plan(running), {"pools.slow.processes": "2"}))
     assert snapshot(running) == before
@@ -210,12 +212,12 @@ def test_what_nginx_refuses_changes_nothing(running: Stack) -> None:
 
 
 def test_a_process_is_drained_before_it_goes(running: Stack) -> None:
-    place = running.layout.place
-    name, known = f"server-{10002 + place.offset}", len(read_history(place))
+    workspace = running.layout.workspace
+    name, known = f"server-{10002 + workspace.offset}", len(read_history(workspace))
     wanted = changed(plan(running), {"pools.fast.processes": "1"})
     with ThreadPoolExecutor() as pool, half_sent(running.layout.nginx_port, 4) as answered:
         change = pool.submit(apply, running, wanted)
-        eventually(lambda: change.done() or len(read_history(place)) > known)
+        eventually(lambda: change.done() or len(read_history(workspace)) > known)
         assert not change.done()
         assert served(running) == {"fast-10001"}
         assert name in servers(running)
@@ -262,16 +264,16 @@ def test_the_split_survives_resize_and_another_up(running: Stack) -> None:
     assert plan(running).pools["slow"]["balance"] == "least_conn"
     splits.resize(running, fast=2)
     assert plan(running) == tuned
-    again = ensure_up(place=running.layout.place)
+    again = ensure_up(workspace=running.layout.workspace)
     assert (again.started, again.plan) == (False, tuned)
 
 
 def test_another_up_with_other_numbers_is_a_change(running: Stack) -> None:
     """On record, in the file, and undone like any other."""
-    place, start = running.layout.place, plan(running)
-    known = len(read_history(place))
-    ensure_up(processes=1, slow=2, place=place)
-    (change,) = read_history(place)[known:]
+    workspace, start = running.layout.workspace, plan(running)
+    known = len(read_history(workspace))
+    ensure_up(processes=1, slow=2, workspace=workspace)
+    (change,) = read_history(workspace)[known:]
     assert (change.by, change.undoes, change.before) == ("up", None, start.as_dict())
     assert change.differences == [
         ("pools.fast.processes", "2", "1"),
@@ -279,23 +281,27 @@ def test_another_up_with_other_numbers_is_a_change(running: Stack) -> None:
     ]
     assert change.clean_at is not None
     assert read_plan(running.layout.split).as_dict() == change.after == plan(running).as_dict()
-    ensure_up(processes=1, slow=2, place=place)
-    assert len(read_history(place)) == known + 1
+    ensure_up(processes=1, slow=2, workspace=workspace)
+    assert len(read_history(workspace)) == known + 1
     assert undo(running).undoes == change.number
     assert plan(running) == read_plan(running.layout.split) == start
 
 
 def test_a_trial_is_on_record_and_not_in_the_file(running: Stack) -> None:
     apply(running, changed(plan(running), {"pools.fast.weights": "3,1"}))
-    place, tuned, text = running.layout.place, plan(running), running.layout.split.read_text()
+    workspace, tuned, text = (
+        running.layout.workspace,
+        plan(running),
+        running.layout.split.read_text(),
+    )
     splits.resize(running, fast=1, by="run", kind=ChangeKind.TRIAL)
     assert (plan(running).processes("fast"), running.layout.split.read_text()) == (1, text)
     splits.resize(running, fast=2, by="run", kind=ChangeKind.TRIAL)
     assert plan(running) == tuned
-    assert [(one.by, one.kind) for one in read_history(place)[-2:]] == [
+    assert [(one.by, one.kind) for one in read_history(workspace)[-2:]] == [
         ("run", ChangeKind.TRIAL)
     ] * 2
-    assert undo(running).undoes == read_history(place)[-4].number
+    assert undo(running).undoes == read_history(workspace)[-4].number
 
 
 def test_weights_that_were_taken_away_stay_away(running: Stack) -> None:
@@ -319,28 +325,28 @@ def test_the_file_keeps_what_people_wrote(running: Stack) -> None:
 CHANGE = """
 import sys
 from pathlib import Path
-from deploy.services import Place
+from deploy.services import Workspace
 from deploy.splits import apply, changed, plan
 from deploy.stack import running
-stack = running(Place(Path(sys.argv[1]), offset=int(sys.argv[2])))
+stack = running(Workspace(Path(sys.argv[1]), offset=int(sys.argv[2])))
 apply(stack, changed(plan(stack), {"pools.fast.processes": "1"}))
 """
 
 
 def test_a_change_killed_while_old_workers_finish_is_made_good(running: Stack) -> None:
     """The new split serves, and the process that it lacks goes with the next change."""
-    place = running.layout.place
-    name, known = f"server-{10002 + place.offset}", len(read_history(place))
-    command = [sys.executable, "-c", CHANGE, str(place.root), str(place.offset)]
+    workspace = running.layout.workspace
+    name, known = f"server-{10002 + workspace.offset}", len(read_history(workspace))
+    command = [sys.executable, "-c", CHANGE, str(workspace.root), str(workspace.offset)]
     with half_sent(running.layout.nginx_port, 4) as answered:
         with subprocess.Popen(command) as change:
-            eventually(lambda: change.poll() is not None or len(read_history(place)) > known)
+            eventually(lambda: change.poll() is not None or len(read_history(workspace)) > known)
             change.kill()
-        assert read_history(place)[-1].clean_s is None
+        assert read_history(workspace)[-1].clean_s is None
         assert name in servers(running)
         assert served(running) == {"fast-10001"}
         assert answered() == [200] * 4
-    assert read_history(place)[-1].after == plan(running).as_dict()
+    assert read_history(workspace)[-1].after == plan(running).as_dict()
     apply(running, changed(plan(running), {"pools.slow.retries": "1"}))
     assert name not in servers(running)
 
@@ -350,12 +356,12 @@ def test_a_change_ended_before_it_serves_changes_nothing(
     running: Stack, door: Door, how: signal.Signals
 ) -> None:
     before = servers(running)
-    place = running.layout.place
+    workspace = running.layout.workspace
     code = CHANGE.replace('"1"', '"3"')
     with (
         door.shut(),
         subprocess.Popen(
-            [sys.executable, "-c", code, str(place.root), str(place.offset)],
+            [sys.executable, "-c", code, str(workspace.root), str(workspace.offset)],
             stderr=subprocess.DEVNULL,
         ) as change,
     ):

@@ -10,14 +10,14 @@ from subprocess import Popen
 
 import pytest
 
-from deploy.services.base import Instance, Place
+from deploy.services.base import Instance, Workspace
 from deploy.services.foreground import start, stop, wait_ready
 from server.api.record import Record
 from server.errors import Unavailable
 from server.settings import Settings
 from server.stores import Store, Stores
 from server.stores.modes import CallTimes
-from tests.databases import ENGINES, addresses_of, engine_services, place, prepared
+from tests.databases import ENGINES, addresses_of, engine_services, prepared, workspace
 from tests.engines.conftest import EXCUSED
 from tests.engines.test_conformance import record, seen
 from tests.engines.test_faults import recovered, warm
@@ -28,7 +28,7 @@ SERVED = [name for name in engine_services() if name != "sqlite"]
 class Servers:
     """The instances of one service."""
 
-    def __init__(self, where: Place, service: str) -> None:
+    def __init__(self, where: Workspace, service: str) -> None:
         self._where = where
         self._service = service
         self._running: list[tuple[Instance, Popen[bytes]]] = []
@@ -92,7 +92,7 @@ async def outlives(servers: Servers, stores: Sequence[Store]) -> None:
 @pytest.mark.timeout(200)
 @pytest.mark.parametrize("service", SERVED)
 def test_a_killed_database_is_missed_and_found_again(service: str, runner: asyncio.Runner) -> None:
-    with place() as where, ExitStack() as stack:
+    with workspace() as where, ExitStack() as stack:
         servers = Servers(where, service)
         stack.callback(servers.stop)
         servers.start()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy.services.base import Missing, Place, Say
+from deploy.services.base import Missing, Say, Workspace
 from deploy.services.cache import making
 from deploy.services.shell import Failed, run
 
@@ -34,12 +34,12 @@ class Apt:
     say: Say
 
     @classmethod
-    def at(cls, place: Place, say: Say) -> Apt:
-        """Apt for this place; raises Missing on a machine without apt."""
+    def at(cls, workspace: Workspace, say: Say) -> Apt:
+        """Apt for this workspace; raises Missing on a machine without apt."""
         for tool in ("apt-get", "apt-cache", "dpkg", "dpkg-deb"):
             if not shutil.which(tool):
                 raise Missing(f"no Debian package: {tool} is not on this machine")
-        return cls(place.programs / "apt", say)
+        return cls(workspace.programs / "apt", say)
 
     def known(self, package: str) -> str:
         """The first of the alternatives `a|b` that can be had; raises Missing."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from deploy.services.base import Missing, Place, Program, Say, announce
+from deploy.services.base import Missing, Program, Say, Workspace, announce
 from deploy.services.cache import making
 from deploy.services.shell import Failed
 from deploy.services.ways.apt import Apt
@@ -23,13 +23,13 @@ class Debian:
     inside: str
     libraries: tuple[str, ...] = ()
 
-    def obtain(self, place: Place, say: Say) -> Program:
+    def obtain(self, workspace: Workspace, say: Say) -> Program:
         """Unpacks package and lacking libraries unless they are there; raises Missing."""
-        folder = place.programs / f"debian-{self.package.split('|')[0]}"
+        folder = workspace.programs / f"debian-{self.package.split('|')[0]}"
         if not folder.exists():
-            announce(place, say, f"Debian's package {folder.name[7:]}")
+            announce(workspace, say, f"Debian's package {folder.name[7:]}")
             try:
-                self._fetch(folder, Apt.at(place, say), say)
+                self._fetch(folder, Apt.at(workspace, say), say)
             except Failed as failed:
                 raise Missing(f"Debian's {self.package}: {failed}") from failed
         program = self._inside(folder)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy.services.base import Missing, Place, Program, Say, readable
+from deploy.services.base import Missing, Program, Say, Workspace, readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,13 +24,13 @@ class JavaAtHand:
     least: int
     modules: tuple[str, ...]
 
-    def obtain(self, place: Place, say: Say) -> Program:  # noqa: ARG002
+    def obtain(self, workspace: Workspace, say: Say) -> Program:  # noqa: ARG002
         """Looks; starts no Java, which would take half a second each."""
-        fitting = [home for home in _homes(place) if self._fits(home)]
+        fitting = [home for home in _homes(workspace) if self._fits(home)]
         for home in sorted(fitting, key=_version):
             try:
                 return readable(
-                    Program(source=f"Java at {home}", path=home / "bin" / "java"), place
+                    Program(source=f"Java at {home}", path=home / "bin" / "java"), workspace
                 )
             except Missing:
                 continue
@@ -41,9 +41,9 @@ class JavaAtHand:
         return _version(home) >= self.least and has.issuperset(self.modules)
 
 
-def _homes(place: Place) -> Iterator[Path]:
-    named = [place.environ.get(name) for name in ("ES_JAVA_HOME", "JAVA_HOME")]
-    found = shutil.which("java", path=place.environ.get("PATH", ""))
+def _homes(workspace: Workspace) -> Iterator[Path]:
+    named = [workspace.environ.get(name) for name in ("ES_JAVA_HOME", "JAVA_HOME")]
+    found = shutil.which("java", path=workspace.environ.get("PATH", ""))
     usual = [path for pattern in HOMES for path in glob.glob(pattern)]  # noqa: PTH207
     on_path = [str(Path(found).resolve().parent.parent)] if found else []
     for home in dict.fromkeys([*filter(None, named), *on_path, *usual]):

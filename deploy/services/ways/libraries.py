@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from deploy.services.base import Missing, Place, Say, announce
+from deploy.services.base import Missing, Say, Workspace, announce
 from deploy.services.cache import making
 from deploy.services.shell import Failed, run
 from deploy.services.ways.apt import Apt
@@ -18,7 +18,7 @@ DEPTH = 5
 
 
 def with_libraries(
-    program: Path, packages: Sequence[str], place: Place, say: Say
+    program: Path, packages: Sequence[str], workspace: Workspace, say: Say
 ) -> Mapping[str, str]:
     """The environment in which the program finds its libraries (empty: the machine has them all).
 
@@ -28,13 +28,13 @@ def with_libraries(
     lacking = lacks(program, {})
     if not lacking:
         return {}
-    folder = place.programs / f"{program.name}-libraries"
+    folder = workspace.programs / f"{program.name}-libraries"
     if not lacks(program, search_path(folder)):
         return search_path(folder)
-    announce(place, say, f"libraries that this machine lacks: {', '.join(lacking)}")
+    announce(workspace, say, f"libraries that this machine lacks: {', '.join(lacking)}")
     try:
         with making(folder) as draft:
-            complete(program, packages, draft, Apt.at(place, say))
+            complete(program, packages, draft, Apt.at(workspace, say))
     except (Missing, Failed) as failed:
         plain = " ".join(package.split("|")[-1] for package in packages)
         mend = f"sudo apt-get install {plain}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy.services.base import Missing, Place, Program, Say, Way, announce
+from deploy.services.base import Missing, Program, Say, Way, Workspace, announce
 from deploy.services.cache import making
 from deploy.services.shell import Failed, run
 from deploy.services.ways.wheel import fetch
@@ -33,38 +33,38 @@ class Maven:
     inside: str
     java: Way
 
-    def obtain(self, place: Place, say: Say) -> Program:
+    def obtain(self, workspace: Workspace, say: Say) -> Program:
         """Gets Java first, as a zip without it is of no use; raises Missing."""
-        java = self.java.obtain(place, say)
-        folder = place.programs / f"{self.artifact}-{self.version}"
+        java = self.java.obtain(workspace, say)
+        folder = workspace.programs / f"{self.artifact}-{self.version}"
         if not folder.exists():
-            announce(place, say, f"the Maven artifact {self.artifact} {self.version}")
+            announce(workspace, say, f"the Maven artifact {self.artifact} {self.version}")
             with making(folder) as draft:
-                self._unpack(self._fetch(draft, place, say), draft)
+                self._unpack(self._fetch(draft, workspace, say), draft)
         env = {"ES_JAVA_HOME": str(java.file.parent.parent), **java.env}
         source = f"the Maven artifact {folder.name} on {java.source}"
         return Program(source=source, path=next(folder.glob(self.inside)), env=env)
 
-    def _fetch(self, folder: Path, place: Place, say: Say) -> Path:
+    def _fetch(self, folder: Path, workspace: Workspace, say: Say) -> Path:
         failed = ""
         for tool in (self._by_maven, self._by_package):
             try:
-                tool(folder, place, say)
+                tool(folder, workspace, say)
                 return _checked(next(folder.glob("*.zip")), f"{self.artifact}-{self.version}.zip")
             except (Failed, StopIteration) as error:
                 failed = str(error)
         raise Missing(f"the Maven artifact {self.artifact} cannot be had: {failed}", MEND)
 
-    def _by_maven(self, folder: Path, place: Place, say: Say) -> None:  # noqa: ARG002
-        if not shutil.which("mvn", path=place.environ.get("PATH", "")):
+    def _by_maven(self, folder: Path, workspace: Workspace, say: Say) -> None:  # noqa: ARG002
+        if not shutil.which("mvn", path=workspace.environ.get("PATH", "")):
             raise Failed("mvn is not on PATH")
         what = f"-Dartifact={self.group}:{self.artifact}:{self.version}:zip"
         store = f"-Dmaven.repo.local={folder / '.m2'}"
         run(["mvn", "-q", "-B", store, COPY, what, f"-DoutputDirectory={folder}"], cwd=folder)
         shutil.rmtree(folder / ".m2")
 
-    def _by_package(self, folder: Path, place: Place, say: Say) -> None:
-        paths = [str(fetch(package, place, say)) for package in ("maven-artifact", "lxml")]
+    def _by_package(self, folder: Path, workspace: Workspace, say: Say) -> None:
+        paths = [str(fetch(package, workspace, say)) for package in ("maven-artifact", "lxml")]
         what = f"{self.group}:{self.artifact}:zip:{self.version}"
         command = [sys.executable, "-m", "maven_artifact.main", what]
         run(command, cwd=folder, env={"PYTHONPATH": ":".join(paths)})

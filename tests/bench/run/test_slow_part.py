@@ -20,10 +20,10 @@ from bench.run.stacked import slow_part
 from deploy.errors import StackError
 from deploy.gunicorn import PORTS, gunicorns
 from deploy.lifecycle import ensure_up
-from deploy.services import Place
+from deploy.services import Workspace
 from deploy.stack import running
 from tests.server.gunicorns import gunicorn
-from tests.stacks import eventually, own_place
+from tests.stacks import eventually, own_workspace
 
 PROJECT = Path(__file__).parents[3]
 VARIANTS = {
@@ -37,14 +37,14 @@ VARIANTS = {
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
-    with own_place() as place:
-        ensure_up([], 1, 1, place=place)
-        yield place
+def workspace() -> Iterator[Workspace]:
+    with own_workspace() as workspace:
+        ensure_up([], 1, 1, workspace=workspace)
+        yield workspace
 
 
-def started(place: Place, into: Path, *more: str) -> subprocess.Popen[str]:
-    told = {"WINDTUNNEL_FOLDER": str(place.root), "WINDTUNNEL_OFFSET": str(place.offset)}
+def started(workspace: Workspace, into: Path, *more: str) -> subprocess.Popen[str]:
+    told = {"WINDTUNNEL_FOLDER": str(workspace.root), "WINDTUNNEL_OFFSET": str(workspace.offset)}
     given = ["--stores", "sqlite/*/fast", "--duration", "0.4", "--warmup", "0.1", "--rounds", "1"]
     return subprocess.Popen(
         [sys.executable, "-m", "bench.cli", "run", "wsgi", "--results", str(into), *given, *more],
@@ -56,19 +56,21 @@ def started(place: Place, into: Path, *more: str) -> subprocess.Popen[str]:
     )
 
 
-def listening(place: Place) -> set[str]:
+def listening(workspace: Workspace) -> set[str]:
     found = set()
     for worker, port in PORTS.items():
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port + place.offset)) == 0:
+            if probe.connect_ex(("127.0.0.1", port + workspace.offset)) == 0:
                 found.add(worker)
     return found
 
 
 @pytest.fixture(scope="module")
-def finished(place: Place, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, str]:
+def finished(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, str]:
     into = tmp_path_factory.mktemp("results")
-    with started(place, into, "--mix", "summary", "--mix", "sleep", "--sleep-ms", "7") as process:
+    with started(
+        workspace, into, "--mix", "summary", "--mix", "sleep", "--sleep-ms", "7"
+    ) as process:
         out, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (0, "")
     [folder] = into.iterdir()
@@ -114,50 +116,50 @@ def test_the_variants_stand_in_one_ranking(finished: tuple[Run, str]) -> None:
         assert variant in out
 
 
-def test_nothing_of_gunicorn_is_left(finished: tuple[Run, str], place: Place) -> None:
-    assert listening(place) == set()
+def test_nothing_of_gunicorn_is_left(finished: tuple[Run, str], workspace: Workspace) -> None:
+    assert listening(workspace) == set()
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_whatever_ends_a_run_stops_gunicorn_too(
-    place: Place, tmp_path: Path, how: signal.Signals
+    workspace: Workspace, tmp_path: Path, how: signal.Signals
 ) -> None:
-    with started(place, tmp_path, "--rounds", "9") as process:
+    with started(workspace, tmp_path, "--rounds", "9") as process:
         eventually(lambda: any(p.stat().st_size for p in tmp_path.glob("*/cells.jsonl")), 90)
-        assert listening(place) == set(PORTS)
+        assert listening(workspace) == set(PORTS)
         process.send_signal(how)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (130, "")
     assert "has the finished cells" in out
-    assert listening(place) == set()
+    assert listening(workspace) == set()
 
 
-def test_a_killed_run_s_gunicorns_are_taken_over(place: Place, tmp_path: Path) -> None:
-    with started(place, tmp_path, "--rounds", "9") as process:
-        eventually(lambda: listening(place) == set(PORTS), 90)
+def test_a_killed_run_s_gunicorns_are_taken_over(workspace: Workspace, tmp_path: Path) -> None:
+    with started(workspace, tmp_path, "--rounds", "9") as process:
+        eventually(lambda: listening(workspace) == set(PORTS), 90)
         process.kill()
-    stack = running(place)
+    stack = running(workspace)
     assert stack is not None
     left = {name: state.pid for name, state in stack.supervisor.states().items()}
     with gunicorns(stack) as found:
-        assert set(found) == listening(place) == set(PORTS)
+        assert set(found) == listening(workspace) == set(PORTS)
         now = {name: state.pid for name, state in stack.supervisor.states().items()}
         assert all(now[f"gunicorn-{worker}"] != left[f"gunicorn-{worker}"] for worker in PORTS)
-    assert listening(place) == set()
+    assert listening(workspace) == set()
 
 
-def test_a_busy_port_is_one_line_and_3(place: Place, tmp_path: Path) -> None:
-    port = PORTS["gthread"] + place.offset
-    with socket.create_server(("127.0.0.1", port)), started(place, tmp_path) as process:
+def test_a_busy_port_is_one_line_and_3(workspace: Workspace, tmp_path: Path) -> None:
+    port = PORTS["gthread"] + workspace.offset
+    with socket.create_server(("127.0.0.1", port)), started(workspace, tmp_path) as process:
         _, err = process.communicate(timeout=60)
     assert process.returncode == 3
     assert err.startswith(f"windtunnel: port {port} (gunicorn-gthread) is taken by ")
     assert err.count("\n") == 1
-    assert listening(place) == set()
+    assert listening(workspace) == set()
 
 
-def test_a_split_without_a_slow_pool_is_told(place: Place) -> None:
-    stack = running(place)
+def test_a_split_without_a_slow_pool_is_told(workspace: Workspace) -> None:
+    stack = running(workspace)
     assert stack is not None
     bare = replace(stack, state=replace(stack.state, programs={}))
     with pytest.raises(StackError, match="no pool slow: windtunnel split reset"), slow_part(bare):

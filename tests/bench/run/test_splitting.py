@@ -19,32 +19,32 @@ from deploy import splits
 from deploy.history import ChangeKind, read_history
 from deploy.lifecycle import ensure_up
 from deploy.locks import stack_lock
-from deploy.services import Place
+from deploy.services import Workspace
 from deploy.splitfile import write_split
 from deploy.stack import Stack
 from tests.bench.served import ROOT
-from tests.stacks import eventually, own_place
+from tests.stacks import eventually, own_workspace
 
 ONE = "one: pools.slow= routes./slow/= pools.fast.processes=2"
 
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    with own_place() as place:
-        yield ensure_up([], 1, 1, place=place)
+    with own_workspace() as workspace:
+        yield ensure_up([], 1, 1, workspace=workspace)
 
 
 def test_a_run_with_more_processes_tries_them_on_record(stack: Stack, tmp_path: Path) -> None:
-    place, former = stack.layout.place, splits.plan(stack)
-    known = len(read_history(place))
+    workspace, former = stack.layout.workspace, splits.plan(stack)
+    known = len(read_history(workspace))
     command = [
         sys.executable, "-m", "bench.cli", "run", "crud", "--stores", "sqlite/async/fast",
         "--processes", "2", "--users", "1", "--rounds", "1", "--duration", "1",
         "--warmup", "0.1", "--results", str(tmp_path),
     ]  # fmt: skip
-    done = subprocess.run(command, cwd=ROOT, env=env(place), check=False)
+    done = subprocess.run(command, cwd=ROOT, env=env(workspace), check=False)
     assert done.returncode == 0
-    tried = read_history(place)[known:]
+    tried = read_history(workspace)[known:]
     assert [(one.by, one.kind, *one.differences) for one in tried] == [
         ("run", ChangeKind.TRIAL, ("pools.fast.processes", "1", "2")),
         ("run", ChangeKind.TRIAL, ("pools.fast.processes", "2", "1")),
@@ -52,13 +52,13 @@ def test_a_run_with_more_processes_tries_them_on_record(stack: Stack, tmp_path: 
     assert splits.plan(stack) == former
 
 
-def env(place: Place) -> dict[str, str]:
-    where = {"WINDTUNNEL_FOLDER": str(place.root), "WINDTUNNEL_OFFSET": str(place.offset)}
+def env(workspace: Workspace) -> dict[str, str]:
+    where = {"WINDTUNNEL_FOLDER": str(workspace.root), "WINDTUNNEL_OFFSET": str(workspace.offset)}
     return os.environ | where
 
 
 def start(
-    place: Place, into: Path, *more: object, out: int = subprocess.PIPE
+    workspace: Workspace, into: Path, *more: object, out: int = subprocess.PIPE
 ) -> subprocess.Popen[str]:
     command = [
         sys.executable, "-m", "bench.cli", "run", "pools", "--stores", "sqlite/async/fast",
@@ -68,22 +68,22 @@ def start(
     return subprocess.Popen(
         list(map(str, command)),
         cwd=ROOT,
-        env=env(place),
+        env=env(workspace),
         stdout=out,
         stderr=subprocess.PIPE,
         text=True,
     )
 
 
-def run(place: Place, into: Path, *more: object) -> subprocess.CompletedProcess[str]:
-    with start(place, into, *more) as running:
+def run(workspace: Workspace, into: Path, *more: object) -> subprocess.CompletedProcess[str]:
+    with start(workspace, into, *more) as running:
         said, complained = running.communicate()
     return subprocess.CompletedProcess(running.args, running.returncode, said, complained)
 
 
 def test_cells_of_two_splits_are_interleaved_and_compared(stack: Stack, tmp_path: Path) -> None:
     former = splits.plan(stack)
-    done = run(stack.layout.place, tmp_path, "--split", ONE, "--split", "apart:")
+    done = run(stack.layout.workspace, tmp_path, "--split", ONE, "--split", "apart:")
     assert done.returncode == 0, done.stderr
     (folder,) = tmp_path.iterdir()
     found = results.load(folder)
@@ -105,7 +105,7 @@ def test_cells_of_two_splits_are_interleaved_and_compared(stack: Stack, tmp_path
 def test_a_process_loaded_straight_is_the_one_whose_bystander_counts(
     stack: Stack, tmp_path: Path
 ) -> None:
-    done = run(stack.layout.place, tmp_path, "--processes", 1)
+    done = run(stack.layout.workspace, tmp_path, "--processes", 1)
     assert done.returncode == 0, done.stderr
     (folder,) = tmp_path.iterdir()
     for cell in results.load(folder).cells:
@@ -128,7 +128,7 @@ def test_a_split_that_cannot_be_changes_nothing(
     stack: Stack, tmp_path: Path, more: tuple[object, ...], code: int, line: str
 ) -> None:
     former = splits.plan(stack)
-    done = run(stack.layout.place, tmp_path, *more)
+    done = run(stack.layout.workspace, tmp_path, *more)
     assert (done.returncode, done.stderr.count("\n")) == (code, 1)
     assert line in done.stderr
     assert splits.plan(stack) == former
@@ -140,7 +140,7 @@ def test_an_ended_run_leaves_the_split_that_was(
     stack: Stack, tmp_path: Path, how: signal.Signals
 ) -> None:
     former = splits.plan(stack)
-    with start(stack.layout.place, tmp_path, "--split", ONE, "--duration", 60) as running:
+    with start(stack.layout.workspace, tmp_path, "--split", ONE, "--duration", 60) as running:
         eventually(lambda: splits.plan(stack) != former)
         running.send_signal(how)
         _, complained = running.communicate(timeout=60)
@@ -152,7 +152,7 @@ def test_the_split_comes_back_when_another_command_has_the_stack(
     stack: Stack, tmp_path: Path
 ) -> None:
     former = splits.plan(stack)
-    with start(stack.layout.place, tmp_path, "--split", ONE, "--duration", 60) as running:
+    with start(stack.layout.workspace, tmp_path, "--split", ONE, "--duration", 60) as running:
         eventually(lambda: splits.plan(stack) != former)
         with stack_lock(stack.layout, 60):
             running.send_signal(signal.SIGINT)
@@ -163,9 +163,9 @@ def test_the_split_comes_back_when_another_command_has_the_stack(
     assert splits.plan(stack) == former
 
 
-def cli(place: Place, *words: str) -> tuple[int, str]:
+def cli(workspace: Workspace, *words: str) -> tuple[int, str]:
     """Exit code, and what it said on stderr."""
-    where = {"WINDTUNNEL_FOLDER": str(place.root), "WINDTUNNEL_OFFSET": str(place.offset)}
+    where = {"WINDTUNNEL_FOLDER": str(workspace.root), "WINDTUNNEL_OFFSET": str(workspace.offset)}
     done = subprocess.run(
         [sys.executable, "-m", "bench.cli", *words],
         cwd=ROOT,
@@ -180,11 +180,11 @@ def cli(place: Place, *words: str) -> tuple[int, str]:
 def test_nobody_changes_the_split_while_others_are_on_trial(
     stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = stack.layout.place
+    workspace = stack.layout.workspace
     splits.apply(stack, splits.changed(splits.plan(stack), {"pools.fast.keepalive": "64"}))
     former = splits.plan(stack)
     another = ("run", "pools", "--rate", "40", "--slow-rate", "10", "--split", ONE)
-    with start(place, tmp_path, "--split", ONE, "--duration", 60) as running:
+    with start(workspace, tmp_path, "--split", ONE, "--duration", 60) as running:
         eventually(lambda: splits.plan(stack) != former)
         line = (
             f"windtunnel: windtunnel run (pid {running.pid}) is trying splits: wait for it, or end "
@@ -198,11 +198,11 @@ def test_nobody_changes_the_split_while_others_are_on_trial(
             ("tune", "--slo", "p99(fast) < 9s", "--store", "sqlite/async/fast"),
             (*another, "--results", str(tmp_path / "other")),
         ):
-            assert cli(place, *words) == (3, line)
-        monkeypatch.setenv("WINDTUNNEL_FOLDER", str(place.root))
-        monkeypatch.setenv("WINDTUNNEL_OFFSET", str(place.offset))
+            assert cli(workspace, *words) == (3, line)
+        monkeypatch.setenv("WINDTUNNEL_FOLDER", str(workspace.root))
+        monkeypatch.setenv("WINDTUNNEL_OFFSET", str(workspace.offset))
         with pytest.raises(SwitchError, match="is trying splits"):
-            switch.change(read_history(place)[-1].number, {"pools.fast.retries": "2"})
+            switch.change(read_history(workspace)[-1].number, {"pools.fast.retries": "2"})
         running.send_signal(signal.SIGINT)
         running.communicate(timeout=60)
     assert splits.plan(stack) == former
@@ -210,47 +210,47 @@ def test_nobody_changes_the_split_while_others_are_on_trial(
 
 
 def test_a_killed_run_s_trial_is_put_back_by_undo(stack: Stack, tmp_path: Path) -> None:
-    place, former = stack.layout.place, splits.plan(stack)
-    assert cli(place, "split", "set", "pools.fast.retries=2")[0] == 0
+    workspace, former = stack.layout.workspace, splits.plan(stack)
+    assert cli(workspace, "split", "set", "pools.fast.retries=2")[0] == 0
     mine = splits.plan(stack)
-    with start(place, tmp_path, "--split", ONE, "--duration", 60) as running:
+    with start(workspace, tmp_path, "--split", ONE, "--duration", 60) as running:
         eventually(lambda: splits.plan(stack) != mine)
         running.kill()
     who = f"windtunnel run (pid {running.pid}) was killed while it tried splits"
-    code, noted = cli(place, "split", "show")
+    code, noted = cli(workspace, "split", "show")
     assert (code, noted.partition(";")[0]) == (0, who)
     assert splits.plan(stack) != mine
-    assert cli(place, "split", "undo") == (0, f"{who}: the former split is back\n")
+    assert cli(workspace, "split", "undo") == (0, f"{who}: the former split is back\n")
     assert splits.plan(stack) == mine
-    assert cli(place, "split", "undo") == (0, "")
+    assert cli(workspace, "split", "undo") == (0, "")
     assert splits.plan(stack) == former
 
 
 def test_a_change_after_a_killed_run_is_made_of_the_split_before(
     stack: Stack, tmp_path: Path
 ) -> None:
-    place, former = stack.layout.place, splits.plan(stack)
-    with start(place, tmp_path, "--split", ONE, "--duration", 60) as running:
+    workspace, former = stack.layout.workspace, splits.plan(stack)
+    with start(workspace, tmp_path, "--split", ONE, "--duration", 60) as running:
         eventually(lambda: splits.plan(stack) != former)
         running.kill()
-    code, noted = cli(place, "split", "set", "pools.slow.retries=2")
+    code, noted = cli(workspace, "split", "set", "pools.slow.retries=2")
     assert (code, noted.count("\n")) == (0, 1)
     assert splits.plan(stack) == splits.changed(former, {"pools.slow.retries": "2"})
-    assert cli(place, "split", "undo") == (0, "")
+    assert cli(workspace, "split", "undo") == (0, "")
     assert splits.plan(stack) == former
 
 
 def test_a_stack_that_starts_after_a_killed_run_has_the_split_before(
     stack: Stack, tmp_path: Path
 ) -> None:
-    place, former = stack.layout.place, splits.plan(stack)
-    with start(place, tmp_path, "--split", ONE, "--duration", 60) as running:
+    workspace, former = stack.layout.workspace, splits.plan(stack)
+    with start(workspace, tmp_path, "--split", ONE, "--duration", 60) as running:
         eventually(lambda: splits.plan(stack) != former)
         running.kill()
-    assert cli(place, "down") == (0, "")
+    assert cli(workspace, "down") == (0, "")
     edited = splits.changed(former, {"pools.slow.read_timeout": "99"})
     write_split(stack.layout, edited)
-    assert cli(place, "up", "--service", "redis") == (0, "")
+    assert cli(workspace, "up", "--service", "redis") == (0, "")
     assert splits.plan(stack) == edited
     splits.apply(stack, former)
 
@@ -259,7 +259,7 @@ def test_a_run_whose_terminal_is_closed_ends_in_order(stack: Stack, tmp_path: Pa
     former = splits.plan(stack)
     master, terminal = os.openpty()
     many = ("--split", ONE, "--duration", 60)
-    with start(stack.layout.place, tmp_path, *many, out=terminal) as running:
+    with start(stack.layout.workspace, tmp_path, *many, out=terminal) as running:
         os.close(terminal)
         eventually(lambda: splits.plan(stack) != former)
         os.close(master)

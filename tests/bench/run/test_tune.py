@@ -29,11 +29,11 @@ from bench.tuner.concluding import conclude
 from bench.tuner.division import Division, read
 from bench.tuner.tuning import Limits, Trials
 from deploy import lifecycle, splits, stack
-from deploy.services import Place
+from deploy.services import Workspace
 from nginx.plan import read_plan
 from tests.bench.generate import histogram
 from tests.bench.served import ROOT
-from tests.stacks import eventually, own_place
+from tests.stacks import eventually, own_workspace
 
 FOUR = [read(name) for name in ("4-together", "3+1", "2+2", "1+3")]
 RATES = {"fast": 500.0, "slow": 20.0}
@@ -250,18 +250,18 @@ QUICK = ("--store", "sqlite/async/fast", "--duration", "1", "--warmup", "0.2", "
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
-    with own_place() as place:
-        lifecycle.ensure_up([], processes=1, slow=1, place=place)
-        yield place
+def workspace() -> Iterator[Workspace]:
+    with own_workspace() as workspace:
+        lifecycle.ensure_up([], processes=1, slow=1, workspace=workspace)
+        yield workspace
 
 
 @pytest.fixture
-def tuning(place: Place, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+def tuning(workspace: Workspace, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
     environment = {
         **os.environ,
-        "WINDTUNNEL_FOLDER": str(place.root),
-        "WINDTUNNEL_OFFSET": str(place.offset),
+        "WINDTUNNEL_FOLDER": str(workspace.root),
+        "WINDTUNNEL_OFFSET": str(workspace.offset),
     }
 
     def start(*arguments: str) -> subprocess.Popen[str]:
@@ -275,16 +275,16 @@ def tuning(place: Place, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]
     return start
 
 
-def plan_in_force(place: Place) -> splits.Plan:
-    running = stack.running(place)
+def plan_in_force(workspace: Workspace) -> splits.Plan:
+    running = stack.running(workspace)
     assert running is not None
     return splits.plan(running)
 
 
 def test_a_short_tune_measures_reports_and_sets_what_it_recommends(
-    place: Place, tmp_path: Path, tuning: Callable[..., subprocess.Popen[str]]
+    workspace: Workspace, tmp_path: Path, tuning: Callable[..., subprocess.Popen[str]]
 ) -> None:
-    former = plan_in_force(place)
+    former = plan_in_force(workspace)
     process = tuning("--rounds", "2", "--apply")
     said, complaint = process.communicate(timeout=200)
     assert process.returncode == 0, complaint
@@ -311,38 +311,38 @@ def test_a_short_tune_measures_reports_and_sets_what_it_recommends(
     assert "Pareto's front" in said
     assert 'id="split-plot"' in (folder / report.HTML_FILE).read_text()
     wanted = splits.changed(former, read(found.recommended or "").settings)
-    assert plan_in_force(place) == wanted
+    assert plan_in_force(workspace) == wanted
     if wanted != former:
-        running = stack.running(place)
+        running = stack.running(workspace)
         assert running is not None
         splits.undo(running)
-    assert plan_in_force(place) == former
+    assert plan_in_force(workspace) == former
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_former_split_comes_back_when_it_is_interrupted(
     end: signal.Signals,
-    place: Place,
+    workspace: Workspace,
     tmp_path: Path,
     tuning: Callable[..., subprocess.Popen[str]],
 ) -> None:
-    former = plan_in_force(place)
+    former = plan_in_force(workspace)
     process = tuning("--rounds", "50")
-    eventually(lambda: plan_in_force(place) != former or process.poll() is not None, 120)
+    eventually(lambda: plan_in_force(workspace) != former or process.poll() is not None, 120)
     process.send_signal(end)
     said, complaint = process.communicate(timeout=100)
     assert process.returncode == 130, complaint
     assert "the former split comes back" in said
     assert "Traceback" not in said + complaint
-    assert plan_in_force(place) == former
+    assert plan_in_force(workspace) == former
 
 
 def test_the_former_split_comes_back_when_the_generator_dies(
-    place: Place, tuning: Callable[..., subprocess.Popen[str]]
+    workspace: Workspace, tuning: Callable[..., subprocess.Popen[str]]
 ) -> None:
-    former = plan_in_force(place)
+    former = plan_in_force(workspace)
     process = tuning("--rounds", "50")
-    eventually(lambda: plan_in_force(place) != former or process.poll() is not None, 120)
+    eventually(lambda: plan_in_force(workspace) != former or process.poll() is not None, 120)
     tuner = psutil.Process(process.pid)
     eventually(lambda: len(tuner.children()) == 1)  # a test of nginx's is one for a moment
     [generator] = tuner.children()
@@ -350,7 +350,7 @@ def test_the_former_split_comes_back_when_the_generator_dies(
     said, complaint = process.communicate(timeout=100)
     assert process.returncode == 3, said + complaint
     assert complaint.splitlines() == ["windtunnel: the load generator ended with status -9"]
-    assert plan_in_force(place) == former
+    assert plan_in_force(workspace) == former
 
 
 @pytest.mark.parametrize(
@@ -369,13 +369,13 @@ def test_the_former_split_comes_back_when_the_generator_dies(
 def test_what_cannot_be_tuned_is_a_line_and_changes_nothing(
     arguments: tuple[str, ...],
     said: str,
-    place: Place,
+    workspace: Workspace,
     tuning: Callable[..., subprocess.Popen[str]],
 ) -> None:
-    former = plan_in_force(place)
+    former = plan_in_force(workspace)
     process = tuning(*arguments)
     _, complaint = process.communicate(timeout=60)
     assert process.returncode in {2, 3}
     assert said in complaint
     assert len(complaint.splitlines()) == 1
-    assert plan_in_force(place) == former
+    assert plan_in_force(workspace) == former

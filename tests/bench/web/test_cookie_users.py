@@ -12,7 +12,7 @@ from string import Template
 
 import pytest
 
-from deploy.services import Place, ensure_all
+from deploy.services import Workspace, ensure_all
 from deploy.services.probe import http_ok
 from tests.bench.interface import PATIENCE, free_port, locust
 from tests.bench.served import ROOT, server
@@ -67,7 +67,7 @@ class Seats:
 
 @pytest.fixture(scope="module")
 def seats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seats]:
-    programs, missing = ensure_all(Place(RUN), ["nginx"], print)
+    programs, missing = ensure_all(Workspace(RUN), ["nginx"], print)
     assert not missing
     folder, port = tmp_path_factory.mktemp("nginx"), free_port()
     with server() as behind:

@@ -15,17 +15,17 @@ from deploy.lifecycle import ensure_up
 from deploy.stack import Stack
 from tests.bench.asker import Asker
 from tests.bench.interface import Interface
-from tests.stacks import own_place
+from tests.stacks import own_workspace
 
 MANY = 1000
 
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    with own_place() as place, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WINDTUNNEL_FOLDER", str(place.root))
-        patch.setenv("WINDTUNNEL_OFFSET", str(place.offset))
-        yield ensure_up([], 1, 1, place=place)
+    with own_workspace() as workspace, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WINDTUNNEL_FOLDER", str(workspace.root))
+        patch.setenv("WINDTUNNEL_OFFSET", str(workspace.offset))
+        yield ensure_up([], 1, 1, workspace=workspace)
 
 
 @pytest.fixture(scope="module")

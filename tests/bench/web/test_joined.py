@@ -13,11 +13,11 @@ import pytest
 
 from bench.disk.streams import SampledRequest, samples
 from deploy.lifecycle import ensure_up
-from deploy.services import Place
+from deploy.services import Workspace
 from deploy.stack import Stack
 from tests.bench.interface import PATIENCE, locust
 from tests.bench.served import ROOT
-from tests.stacks import eventually, own_place
+from tests.stacks import eventually, own_workspace
 
 STORE = "sqlite/async/fast"
 LONG = ("--slow-rate", 20, "--sleep-ms", 20)
@@ -26,12 +26,12 @@ LONG = ("--slow-rate", 20, "--sleep-ms", 20)
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    with own_place() as place:
-        yield ensure_up([], 1, 1, place=place)
+    with own_workspace() as workspace:
+        yield ensure_up([], 1, 1, workspace=workspace)
 
 
-def at(place: Place) -> dict[str, str]:
-    return {"WINDTUNNEL_FOLDER": str(place.root), "WINDTUNNEL_OFFSET": str(place.offset)}
+def at(workspace: Workspace) -> dict[str, str]:
+    return {"WINDTUNNEL_FOLDER": str(workspace.root), "WINDTUNNEL_OFFSET": str(workspace.offset)}
 
 
 def slept(into: Path) -> list[SampledRequest]:
@@ -47,7 +47,7 @@ def test_a_test_under_locust_knows_nginxs_part(
         *("--headless", "-u", 1, "-t", "3s", "--stores", STORE, "--fast-rate", 20, *LONG, *workers),
         file="locustfiles/pools.py",
     )
-    where = {**at(stack.layout.place), "WINDTUNNEL_RESULTS": str(tmp_path)}
+    where = {**at(stack.layout.workspace), "WINDTUNNEL_RESULTS": str(tmp_path)}
     done = subprocess.run(
         command, check=False, cwd=ROOT, env=os.environ | where, capture_output=True, text=True
     )
@@ -65,7 +65,7 @@ def test_a_run_that_is_ended_knows_nginxs_part(stack: Stack, tmp_path: Path) -> 
     with subprocess.Popen(
         list(map(str, command)),
         cwd=ROOT,
-        env=os.environ | at(stack.layout.place),
+        env=os.environ | at(stack.layout.workspace),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as running:

@@ -31,7 +31,7 @@ SHELTER = Path("/var/lib/windtunnel")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Workspace:
     """The `.run` folder with the ports of the instances that live in it.
 
     `programs_folder` may be shared by several places; `ports` overrides single ports of `PORTS`,
