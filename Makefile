@@ -37,10 +37,10 @@ test: environment ## the tests, with real servers (ARGS='-k sqlite')
 	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder $(ARGS)
 
 perf: environment ## what a request costs; fails when it got dearer
-	@$(BIN)/python -m bench.perf $(ARGS)
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 truth: environment ## what is reported against what was so (ARGS='stall --quick')
-	@$(BIN)/python -m bench.truth $(ARGS)
+	@$(BIN)/python -m validation $(ARGS)
 
 lint: environment ## ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

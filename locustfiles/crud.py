@@ -7,9 +7,9 @@ measures one store at a time.
 
 from locust import events
 
-from bench.load.records import RecordUser
-from bench.web.arguments import Defaults
-from bench.web.session import Session
+from windtunnel.live.arguments import Defaults
+from windtunnel.live.session import Session
+from windtunnel.workload.record_user import RecordUser
 
 MIX = "balanced"
 POPULATION = 1_000

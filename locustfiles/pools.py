@@ -8,11 +8,11 @@ to the slow pool. `locust -f locustfiles/pools.py` keeps both rates editable whi
 
 from locust import events
 
-from bench.asked.work import Kind, Work
-from bench.load.records import RecordUser
-from bench.load.slow import SlowUser
-from bench.web.arguments import Defaults
-from bench.web.session import Session
+from windtunnel.live.arguments import Defaults
+from windtunnel.live.session import Session
+from windtunnel.workload.record_user import RecordUser
+from windtunnel.workload.slow import Kind, Work
+from windtunnel.workload.slow_user import SlowUser
 
 STORES = ("postgres-asyncpg/async/fast",)
 MIX = "balanced"

@@ -8,9 +8,9 @@ its `sync`, `gthread` and `tornado` workers in the same rounds. `locust -f locus
 
 from locust import events
 
-from bench.load.records import RecordUser
-from bench.web.arguments import Defaults
-from bench.web.session import Session
+from windtunnel.live.arguments import Defaults
+from windtunnel.live.session import Session
+from windtunnel.workload.record_user import RecordUser
 
 STORES = ("postgres-psycopg/*/fast",)
 MIX = "summary"

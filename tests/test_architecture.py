@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("bench", "deploy", "locustfiles", "nginx", "server", "watch")
+PACKAGES = (
+    "benchmarks", "deploy", "locustfiles", "nginx", "server", "validation", "watch", "windtunnel"
+)  # fmt: skip
 
 SERVER_LAYERS = (
     "server.errors server.settings",
@@ -41,17 +43,16 @@ WATCH_LAYERS = (
     "watch.loop",
 )
 
-BENCH_LAYERS = (
-    "bench.wire bench.model bench.contract",
-    "bench.client bench.disk",
-    "bench.measure",
-    "bench.asked",
-    "bench.load bench.figures",
-    "bench.tuner bench.cells",
-    "bench.reports",
-    "bench.run bench.web",
-    "bench.commands",
-    "bench.cli bench.perf bench.truth",
+WINDTUNNEL_LAYERS = (
+    "windtunnel.client",
+    "windtunnel.recording",
+    "windtunnel.workload windtunnel.analysis",
+    "windtunnel.tuning",
+    "windtunnel.reports",
+    "windtunnel.runner",
+    "windtunnel.live",
+    "windtunnel.cli",
+    "windtunnel.__main__",
 )
 
 DEPLOY_LAYERS = (
@@ -67,13 +68,14 @@ DEPLOY_LAYERS = (
     "deploy.lifecycle deploy.doctor",
 )
 
-FACES_THE_STACK = ("bench.cli", "bench.commands", "bench.run", "bench.web.switch", "bench.perf")
-"""The modules of bench that start and stop things, and so may know deploy and nginx."""
+FACES_THE_STACK = ("windtunnel.cli", "windtunnel.runner", "windtunnel.live.split_control")
+"""The modules of windtunnel that start and stop things, and so may know deploy and nginx."""
 
 PURE = (
-    "bench.contract", "bench.model", "bench.disk", "bench.figures", "bench.tuner", "bench.reports"
+    "windtunnel.client.api", "windtunnel.recording.results", "windtunnel.analysis",
+    "windtunnel.tuning", "windtunnel.reports",
 )  # fmt: skip
-"""What reads results and what states the contract needs no load generator and no server."""
+"""What reads results and what states the API needs no load generator and no server."""
 
 
 def modules() -> Iterator[tuple[str, Path]]:
@@ -103,7 +105,7 @@ def layer(module: str) -> tuple[str, int] | None:
     """Whose layer a module is in, and how high."""
     for package, layers in (
         ("server", SERVER_LAYERS),
-        ("bench", BENCH_LAYERS),
+        ("windtunnel", WINDTUNNEL_LAYERS),
         ("watch", WATCH_LAYERS),
         ("deploy", DEPLOY_LAYERS),
     ):
@@ -133,20 +135,27 @@ class Rule:
 
 
 RULES = (
-    Rule("watch", "bench deploy locustfiles nginx server", "watch stands alone"),
-    Rule("server", "bench deploy locustfiles nginx", "the server does not know what tests it"),
-    Rule("locustfiles", "server deploy nginx watch", "scenarios know bench only"),
+    Rule("watch", "windtunnel deploy locustfiles nginx server", "watch stands alone"),
+    Rule("server", "windtunnel deploy locustfiles nginx", "the server does not know what tests it"),
+    Rule("locustfiles", "server deploy nginx watch", "scenarios know windtunnel only"),
     Rule(
-        "bench", "server deploy nginx watch", "bench learns all over HTTP", spared=FACES_THE_STACK
+        "windtunnel",
+        "server deploy nginx watch",
+        "it learns all over HTTP",
+        spared=FACES_THE_STACK,
     ),
-    Rule("deploy nginx", "bench locustfiles watch", "deploy serves bench and does not know it"),
+    Rule(
+        "deploy nginx",
+        "windtunnel locustfiles watch",
+        "deploy does not know what it serves",
+    ),
     Rule(
         "deploy nginx",
         "server",
         "deploy knows settings and engine facts, not how the server works",
         allowed=("server.settings", "server.engines", "server.api.enums"),
     ),
-    Rule(" ".join(PURE), "locust gevent tornado bench.client", "what is pure stays so"),
+    Rule(" ".join(PURE), "locust gevent tornado windtunnel.client.client", "what is pure stays so"),
 )
 
 
@@ -168,8 +177,8 @@ def test_every_module_of_a_layered_package_has_a_layer() -> None:
     homeless = [
         m
         for m, _ in modules()
-        if within(m, "server", "bench", "deploy")
-        and m not in {"server", "bench", "deploy"}
+        if within(m, "server", "windtunnel", "deploy")
+        and m not in {"server", "windtunnel", "deploy"}
         and layer(m) is None
     ]
     assert not homeless

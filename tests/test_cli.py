@@ -31,7 +31,7 @@ def workspace() -> Iterator[Workspace]:
 def started(workspace: Workspace, *arguments: str, **more: str) -> subprocess.Popen[str]:
     told = {"WINDTUNNEL_FOLDER": str(workspace.root), "WINDTUNNEL_OFFSET": str(workspace.offset)}
     return subprocess.Popen(
-        [sys.executable, "-m", "bench.cli", *arguments],
+        [sys.executable, "-m", "windtunnel", *arguments],
         cwd=PROJECT,
         env={**os.environ, **told, **more},
         stdout=subprocess.PIPE,
@@ -102,7 +102,7 @@ def test_a_stack_that_is_down_is_one_line_and_3(
 
 def test_a_wrong_offset_is_one_line_and_3(workspace: Workspace) -> None:
     wrong = {**os.environ, "WINDTUNNEL_OFFSET": "much"}
-    command = [sys.executable, "-m", "bench.cli", "status"]
+    command = [sys.executable, "-m", "windtunnel", "status"]
     done = subprocess.run(command, cwd=PROJECT, env=wrong, capture_output=True, text=True)  # noqa: PLW1510
     assert (done.returncode, done.stdout) == (3, "")
     assert "WINDTUNNEL_OFFSET=much" in one_line(done.stderr)

@@ -14,7 +14,6 @@ import pytest
 import typer.core
 import typer.main
 
-from bench.cli import app
 from deploy.gunicorn import PORTS
 from nginx.options import CHECKS
 from nginx.split import HASH_KEYS, Balance
@@ -24,6 +23,7 @@ from server.engines import discover
 from server.routes import PLAIN
 from tests import tables
 from tests.pages import ROOT, TEXTS, code_lines
+from windtunnel.cli.main import app
 
 README = TEXTS["README.md"]
 MAX_README_LINES = 150
@@ -193,12 +193,12 @@ def variables(*folders: str) -> set[str]:
 
 @pytest.mark.parametrize("page", TEXTS)
 def test_every_variable_named_is_read(page: str) -> None:
-    read = variables("bench", "deploy", "server", "tests") | addresses()
+    read = variables("windtunnel", "deploy", "server", "tests") | addresses()
     assert set(VARIABLE.findall(TEXTS[page])) <= read
 
 
 def test_every_variable_that_is_read_is_named() -> None:
-    assert variables("bench", "deploy", "server") <= set(VARIABLE.findall(TEXTS["cli.md"]))
+    assert variables("windtunnel", "deploy", "server") <= set(VARIABLE.findall(TEXTS["cli.md"]))
 
 
 def test_every_service_can_be_given_an_address() -> None:

@@ -7,9 +7,8 @@ import re
 import msgspec
 import pytest
 
-from bench.disk import results, streams, tuned
-from bench.measure import host
 from tests.pages import TEXTS
+from windtunnel.recording import environment, results, streams, tuning_results
 
 PAGE = TEXTS["results-format.md"]
 
@@ -25,17 +24,17 @@ STRUCTS = {
     "series.jsonl": streams.Second,
     "Results of a second": streams.SecondOfOperation,
     "samples.jsonl": streams.SampledRequest,
-    "tune.json": tuned.Tuned,
-    "A split that was tried": tuned.Tried,
-    "An SLO of a split": tuned.Objective,
-    "A kind of work": tuned.Kind,
-    "An estimate": tuned.Figure,
+    "tune.json": tuning_results.Tuned,
+    "A split that was tried": tuning_results.Tried,
+    "An SLO of a split": tuning_results.Objective,
+    "A kind of work": tuning_results.Kind,
+    "An estimate": tuning_results.Figure,
 }
 """What each section of the page describes, by its heading."""
 
 FIELDS = {
     **{heading: set(struct.__struct_encode_fields__) for heading, struct in STRUCTS.items()},
-    "host": set(host.gather()),
+    "host": set(environment.gather()),
 }
 
 
@@ -47,6 +46,12 @@ def test_a_section_describes_the_fields_that_are_written(heading: str) -> None:
 
 
 def test_every_part_of_a_file_has_a_section() -> None:
-    roots = (results.RunInfo, results.Cell, streams.Second, streams.SampledRequest, tuned.Tuned)
+    roots = (
+        results.RunInfo,
+        results.Cell,
+        streams.Second,
+        streams.SampledRequest,
+        tuning_results.Tuned,
+    )
     _, definitions = msgspec.json.schema_components(roots)
     assert set(definitions) == {struct.__name__ for struct in STRUCTS.values()}

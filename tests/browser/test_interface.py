@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.bench.interface import Interface
 from tests.browser.conftest import Open, Seen
+from tests.windtunnel.interface import Interface
 
 MEMORY, SQLITE, OTHER = "memory/async/volatile", "sqlite/async/fast", "memory/blocking/volatile"
 

@@ -17,13 +17,13 @@ from playwright.sync_api import Locator, Page, Route, expect
 from deploy import lifecycle
 from deploy.history import read_history
 from deploy.stack import Stack
-from tests.bench.asker import Asker, Told
-from tests.bench.interface import Interface, free_port
-from tests.bench.served import ROOT
 from tests.browser.conftest import Open, Seen
 from tests.browser.test_index import BRIGHTNESS
 from tests.browser.test_interface import submit
 from tests.stacks import own_workspace
+from tests.windtunnel.asker import Asker, Told
+from tests.windtunnel.interface import Interface, free_port
+from tests.windtunnel.served import ROOT
 
 STORE = "sqlite/async/fast"
 FAST, SLOW = '[id="field-pools.fast.processes"]', '[id="field-pools.slow.processes"]'
@@ -158,7 +158,14 @@ def test_what_was_built_on_another_split_is_refused_and_changes_from_elsewhere_a
     page.locator(FAST).select_option("2")
     expect(page.locator("#differences")).to_contain_text("pools.fast.processes 1 → 2")
     page.route("**/windtunnel/split", held)
-    command = [sys.executable, "-m", "bench.cli", "split", "set", "pools.slow.balance=least_conn"]
+    command = [
+        sys.executable,
+        "-m",
+        "windtunnel",
+        "split",
+        "set",
+        "pools.slow.balance=least_conn",
+    ]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     page.locator("#apply").click()
     expect(page.locator("#wrong")).to_contain_text("held back")

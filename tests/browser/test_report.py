@@ -10,13 +10,13 @@ import pytest
 from playwright.sync_api import Locator, expect
 from rich.console import Console
 
-from bench.asked.request import Request
-from bench.disk.results import CELLS_FILE
-from bench.reports import report as reports
-from bench.run import runner
 from tests.browser.conftest import Open
 from tests.browser.test_index import BRIGHTNESS
 from tests.server.conftest import Server
+from windtunnel.recording.results import CELLS_FILE
+from windtunnel.reports import report as reports
+from windtunnel.runner import run
+from windtunnel.runner.request import Request
 
 REQUEST = {"stores": ("memory/*", "sqlite/*/fast"), "rounds": 2, "duration": 0.3, "warmup": 0.1}
 
@@ -25,7 +25,7 @@ REQUEST = {"stores": ("memory/*", "sqlite/*/fast"), "rounds": 2, "duration": 0.3
 def report(served: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
     into = tmp_path_factory.mktemp("results")
     request = Request(host=f"http://127.0.0.1:{served.port}", **REQUEST)  # type: ignore[arg-type]
-    folder = runner.run(request, Console(file=StringIO()), into)
+    folder = run.run(request, Console(file=StringIO()), into)
     reports.report(folder)
     return folder / reports.HTML_FILE
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
-from tests.bench.interface import Interface
 from tests.browser.conftest import Open
+from tests.windtunnel.interface import Interface
 
 STORE = "memory/async/volatile"
 FORM = {

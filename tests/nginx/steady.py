@@ -17,9 +17,9 @@ from time import perf_counter
 import gevent
 from gevent.event import Event
 
-from bench.client import Client, Target
-from bench.load.schedule import constant
-from bench.wire.deadlines import Deadlines
+from windtunnel.client.client import Client, Target
+from windtunnel.client.timers import Deadlines
+from windtunnel.workload.arrivals import constant
 
 RECORDS = "/memory/async/volatile/records"
 RECORD = b'{"topic":"t","when":"2026-01-01T00:00:00Z","duration":1.0,"tags":[]}'

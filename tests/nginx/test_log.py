@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.cells.recording import append_samples
-from bench.client import Client, Target
-from bench.disk.nginx_log import RESOLVED, Tail, upstream_times, with_nginx
-from bench.disk.streams import SAMPLES_FILE
-from bench.measure.sampler import Sample, told
-from bench.wire.deadlines import Deadlines
 from nginx.apply import Nginx
 from nginx.render import ACCESS_LOG
+from windtunnel.client.client import Client, Target
+from windtunnel.client.timers import Deadlines
+from windtunnel.recording.nginx_log import RESOLVED, Tail, upstream_times, with_nginx
+from windtunnel.recording.sampler import Sample, told
+from windtunnel.recording.streams import SAMPLES_FILE
+from windtunnel.runner.collector import append_samples
 
 STORE = "memory/blocking/volatile"
 SUMMARY = f"/{STORE}/summary"

@@ -1,1 +1,0 @@
-"""What scenarios share: from a request to a trusted answer."""

@@ -1,1 +1,0 @@
-"""What is asked of a run: stores, mixes, loads, slow work, targets."""

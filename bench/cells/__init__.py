@@ -1,1 +1,0 @@
-"""The generator: a store brought to its starting state, put under load, measured."""

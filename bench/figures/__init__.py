@@ -1,1 +1,0 @@
-"""From cells to figures that may be printed: intervals, ranks, verdicts, doubts."""

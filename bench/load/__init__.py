@@ -1,1 +1,0 @@
-"""Users and requests on schedule: what a scenario sends, and how each answer is checked."""

@@ -1,1 +1,0 @@
-"""What measures: latencies, samples, CPU time, the health of generator and host."""

@@ -1,1 +1,0 @@
-"""The model of nginx before pools of processes: a simulation, and the theory that checks it."""

@@ -1,1 +1,0 @@
-"""`make perf`: what the parts cost in CPU time, measured in pairs, each with its limit."""

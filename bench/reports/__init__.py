@@ -1,1 +1,0 @@
-"""Figures for people: in a terminal, and as one HTML file."""

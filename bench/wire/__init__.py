@@ -1,1 +1,0 @@
-"""HTTP as a load generator needs it: what the client is made of."""

@@ -1,0 +1,266 @@
+"""The client against real sockets, by which answers come whole, cut, late, false or not at all."""
+
+from __future__ import annotations
+
+import socket
+import struct
+
+import gevent
+import pytest
+from gevent import socket as gsocket
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.windtunnel.scripted import (
+    CHUNKED,
+    INTERIM,
+    PLAIN,
+    UNKNOWN,
+    answering,
+    cut,
+    receive_head,
+    served,
+)
+from windtunnel.client.client import Client, Target
+from windtunnel.client.response import (
+    CLOSED,
+    MALFORMED,
+    OK,
+    OVERSIZE,
+    REFUSED,
+    RESET,
+    STALE,
+    TIMEOUT,
+)
+from windtunnel.client.timers import Deadlines
+
+
+@pytest.mark.parametrize("answer", [PLAIN, CHUNKED, INTERIM], ids=["plain", "chunked", "interim"])
+def test_an_answer_cut_at_every_byte_is_whole(answer: bytes) -> None:
+    pieces = [cut(answer, [place]) for place in range(1, len(answer))]
+    with served(answering(*pieces)) as client:
+        for _ in pieces:
+            got = client.request("GET", "/")
+            assert (got.outcome, got.status, got.body) == (OK, 200, b"hello")
+        assert client.connections == 1
+
+
+@pytest.mark.parametrize("answer", [PLAIN, CHUNKED, INTERIM], ids=["plain", "chunked", "interim"])
+def test_an_answer_that_ends_at_any_byte_is_a_failure(answer: bytes) -> None:
+    for place in range(len(answer)):
+        with served(answering([answer[:place]])) as client:
+            got = client.request("GET", "/")
+            assert (got.outcome, got.status, got.body) == (CLOSED, 0, b"")
+
+
+def test_an_answer_without_a_length_ends_with_the_connection() -> None:
+    for place in range(UNKNOWN.index(b"\r\n\r\n") + 4, len(UNKNOWN) + 1):
+        with served(answering([UNKNOWN[:place]])) as client:
+            got = client.request("GET", "/")
+            assert (got.outcome, got.status) == (OK, 200)
+            assert got.body == UNKNOWN[:place].partition(b"\r\n\r\n")[2]
+
+
+NAME = st.text("abcXYZ-", min_size=1, max_size=8).filter(lambda n: n.strip("-"))
+VALUE = st.text("abc 123;=/", max_size=12).map(str.strip)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    status=st.sampled_from([200, 201, 400, 404, 422, 503]),
+    fields=st.dictionaries(NAME.map(lambda n: "X-" + n), VALUE, max_size=4),
+    parts=st.lists(st.binary(min_size=1, max_size=300), max_size=4),
+    chunked=st.booleans(),
+    interim=st.booleans(),
+    places=st.lists(st.integers(0, 5000), max_size=12),
+)
+def test_any_answer_however_cut_is_read_as_it_was_sent(
+    status: int,
+    fields: dict[str, str],
+    parts: list[bytes],
+    chunked: bool,
+    interim: bool,
+    places: list[int],
+) -> None:
+    body = b"".join(parts)
+    lines = [f"{name}: {value}" for name, value in fields.items()]
+    lines.append("Transfer-Encoding: chunked" if chunked else f"Content-Length: {len(body)}")
+    wire = b"HTTP/1.1 100 Continue\r\nX-No: no\r\n\r\n" if interim else b""
+    wire += ("\r\n".join([f"HTTP/1.1 {status} Because", *lines]) + "\r\n\r\n").encode()
+    if chunked:
+        wire += b"".join(b"%x\r\n%b\r\n" % (len(p), p) for p in parts) + b"0\r\n\r\n"
+    else:
+        wire += body
+    with served(answering(cut(wire, places), [PLAIN])) as client:
+        got = client.request("GET", "/")
+        assert (got.outcome, got.status, got.body) == (OK, status, body)
+        named: dict[str, list[str]] = {}
+        for name, value in fields.items():
+            named.setdefault(name.lower(), []).append(value)
+        for name, values in named.items():
+            assert got.headers[name] == ", ".join(values)
+        assert "x-no" not in got.headers
+        assert client.request("GET", "/").body == b"hello"
+        assert client.connections == 1
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(min_size=1, max_size=200))
+def test_garbage_is_a_failure_with_a_name(data: bytes) -> None:
+    with served(answering([data])) as client:
+        assert client.request("GET", "/").outcome in {MALFORMED, CLOSED}
+
+
+def test_a_second_answer_that_nobody_asked_for_is_malformed() -> None:
+    with served(answering([PLAIN + PLAIN])) as client:
+        assert client.request("GET", "/").outcome == MALFORMED
+
+
+def test_an_oversize_answer_is_a_failure_and_the_next_request_is_well() -> None:
+    def handle(connection: gsocket.socket) -> None:
+        path = receive_head(connection).split()[1]
+        size = 100_000 if path == b"/large" else 10
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size)
+        connection.recv(1)
+
+    with served(handle, limit=50_000) as client:
+        assert client.request("GET", "/large").outcome == OVERSIZE
+        assert client.request("GET", "/small").body == b"x" * 10
+        assert client.connections == 2
+
+
+def test_one_connection_serves_many_requests() -> None:
+    with served(answering(*[[PLAIN]] * 50)) as client:
+        for _ in range(50):
+            answer = client.request("GET", "/")
+            assert answer.field(b"X-Pool") == b"fast"
+            assert answer.field(b"X-Missing") == b""
+        assert client.connections == 1
+
+
+def test_a_connection_that_the_server_will_close_is_not_used_again() -> None:
+    polite = PLAIN.replace(b"X-Pool: fast", b"Connection: close")
+    with served(answering([polite])) as client:
+        assert [client.request("GET", "/").outcome for _ in range(3)] == [OK] * 3
+        assert client.connections == 3
+
+
+def test_a_reused_connection_closed_before_a_byte_is_stale_and_not_tried_again() -> None:
+    with served(answering([PLAIN])) as client:
+        assert client.request("GET", "/").outcome == OK
+        assert client.request("GET", "/").outcome == STALE
+        assert client.connections == 1
+        assert client.request("GET", "/").outcome == OK
+        assert client.connections == 2
+
+
+def test_a_connection_closed_while_idle_is_stale() -> None:
+    with served(answering([PLAIN])) as client:
+        assert client.request("GET", "/").outcome == OK
+        gevent.sleep(0.05)  # the loop sees the end of the connection, with nobody waiting
+        assert client.request("GET", "/").outcome == STALE
+
+
+def test_a_reused_connection_cut_within_an_answer_is_closed_not_stale() -> None:
+    with served(answering([PLAIN], [PLAIN[:10]])) as client:
+        assert client.request("GET", "/").outcome == OK
+        assert client.request("GET", "/").outcome == CLOSED
+
+
+def test_a_reset_is_named() -> None:
+    def handle(connection: gsocket.socket) -> None:
+        receive_head(connection)
+        connection.sendall(PLAIN[:20])
+        gevent.sleep(0)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    with served(handle) as client:
+        assert client.request("GET", "/").outcome == RESET
+
+
+def test_a_port_where_nobody_listens_refuses() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        client = Client(Target(url), Deadlines(5))
+        assert [client.request("GET", "/").outcome for _ in range(2)] == [REFUSED] * 2
+
+
+def test_the_deadline_holds_for_the_whole_request_however_it_drips() -> None:
+    def drip(connection: gsocket.socket) -> None:
+        receive_head(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        while True:
+            connection.sendall(b"x")
+            gevent.sleep(0.005)
+
+    with served(drip, timeout=0.2) as client:
+        answer = client.request("GET", "/")
+        assert (answer.outcome, answer.status) == (TIMEOUT, 0)
+        assert client.request("GET", "/").outcome == TIMEOUT
+        assert client.connections == 2
+
+
+def test_each_of_many_requests_has_its_own_deadline() -> None:
+    def silent(connection: gsocket.socket) -> None:
+        receive_head(connection)
+        connection.recv(1)
+
+    def ask(client: Client, wait: float) -> str:
+        gevent.sleep(wait)
+        return client.request("GET", "/").outcome
+
+    with served(silent, timeout=0.1) as first:
+        clients = [Client(first.target, first.deadlines) for _ in range(20)]
+        asked = [gevent.spawn(ask, client, i * 0.01) for i, client in enumerate(clients)]
+        with gevent.Timeout(10):
+            assert [one.get() for one in asked] == [TIMEOUT] * 20
+
+
+def test_an_answer_that_comes_before_all_was_sent_is_read() -> None:
+    def refuse(connection: gsocket.socket) -> None:
+        receive_head(connection)
+        connection.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
+        gevent.sleep(0.2)
+
+    with served(refuse) as client:
+        answer = client.request("PUT", "/", b"x" * 30_000_000)
+        assert (answer.outcome, answer.status, answer.body) == (OK, 413, b"no")
+        assert client.request("GET", "/").status == 413
+        assert client.connections == 2
+
+
+def test_a_large_body_arrives_whole() -> None:
+    def count(connection: gsocket.socket) -> None:
+        head, _, begun = receive_head(connection).partition(b"\r\n\r\n")
+        length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+        left = length - len(begun)
+        while left:
+            left -= len(connection.recv(65536))
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n%08d" % length)
+
+    with served(count) as client:
+        assert client.request("PUT", "/", b"x" * 20_000_000).body == b"20000000"
+
+
+def test_a_request_that_is_given_up_leaves_a_client_that_works() -> None:
+    slow = True
+
+    def handle(connection: gsocket.socket) -> None:
+        receive_head(connection)
+        if slow:
+            connection.recv(1)
+        connection.sendall(PLAIN)
+
+    with served(handle) as client:
+        asked = gevent.spawn(client.request, "GET", "/")
+        gevent.sleep(0.02)
+        asked.kill()
+        slow = False
+        assert client.request("GET", "/").body == b"hello"
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:1", "https://127.0.0.1", "http://", "http://h/path"])
+def test_what_is_no_address_is_said(url: str) -> None:
+    with pytest.raises(ValueError, match="is not an address"):
+        Target(url)

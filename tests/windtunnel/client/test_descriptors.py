@@ -1,0 +1,55 @@
+"""The limit of open files, in a process of its own, as it cannot be raised again here."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+from tests.windtunnel.served import ROOT, server
+from windtunnel.client.descriptors import SPARE
+
+CODE = """
+import json, resource, sys
+from windtunnel.client.descriptors import allow
+soft, hard, connections = map(int, sys.argv[1:])
+resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+print(json.dumps([allow(connections), resource.getrlimit(resource.RLIMIT_NOFILE)]))
+"""
+
+
+def allowed(soft: int, hard: int, connections: int) -> tuple[str | None, list[int]]:
+    command = [sys.executable, "-c", CODE, *map(str, (soft, hard, connections))]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    said, limits = json.loads(told.stdout)
+    return said, limits
+
+
+def test_the_soft_limit_goes_up_to_the_hard_one() -> None:
+    assert allowed(256, 900, 900 - SPARE) == (None, [900, 900])
+
+
+def test_too_low_a_hard_limit_is_said_with_what_to_do() -> None:
+    said, limits = allowed(256, 900, 901 - SPARE)
+    assert limits == [900, 900]
+    assert said is not None
+    assert "do not fit into 900 open files" in said
+    assert f"at most {900 - SPARE} users" in said
+    assert "\n" not in said
+
+
+def test_a_locust_with_too_few_open_files_says_so() -> None:
+    command = (
+        "ulimit -n 500; exec $0 -m locust -f locustfiles/crud.py --headless --host $1 "
+        "-u 400 -r 400 -t 1s --stores memory/async/volatile --only-summary"
+    )
+    with server() as one:
+        told = subprocess.run(
+            ["bash", "-c", command, sys.executable, one.url],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            cwd=ROOT,
+            check=False,
+        )
+    assert "400 connections do not fit into 500 open files" in told.stderr

@@ -1,0 +1,68 @@
+"""Ten thousand users, or as many as this machine lets a process have, against a real nginx."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.fixed import PATH, fixed
+from deploy.services import Missing
+from windtunnel.client.descriptors import SPARE
+
+USERS = 10_000
+ROUNDS = 3
+
+CODE = f"""
+import sys
+import gevent
+from windtunnel.client import descriptors
+from windtunnel.client.client import Client, Target
+from windtunnel.client.timers import Deadlines
+
+url, users = sys.argv[1], int(sys.argv[2])
+short = descriptors.allow(users)
+assert short is None, short
+target, deadlines = Target(url), Deadlines(60)
+wrong = []
+
+def ask(client):
+    for _ in range({ROUNDS}):
+        answer = client.request("GET", "{PATH}")
+        if answer.status != 200:
+            wrong.append(answer.outcome)
+
+clients = [Client(target, deadlines) for _ in range(users)]
+gevent.joinall([gevent.spawn(ask, client) for client in clients], timeout=120, raise_error=True)
+assert not wrong, set(wrong)
+assert all(client.connections == 1 for client in clients)
+print("done")
+"""
+
+
+def affordable() -> int:
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return USERS if hard == resource.RLIM_INFINITY else min(USERS, hard * 3 // 4 - SPARE)
+
+
+def test_each_user_keeps_one_connection_as_the_server_counts() -> None:
+    users = affordable()
+    assert users > 1024, "select() would do: raise the hard limit of open files"
+    command = [sys.executable, "-c", CODE]
+    try:
+        with fixed() as nginx:
+            told = subprocess.run(
+                [*command, nginx.url, str(users)],
+                capture_output=True,
+                text=True,
+                timeout=180,
+                cwd=Path(__file__).parents[3],
+                check=False,
+            )
+            assert told.stdout == "done\n", told.stderr[-2000:]
+            assert nginx.connections() == users
+    except Missing as reason:
+        pytest.skip(str(reason))

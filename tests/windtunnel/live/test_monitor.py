@@ -1,0 +1,161 @@
+"""What is seen beside a test: processes that come, go, block and die, and whose CPU time it was."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import gevent
+import pytest
+
+from tests.windtunnel.served import Server, server
+from windtunnel.live.monitor import Monitor
+from windtunnel.live.server_probe import Beside
+from windtunnel.recording.cpu import Spending, groups
+
+PATIENCE = 120
+
+
+def wait_for(condition: Callable[[], Any]) -> Any:
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        if found := condition():
+            return found
+        gevent.sleep(0.05)
+    raise AssertionError("it did not come to pass")
+
+
+class Nginx:
+    """Answers `GET /split` as nginx does; `ports` is what it holds, None that it is down."""
+
+    def __init__(self) -> None:
+        self.ports: dict[str, list[str]] = {}
+        told = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                pools = {
+                    name: {"processes": [{"port": int(port), "weight": 1} for port in ports]}
+                    for name, ports in told.ports.items()
+                }
+                body = json.dumps({"generation": "1", "pools": pools}).encode()
+                self.send_response(200 if told.ports else 502)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def nginx() -> Iterator[Nginx]:
+    made = Nginx()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def servers() -> Iterator[tuple[Server, Server]]:
+    with ExitStack() as stack:
+        yield stack.enter_context(server()), stack.enter_context(server())
+
+
+@pytest.fixture
+def monitor(nginx: Nginx, servers: tuple[Server, Server]) -> Iterator[Monitor]:
+    nginx.ports = {"fast": [servers[0].port]}
+    made = Monitor(nginx.url)
+    yield made
+    made.stop()
+
+
+def pools(monitor: Monitor) -> dict[str | None, set[str]]:
+    found: dict[str | None, set[str]] = {}
+    for one in monitor.here:
+        found.setdefault(one.pool, set()).add(one.name.rpartition(":")[2])
+    return found
+
+
+def whole(second: Beside) -> bool:
+    """Whether all is known of it; between two looks there may be no tick of the loop's timer."""
+    return None not in (second.connections, second.lag_p99_ms, second.bystander_p99_ms)
+
+
+def test_the_split_is_followed_and_dead_processes_are_survived(
+    monitor: Monitor, nginx: Nginx, servers: tuple[Server, Server]
+) -> None:
+    first, second = servers
+    wait_for(lambda: pools(monitor) == {"fast": {first.port}})
+    (one,) = monitor.here
+    wait_for(lambda: any(map(whole, one.seconds.values())))
+    assert one.busy() is not None
+    assert one.pid == first.process.pid
+
+    nginx.ports = {"fast": [first.port], "slow": [second.port]}
+    wait_for(lambda: pools(monitor) == {"fast": {first.port}, "slow": {second.port}})
+    nginx.ports = {}
+    second.kill()
+    other = next(each for each in monitor.here if each.pool == "slow")
+    wait_for(lambda: other.bystander.told()["failed"] > 3 and other.busy() is None)
+    assert len(monitor.here) == 2  # as long as nobody says otherwise
+    nginx.ports = {"slow": [first.port]}
+    wait_for(lambda: pools(monitor) == {"slow": {first.port}})
+    assert not other.here
+    assert one.busy() is not None
+
+    monitor.settle()
+    cell = monitor.told(last=True)
+    assert [entry["process"].rpartition(":")[2] for entry in cell["bystander"]] == [
+        first.port,
+        second.port,
+    ]
+    assert cell["bystander"][0]["failed"] == 0
+    assert 0 <= cell["steal"] <= 1
+
+
+def test_what_a_process_refused_while_it_went_is_no_failure(
+    monitor: Monitor, nginx: Nginx, servers: tuple[Server, Server]
+) -> None:
+    first, second = servers
+    nginx.ports = {"fast": [first.port, second.port]}
+    wait_for(lambda: len(monitor.here) == 2)
+    wait_for(lambda: all(one.bystander.told()["intended"] > 30 for one in monitor.here))
+    nginx.ports = {"fast": [first.port]}
+    second.process.terminate()
+    second.process.wait(PATIENCE)
+    wait_for(lambda: len(monitor.here) == 1)
+    gone = next(one for one in monitor.neighbours.values() if not one.here)
+    assert gone.bystander.told()["intended"] > 0
+    assert gone.bystander.told()["failed"] <= 2  # what was under way as it was last asked
+
+
+def test_cpu_time_of_a_server_and_of_whom_it_talks_to_is_found(
+    servers: tuple[Server, Server],
+) -> None:
+    pids = [one.process.pid for one in servers]
+    found = groups(pids, int(servers[1].port))
+    assert found == {"server": sorted(pids), "nginx": [servers[1].process.pid], "database": []}
+    spending = Spending()
+    spending.look(found)
+    before = spending.seconds()
+    assert before == {"server": 0, "nginx": 0, "database": 0}
+    servers[0].kill()
+    spending.look({**found, "database": [os.getpid()]})
+    spending.look({**found, "database": [os.getpid()]})
+    after = spending.seconds()
+    assert after["database"] > 0
+    assert after["server"] >= 0

@@ -1,0 +1,105 @@
+"""What workers report adds up to what one process would have recorded."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import gevent
+from hypothesis import given
+from hypothesis import strategies as st
+
+from windtunnel.live.run_writer import Journal, Load
+from windtunnel.recording import results
+from windtunnel.recording.histogram import Key, Recorded, Recorder, Times, merge_recorded, summarise
+from windtunnel.runner import collector
+from windtunnel.runner.collector import Collector, Report
+from windtunnel.workload.open_loop import Sent
+from windtunnel.workload.user_pool import Crowd, Terms
+
+KEYS = [Key("a/async/fast", op, "fast", outcome) for op in ("read", "edit") for outcome in "xy"]
+SAMPLES = st.lists(
+    st.tuples(st.sampled_from(KEYS), st.floats(1, 1e8), st.none() | st.floats(1, 1e8)), max_size=200
+)
+
+
+def crowd() -> Crowd:
+    return Crowd(Terms("http://127.0.0.1:9", "balanced", 1, 1), {"a/async/fast": []}, 1)
+
+
+def reported(report: Report) -> Recorded:
+    total: Recorded = {}
+    for entries in report.seconds.values():
+        merge_recorded(total, dict(entries))
+    return total
+
+
+@given(SAMPLES, st.integers(1, 4))
+def test_four_processes_record_what_one_would(
+    samples: list[tuple[Key, float, float | None]], processes: int
+) -> None:
+    one = Recorder()
+    workers = [crowd() for _ in range(processes)]
+    collectors = [Collector(worker, dict) for worker in workers]
+    for number, (key, service, response) in enumerate(samples):
+        one.record(*key, service, response)
+        workers[number % processes].recorder.record(*key, service, response)
+    total: Recorded = {}
+    for each in collectors:
+        merge_recorded(total, reported(collector.decode(collector.encode(each.end()))))
+    alone = one.take()
+    assert total == alone
+    for key, times in alone.items():
+        assert summarise(total[key].service) == summarise(times.service)
+        assert summarise(total[key].response) == summarise(times.response)
+
+
+def test_what_is_fetched_is_told_once() -> None:
+    worker = crowd()
+    sent = [{"a/async/fast": {"": Sent(3, 2, 1, {5: 1})}}, {}]
+    collected = Collector(worker, lambda: sent.pop(0))
+    worker.recorder.record(*KEYS[0], 10)
+    worker.retried["a/async/fast"] += 2
+    gevent.sleep(1.1)
+    first = collector.decode(collector.encode(collected.fetch()))
+    assert reported(first) == {KEYS[0]: Times({10: 1}, {})}
+    assert first.sent == {"a/async/fast": {"": Sent(3, 2, 1, {5: 1})}}
+    assert first.retried == {"a/async/fast": 2}
+    assert reported(collected.end()) == {}
+
+
+def test_a_loop_that_is_late_tells_of_the_second_that_ended() -> None:
+    gevent.sleep(1.05 - time.time() % 1)
+    worker, second = crowd(), int(time.time())
+    collected = Collector(worker, dict)
+    gevent.sleep(0.01)
+    worker.recorder.record(*KEYS[0], 10)
+    time.sleep(max(0.0, second + 1.6 - time.time()))  # nobody else gets a turn
+    gevent.sleep(0.01)
+    told = collected.fetch().seconds
+    collected.end()
+    assert [number for number, entries in told.items() if entries] == [second]
+
+
+def test_a_load_that_changes_is_flagged(tmp_path: Path) -> None:
+    load: dict[str, float | None] = {"users": None, "rate": 10.0}
+
+    def now() -> Load:
+        return dict(load)
+
+    info = results.RunInfo(scenario="crud", started=datetime.now(UTC), seed=1)
+    facts = {"a/async/fast": {"store": "a/async/fast", "mix": "read", "round": 1}}
+    folder = results.begin(tmp_path, info)
+    journal = Journal(folder, info, facts, now, patience=1)
+    sent = {"a/async/fast": {"": Sent(4)}}
+    journal.take(Report({0: [(KEYS[0], Times({10: 3}, {20: 3}))]}, sent, {}))
+    load["rate"] = 20.0
+    journal.finish()
+    (cell,) = results.load(folder).cells
+    assert cell.rate == 20
+    assert cell.intended == 4
+    assert cell.flags == ["the load changed at second 0, from 10 requests/s"]
+    lines = [json.loads(line) for line in (folder / "series.jsonl").read_text().splitlines()]
+    assert sum(entry["count"] for line in lines for entry in line["operations"]) == 3

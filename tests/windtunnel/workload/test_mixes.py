@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+import pytest
+
+from windtunnel.client.api import SLEEP, STATUS, VERB, Operation
+from windtunnel.workload.mixes import MIXES, NEEDS_RECORD, Deck, consumes
+
+HANDS = 7
+
+
+@pytest.mark.parametrize("name", MIXES)
+def test_every_hand_holds_the_mix_exactly(name: str) -> None:
+    deck = Deck(MIXES[name], random.Random(1))
+    size = sum(MIXES[name].values())
+    for _ in range(HANDS):
+        assert Counter(deck.draw() for _ in range(size)) == Counter(MIXES[name])
+
+
+@pytest.mark.parametrize("name", MIXES)
+def test_a_mix_keeps_a_population_level_unless_it_is_one_operation(name: str) -> None:
+    mix = MIXES[name]
+    level = mix.get(Operation.CREATE, 0) - mix.get(Operation.DELETE, 0)
+    assert level == 0 or len(mix) == 1
+
+
+def test_each_operation_can_be_had_alone() -> None:
+    assert all(MIXES[operation] == {operation: 1} for operation in Operation)
+    assert [name for name, mix in MIXES.items() if consumes(mix)] == ["delete"]
+    assert set(VERB) == set(STATUS) == {*Operation, SLEEP}
+
+
+@pytest.mark.parametrize("name", ["balanced", "read-heavy", "write-heavy", "find-heavy"])
+def test_a_user_of_one_record_keeps_the_proportions(name: str) -> None:
+    deck, owned, done = Deck(MIXES[name], random.Random(2)), 1, Counter[str]()
+    size = sum(MIXES[name].values())
+    for _ in range(50 * size):
+        operation = deck.draw()
+        if not owned and operation in NEEDS_RECORD:
+            operation = deck.create_first(operation)
+        owned += (operation is Operation.CREATE) - (operation is Operation.DELETE)
+        assert owned >= 0
+        done[operation] += 1
+    assert done == Counter({operation: 50 * n for operation, n in MIXES[name].items()})
+
+
+def test_without_a_create_in_the_mix_one_is_done_beside_it() -> None:
+    deck = Deck(MIXES["delete"], random.Random(3))
+    assert deck.create_first(deck.draw()) is Operation.CREATE
+    assert deck.draw() is Operation.DELETE

@@ -1,0 +1,106 @@
+"""Slow work as it is ordered: whose summary is asked for, and what cannot be accompanied."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from windtunnel.runner.plan import Load, plan, unfit
+from windtunnel.workload.slow import (
+    Kind,
+    Slow,
+    Work,
+    blocking,
+    described,
+    summarised,
+    unaccompanied,
+)
+from windtunnel.workload.stores import Offer
+
+SLEEP, SUMMARY = Work(Kind.SLEEP, 50), Work(Kind.SUMMARY)
+
+
+def offer(id: str, service: str | None, *operations: str) -> Offer:
+    return Offer(
+        id=id,
+        mode=id.split("/")[1],
+        default=True,
+        status="up",
+        detail=None,
+        operations=frozenset({"create", "read", "edit", "delete", *operations}),
+        not_available={} if operations else {"summary": "a key-value store does not aggregate"},
+        service=service,
+        local=False,
+        ledger={},
+    )
+
+
+ASYNCPG = offer("asyncpg/async/fast", "postgres", "summary")
+PSYCOPG = offer("psycopg/blocking/fast", "postgres", "summary")
+PSYCOPG_ASYNC = offer("psycopg/async/fast", "postgres", "summary")
+PSYCOPG2 = offer("psycopg2/blocking/fast", "postgres", "summary")
+SAFE = offer("psycopg2/blocking/safe", "postgres", "summary")
+MARIADB = offer("mysql/blocking/fast", "mysql", "summary")
+REDIS = offer("redis/async/fast", "redis")
+SQLITE = offer("sqlite/async/fast", None, "summary")
+SQLITE_BLOCKING = offer("sqlite/blocking/fast", None, "summary")
+MEMORY = offer("memory/blocking/fast", None, "summary")
+ALL = [MEMORY, MARIADB, SAFE, PSYCOPG2, PSYCOPG, PSYCOPG_ASYNC, ASYNCPG, REDIS, SQLITE]
+
+
+@pytest.mark.parametrize(
+    ("store", "offers", "whose"),
+    [
+        (PSYCOPG_ASYNC, ALL, PSYCOPG.id),
+        (PSYCOPG2, ALL, PSYCOPG2.id),
+        (ASYNCPG, ALL, PSYCOPG2.id),
+        (ASYNCPG, [ASYNCPG, replace(PSYCOPG, status="down")], None),
+        (ASYNCPG, [ASYNCPG, SAFE, MARIADB], None),
+        (SQLITE, [*ALL, SQLITE_BLOCKING], SQLITE_BLOCKING.id),
+        (SQLITE, ALL, None),
+        (REDIS, ALL, None),
+    ],
+)
+def test_the_summary_is_that_of_a_blocking_store_of_the_same_database(
+    store: Offer, offers: list[Offer], whose: str | None
+) -> None:
+    assert summarised(store, offers) == whose
+
+
+def test_what_cannot_be_accompanied_says_why() -> None:
+    assert unaccompanied(REDIS, SLEEP, ALL) is None
+    assert unaccompanied(ASYNCPG, SUMMARY, ALL) is None
+    why = unaccompanied(REDIS, SUMMARY, ALL)
+    assert why == "slow work summary: a key-value store does not aggregate"
+    why = unaccompanied(ASYNCPG, SUMMARY, [ASYNCPG])
+    assert why == "slow work summary: no blocking store of its database that is up offers it"
+
+
+def test_a_run_leaves_out_what_cannot_be_accompanied() -> None:
+    loads = [Load("balanced", None, 3, 100.0, Slow(5.0, work)) for work in (SLEEP, SUMMARY)]
+    assert [unfit(REDIS, load) for load in loads] == [
+        None,
+        "slow work summary: a key-value store does not aggregate",
+    ]
+    found = plan(ALL, ["redis/*", "asyncpg/*"], loads[1:], full=False, rounds=1, seed=1)
+    assert [store.id for store in found.stores] == [ASYNCPG.id]
+    assert found.summarised == {ASYNCPG.id: PSYCOPG2.id}
+    assert set(found.skipped) == {REDIS.id}
+    alone = plan([ASYNCPG, REDIS], ["asyncpg/*"], loads[1:], full=False, rounds=1, seed=1)
+    assert not alone.stores
+    assert "no blocking store" in alone.skipped[ASYNCPG.id]
+
+
+def test_the_blocking_store_of_an_engine() -> None:
+    assert blocking("redis/async/fast") == blocking("redis/blocking/fast") == "redis/blocking/fast"
+
+
+def test_streams_are_told_by_what_they_ask_for() -> None:
+    rates = {"fast": 100.0, "slow": 5.0}
+    told = described(rates, "read", SLEEP)
+    assert told["fast"] == {"rate": 100.0, "work": "read mix", "operations": ["read"]}
+    assert told["slow"] == {"rate": 5.0, "work": "sleep of 50 ms", "operations": ["sleep"]}
+    told = described(rates, "read", SUMMARY, "psycopg/blocking/fast")
+    assert told["slow"]["work"] == "summary of psycopg/blocking/fast"
+    assert described({"": 10.0}, "read", SLEEP) == {}

@@ -1,0 +1,1 @@
+"""Windtunnel: from a request to an answer that can be trusted."""

@@ -1,0 +1,5 @@
+"""`python -m windtunnel`: the command, as `windtunnel`."""
+
+from windtunnel.cli.main import main
+
+main()

@@ -1,0 +1,1 @@
+"""From recorded cells to figures: intervals, rankings, comparisons, objectives."""

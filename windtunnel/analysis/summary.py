@@ -1,0 +1,351 @@
+"""What a report says about a run, as data: `report RUN --json` prints exactly this as JSON.
+
+Times are in microseconds, throughput in requests per second. `schema` grows with breaking changes.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from windtunnel.recording.results import Ledger
+from windtunnel.recording.tuning_results import Tuned
+
+SCHEMA = 1
+ALONE = "each operation alone"
+OVERALL = "overall"
+BEYOND_DEADLINE = "> deadline"
+
+
+SERVICE, RESPONSE = "service", "response"
+PER_MILLE = {"p50": 500, "p90": 900, "p95": 950, "p99": 990, "p99.9": 999}
+
+
+class Metric(msgspec.Struct, frozen=True, kw_only=True):
+    """A column: what it is called, its unit, which way is better, and of which latency it is."""
+
+    label: str
+    unit: str
+    higher_is_better: bool = False
+    per_mille: int | None = None
+    latency: str = SERVICE
+
+
+def _quantiles(names: str, prefix: str, latency: str, key: str) -> dict[str, Metric]:
+    return {
+        f"{key}{name}": Metric(
+            label=f"{prefix}{name}", unit="ms", per_mille=PER_MILLE[name], latency=latency
+        )
+        for name in names.split()
+    }
+
+
+METRICS = {
+    **_quantiles("p50 p99 p99.9", "", SERVICE, ""),
+    **_quantiles("p50 p99", "geomean ", SERVICE, "geomean_"),
+    **_quantiles("p50 p99 p99.9", "response ", RESPONSE, "response_"),
+    **_quantiles("p50 p99 p99.9", "service ", SERVICE, "service_"),
+    **_quantiles("p50 p99", "geomean response ", RESPONSE, "geomean_response_"),
+    **_quantiles("p50 p99", "geomean service ", SERVICE, "geomean_service_"),
+    "bystander_p99": Metric(label="bystander p99", unit="ms", per_mille=990, latency=RESPONSE),
+    "cpu": Metric(label="server CPU/request", unit="ms"),
+    "throughput": Metric(label="throughput", unit="req/s", higher_is_better=True),
+}
+
+
+class Load(msgspec.Struct, frozen=True, kw_only=True):
+    """Under what the cells of a table were measured; equal loads are compared, others never.
+
+    `mix` is `ALONE` for the cells in which one operation ran by itself; `beside` is what came at a
+    rate of its own beside that, in words.
+    """
+
+    mix: str
+    users: int | None = None
+    rate: float | None = None
+    processes: int = 1
+    target: str | None = None
+    variant: str | None = None
+    beside: str | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether requests came by a schedule, whatever the answers did."""
+        return self.rate is not None
+
+    @property
+    def kind(self) -> str:
+        """Closed or open load, and which latencies therefore stand in the table."""
+        if self.rate is not None:
+            beside = f" beside {self.beside}" if self.beside else ""
+            return f"open, {self.rate:g} requests/s{beside}: response and service time"
+        return f"closed, {self.users or 0} user{'' if self.users == 1 else 's'}: service time"
+
+
+class Score(msgspec.Struct, frozen=True, kw_only=True):
+    """One figure of a store: estimate, 95 % interval, place and ratio to the best of its column.
+
+    The ratio's own interval is over the rounds that both have, paired; the best has none, nor has
+    anybody who met it in fewer than six.
+    Without an estimate, or without a place, `note` says why. `bound` is set where the generator
+    was the limit: the truth is "at least" or "at most" the estimate.
+    """
+
+    estimate: float | None = None
+    low: float | None = None
+    high: float | None = None
+    place: int | None = None
+    ratio: float | None = None
+    ratio_low: float | None = None
+    ratio_high: float | None = None
+    note: str | None = None
+    bound: str | None = None
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """A store in a table; `unranked` says why it takes no place, if so.
+
+    `flags` counts the cells under each flag, `failures` the failed answers by name; `skipped` is
+    how many were intended and never sent (for one operation of a mix: its share of them).
+    """
+
+    store: str
+    reference: bool = False
+    rounds: int = 0
+    samples: int = 0
+    failed: int = 0
+    skipped: int = 0
+    failures: dict[str, int] = {}
+    flags: dict[str, int] = {}
+    unranked: str | None = None
+    scores: dict[str, Score] = {}
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True):
+    """The stores of one durability under one load, for one operation or overall (`subject`).
+
+    `metrics` names the columns, keys of METRICS; rows come best first by the first of them.
+    """
+
+    load: Load
+    title: str
+    durability: str
+    subject: str
+    metrics: list[str]
+    rows: list[Row]
+    answer: str = ""
+
+
+class DoubtfulCell(msgspec.Struct, frozen=True, kw_only=True):
+    """A cell that was left out (`void`) or is kept with a warning (`flags`)."""
+
+    store: str
+    mix: str
+    round: int
+    users: int | None
+    rate: float | None = None
+    slow_rate: float | None = None
+    processes: int = 1
+    variant: str | None
+    flags: list[str]
+    void: str | None
+
+
+class Incomplete(msgspec.Struct, frozen=True, kw_only=True):
+    """One operation of a cell that was never finished: shown, and in no ranking.
+
+    `throughput_rps` is of right answers, over the `seconds` that were seen; a quantile that had too
+    few of them is None, and closed load has no response times.
+    """
+
+    store: str
+    mix: str
+    variant: str | None
+    round: int
+    processes: int = 1
+    users: int | None
+    rate: float | None
+    slow_rate: float | None = None
+    seconds: float
+    operation: str
+    count: int
+    failed: int
+    throughput_rps: float
+    service_us: dict[str, float | None]
+    response_us: dict[str, float | None]
+
+
+class Conduct(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the requests that a store was to get under one load, all rounds together.
+
+    `late` was sent more than 2 ms after its moment, `skipped` never, `unanswered` has no outcome.
+    None stands for what nobody counted; the lag is the worst cell's p99 in milliseconds.
+    """
+
+    store: str
+    title: str
+    intended: int | None
+    answered: int
+    failed: int
+    late: int | None
+    skipped: int | None
+    unanswered: int | None
+    stale: int | None
+    retried: int | None
+    schedule_lag_p99_ms: float | None
+    bound: bool
+
+
+class State(StrEnum):
+    """What can be said of an objective."""
+
+    HOLDS = "holds"
+    FAILS = "fails"
+    CANNOT_TELL = "cannot tell"
+
+
+class Capacity(msgspec.Struct, frozen=True, kw_only=True):
+    """The highest rate (requests/s) at which an objective held, and the lowest at which not.
+
+    `why` says whether that one failed, or whether nothing can be told of it; None for both where
+    every rate that was tried held.
+    """
+
+    slo: str
+    store: str
+    mix: str
+    processes: int = 1
+    variant: str | None = None
+    held: float | None
+    broke: float | None
+    why: State | None
+
+
+class Band(msgspec.Struct, frozen=True, kw_only=True):
+    """The mean latency of some requests, and its parts, in microseconds."""
+
+    count: int
+    mean_us: float
+    parts_us: dict[str, float]
+
+
+class Parts(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the time of a store's sampled requests went, by band of their latency.
+
+    `sampled` of them came in the `seconds` of all rounds together (None where a load was changed
+    while it ran); a band that got too few of them is None.
+    """
+
+    store: str
+    mix: str | None
+    variant: str | None
+    processes: int = 1
+    users: int | None
+    rate: float | None
+    slow_rate: float | None = None
+    operation: str
+    latency: str
+    sampled: int = 0
+    seconds: float | None = None
+    bands: dict[str, Band | None]
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """An objective and one store under one load, for one operation or all together.
+
+    `found` and `limit` are in microseconds, requests a second, or shares of 1.
+    """
+
+    slo: str
+    store: str | None = None
+    operation: str | None = None
+    load: Load | None = None
+    found: float | None = None
+    limit: float | None = None
+    state: State
+    why: str | None = None
+
+
+class Outcome(StrEnum):
+    """What the second is, compared with the first."""
+
+    FASTER = "faster"
+    SLOWER = "slower"
+    SAME = "no difference"
+    CANNOT_TELL = "cannot tell"
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """One figure of one store, twice; `ratio` is second to first, with its 95 % interval.
+
+    `p_value` is corrected for all comparisons of the whole (Holm).
+    """
+
+    store: str
+    load: Load
+    operation: str
+    metric: str
+    first: float | None
+    second: float | None
+    ratio: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p_value: float | None = None
+    outcome: Outcome
+    why: str | None = None
+
+
+class Compared(msgspec.Struct, frozen=True, kw_only=True):
+    """Two variants of one run (`interleaved`), or two runs; `differences` come first."""
+
+    schema: int = SCHEMA
+    first: str
+    second: str
+    interleaved: bool
+    differences: list[str]
+    caveats: list[str]
+    comparisons: list[Comparison]
+    verdicts: list[Verdict] = []
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole report. `unmeasured` maps a store without a clean cell to the reason; `incomplete`
+    holds what was seen of cells that a killed run did not finish.
+    """
+
+    schema: int = SCHEMA
+    run: str
+    scenario: str
+    started: datetime
+    finished: datetime | None
+    seed: int
+    rounds: int
+    cells: int
+    answers: list[str]
+    caveats: list[str]
+    tables: list[Table]
+    conduct: list[Conduct] = []
+    incomplete: list[Incomplete] = []
+    parts: list[Parts] = []
+    verdicts: list[Verdict] = []
+    capacities: list[Capacity] = []
+    compared: Compared | None = None
+    tuned: Tuned | None = None
+    stores: dict[str, Ledger]
+    skipped: dict[str, str]
+    unmeasured: dict[str, str]
+    doubtful: list[DoubtfulCell]
+    host: dict[str, Any]
+    git: dict[str, Any]
+    settings: dict[str, Any]
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Those of `skipped` that were not measured at all."""
+        return {name: why for name, why in self.skipped.items() if name not in self.stores}
+
+    @property
+    def spared(self) -> dict[str, str]:
+        """Those of `skipped` that were measured under some loads and cannot bear the others."""
+        return {name: why for name, why in self.skipped.items() if name in self.stores}

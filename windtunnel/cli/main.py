@@ -1,0 +1,97 @@
+"""The command `windtunnel`: registers commands, and turns what goes wrong into one line.
+
+A command is a function in `windtunnel/cli/`; it imports what it needs when it is called, so that
+`windtunnel status` starts fast. Exit codes: 0; 1 a threshold failed; 2 wrong usage; 3 the
+environment is not right; 130 Ctrl-C, SIGTERM or SIGHUP.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import sys
+import traceback
+from types import FrameType
+
+import typer
+
+from windtunnel.cli import measure, plan, split, stack
+from windtunnel.cli import measure as running
+from windtunnel.cli import tune as tuning
+from windtunnel.cli.output import INTERRUPTED, exit_code, one_line
+
+ENDING = (signal.SIGTERM, signal.SIGHUP)
+
+app = typer.Typer(
+    name="windtunnel",
+    help="Puts a Tornado server under load and says what gives way first.",
+    add_completion=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (
+    stack.setup,
+    stack.up,
+    stack.down,
+    stack.status,
+    stack.logs,
+    stack.doctor,
+    stack.stores,
+    running.run,
+    running.report,
+    measure.capacity,
+    measure.compare,
+    plan.plan,
+    tuning.tune,
+):
+    app.command()(command)
+app.add_typer(split.app)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command line and leave with its exit code."""
+    for number in ENDING:
+        if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+            signal.signal(number, _interrupt)
+    sys.exit(run(arguments))
+
+
+def _interrupt(number: int, _: FrameType | None) -> None:
+    """End as Ctrl-C does, once: a terminal that goes says so several times, and hears no more."""
+    for each in ENDING:
+        signal.signal(each, lambda *_: None)
+    if number == signal.SIGHUP:
+        _speak_to_nobody()
+    raise KeyboardInterrupt
+
+
+def _speak_to_nobody() -> None:
+    """Let go of a terminal that is gone, which calls itself none any more."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (1, 2):
+        if stat.S_ISCHR(os.fstat(stream).st_mode):
+            os.dup2(nowhere, stream)
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run a command line and return its exit code; what goes wrong is one line on stderr."""
+    try:
+        given = sys.argv[1:] if arguments is None else arguments
+        return app(given or ["--help"], prog_name="windtunnel", standalone_mode=False) or 0
+    except SystemExit as left:
+        return left.code if isinstance(left.code, int) else 1
+    except BrokenPipeError:  # windtunnel stores | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except Exception as error:
+        return _fail(error)
+
+
+def _fail(error: Exception) -> int:
+    if os.environ.get("WINDTUNNEL_DEBUG"):
+        traceback.print_exception(error)
+    print(f"windtunnel: {one_line(error)}", file=sys.stderr)
+    return exit_code(error)

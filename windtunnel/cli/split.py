@@ -1,0 +1,255 @@
+"""windtunnel split: which processes serve which requests, shown, changed, undone, carried away."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from windtunnel.cli.output import SetupError, UsageError, say, table
+
+if TYPE_CHECKING:
+    from deploy.history import Change
+    from deploy.stack import Stack
+    from nginx.plan import Plan
+
+app = typer.Typer(
+    name="split",
+    help="Show and change which processes serve which requests, while it runs.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+Json = Annotated[bool, typer.Option("--json", help="for programs")]
+
+
+def _stack() -> Stack:
+    from deploy import stack
+
+    found = stack.running()
+    if found is None:
+        raise SetupError("the stack is not up: start it with `windtunnel up`")
+    return found
+
+
+def _stack_to_change() -> Stack:
+    """The stack, without what a killed command tried."""
+    from deploy import splits
+
+    found = _stack()
+    splits.put_back(_note)
+    return found
+
+
+def _note(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+@app.command()
+def show(as_json: Json = False) -> None:
+    """Show the split in force: every key, its value, the ports of each pool."""
+    from deploy import splits
+
+    stack = _stack()
+    plan = splits.plan(stack)
+    if who := splits.killed():
+        _note(f"{who} was killed while it tried splits; the one before: windtunnel split undo")
+    if as_json:
+        ports = {pool: list(stack.state.ports(pool)) for pool in plan.pools}
+        _print({"plan": plan.as_dict(), "keys": plan.flat(), "ports": ports, **_nginx(stack)})
+        return
+    table(("key", "value"), list(plan.flat().items()))
+    for pool in plan.pools:
+        say(f"{pool}: processes on {', '.join(map(str, stack.state.ports(pool)))}")
+    for line in stack.nginx.features.lacks:
+        say(line)
+
+
+def _nginx(stack: Stack) -> dict[str, Any]:
+    told = stack.nginx.features
+    return {"nginx": {"version": told.text, "lacks": list(told.lacks)}}
+
+
+@app.command("set")
+def set_(
+    values: Annotated[list[str], typer.Argument(metavar="KEY=VALUE...", show_default=False)],
+    as_json: Json = False,
+) -> None:
+    """Change keys of the split, such as pools.fast.processes=2 pools.slow.balance=least_conn.
+
+    Returns when the new split serves and no old worker of nginx remains. An empty value takes a
+    route or a pool away. What cannot be changes nothing.
+    """
+    from deploy import splits
+
+    stack = _stack_to_change()
+    before = splits.plan(stack)
+    _bring(stack, before, splits.changed(before, _pairs(values)), "split set", as_json)
+
+
+def _bring(stack: Stack, before: Plan, after: Plan, by: str, as_json: bool) -> None:
+    from deploy import splits
+
+    if after != before:
+        with _told_if_interrupted():
+            change = splits.apply(stack, after, by, since=before)
+        _tell(change, as_json)
+    elif as_json:
+        _print(None)
+    else:
+        say("that is the split in force: nothing to change")
+
+
+@contextmanager
+def _told_if_interrupted() -> Iterator[None]:
+    """Say which split is in force after Ctrl-C."""
+    from deploy.history import read_history
+
+    known = len(read_history())
+    try:
+        yield
+    except KeyboardInterrupt:
+        made = read_history()[known:]
+        if made:
+            back = "" if made[0].undoes else "; windtunnel split undo"
+            _note(f"interrupted: change {made[0].number} is in force{back}")
+        else:
+            _note("interrupted: nothing has changed")
+        raise
+
+
+def _pairs(values: list[str]) -> dict[str, str]:
+    found = {}
+    for one in values:
+        key, equals, value = one.partition("=")
+        if not equals:
+            raise UsageError(f"{one}: write KEY=VALUE, such as pools.fast.processes=2")
+        found[key.strip()] = value
+    return found
+
+
+def _tell(change: Change, as_json: bool) -> None:
+    if as_json:
+        _print(change.as_dict())
+        return
+    for key, old, new in _brief(change):
+        say(f"{key}: {old or '(none)'} -> {new or '(none)'}")
+    clean = f", no old worker after {change.clean_s:.2f} s" if change.clean_s is not None else ""
+    say(f"change {change.number} serves after {change.apply_s:.2f} s{clean}")
+
+
+@app.command()
+def apply(
+    file: Annotated[
+        Path | None, typer.Argument(help="a split.toml [.run/split.toml]", show_default=False)
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Bring an edited split.toml into force."""
+    from deploy import splits
+    from nginx.plan import read_plan
+
+    stack = _stack_to_change()
+    _bring(stack, splits.plan(stack), read_plan(file or stack.layout.split), "split apply", as_json)
+
+
+@app.command()
+def reset(as_json: Json = False) -> None:
+    """Go back to the project's own nginx/split.toml."""
+    from deploy import splits
+    from nginx.plan import read_plan
+
+    stack = _stack_to_change()
+    _bring(stack, splits.plan(stack), read_plan(), "split reset", as_json)
+
+
+@app.command()
+def history(as_json: Json = False) -> None:
+    """Show every change of this stack's split, the oldest first."""
+    from deploy.history import read_history
+
+    changes = read_history()
+    if as_json:
+        _print([change.as_dict() for change in changes])
+    elif not changes:
+        say("the split has not been changed yet")
+    else:
+        head = ("change", "when", "by", "served in", "clean in", "what")
+        table(head, [_row(change) for change in changes])
+
+
+def _brief(change: Change) -> list[tuple[str, str, str]]:
+    """The differences, with a pool that came or went as one, by its processes."""
+    before, after = change.before["pools"], change.after["pools"]
+    other = {name for name in {**before, **after} if (name in before) != (name in after)}
+    told = []
+    for key, old, new in change.differences:
+        kind, _, rest = key.partition(".")
+        pool, _, option = rest.partition(".")
+        if kind != "pools" or pool not in other:
+            told.append((key, old, new))
+        elif option == "processes":
+            told.append((key, old, new) if new else (f"pools.{pool}", f"{old} processes", ""))
+    return told
+
+
+def _row(change: Change) -> tuple[object, ...]:
+    what = " ".join(f"{key}={new}" for key, _, new in _brief(change))
+    by = f"{change.by} {change.undoes}" if change.undoes else change.by
+    clean = "interrupted" if change.clean_s is None else f"{change.clean_s:.2f} s"
+    when = change.when.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return change.number, when, by, f"{change.apply_s:.2f} s", clean, what
+
+
+@app.command()
+def undo(as_json: Json = False) -> None:
+    """Take back the last change; once more, the one before it.
+
+    What a command tried that was killed comes first, and is all that is taken back then.
+    """
+    from deploy import splits
+    from deploy.history import read_history
+
+    stack = _stack()
+    if not splits.put_back(_note):
+        with _told_if_interrupted():
+            change = splits.undo(stack)
+        _tell(change, as_json)
+    elif as_json:
+        _print(read_history()[-1].as_dict())
+
+
+@app.command()
+def render(
+    listen: Annotated[str, typer.Option(help="what your server listens on")] = "80",
+    nginx: Annotated[
+        str | None, typer.Option(metavar="VERSION", help="your nginx, such as 1.22.1 [this one]")
+    ] = None,
+    log: Annotated[Path, typer.Option(help="your access log")] = Path(
+        "/var/log/nginx/windtunnel.log"
+    ),
+    pages: Annotated[Path, typer.Option(help="your maintenance pages")] = Path(
+        "/var/www/maintenance"
+    ),
+) -> None:
+    """Print the split in force for a server of your own, to be included in `http {}`."""
+    from nginx.features import Features, version_of
+    from nginx.render import site
+
+    stack = _stack()
+    features = stack.nginx.features
+    if nginx is not None:
+        try:
+            features = Features(version_of(nginx))
+        except ValueError:
+            raise UsageError(f"--nginx {nginx}: give a version such as 1.22.1") from None
+    about = (f"Made by `windtunnel split render` for nginx {features.text}.", *features.lacks)
+    text = site(stack.split, listen=listen, features=features, log=log, pages=pages, about=about)
+    typer.echo(text, nl=False)
+
+
+def _print(told: Any) -> None:
+    typer.echo(json.dumps(told, indent=2))

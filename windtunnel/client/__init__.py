@@ -1,0 +1,1 @@
+"""The HTTP client: sockets, responses, deadlines, and the API of the server under test."""

@@ -1,0 +1,280 @@
+"""What a run leaves on disk, `results/<run>/run.json` and `cells.jsonl`, and the way in and out.
+
+A finished cell is one line, appended with a single write and fsync'd, so that whatever kills a run
+costs the cell in flight and nothing else; what was seen of that one stands in `partial.jsonl`.
+Fields unknown to this version are ignored on reading, fields unknown to an older one are optional.
+"""
+
+import os
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from windtunnel.recording import jsonl
+
+SCHEMA = 1
+RUN_FILE = "run.json"
+CELLS_FILE = "cells.jsonl"
+PARTIAL_FILE = "partial.jsonl"
+OK = "ok"
+
+
+class ResultsError(Exception):
+    """A results folder that cannot be read or written; the message is one line for the user."""
+
+
+class Ledger(msgspec.Struct, frozen=True, kw_only=True):
+    """What a store promises and how it is reached, as the server's `/stores` tells it.
+
+    `not_available` maps an operation that the engine lacks to the reason; `reference` is whether
+    it has no database behind it, None where the server did not tell.
+    """
+
+    driver: str = ""
+    server: str | None = None
+    promise: str = ""
+    survives_process_crash: bool | None = None
+    survives_host_crash: bool | None = None
+    connections: int | None = None
+    round_trips: dict[str, float] = {}
+    codec: str = ""
+    transport: str = ""
+    notes: list[str] = []
+    not_available: dict[str, str] = {}
+    reference: bool | None = None
+
+
+class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """`run.json`: everything a figure of the run depends on, apart from the cells.
+
+    `stores` maps a store's id to its ledger, `skipped` an id to the reason it was not measured;
+    `variants` the ledgers of each variant's server by its name (`against`: of the second, in older
+    files);
+    `finished` is None while the run goes on, and stays None when it was killed.
+    """
+
+    schema: int = SCHEMA
+    scenario: str
+    started: datetime
+    finished: datetime | None = None
+    seed: int
+    git: dict[str, Any] = {}
+    host: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
+    stores: dict[str, Ledger] = {}
+    skipped: dict[str, str] = {}
+    variants: dict[str, dict[str, Ledger]] = {}
+    against: dict[str, Ledger] = {}
+
+
+class Times(msgspec.Struct, frozen=True, kw_only=True, rename={"p99_9": "p99.9"}):
+    """Latencies in microseconds; a quantile with fewer than 10/(1-q) samples is None.
+
+    `histogram` is an HdrHistogram, V2 compressed, base64: 1 us to 60 s, 3 significant digits.
+    """
+
+    p50: float | None = None
+    p90: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+    p99_9: float | None = None
+    max: float | None = None
+    histogram: str | None = None
+
+
+class OperationResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What one operation got in a cell, by pool and outcome ("ok" or a failure's name).
+
+    Response times are there under open load only.
+    """
+
+    operation: str
+    pool: str = "fast"
+    outcome: str = OK
+    count: int
+    service_us: Times | None = None
+    response_us: Times | None = None
+
+
+class Bystander(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody who asked a process for next to nothing got meanwhile."""
+
+    process: str
+    pool: str | None = None
+    intended: int
+    failed: int = 0
+    response_us: Times | None = None
+
+
+class CpuSeconds(msgspec.Struct, frozen=True, kw_only=True):
+    """CPU seconds that each group of processes used in a cell; None where it was not visible."""
+
+    generator: float | None = None
+    server: float | None = None
+    database: float | None = None
+    nginx: float | None = None
+
+
+class StreamOfCell(msgspec.Struct, frozen=True, kw_only=True):
+    """One of several streams of a cell: what it asked for, at which rate, and how that went."""
+
+    rate: float
+    work: str
+    operations: list[str]
+    intended: int | None = None
+    late: int | None = None
+    skipped: int | None = None
+
+
+class Cell(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of `cells.jsonl`: one store under one load in one round.
+
+    `users` is the closed load, `rate` (requests/s) the open one; `void` says why the cell does not
+    count, `flags` what makes it doubtful; `health` holds shares of 1 such as `steal`. Of what was
+    `intended` under open load, `late` was sent more than 2 ms after its moment, and `skipped` was
+    never sent, as too many were under way; `stale` and `retried` count closed connections. Where a
+    scenario has several `streams`, `rate` is that of the first, `slow_rate` that of slow work
+    beside it. `attempt` counts how often a cell was measured, as one that is spoiled is repeated.
+    `process` is the one that was loaded straight, as its `bystander` calls it; None behind nginx,
+    and in older files.
+    """
+
+    store: str
+    variant: str | None = None
+    target: str | None = None
+    mix: str
+    processes: int = 1
+    process: str | None = None
+    connections: int | None = None
+    round: int
+    attempt: int = 1
+    users: int | None = None
+    rate: float | None = None
+    slow_rate: float | None = None
+    seconds: float
+    throughput_rps: float
+    operations: list[OperationResult] = []
+    intended: int | None = None
+    late: int | None = None
+    skipped: int | None = None
+    stale: int | None = None
+    retried: int | None = None
+    bystander: list[Bystander] = []
+    streams: dict[str, StreamOfCell] = {}
+    cpu_s: CpuSeconds = CpuSeconds()
+    health: dict[str, Any] = {}
+    flags: list[str] = []
+    void: str | None = None
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """A run as read back; `damaged` says, line by line, what of its cells could not be read.
+
+    `partial` holds what was seen of cells that were never finished; they count for nothing.
+    """
+
+    path: Path
+    info: RunInfo
+    cells: list[Cell]
+    damaged: list[str]
+    partial: list[Cell] = []
+
+
+def begin(into: Path, info: RunInfo) -> Path:
+    """Open a folder in `into` for a run that begins, and return it; raises ResultsError.
+
+    Its name is when and what; of runs that begin in one second the second one's ends in `-2`.
+    """
+    name = f"{info.started:%Y-%m-%dT%H-%M-%S}-{info.scenario}"
+    for again in count(1):
+        folder = into / (name if again == 1 else f"{name}-{again}")
+        try:
+            folder.mkdir(parents=True)
+            break
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise _unwritable(folder, error) from error
+    create(folder, info)
+    return folder
+
+
+def create(run_dir: Path, info: RunInfo) -> None:
+    """Open a results folder; raises ResultsError if it holds a run already or on a disk error."""
+    if (run_dir / RUN_FILE).exists():
+        raise ResultsError(f"{run_dir} already holds a run: choose another name or remove it")
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        (run_dir / CELLS_FILE).touch()
+    except OSError as error:
+        raise _unwritable(run_dir, error) from error
+    _write_info(run_dir, info)
+
+
+def append(run_dir: Path, cell: Cell) -> None:
+    """Put a finished cell on disk before returning, whole or not at all; raises ResultsError."""
+    try:
+        jsonl.append_whole(run_dir / CELLS_FILE, msgspec.json.encode(cell) + b"\n")
+    except OSError as error:
+        raise _unwritable(run_dir, error) from error
+
+
+def finish(run_dir: Path, info: RunInfo) -> None:
+    """Rewrite `run.json` with `finished` set (now, unless `info` has it); raises ResultsError."""
+    finished = info.finished or datetime.now(UTC)
+    _write_info(run_dir, msgspec.structs.replace(info, finished=finished))
+
+
+def load(run_dir: Path) -> Run:
+    """Read a run, a killed one too: what is damaged is named, not fatal. Raises ResultsError."""
+    info = _read_info(run_dir)
+    damaged: list[str] = []
+    try:
+        cells = list(jsonl.read(run_dir / CELLS_FILE, Cell, damaged))
+        partial = list(jsonl.read(run_dir / PARTIAL_FILE, Cell, damaged))
+    except OSError as error:
+        raise ResultsError(f"{error.filename} cannot be read: {error.strerror}") from error
+    return Run(path=run_dir, info=info, cells=cells, damaged=damaged, partial=partial)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace a file: a reader sees the old or the new content, never a part. Raises OSError."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with draft.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _write_info(run_dir: Path, info: RunInfo) -> None:
+    try:
+        text = msgspec.json.format(msgspec.json.encode(info), indent=2)
+        write_atomically(run_dir / RUN_FILE, text + b"\n")
+    except OSError as error:
+        raise _unwritable(run_dir, error) from error
+
+
+def _read_info(run_dir: Path) -> RunInfo:
+    try:
+        data = (run_dir / RUN_FILE).read_bytes()
+        info = msgspec.json.decode(data, type=RunInfo)
+    except FileNotFoundError as error:
+        raise ResultsError(f"{run_dir} is no run: it has no {RUN_FILE}") from error
+    except (OSError, msgspec.DecodeError) as error:
+        raise ResultsError(f"{run_dir / RUN_FILE} cannot be read: {error}") from error
+    if info.schema > SCHEMA:
+        raise ResultsError(
+            f"{run_dir} has schema {info.schema}, this version reads up to {SCHEMA}: upgrade first"
+        )
+    return info
+
+
+def _unwritable(run_dir: Path, error: OSError) -> ResultsError:
+    return ResultsError(f"cannot write to {run_dir}: {error.strerror or error}")

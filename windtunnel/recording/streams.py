@@ -1,0 +1,71 @@
+"""What stands beside the cells of a run: second by second, and request by request."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from windtunnel.recording import jsonl
+from windtunnel.recording.results import Times
+
+SERIES_FILE = "series.jsonl"
+SAMPLES_FILE = "samples.jsonl"
+
+
+class SecondOfOperation(msgspec.Struct, frozen=True, kw_only=True):
+    """What an operation got in a second: p50, p99 and max, no histogram."""
+
+    operation: str
+    pool: str = "fast"
+    outcome: str
+    count: int
+    service_us: Times | None = None
+    response_us: Times | None = None
+
+
+class Second(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of `series.jsonl`: one second of a cell, `second` counted from its beginning."""
+
+    store: str
+    variant: str | None = None
+    mix: str
+    processes: int = 1
+    round: int
+    users: int | None = None
+    rate: float | None = None
+    slow_rate: float | None = None
+    attempt: int = 1
+    second: float
+    operations: list[SecondOfOperation] = []
+
+
+class SampledRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of `samples.jsonl`: one request, and where its time went, in microseconds.
+
+    `parts_us` names generator, nginx, loop, wait, driver, handler; a part may be missing.
+    """
+
+    store: str
+    variant: str | None = None
+    mix: str | None = None
+    processes: int = 1
+    round: int
+    users: int | None = None
+    rate: float | None = None
+    slow_rate: float | None = None
+    attempt: int = 1
+    operation: str
+    request_id: str | None = None
+    service_us: float
+    response_us: float | None = None
+    parts_us: dict[str, float | None] = {}
+
+
+def series(run_dir: Path, damaged: list[str]) -> Iterator[Second]:
+    """Every second of every cell, in the order of writing; raises OSError."""
+    return jsonl.read(run_dir / SERIES_FILE, Second, damaged)
+
+
+def samples(run_dir: Path, damaged: list[str]) -> Iterator[SampledRequest]:
+    """Every sampled request, in the order of writing; raises OSError."""
+    return jsonl.read(run_dir / SAMPLES_FILE, SampledRequest, damaged)

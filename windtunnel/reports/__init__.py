@@ -1,0 +1,1 @@
+"""Figures for people: in the terminal, as HTML, as JSON."""

@@ -1,0 +1,253 @@
+"""What the planner answers, in a terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from windtunnel.analysis.stats import Figure
+from windtunnel.analysis.wording import counted, number
+from windtunnel.recording.tuning_results import Error
+from windtunnel.tuning.distributions import Always, Duration, Exponential
+from windtunnel.tuning.objectives import P99, Judged, Standing
+from windtunnel.tuning.planner import Planned
+from windtunnel.tuning.system_model import Work
+
+FEW = 4
+"""Splits left out that are named."""
+
+NEVER = "The model was never checked here: windtunnel tune measures splits beside what it says."
+
+
+def show(planned: Planned, source: str, checked: str, console: Console) -> None:
+    """Print the answer, what it rests on, and everything that was tried."""
+    for line in lines(planned):
+        console.print(line, markup=False, soft_wrap=True)
+    console.print(f"For {asked(planned)}; {source}.", markup=False, soft_wrap=True)
+    console.print(checked, markup=False, soft_wrap=True)
+    if planned.standings:
+        console.print()
+        console.print(_table(planned.standings))
+    for line in left_out(planned):
+        console.print(line, style="dim", markup=False)
+
+
+def lines(planned: Planned) -> Iterator[str]:
+    """The answer in words: the split, the next best, the margins."""
+    best, following = planned.best, planned.next_best
+    if best is None:
+        yield f"No split holds the objectives: {'; '.join(planned.bounds)}."
+    else:
+        yield f"Split: {told(best)}"
+    if following is not None:
+        yield f"{'Nearest' if best is None else 'Next best'}: {told(following)}"
+    for kind, count in planned.too_few.items() if planned.standings else ():
+        came = counted(planned.requests[kind], "request")
+        yield (
+            f"Doubtful: about {came} of {kind} work were simulated, "
+            f"and its quantiles take {count:,}: too much of the other kind comes beside it."
+        )
+
+
+def left_out(planned: Planned) -> Iterator[str]:
+    """The last few that cannot keep up, and how many others there are."""
+    some = list(planned.hopeless.items())
+    for name, why in some[-FEW:]:
+        yield f"left out: {name}: {why}"
+    if len(some) > FEW:
+        yield f"left out besides: {counted(len(some) - FEW, 'split')} (--json has all)"
+
+
+def told(standing: Standing) -> str:
+    """A division, its tightest objective, its slow work."""
+    return f"{standing.division.told}: {'; '.join(map(judged, standing.judged))}"
+
+
+def judged(one: Judged) -> str:
+    """An objective's figure, and by how much it holds or is broken."""
+    value = shown(one.slo.measure, one.figure)
+    verdict = "holds" if one.holds else "broken"
+    doubt = "" if one.sure else ", though its interval reaches across the limit"
+    return f"{one.slo}, {one.kind} work: {value}, {verdict}, {margin(one.margin)}{doubt}"
+
+
+def margin(times: float) -> str:
+    """How many times better or worse than the limit."""
+    if math.isinf(times):
+        return "by any margin"
+    return (
+        f"{times:.3g} times better"
+        if times >= 1
+        else f"{1 / times if times else 0:.3g} times worse"
+    )
+
+
+def shown(measure: str, figure: Figure) -> str:
+    """A figure with its unit and its interval."""
+    if measure == "throughput":
+        return f"{rate(figure.estimate)}/s"
+    if measure == "failures":
+        return f"{figure.estimate:.2%}"
+    return milliseconds(figure)
+
+
+def milliseconds(figure: Figure) -> str:
+    """A time in ms, with its interval; infinite is never."""
+    if not math.isfinite(figure.estimate):
+        return "never answered"
+    value = f"{number(figure.estimate / 1000)} ms"
+    if figure.low is None or figure.high is None:
+        return value
+    return f"{value} [{number(figure.low / 1000)}, {number(figure.high / 1000)}]"
+
+
+def rate(value: float) -> str:
+    """Requests a second, to three digits."""
+    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
+
+
+def asked(planned: Planned) -> str:
+    """What the answer is for."""
+    traffic = planned.traffic
+    cores = "as many cores as processes" if traffic.cores is None else f"{traffic.cores:g} cores"
+    return f"{_work(traffic.fast)}, {_work(traffic.slow)}, {cores}"
+
+
+def _work(work: Work) -> str:
+    arrivals = "at random" if work.poisson else "evenly spaced"
+    waits = "" if work.cpu == 1 else f", {work.cpu:.0%} of it computing"
+    return f"{work.name} {rate(work.rate)}/s {arrivals}, {duration(work.service)} each{waits}"
+
+
+def duration(one: Duration) -> str:
+    """A service time in words."""
+    value = f"{number(one.mean * 1000)} ms"
+    if isinstance(one, Always):
+        return value
+    return f"{value} on average{', exponential' if isinstance(one, Exponential) else ''}"
+
+
+def checked(error: Error | None, where: str) -> str:
+    """The model's error on what was measured."""
+    if error is None:
+        return NEVER
+    splits = counted(error.splits, "measured split")
+    return (
+        f"The model's error on {splits} ({where}): fast p99 off by {error.median:.0%} (median), "
+        f"{error.worst:.0%} at worst."
+    )
+
+
+def _table(standings: Sequence[Standing]) -> Table:
+    grid = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for name in ("split", "processes", "fast p99", "slow p99", "slow done/s", "objectives"):
+        grid.add_column(name, justify="left" if name in {"split", "objectives"} else "right")
+    for each in standings:
+        slow = each.works.get("slow")
+        grid.add_row(
+            escape(each.division.name),
+            str(each.division.processes),
+            escape(milliseconds(each.fast_p99)),
+            escape(milliseconds(slow.quantile(P99))) if slow else "",
+            rate(each.done.estimate),
+            f"{'hold' if each.holds else 'broken'}, {margin(each.margin)}",
+            style=None if each.holds else "dim",
+        )
+    return grid
+
+
+# What the planner answers, for programs. Times are in microseconds; a time without end is null.
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """One kind of work: requests a second, mean seconds that each holds its process."""
+
+    rate: float
+    service_s: float
+    cpu: float
+    poisson: bool
+
+
+class Objective(msgspec.Struct, frozen=True):
+    """`value` in the unit of the measure: us, requests a second, a share; below margin 1 broken."""
+
+    slo: str
+    kind: str
+    value: Figure
+    holds: bool
+    margin: float
+
+
+class Split(msgspec.Struct, frozen=True):
+    """A split with what the model says of it; `settings` is for `windtunnel split set`."""
+
+    split: str
+    processes: int
+    settings: Mapping[str, str]
+    holds: bool
+    objectives: Sequence[Objective]
+    fast_p99_us: Figure
+    slow_p99_us: Figure | None
+    slow_done_per_s: Figure
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """Every split that was tried, the best first; `left_out` cannot keep up, and why.
+
+    `bounds` says why none holds the objectives; `requests` how many stand behind the figures.
+    """
+
+    fast: Asked
+    slow: Asked
+    cores: float | None
+    source: str
+    error: Error | None
+    splits: Sequence[Split]
+    left_out: Mapping[str, str]
+    bounds: Sequence[str]
+    requests: Mapping[str, int]
+
+
+def answer(planned: Planned, source: str, error: Error | None) -> bytes:
+    """Return an `Answer` as JSON."""
+    traffic = planned.traffic
+    told = Answer(
+        _asked(traffic.fast),
+        _asked(traffic.slow),
+        traffic.cores,
+        source,
+        error,
+        [_split(each) for each in planned.standings],
+        planned.hopeless,
+        planned.bounds,
+        planned.requests,
+    )
+    return msgspec.json.format(msgspec.json.encode(told), indent=2)
+
+
+def _asked(work: Work) -> Asked:
+    return Asked(work.rate, work.service.mean, work.cpu, work.poisson)
+
+
+def _split(standing: Standing) -> Split:
+    slow = standing.works.get("slow")
+    division = standing.division
+    return Split(
+        division.name,
+        division.processes,
+        division.settings,
+        standing.holds,
+        [_objective(one) for one in standing.judged],
+        standing.fast_p99,
+        slow.quantile(P99) if slow else None,
+        standing.done,
+    )
+
+
+def _objective(one: Judged) -> Objective:
+    return Objective(str(one.slo), one.kind, one.figure, one.holds, one.margin)

@@ -1,0 +1,301 @@
+"""The report in a terminal: the answers first, then what to be careful about, then the tables."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table as Grid
+from rich.text import Text
+
+from windtunnel.analysis.summary import METRICS, OVERALL, DoubtfulCell, Row, Score, Summary, Table
+from windtunnel.analysis.wording import (
+    NO_FIGURE,
+    UNFINISHED,
+    amount,
+    capacity,
+    conducted,
+    counted,
+    figure,
+    interval,
+    listed,
+    loaded,
+    missing,
+    ratio,
+    rivals,
+    scarce,
+    split,
+    survived,
+    under,
+    unfinished,
+)
+from windtunnel.recording.results import Ledger
+from windtunnel.reports import comparison
+from windtunnel.reports.comparison import say
+
+GAP = 2
+
+
+def show(summary: Summary, console: Console) -> None:
+    """Print a summary, as narrow as the console is."""
+    _heading(summary, console)
+    _capacities(summary, console)
+    if summary.compared is not None:
+        first, second = summary.compared.first, summary.compared.second
+        console.print(f"\n[bold]{escape(second)} compared with {escape(first)}[/]")
+        for line in comparison.gist(summary.compared):
+            say(console, line)
+    for title, tables in _by_title(summary).items():
+        if summary.compared is not None and not rivals(tables):
+            continue
+        console.print(f"\n[bold]{escape(title)}[/]{_weight(summary, tables[0])}")
+        for table in tables:
+            say(console, table.answer)
+    for caveat in summary.caveats:
+        say(console, caveat, "! ", "yellow")
+    for table in summary.tables:
+        _print_table(table, console)
+    if summary.compared is not None:
+        comparison.show(summary.compared, console)
+    comparison.show_verdicts(summary.verdicts, console)
+    _incomplete(summary, console)
+    _parts(summary, console)
+    _conduct(summary, console)
+    _lists(summary, console)
+    _ledgers(summary.stores, console)
+
+
+def _heading(summary: Summary, console: Console) -> None:
+    console.rule(f"[bold]Windtunnel: {escape(summary.scenario)}, {escape(summary.run)}[/]")
+    host, revision = summary.host, str(summary.git.get("revision") or "unknown")[:12]
+    facts = [
+        f"{summary.started:%Y-%m-%d %H:%M %Z}",
+        f"{counted(summary.rounds, 'round')}, {counted(summary.cells, 'cell')}",
+        f"seed {summary.seed}",
+        f"{host.get('cpu') or 'unknown CPU'}, {host.get('cores') or '?'} cores",
+        f"revision {revision}{' with changes' if summary.git.get('dirty') else ''}",
+    ]
+    console.print(Text("; ".join(facts), style="dim"))
+    if not summary.tables:
+        console.print("No cell was finished: there is nothing to rank.", style="bold")
+
+
+def _weight(summary: Summary, table: Table) -> str:
+    """Which ranking counts, where there are several."""
+    if table.load.open:
+        return "  [bold green](the ranking that counts)[/]"
+    mixed = any(other.load.open for other in summary.tables)
+    return (
+        "  [dim](closed load: a stall hides the requests that it would have delayed)[/]"
+        if mixed
+        else ""
+    )
+
+
+def _by_title(summary: Summary) -> dict[str, list[Table]]:
+    groups: dict[str, list[Table]] = defaultdict(list)
+    for table in summary.tables:
+        groups[table.title].append(table)
+    return groups
+
+
+def _print_table(table: Table, console: Console) -> None:
+    about = "overall" if table.subject == OVERALL else table.subject
+    console.print(f"\n[bold underline]{escape(about)}[/]  [dim]{escape(table.title)}[/]")
+    metrics, told = _fitting(table, console.width)
+    grid = Grid(box=None, pad_edge=False, header_style="bold", padding=(0, GAP, 0, 0))
+    for name in _headers(metrics, told):
+        grid.add_column(name, justify="left" if name == "store" else "right", overflow="fold")
+    for row in table.rows:
+        if row.scores:
+            cells = map(escape, _cells(row, metrics, told))
+            grid.add_row(*cells, style="dim" if row.unranked else None)
+    console.print(grid)
+    for note in [*missing(table, metrics), *_remarks(table, metrics)]:
+        say(console, note, style="dim")
+
+
+class Told(NamedTuple):
+    """What stands beside the figures, where there is room: their intervals, the ratio to the best.
+
+    The ratio is of the first figure, after which the stores are in order.
+    """
+
+    intervals: bool
+    ratios: bool
+
+
+BESIDE = (Told(True, True), Told(True, False), Told(False, True))
+
+
+def _fitting(table: Table, width: int) -> tuple[list[str], Told]:
+    """As many columns as there is room for; what stands beside goes first, one column stays."""
+    several = sum(row.scores[table.metrics[0]].ratio is not None for row in _measured(table)) > 1
+    for told in BESIDE if several else (Told(True, False),):
+        if _width(table, table.metrics, told) <= width:
+            return table.metrics, told
+    metrics, bare = list(table.metrics), Told(False, False)
+    while len(metrics) > 1 and _width(table, metrics, bare) > width:
+        metrics.pop()
+    return metrics, bare
+
+
+def _measured(table: Table) -> list[Row]:
+    return [row for row in table.rows if row.scores]
+
+
+def _width(table: Table, metrics: list[str], told: Told) -> int:
+    lines = [list(_cells(row, metrics, told)) for row in _measured(table)]
+    columns = zip(_headers(metrics, told), *lines, strict=True)
+    return sum(max(map(_broadest, column)) + GAP for column in columns)
+
+
+def _broadest(text: str) -> int:
+    return max(map(len, text.split("\n")))
+
+
+def _headers(metrics: list[str], told: Told) -> list[str]:
+    """Two lines where the label has a prefix, so that a column is as narrow as its figures."""
+    labels = (METRICS[name].label.rpartition(" ") for name in metrics)
+    heads = [f"{before}\n{last}" if before else last for before, _, last in labels]
+    units = (METRICS[name].unit for name in metrics)
+    first, *others = (f"{head}, {unit}" for head, unit in zip(heads, units, strict=True))
+    return ["#", "store", first, *(["times\nthe best"] if told.ratios else []), *others]
+
+
+def _cells(row: Row, metrics: list[str], told: Told) -> Iterator[str]:
+    first = row.scores[metrics[0]]
+    yield "ref" if row.reference else str(first.place or NO_FIGURE)
+    yield row.store + ("*" if row.flags else "")
+    for metric in metrics:
+        yield _score(metric, row.scores[metric], told.intervals, place=metric != metrics[0])
+        if told.ratios and metric == metrics[0]:
+            yield ratio(first) or NO_FIGURE
+
+
+def _score(metric: str, score: Score, intervals: bool, *, place: bool) -> str:
+    parts = [figure(metric, score), interval(metric, score) if intervals else ""]
+    if place and score.place is not None:
+        parts.append(f"({score.place})")
+    return " ".join(part for part in parts if part)
+
+
+def _remarks(table: Table, metrics: list[str]) -> Iterator[str]:
+    for row in table.rows:
+        if row.unranked and not row.reference:
+            yield f"not ranked: {row.store}: {row.unranked}"
+    flagged = [row.store for row in table.rows if row.flags]
+    if flagged:
+        yield f"* has flagged cells: {listed(flagged, 2)}"
+    left_out = [METRICS[name].label for name in table.metrics if name not in metrics]
+    if left_out:
+        yield f"no room here for {listed(left_out)}: see report.html"
+
+
+def _capacities(summary: Summary, console: Console) -> None:
+    """The highest rate at which each objective held."""
+    for slo in dict.fromkeys(each.slo for each in summary.capacities):
+        console.print(f"\n[bold]Highest rate at which it held: {escape(slo)}[/]")
+        for each in summary.capacities:
+            if each.slo == slo:
+                say(console, capacity(each))
+
+
+def _parts(summary: Summary, console: Console) -> None:
+    """Where the time went, all of a store's operations together where it had several."""
+    chosen = [each for each in summary.parts if each.operation == OVERALL] or summary.parts
+    if not chosen:
+        return
+    console.print("\n[bold]Where the time went[/] [dim]mean parts of sampled requests, ms[/]")
+    grid = Grid(box=None, pad_edge=False, header_style="bold", padding=(0, GAP, 0, 0))
+    for head in ("store", "load", "requests", "latency", "parts"):
+        grid.add_column(head, justify="right" if head == "latency" else "left", overflow="fold")
+    for each in chosen:
+        for name, band in each.bands.items():
+            told = (NO_FIGURE, scarce(each, name)) if band is None else split(band)
+            grid.add_row(*map(escape, (each.store, under(each), name, *told)))
+    console.print(grid)
+
+
+def _incomplete(summary: Summary, console: Console) -> None:
+    """What was seen of the cell that was under way when the run was killed."""
+    if not summary.incomplete:
+        return
+    console.print("\n[bold]Incomplete cells[/] [dim]not finished when the run ended: not ranked[/]")
+    grid = Grid(box=None, pad_edge=False, header_style="bold", padding=(0, GAP, 0, 0))
+    for head in ("store", "load", "round", "operation"):
+        grid.add_column(head, overflow="fold")
+    for head in UNFINISHED:
+        grid.add_column(head, justify="right")
+    for each in summary.incomplete:
+        named = (each.store, loaded(each), str(each.round), each.operation)
+        grid.add_row(*map(escape, (*named, *unfinished(each))))
+    console.print(grid)
+
+
+def _conduct(summary: Summary, console: Console) -> None:
+    """The schedule's own account: what of it was late, skipped, stale or sent once more."""
+    if not summary.conduct:
+        return
+    console.print("\n[bold]What became of the intended requests[/]")
+    names = ("intended", "answered", "failed", "late", "skipped", "stale", "retried", "lag p99")
+    for title in dict.fromkeys(each.title for each in summary.conduct):
+        console.print(f"[dim]{escape(title)}[/]")
+        grid = Grid(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
+        for name in ("store", *names):
+            grid.add_column(name, justify="left" if name == "store" else "right", overflow="fold")
+        for each in summary.conduct:
+            if each.title == title:
+                grid.add_row(*map(escape, [each.store, *conducted(each)]))
+        console.print(grid)
+
+
+def _lists(summary: Summary, console: Console) -> None:
+    _listing("Skipped", summary.left_out, console)
+    _listing("Spared some loads", summary.spared, console)
+    _listing("Not measured", summary.unmeasured, console)
+    void = [cell for cell in summary.doubtful if cell.void is not None]
+    flagged = [cell for cell in summary.doubtful if cell.void is None]
+    _listing("Void cells", _where(void), console)
+    _listing("Flagged cells", _where(flagged), console)
+
+
+def _where(cells: Sequence[DoubtfulCell]) -> dict[str, str]:
+    """Which cells, and why: those of several rounds in one line, where all else is the same."""
+    found: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for cell in cells:
+        why = "; ".join(cell.flags) if cell.void is None else cell.void
+        load = amount(cell.users, cell.rate, cell.processes, cell.slow_rate)
+        found[cell.store, cell.mix, load, cell.variant or "", why].append(cell.round)
+    return {
+        f"{', '.join(filter(None, which))}, {_rounds(rounds)}": why
+        for (*which, why), rounds in found.items()
+    }
+
+
+def _rounds(numbers: Sequence[int]) -> str:
+    told = ", ".join(map(str, sorted(set(numbers))))
+    return f"{'rounds' if len(set(numbers)) > 1 else 'round'} {told}"
+
+
+def _listing(title: str, entries: dict[str, str], console: Console) -> None:
+    if entries:
+        console.print(f"\n[bold]{title}[/]")
+        for name, reason in entries.items():
+            say(console, f"{name}: {reason}")
+
+
+def _ledgers(stores: dict[str, Ledger], console: Console) -> None:
+    if not stores:
+        return
+    grid = Grid(box=None, pad_edge=False, padding=(0, GAP, 0, 0))
+    for column in ("store", "driver; server", "promise", "survives", "conn."):
+        grid.add_column(column, overflow="fold")
+    for store, ledger in sorted(stores.items()):
+        reached = "; ".join(filter(None, (ledger.driver, ledger.server)))
+        connections = str(ledger.connections or NO_FIGURE)
+        survives = survived(ledger)
+        grid.add_row(*map(escape, (store, reached, ledger.promise, survives, connections)))
+    console.print("\n[bold]Ledger[/]")
+    console.print(grid)

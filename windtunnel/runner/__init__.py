@@ -1,0 +1,1 @@
+"""Runs: plan, targets, generator, cells, rounds."""

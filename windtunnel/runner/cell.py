@@ -1,0 +1,310 @@
+"""One cell: a store brought to its starting state, put under load, measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from time import perf_counter, process_time
+from typing import Annotated, Any, Final
+
+import gevent
+import msgspec
+
+from windtunnel.client import descriptors
+from windtunnel.client.api import Operation
+from windtunnel.client.client import Client, Target
+from windtunnel.client.timers import Deadlines
+from windtunnel.recording import cpu
+from windtunnel.recording.health import Health, flags
+from windtunnel.recording.histogram import Recorded
+from windtunnel.recording.sampler import Sampler
+from windtunnel.runner.bystander import RATE, Bystanders
+from windtunnel.runner.collector import Recording, counts, measured, schedule
+from windtunnel.workload import dataset
+from windtunnel.workload.arrivals import Arrivals
+from windtunnel.workload.load import CellError, Load, Streams, Swarm
+from windtunnel.workload.mixes import MIXES
+from windtunnel.workload.open_load import MOST_UNDER_WAY, Rates
+from windtunnel.workload.open_loop import Sent
+from windtunnel.workload.slow import LONGEST_MS, SLOW, Kind, Work, blocking, described
+from windtunnel.workload.user import StoreUser
+from windtunnel.workload.user_pool import Crowd, Terms
+
+# What is seen of a cell between two moments.
+
+
+class Window:
+    """Closed load: requests count if they ended in it. Open load: if they were meant for it.
+
+    CPU is read at both edges: before the first, and right after the last of these requests.
+    """
+
+    def __init__(
+        self,
+        crowd: Crowd,
+        load: Load,
+        beside: Bystanders,
+        groups: cpu.Groups,
+        folder: Path | None,
+        facts: Mapping[str, Any],
+    ) -> None:
+        self._crowd, self._load, self._beside, self._groups = crowd, load, beside, groups
+        self._before = cpu.read(groups)
+        self._health = Health()
+        self._own = process_time()
+        self._recording = Recording(crowd.recorder, folder, facts, crowd.sampler, self._counts)
+        crowd.retried.clear()
+        self._began = perf_counter()
+
+    def open(self, seconds: float) -> None:
+        """Let the load work for `seconds`, or until it is over; raises CellError."""
+        self._load.begin(self._began, self._began + seconds)
+        self._beside.count_from(self._began)
+        self._beside.end(self._began + seconds)
+        self._load.run(seconds)
+
+    def close(self, timeout: float) -> dict[str, Any]:
+        """Return the measured part of a line of `cells.jsonl`, open load's last answers in it."""
+        until = self._load.finish(timeout)
+        recorded = self._recording.end()
+        generator = round(process_time() - self._own, 6)
+        spent = cpu.seconds(self._before, cpu.read(self._groups))
+        health = self._health.stop() | schedule(self._load.sent)
+        self._beside.end(until)
+        self._beside.drain(timeout)
+        seconds = until - self._began
+        return {
+            **measured(recorded, seconds),
+            **self._counts(recorded),
+            "bystander": self._beside.told(),
+            "cpu_s": {"generator": generator, **dict.fromkeys(self._groups), **spent},
+            "health": health,
+            "flags": [*flags(health), *self._flags(spent)],
+            "void": None,
+        }
+
+    def _counts(self, recorded: Recorded) -> dict[str, int | None]:
+        retried = self._crowd.retried.total()
+        return {**counts(recorded, self._load.sent), "retried": retried}
+
+    def _flags(self, spent: Mapping[str, float]) -> list[str]:
+        found = [f"a process of the {name} ended" for name in self._groups if name not in spent]
+        if self._crowd.depleted.is_set():
+            found.append("ended early: a user had no record left to delete")
+        if self._recording.error is not None:
+            found.append(f"no series: {self._recording.error.strerror}")
+        return found
+
+
+RESET_TIMEOUT: Final = 150.0
+SETTLE_AT_MOST: Final = 1.0
+"""Seconds that databases get to become idle after a reset."""
+
+_SETTLE_STEP: Final = 0.02
+_IDLE: Final = 0.1
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """What to measure. Times in seconds; `groups` are process ids.
+
+    With a `rate` (requests a second) the load is open and `users` does not count; as many requests
+    as `max_in_flight` says may be under way. Where a scenario has slow work, it comes at
+    `slow_rate` beside that: sleeps of `sleep_ms`, or the summary of `slow_store`. `bystanders` are
+    addresses of processes, each asked at `bystander_rate`, the one that is the target itself at
+    `loaded_rate` if that is given. `folder` is where the series goes, the cell while it is under
+    way, and `sample` requests of every second; `round`, `attempt`, `variant` and `processes` only
+    name it.
+    """
+
+    scenario: str = "crud"
+    store: str
+    variant: str | None = None
+    mix: str
+    round: int = 1
+    attempt: int = 1
+    processes: int = 1
+    users: int = 0
+    rate: float | None = None
+    arrivals: Arrivals = "constant"
+    max_in_flight: int = MOST_UNDER_WAY
+    slow_rate: float | None = None
+    slow_work: Kind = Kind.SLEEP
+    sleep_ms: Annotated[int, msgspec.Meta(ge=1, le=LONGEST_MS)] = 100
+    slow_store: str | None = None
+    seed: int = 1
+    population: int = 1_000
+    summary_size: int = 20_000
+    target: str
+    warmup: float
+    duration: float
+    timeout: float = 10.0
+    retry_stale: bool = False
+    cookies: bool = False
+    bystanders: list[str] = []
+    bystander_rate: float = RATE
+    loaded_rate: float | None = None
+    sample: int = 0
+    folder: str | None = None
+    groups: dict[str, list[int]] = {}
+
+    def __post_init__(self) -> None:
+        if self.rate is None and not self.users:
+            raise ValueError("a cell needs users or a rate")
+        if self.rate is not None and self.rate <= 0:
+            raise ValueError("a rate is more than 0")
+        if self.slow_rate is not None and self.slow_rate < 0:
+            raise ValueError("a slow rate is 0 or more")
+
+    @property
+    def connections(self) -> int:
+        """How many requests can be under way."""
+        return self.max_in_flight if self.rate is not None else self.users
+
+    @property
+    def work(self) -> Work:
+        """What slow work there is."""
+        return Work(self.slow_work, self.sleep_ms)
+
+    @property
+    def summarised(self) -> str:
+        """Whose summary slow work asks for: that of the same engine, blocking, unless told."""
+        return self.slow_store or blocking(self.store)
+
+    def rates(self, streams: Iterable[str]) -> Rates:
+        """Return the rate of each stream; raises CellError where several have none."""
+        found = {name: self.slow_rate if name == SLOW else self.rate for name in streams}
+        lacking = [name for name, rate in found.items() if rate is None]
+        if lacking:
+            raise CellError(f"no rate is given for {', '.join(lacking)}: {self.scenario} needs one")
+        return {name: rate for name, rate in found.items() if rate is not None}
+
+
+def measure(
+    order: Order, user_classes: Sequence[type[StoreUser]], tell: Callable[[str], None]
+) -> dict[str, object]:
+    """Measure a cell: `tell` hears "reset" and "measuring" when these begin.
+
+    Raises CellError.
+    """
+    streams = [kind.stream for kind in user_classes]
+    rates = order.rates(streams) if order.rate is not None or streams != [""] else {}
+    tell("reset")
+    if short := descriptors.allow(order.connections):
+        raise CellError(short)
+    crowd = assemble(order, rates)
+    for kind in user_classes:
+        kind.crowd = crowd
+    if order.sample and order.folder is not None:
+        crowd.sampler = Sampler(order.sample, order.seed)
+    beside = _bystanders(order)
+    load = begin(order, user_classes, crowd, rates)
+    try:
+        beside.run()
+        load.run(order.warmup)
+        tell("measuring")
+        window = Window(crowd, load, beside, order.groups, _folder(order), facts(order))
+        window.open(order.duration)
+        measured = window.close(order.timeout)
+    finally:
+        beside.close()
+        load.stop(order.timeout)
+    measured["health"]["population"] = crowd.terms.population
+    return {**facts(order), **measured, "streams": told(order, rates, load.sent_by_stream)}
+
+
+def facts(order: Order) -> dict[str, object]:
+    """Return what names a cell."""
+    users = order.users if order.rate is None else None
+    return {
+        "store": order.store,
+        "variant": order.variant,
+        "mix": order.mix,
+        "processes": order.processes,
+        "round": order.round,
+        "attempt": order.attempt,
+        "users": users,
+        "rate": order.rate,
+        "slow_rate": order.slow_rate,
+    }
+
+
+def told(order: Order, rates: Rates, sent: Mapping[str, Sent]) -> dict[str, dict[str, object]]:
+    """Return what a cell says of each of several streams: what it asked for, and how that went."""
+    theirs = described(rates, order.mix, order.work, order.summarised)
+    return {name: {**its, **sent[name].counts()} for name, its in theirs.items()}
+
+
+def begin(
+    order: Order, user_classes: Sequence[type[StoreUser]], crowd: Crowd, rates: Rates
+) -> Load:
+    """Put the load on."""
+    if not rates:
+        return Swarm(user_classes[0], crowd, order.users)
+    return Streams(user_classes, crowd, rates, order.arrivals, order.max_in_flight)
+
+
+def _bystanders(order: Order) -> Bystanders:
+    rates = {} if order.loaded_rate is None else {order.target: order.loaded_rate}
+    try:
+        return Bystanders(order.bystanders, order.bystander_rate, order.timeout, rates)
+    except (OSError, ValueError) as error:
+        raise CellError(f"no bystander: {error}") from error
+
+
+def _folder(order: Order) -> Path | None:
+    return Path(order.folder) if order.folder is not None else None
+
+
+def assemble(order: Order, rates: Rates) -> Crowd:
+    """Bring the store to its starting state, and gather what its users need; raises CellError."""
+    mix = MIXES.get(order.mix)
+    if mix is None:
+        raise CellError(f"there is no mix {order.mix!r}: choose one of {', '.join(MIXES)}")
+    seconds = order.warmup + order.duration
+    size = dataset.size_for(mix, order.population, order.connections, seconds)
+    client = Client(_target(order.target), Deadlines(RESET_TIMEOUT))
+    try:
+        ids = dataset.recreate(client, order.store, order.seed, size)
+        if Operation.SUMMARY in mix:
+            dataset.seed_summary(client, order.store, order.summary_size)
+        if rates.get(SLOW) and order.slow_work is Kind.SUMMARY:
+            dataset.seed_summary(client, order.summarised, order.summary_size)
+    except dataset.ResetError as error:
+        raise CellError(str(error)) from error
+    finally:
+        client.close()
+    settle(order.groups.get("database", []))
+    terms = Terms(
+        target=order.target,
+        mix=order.mix,
+        seed=order.seed,
+        population=size,
+        summary_size=order.summary_size,
+        timeout=order.timeout,
+        spread=min(0.1, order.warmup / 2),
+        retry_stale=order.retry_stale,
+        cookies=order.cookies,
+        work=order.work,
+        summarised={order.store: order.summarised},
+    )
+    free = {order.store: dataset.records(order.seed, size, ids)}
+    return Crowd(terms, free, order.users or 1, round=order.round)
+
+
+def _target(url: str) -> Target:
+    try:
+        return Target(url)
+    except (OSError, ValueError) as error:
+        raise CellError(f"no target: {error}") from error
+
+
+def settle(database: list[int]) -> None:
+    """Wait until the database's processes are idle, at most `SETTLE_AT_MOST` seconds."""
+    pids = cpu.family(database, cpu.processes())
+    until = perf_counter() + SETTLE_AT_MOST
+    spent = sum(map(cpu.own_ns, pids))
+    while pids and perf_counter() < until:
+        gevent.sleep(_SETTLE_STEP)
+        before, spent = spent, sum(map(cpu.own_ns, pids))
+        if (spent - before) / 1e9 < _SETTLE_STEP * _IDLE:
+            return

@@ -1,0 +1,93 @@
+"""`python -m windtunnel.runner.generator`: measures cells on orders from its standard input.
+
+A line of JSON is an order, `{"cmd": "cell", ...}` with the fields of
+`windtunnel.runner.cell.Order`.
+Answers are lines of JSON too: `{"event": "ready"}` once, and for each order `reset` and `measuring`
+when these begin, then `{"event": "done", "cell": {...}}` or `{"event": "error", "detail": "..."}`.
+It ends when its input does, at once, and on SIGTERM.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from typing import IO, Any
+
+import gevent
+import locust  # noqa: F401  first: it makes the standard library cooperative
+import msgspec
+from gevent.fileobject import FileObjectPosix
+from gevent.queue import Queue
+
+from windtunnel.client import descriptors
+from windtunnel.runner.cell import Order, measure
+from windtunnel.workload.load import CellError
+from windtunnel.workload.user import StoreUser
+
+Lines = IO[bytes]
+
+
+def user_classes(scenario: str) -> list[type[StoreUser]]:
+    """Return the kinds of users of `locustfiles/<scenario>.py`; raises CellError if it has none."""
+    name = f"locustfiles.{scenario}"
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise CellError(f"there is no scenario {scenario!r}") from error
+    found = [
+        kind
+        for kind in vars(module).values()
+        if isinstance(kind, type) and issubclass(kind, StoreUser) and not kind.abstract
+    ]
+    if found:
+        return found
+    raise CellError(f"{name} has no user that a cell can be measured with")
+
+
+def answer(line: bytes, tell: Callable[..., None]) -> None:
+    """Do one order, and tell how it went."""
+    try:
+        order = msgspec.json.decode(line, type=Order)
+        tell("done", cell=measure(order, user_classes(order.scenario), tell))
+    except (CellError, msgspec.MsgspecError) as error:
+        tell("error", detail=str(error))
+    except Exception as error:
+        logging.getLogger(__name__).exception("a cell broke down")
+        tell("error", detail=f"the generator broke down: {error!r}")
+
+
+def _tell(event: str, **fields: Any) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode({"event": event, **fields}) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def _work(orders: Queue[bytes]) -> None:
+    for line in orders:
+        answer(line, _tell)
+
+
+def main() -> int:
+    """Serve orders until there are no more; returns the exit status."""
+    gevent.signal_handler(signal.SIGTERM, sys.exit, 0)
+    gevent.signal_handler(signal.SIGINT, sys.exit, 130)
+    descriptors.allow()
+    gc.collect()
+    gc.freeze()  # what was imported is never garbage: do not look at it again in a cell
+    orders: Queue[bytes] = Queue()
+    worker = gevent.spawn(_work, orders)
+    try:
+        _tell("ready")
+        for line in FileObjectPosix(sys.stdin.buffer.fileno(), "rb", close=False):
+            orders.put(line)
+    except BrokenPipeError:
+        pass
+    worker.kill()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+"""Which cells a run measures, and in which order: pure functions of what was asked for."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, product
+
+from windtunnel.workload.slow import Slow, summarised, unaccompanied
+from windtunnel.workload.stores import Offer, select
+
+COMPARED_MODES = ("blocking", "async")
+"""The modes of a run that names none; `--full` takes threads too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a store is put under: a mix, and closed users or an open rate (requests a second).
+
+    With `slow` that rate is of fast requests, and so many slow ones come beside them.
+    """
+
+    mix: str
+    users: int | None
+    processes: int
+    rate: float | None = None
+    slow: Slow | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One cell to measure: a store of a variant under a load in a round (from 1)."""
+
+    store: Offer
+    load: Load
+    round: int
+    variant: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One of several servers that are measured in the same rounds.
+
+    `modes` are those of its stores that are measured there; None stands for all.
+    """
+
+    name: str | None = None
+    modes: frozenset[str] | None = None
+
+    def takes(self, store: Offer) -> bool:
+        """Whether `store` is measured there."""
+        return self.modes is None or store.mode in self.modes
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run will measure, and why the rest of what was asked for is left out.
+
+    A store that bears some loads only is in `stores` and in `skipped`. `summarised` has, by store,
+    whose summary slow work asks for beside it.
+    """
+
+    stores: tuple[Offer, ...]
+    loads: tuple[Load, ...]
+    rounds: int
+    seed: int
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    summarised: Mapping[str, str] = field(default_factory=dict)
+    variants: tuple[Variant, ...] = (Variant(),)
+
+    @property
+    def a_round(self) -> int:
+        """How many cells a round has."""
+        return len(self._cells(1))
+
+    def __len__(self) -> int:
+        return self.a_round * self.rounds
+
+    def __iter__(self) -> Iterator[Order]:
+        """Return the cells of all rounds, one round after the other."""
+        return chain.from_iterable(map(self.round, range(1, self.rounds + 1)))
+
+    def round(self, number: int) -> list[Order]:
+        """Return the cells of a round (from 1), in an order of its own, from the seed."""
+        orders = self._cells(number)
+        random.Random(f"{self.seed}:{number}").shuffle(orders)
+        return orders
+
+    def _cells(self, number: int) -> list[Order]:
+        return [
+            Order(store, load, number, variant.name)
+            for variant, load, store in product(self.variants, self.loads, self.stores)
+            if variant.takes(store) and unfit(store, load) is None
+        ]
+
+
+def plan(
+    offers: Sequence[Offer],
+    globs: Sequence[str],
+    loads: Sequence[Load],
+    *,
+    full: bool,
+    rounds: int,
+    seed: int,
+    variants: tuple[Variant, ...] = (Variant(),),
+) -> Plan:
+    """Choose stores by `globs`, or the compared ones, and leave out those that cannot run.
+
+    Raises UnknownStoreError for a glob that selects nothing.
+    """
+    chosen = select(offers, globs) if globs else [o for o in offers if full or compared(o)]
+    skipped = {o.id: o.detail or o.status for o in chosen if o.status != "up"}
+    able = []
+    for offer in chosen:
+        if offer.id in skipped:
+            continue
+        reasons = [unfit(offer, load) or _unaccompanied(offer, load, offers) for load in loads]
+        if None in reasons:
+            able.append(offer)
+        if left_out := "; ".join(dict.fromkeys(reason for reason in reasons if reason)):
+            skipped[offer.id] = left_out
+    theirs = {one.id: whose for one in able if (whose := summarised(one, offers))}
+    return Plan(tuple(able), tuple(loads), rounds, seed, skipped, theirs, variants)
+
+
+def _unaccompanied(offer: Offer, load: Load, offers: Sequence[Offer]) -> str | None:
+    return None if load.slow is None else unaccompanied(offer, load.slow.work, offers)
+
+
+def compared(offer: Offer) -> bool:
+    """Whether a run that names no stores measures this one: its default durability, no threads."""
+    return offer.default and offer.mode in COMPARED_MODES
+
+
+def unfit(offer: Offer, load: Load) -> str | None:
+    """Return why `offer` cannot bear `load`, or None."""
+    if offer.local and load.processes > 1:
+        return f"{load.processes} processes: each has data of its own, so only one can be loaded"
+    missing = sorted(needed(load.mix) - offer.operations)
+    if missing:
+        reasons = (f"{name}: {offer.not_available.get(name, 'not offered')}" for name in missing)
+        return f"mix {load.mix} needs {'; '.join(reasons)}"
+    if load.slow is not None and load.slow.needs - offer.operations:
+        return f"slow work {load.slow.work}: {offer.not_available.get('summary', 'not offered')}"
+    return None
+
+
+def needed(mix: str) -> frozenset[str]:
+    """Return the operations of a store in `mix`; raises KeyError for an unknown mix."""
+    from windtunnel.client.api import SLEEP
+    from windtunnel.workload.mixes import MIXES
+
+    return frozenset(MIXES[mix]) - {SLEEP}

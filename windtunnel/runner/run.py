@@ -1,0 +1,335 @@
+"""scenario x stores x rounds -> results/: cell by cell, from the same state, rounds shuffled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from itertools import product
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import msgspec
+from rich.console import Console
+
+from windtunnel.analysis.grouping import is_reference, name_with
+from windtunnel.analysis.slo import SloError, parse
+from windtunnel.analysis.verdicts import unnamed
+from windtunnel.analysis.wording import amount, listed
+from windtunnel.recording import environment, hlog, results
+from windtunnel.recording.environment import generator_cores, kept_off
+from windtunnel.recording.nginx_log import Tail
+from windtunnel.runner.bystander import LOADED_RATE, called
+from windtunnel.runner.generator_client import CellError, Generator
+from windtunnel.runner.plan import Order, Plan, Variant, plan
+from windtunnel.runner.progress import Shown
+from windtunnel.runner.request import Request
+from windtunnel.runner.splits import split_variants
+from windtunnel.runner.stack import StackTarget, slow_part, stacked
+from windtunnel.runner.strategies import Orders, rounds
+from windtunnel.runner.targets import AGAINST, BASE, Lineup, Server, foreign, server
+from windtunnel.workload.slow import Slow
+from windtunnel.workload.stores import Offer, discover
+
+AGAIN = 2
+"""How often a spoiled cell is measured again before it is kept as it is."""
+
+SAMPLES = 50
+"""Requests of every second that are kept whole."""
+
+STEAL_LIMIT = 0.05
+"""The share of the machine's CPU time that the hypervisor may steal before a cell is spoiled."""
+
+SLOW_PART = "wsgi"
+"""The scenario that compares servers of the slow part, and starts them."""
+
+MEASURED = (
+    "seconds", "throughput_rps", "operations", "cpu_s", "health", "flags", "void", "intended",
+    "late", "skipped", "stale", "retried", "bystander", "streams",
+)  # fmt: skip
+"""What of a cell the generator tells; the rest is what was ordered."""
+
+
+class NothingToMeasureError(Exception):
+    """Every store that was asked for is out; the message says why, in one line."""
+
+
+@dataclass(slots=True)
+class Run:
+    """A run under way: its folder, its plan, the servers that take part."""
+
+    request: Request
+    folder: Path
+    plan: Plan
+    lineup: Lineup
+    console: Console
+    info: results.RunInfo
+    orders: Orders
+
+    def measure(self) -> None:
+        """Measure every cell of the plan and put each on disk before the next begins."""
+        cores = generator_cores() if self.request.pin else None
+        with ExitStack() as stack:
+            shown = stack.enter_context(Shown(len(self.plan), self.console))
+            generator = stack.enter_context(Generator(cores))
+            if cores:
+                stack.enter_context(kept_off(cores, self._others()))
+            stack.enter_context(self._told_if_interrupted(shown))
+            stack.enter_context(self._told_by_nginx(shown))
+            for order in self.orders(self.plan, self.folder, shown):
+                shown.begin(describe(order))
+                settle(
+                    partial(self._cell, generator, order), self.folder, describe(order), shown.note
+                )
+                shown.done()
+        self.info = msgspec.structs.replace(self.info, finished=datetime.now(UTC))
+        results.finish(self.folder, self.info)
+
+    @contextmanager
+    def _told_if_interrupted(self, shown: Shown) -> Iterator[None]:
+        try:
+            yield
+        except KeyboardInterrupt:
+            shown.note(f"interrupted: windtunnel report {self.folder} has the finished cells")
+            raise
+
+    @contextmanager
+    def _told_by_nginx(self, shown: Shown) -> Iterator[None]:
+        """Tell the samples in the end how much of their time nginx had."""
+        logs = [log for one in self.lineup.servers if (log := one.target.log)]
+        through = any(load.processes > 1 for load in self.request.loads)
+        tails = [Tail(log) for log in logs] if through else []
+        try:
+            yield
+        finally:  # an interrupted run has a report too
+            for tail in tails:
+                try:
+                    tail.join(self.folder)
+                except OSError as error:
+                    shown.note(f"nginx's part of the samples is not known: {error}")
+
+    def _others(self) -> set[int]:
+        targets = [one.target for one in self.lineup.servers]
+        groups = (target.groups(offer) for target in targets for offer in self.plan.stores)
+        return {pid for group in groups for pids in group.values() for pid in pids}
+
+    def _cell(self, generator: Generator, order: Order, attempt: int) -> results.Cell:
+        facts = self._facts(order) | {"attempt": attempt}
+        reached = {"sent": monotonic()}
+        asked = self._order(order) | {"attempt": attempt}
+        facts["process"] = _straight(asked)
+        try:
+            told = generator.cell(asked, lambda event: reached.update({event: monotonic()}))
+        except CellError as error:
+            return results.Cell(**facts, seconds=0.0, throughput_rps=0.0, void=str(error))
+        measured = {key: told[key] for key in MEASURED if key in told}
+        before = reached["measuring"] - reached["sent"]
+        measured["health"] = {**told["health"], "before_s": round(before, 3)}
+        return msgspec.convert({**facts, **measured}, results.Cell)
+
+    def _facts(self, order: Order) -> dict[str, Any]:
+        straight = order.load.processes == 1 or self.request.host
+        server = self.lineup[order.variant]
+        return {
+            "store": order.store.id,
+            "variant": order.variant,
+            "target": server.target.name if straight else "nginx",
+            "mix": order.load.mix,
+            "processes": order.load.processes,
+            "connections": server.offers[order.store.id].ledger.get("connections"),
+            "round": order.round,
+            "users": order.load.users,
+            "rate": order.load.rate,
+            "slow_rate": order.load.slow.rate if order.load.slow else None,
+        }
+
+    def _order(self, order: Order) -> dict[str, Any]:
+        target, load = self.lineup[order.variant].target, order.load
+        url = target.url(load.processes)  # first: it may change which processes there are
+        return {
+            "scenario": self.request.scenario,
+            "store": order.store.id,
+            "mix": load.mix,
+            "processes": load.processes,
+            "round": order.round,
+            "variant": order.variant,
+            "users": load.users or 0,
+            "rate": load.rate,
+            "sleep_ms": self.request.sleep_ms,
+            **beside(load.slow, self.plan.summarised.get(order.store.id)),
+            "arrivals": self.request.arrivals,
+            "retry_stale": self.request.retry_stale,
+            "cookies": self.request.cookies,
+            "bystanders": list(target.processes()),
+            "loaded_rate": LOADED_RATE if isinstance(target, StackTarget) else None,
+            "folder": str(self.folder.absolute()),
+            "sample": SAMPLES,
+            "seed": self.request.seed,
+            "population": self.request.population,
+            "target": url,
+            "warmup": self.request.warmup,
+            "duration": self.request.duration,
+            "groups": {k: list(v) for k, v in target.groups(order.store).items()},
+        }
+
+
+def settle(
+    measure: Callable[[int], results.Cell], folder: Path, what: str, note: Callable[[str], None]
+) -> None:
+    """Measure a cell, and again while it is spoiled, at most twice; each is put on disk.
+
+    `measure` is told which attempt it is, from 1 on.
+    """
+    for attempt in range(1, AGAIN + 2):
+        cell = measure(attempt)
+        why = spoiled(cell) if attempt <= AGAIN else None
+        _keep(folder, cell if why is None else msgspec.structs.replace(cell, void=why))
+        if why is None:
+            break
+        note(f"measured again: {what}: {why}")
+    if cell.void is not None:
+        note(f"void: {what}: {cell.void}")
+
+
+def _straight(asked: Mapping[str, Any]) -> str | None:
+    """The process that a cell loads straight, as its bystander calls it."""
+    return called(asked["target"]) if asked["target"] in asked["bystanders"] else None
+
+
+def _keep(folder: Path, cell: results.Cell) -> None:
+    results.append(folder, cell)
+    hlog.append(folder, cell)
+
+
+def beside(slow: Slow | None, whose: str | None) -> dict[str, Any]:
+    """Return what of an order is slow work; `whose` is the store that gives summaries."""
+    if slow is None:
+        return {}
+    kind, ms = slow.work.kind.value, slow.work.ms
+    return {"slow_rate": slow.rate, "slow_work": kind, "sleep_ms": ms, "slow_store": whose}
+
+
+def spoiled(cell: results.Cell) -> str | None:
+    """Return why a cell should be measured again, or None."""
+    steal = cell.health.get("steal") or 0.0
+    if steal > STEAL_LIMIT:
+        return f"the hypervisor stole {steal:.0%} of the machine"
+    return None
+
+
+def describe(order: Order) -> str:
+    """Return a cell in a few words."""
+    load = order.load
+    slow = f" and {load.slow}" if load.slow else ""
+    processes = f", {load.processes} processes" if load.processes > 1 else ""
+    variant = f" {order.variant}" if order.variant else ""
+    under = f"{load.mix}, {amount(load.users, load.rate)}{slow}{processes}"
+    return f"round {order.round}  {order.store.id}{variant}  {under}"
+
+
+def run(request: Request, console: Console, into: Path, orders: Orders | None = None) -> Path:
+    """Do a whole run and return its folder in `into`; see `Run.measure`.
+
+    `orders` says which cell comes next; rounds as planned unless it is given.
+
+    Raises ServerDownError, UnknownStoreError, NothingToMeasureError, ResultsError,
+    GeneratorError and what `deploy.lifecycle` raises, each one line for the user.
+    """
+    with ExitStack() as stack:
+        lineup = _lineup(request, console, stack)
+        if request.splits:
+            count = len(lineup.servers[0].target.processes())
+            request = replace(request, processes=(count,))
+        return _run(request, console, into, lineup, orders or rounds(request))
+
+
+def _lineup(request: Request, console: Console, stack: ExitStack) -> Lineup:
+    """Return who takes part; what is started for it ends with `stack`."""
+    if request.against is not None:
+        first = replace(_first(request, console, stack), variant=Variant(BASE))
+        return Lineup((first, foreign(request.against, AGAINST)))
+    if request.scenario == SLOW_PART and not request.host:
+        return stack.enter_context(slow_part(_stack(console, stack).stack))
+    if request.splits:
+        return stack.enter_context(split_variants(_stack(console, stack).stack, request.splits))
+    return Lineup((_first(request, console, stack),))
+
+
+def _first(request: Request, console: Console, stack: ExitStack) -> Server:
+    if request.host:
+        return foreign(request.host)
+    target = _stack(console, stack)
+    return server(target, discover(target.url(1))[1])
+
+
+def _stack(console: Console, stack: ExitStack) -> StackTarget:
+    return stack.enter_context(stacked(console.print))
+
+
+def _run(request: Request, console: Console, into: Path, lineup: Lineup, orders: Orders) -> Path:
+    planned = plan(
+        lineup.offers(),
+        request.stores,
+        request.loads,
+        full=request.full,
+        rounds=request.rounds,
+        seed=request.seed,
+        variants=lineup.variants,
+    )
+    if not planned.stores:
+        reasons = "; ".join(f"{store}: {why}" for store, why in planned.skipped.items())
+        raise NothingToMeasureError(f"nothing to measure: {reasons or 'no store is offered'}")
+    check(request.slos, planned)
+    info = results.RunInfo(
+        scenario=request.scenario,
+        started=datetime.now(UTC),
+        seed=request.seed,
+        git=environment.git(Path(__file__).parent),
+        host=environment.gather(),
+        settings=asdict(request),
+        stores=ledgers(planned.stores),
+        variants=_ledgers(lineup, planned.stores),
+        skipped=dict(planned.skipped),
+    )
+    folder = results.begin(into, info)
+    Run(request, folder, planned, lineup, console, info, orders).measure()
+    return folder
+
+
+def check(slos: Sequence[str], planned: Plan) -> None:
+    """Raise SloError for an objective that speaks of no store of a plan.
+
+    Raises NothingToMeasureError where it would, were that store up.
+    """
+    stores, known = [offer.id for offer in planned.stores], ledgers(planned.stores)
+    for slo in map(parse, slos):
+        names = (
+            name_with(each.name, offer.id)
+            for each, offer in product(planned.variants, planned.stores)
+            if each.takes(offer)
+        )
+        if not any(map(slo.speaks_of, names)):
+            for store in filter(slo.speaks_of, planned.skipped):
+                raise NothingToMeasureError(f"--slo {slo}: {store}: {planned.skipped[store]}")
+            raise SloError(f"--slo {slo}: no store of this run matches: {listed(stores)}")
+        if slo.glob is None and all(is_reference(store, known) for store in stores):
+            raise SloError(f"--slo {slo}: {unnamed(stores[0])}")
+
+
+def _ledgers(lineup: Lineup, stores: Sequence[Offer]) -> dict[str, dict[str, results.Ledger]]:
+    """Return the ledgers of the stores that are measured at each variant."""
+    return {
+        one.variant.name: ledgers(
+            [one.offers[store.id] for store in stores if one.variant.takes(store)]
+        )
+        for one in lineup.servers
+        if one.variant.name is not None
+    }
+
+
+def ledgers(offers: Sequence[Offer]) -> dict[str, results.Ledger]:
+    """Return the ledger of each store."""
+    return {offer.id: msgspec.convert(offer.ledger, results.Ledger) for offer in offers}

@@ -1,0 +1,183 @@
+"""Splits of one stack as variants of a run: each is in force while its cells are measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException
+
+from deploy import lifecycle, splits, stack
+from deploy.locks import LOCK_TIMEOUT, stack_lease
+from deploy.services import services
+from deploy.stack import Stack
+from deploy.trial import Trial
+from nginx.plan import Plan
+from windtunnel.runner.plan import Variant
+from windtunnel.runner.stack import StackTarget, bring, trying
+from windtunnel.runner.targets import Lineup, server
+from windtunnel.tuning.layout import FAST, ROUTE, SLOW, Division
+from windtunnel.workload.stores import discover
+
+BY_RUN = "run"
+
+
+class SplitTarget(StackTarget):
+    """The stack under one split, loaded through nginx."""
+
+    def __init__(self, running: Stack, plan: Plan) -> None:
+        super().__init__(running)
+        self._plan = plan
+
+    def url(self, processes: int) -> str:  # noqa: ARG002
+        """Bring the split into force, unless it is, and return nginx's address."""
+        bring(self.stack, self._plan, BY_RUN)
+        return self.stack.state.nginx
+
+
+@contextmanager
+def split_variants(stack: Stack, wanted: Mapping[str, Mapping[str, str]]) -> Iterator[Lineup]:
+    """Return a variant for each split, by name: what it changes of the one in force.
+
+    That one is in force again in the end. Raises SplitError for what cannot be, before anything
+    is changed, and what `deploy.splits.apply` raises.
+    """
+    with trying(stack, BY_RUN) as trial:
+        plans = {name: splits.changed(trial.former, settings) for name, settings in wanted.items()}
+        offers = discover(stack.state.processes[0])[1]
+        yield Lineup(
+            tuple(
+                server(SplitTarget(stack, plan), offers, Variant(name))
+                for name, plan in plans.items()
+            )
+        )
+
+
+# The stack whose split a tuner changes, and which has its former split again in the end.
+
+
+BY_TUNE = "tune"
+
+IDLE_WITHIN = 60.0
+
+
+@dataclass(slots=True)
+class TrialStack:
+    """A running stack: its split as it was, and as it is tried out."""
+
+    stack: Stack
+    trial: Trial
+    apply_s: list[float] = field(default_factory=list)
+    clean_s: list[float] = field(default_factory=list)
+
+    @property
+    def former(self) -> Plan:
+        """The split as it was, or as it was kept."""
+        return self.trial.former
+
+    @property
+    def target(self) -> StackTarget:
+        """Whose processes are loaded, and their pids."""
+        return StackTarget(self.stack)
+
+    @property
+    def url(self) -> str:
+        """nginx's address."""
+        return self.stack.state.nginx
+
+    @property
+    def division(self) -> Division | None:
+        """The former split as a division; None where it is of another kind."""
+        return division_of(self.former)
+
+    @property
+    def processes(self) -> int:
+        """How many processes the former split has in both pools."""
+        return sum(self.former.processes(n) for n in (FAST, SLOW) if n in self.former.pools)
+
+    def to(self, division: Division) -> None:
+        """Bring a division into force, if it is not; only pools that differ are resized."""
+        self._to(planned(self.former, division))
+        self._idle()
+
+    def back(self) -> None:
+        """Bring the former split into force, whatever was done."""
+        self._to(self.former)
+
+    def keep(self, division: Division) -> bool:
+        """Bring a division into force for good, as a change that can be undone."""
+        self.back()
+        wanted = planned(self.former, division)
+        if wanted == self.former:
+            return False
+        self.trial.end()
+        splits.apply(self.stack, wanted, f"{BY_TUNE} --apply", lock_timeout=LOCK_TIMEOUT)
+        self.trial.former = wanted
+        return True
+
+    def _to(self, plan: Plan) -> None:
+        change = bring(self.stack, plan, BY_TUNE)
+        if change is None:
+            return
+        self.apply_s.append(change.apply_s)
+        if change.clean_s is not None:
+            self.clean_s.append(change.clean_s)
+
+    def _idle(self) -> None:
+        """Wait until every process answers: what a cell left to it is done then."""
+        for address in self.stack.state.processes:
+            connection = HTTPConnection(address.removeprefix("http://"), timeout=IDLE_WITHIN)
+            try:
+                connection.request("GET", "/ping")
+                connection.getresponse().read()
+            except (OSError, HTTPException):
+                pass  # the cell will say so
+            finally:
+                connection.close()
+
+
+def planned(former: Plan, division: Division) -> Plan:
+    """The former split with the sizes, the balance and the route of a division.
+
+    A pool that it does not have is not made for nothing to go to. Raises SplitError.
+    """
+    settings = {**division.settings, "pools.fast.weights": "", "pools.slow.weights": ""}
+    if SLOW not in former.pools and not division.slow:
+        settings = {key: text for key, text in settings.items() if f"pools.{SLOW}." not in key}
+    return splits.changed(former, settings)
+
+
+def division_of(plan: Plan) -> Division | None:
+    """A plan as a division; None where it has more pools, weights, or balances that differ."""
+    where = plan.routes.get(ROUTE, plan.default)
+    if FAST not in plan.pools or set(plan.pools) - {FAST, SLOW} or where not in {FAST, SLOW}:
+        return None
+    fast = plan.pools[FAST]
+    slow = plan.pools.get(SLOW, fast)
+    if fast["weights"] or slow["weights"] or fast["balance"] != slow["balance"]:
+        return None
+    sizes = plan.processes(FAST), 0 if where == FAST else plan.processes(SLOW)
+    return Division(*sizes, str(fast["balance"]))
+
+
+def needed(store: str) -> list[str] | None:
+    """The database of a store, by its engine's name; None, which is all, where that tells none."""
+    name = store.split("/", 1)[0].split("-", 1)[0]
+    return [name] if name in services() else [] if name == "sqlite" else None
+
+
+@contextmanager
+def trial_stack(say: Callable[[str], None], store: str) -> Iterator[TrialStack]:
+    """The stack that is up, or a fresh one with the store's database that is stopped in the end.
+
+    The former split is brought back when the block is left, for whatever reason; after `keep` that
+    is the one which was kept. Raises StackError.
+    """
+    there = stack.running()
+    splits.put_back(say)
+    running = lifecycle.ensure_up(None if there else needed(store), say=say)
+    with ExitStack() as left:
+        if running.started:
+            left.enter_context(stack_lease(running.layout))
+            left.callback(lifecycle.down, say=say, lock_timeout=LOCK_TIMEOUT)
+        yield TrialStack(running, left.enter_context(trying(running, BY_TUNE)))

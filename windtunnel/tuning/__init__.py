@@ -1,0 +1,1 @@
+"""Which split is best: the simulation, the tuner, the planner."""

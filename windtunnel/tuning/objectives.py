@@ -1,0 +1,173 @@
+"""Which division is best: objectives first, then what slow work gets done, then the fast tail.
+
+The same rule for what was measured and for what the model says: whatever has figures can stand.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+from windtunnel.analysis.slo import LATENCIES, Slo
+from windtunnel.analysis.stats import Figure
+from windtunnel.analysis.summary import PER_MILLE, RESPONSE
+from windtunnel.tuning.layout import FAST, SLOW, Division
+
+SLOW_OPERATIONS = frozenset({"summary", "sleep"})
+ALIKE = 0.02
+"""What slow work gets done is the same where it differs by no more than that."""
+
+P99 = 990
+
+
+class StandingError(ValueError):
+    """An objective that says nothing about a division; the message is one line."""
+
+
+class Figures(Protocol):
+    """What is known of one kind of work under a division."""
+
+    def quantile(
+        self, per_mille: int, operation: str | None = None, latency: str = RESPONSE
+    ) -> Figure:
+        """Of its times in us; the model has response times of all of its operations only."""
+
+    @property
+    def throughput(self) -> Figure:
+        """Requests answered a second."""
+
+    @property
+    def lost(self) -> float:
+        """The share without a right answer."""
+
+
+def kinds(slo: Slo) -> tuple[str, ...]:
+    """The kinds of work that an objective speaks of, whichever pool serves them.
+
+    Raises StandingError where it is neither fast nor slow work.
+    """
+    if slo.measure == "regression":
+        raise StandingError(f"--slo {str(slo)!r}: a regression compares servers, not splits")
+    if slo.pool not in {None, FAST, SLOW}:
+        raise StandingError(f"--slo {str(slo)!r}: splits are tried for fast and slow work only")
+    if slo.operation is not None:
+        kind = SLOW if slo.operation in SLOW_OPERATIONS else FAST
+        if slo.pool not in {None, kind}:
+            raise StandingError(f"--slo {str(slo)!r}: {slo.operation} is {kind} work")
+        if kind == FAST and slo.measure not in LATENCIES:
+            raise StandingError(f"--slo {str(slo)!r}: ask it of all fast work, {slo.measure}(fast)")
+        return (kind,)
+    return (FAST, SLOW) if slo.pool is None else (slo.pool,)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """An objective's figure in the unit of its limit, for one kind of work."""
+
+    slo: Slo
+    kind: str
+    figure: Figure
+
+    @property
+    def holds(self) -> bool:
+        """Whether the estimate is on the right side of the limit."""
+        return self.slo.held_by(self.figure.estimate)
+
+    @property
+    def margin(self) -> float:
+        """How many times better than the limit: 2 is half of the time allowed, below 1 fails."""
+        value = self.figure.estimate
+        if self.slo.at_least:
+            return value / self.slo.limit
+        return self.slo.limit / value if value else math.inf
+
+    @property
+    def sure(self) -> bool:
+        """Whether the whole interval is on one side of the limit."""
+        ends = (self.figure.low, self.figure.high)
+        return all(end is None or self.slo.held_by(end) == self.holds for end in ends)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A division with what is known of it, judged by the objectives."""
+
+    division: Division
+    works: Mapping[str, Figures]
+    slos: Sequence[Slo]
+
+    @cached_property
+    def judged(self) -> list[Judged]:
+        """Every objective for every kind of work that it speaks of and that there is."""
+        return [
+            Judged(slo, kind, _figure(slo, self.works[kind]))
+            for slo in self.slos
+            for kind in kinds(slo)
+            if kind in self.works
+        ]
+
+    @property
+    def holds(self) -> bool:
+        """Whether every objective holds."""
+        return all(each.holds for each in self.judged)
+
+    @cached_property
+    def tightest(self) -> Judged:
+        """The objective with the least margin."""
+        return min(self.judged, key=lambda each: each.margin)
+
+    @property
+    def margin(self) -> float:
+        """The least margin of its objectives."""
+        return self.tightest.margin
+
+    @cached_property
+    def fast_p99(self) -> Figure:
+        """In us."""
+        return self.works[FAST].quantile(P99)
+
+    @cached_property
+    def done(self) -> Figure:
+        """Slow requests answered a second; without slow work the fast ones."""
+        return self.works[SLOW if SLOW in self.works else FAST].throughput
+
+
+def _figure(slo: Slo, work: Figures) -> Figure:
+    if slo.measure == "throughput":
+        return work.throughput
+    if slo.measure == "failures":
+        return Figure(work.lost, None, None, 0)
+    per_mille = 1000 if slo.measure == "max" else PER_MILLE[slo.measure]
+    return work.quantile(per_mille, slo.operation, slo.latency or RESPONSE)
+
+
+def ranked(standings: Iterable[Standing]) -> list[Standing]:
+    """Best first: those that hold, most slow work done, then the greatest margin.
+
+    What slow work gets done counts in steps of `ALIKE` below the most that any gets done. Of those
+    that break an objective the one that is nearest to holding is first.
+    """
+    some = list(standings)
+    most = max((each.done.estimate for each in some if each.holds), default=0.0)
+
+    def place(each: Standing) -> tuple[bool, float, float]:
+        short = 1 - each.done.estimate / most if most else 0.0
+        worse = math.floor(short / ALIKE) if each.holds and short > ALIKE else 0
+        return (not each.holds, worse, -each.margin)
+
+    return sorted(some, key=place)
+
+
+def front(standings: Iterable[Standing]) -> list[Standing]:
+    """Pareto's front: no other has a lower fast p99 and as much slow work done, or the reverse."""
+    some = list(standings)
+    return [one for one in some if not any(_dominates(other, one) for other in some)]
+
+
+def _dominates(one: Standing, other: Standing) -> bool:
+    p99 = one.fast_p99.estimate, other.fast_p99.estimate
+    done = one.done.estimate, other.done.estimate
+    return p99[0] <= p99[1] and done[0] >= done[1] and (p99[0], done[0]) != (p99[1], done[1])

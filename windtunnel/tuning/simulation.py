@@ -1,0 +1,206 @@
+"""The model: a discrete-event simulation (simpy) of nginx before pools of Tornado processes.
+
+Requests of several kinds come on schedule or at random; nginx picks a process of their pool, which
+serves them in order; those that compute share the cores. What is left out: docs/method.md.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from simpy import Environment
+from simpy.events import Event, Timeout
+
+from windtunnel.tuning.balancing import BALANCERS
+from windtunnel.tuning.cores import Cores, Plenty, after
+from windtunnel.tuning.system_model import Pool, Scene, Work
+
+# The model's stations: processes that are queues, and nginx before each pool of them.
+
+
+class Computing(Protocol):
+    """Cores, scarce or not."""
+
+    def compute(self, seconds: float, done: Callable[[], None]) -> None:
+        """Call `done` when so much work is done."""
+
+
+@dataclass(slots=True)
+class Job:
+    """One request under way; times in seconds. `leave` is called when it is answered."""
+
+    work: Work
+    came: float
+    service: float
+    beside: float
+    leave: Callable[[], None]
+    began: float = 0.0
+
+
+class Process:
+    """A queue, first come first served, with as many lanes as it serves requests at once."""
+
+    def __init__(self, env: Environment, cores: Computing, lanes: int) -> None:
+        self._env, self._cores, self._free = env, cores, lanes
+        self._waiting: deque[Job] = deque()
+
+    def take(self, job: Job) -> None:
+        """Serve it now, or when its turn comes."""
+        if self._free:
+            self._free -= 1
+            self._begin(job)
+        else:
+            self._waiting.append(job)
+
+    def _begin(self, job: Job) -> None:
+        job.began = self._env.now
+        computing = job.service * job.work.cpu
+        if computing:
+            self._cores.compute(computing, lambda: self._computed(job))
+        else:
+            self._computed(job)
+
+    def _computed(self, job: Job) -> None:
+        rest = job.service * (1 - job.work.cpu)
+        if not job.work.holds:
+            self._next()
+            after(self._env, rest, job.leave)
+        elif rest:
+            after(self._env, rest, lambda: self._done(job))
+        else:
+            self._done(job)
+
+    def _done(self, job: Job) -> None:
+        self._next()
+        job.leave()
+
+    def _next(self) -> None:
+        if self._waiting:
+            self._begin(self._waiting.popleft())
+        else:
+            self._free += 1
+
+
+class Balanced:
+    """The processes of a pool, behind a balancer that knows how many requests each has."""
+
+    def __init__(
+        self, env: Environment, cores: Computing, pool: Pool, source: random.Random
+    ) -> None:
+        self._processes = [Process(env, cores, pool.lanes) for _ in pool.weights]
+        self._balancer = BALANCERS[pool.balance](pool.weights, source)
+
+    def take(self, job: Job) -> None:
+        """Pass it on to the process whose turn it is."""
+        place = self._balancer.pick()
+        under_way, leave = self._balancer.under_way, job.leave
+        under_way[place] += 1
+
+        def left() -> None:
+            under_way[place] -= 1
+            leave()
+
+        job.leave = left
+        self._processes[place].take(job)
+
+
+@dataclass(slots=True)
+class Seen:
+    """What became of one kind of work, times in seconds.
+
+    `arrived` counts what came within the window, `within` what of that was also answered within
+    it; `responses` and `waits` are of all that came within it and was answered at all, in order of
+    answering. `sent`, `gone` and `area` (the integral of how many were there) are of all times.
+    """
+
+    arrived: int = 0
+    within: int = 0
+    responses: list[float] = field(default_factory=list)
+    waits: list[float] = field(default_factory=list)
+    sent: int = 0
+    gone: int = 0
+    area: float = 0.0
+    stayed: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    begin: float
+    end: float
+
+
+class _Stream:
+    """One kind of work, from the clock that sends it to what is counted of it."""
+
+    def __init__(
+        self, env: Environment, work: Work, pool: Balanced, source: random.Random, window: _Window
+    ) -> None:
+        self._env, self._work, self._pool = env, work, pool
+        self._source, self._window = source, window
+        self._changed = 0.0
+        self.seen = Seen()
+
+    def run(self) -> Generator[Event]:
+        """Send until the window is over: a process of simpy's."""
+        env, work, draw = self._env, self._work, self._source
+        gap = 1 / work.rate
+        yield Timeout(env, draw.expovariate(work.rate) if work.poisson else gap * draw.random())
+        while env.now < self._window.end:
+            self._send()
+            yield Timeout(env, draw.expovariate(work.rate) if work.poisson else gap)
+
+    def _send(self) -> None:
+        work, now = self._work, self._env.now
+        service, beside = work.service.draw(self._source), work.beside.draw(self._source)
+        job = Job(work, now, service, beside, lambda: self._left(job))
+        self._mark(now)
+        self.seen.sent += 1
+        self.seen.arrived += now >= self._window.begin
+        self._pool.take(job)
+
+    def _left(self, job: Job) -> None:
+        now, window, seen = self._env.now, self._window, self.seen
+        self._mark(now)
+        seen.gone += 1
+        seen.stayed += now - job.came
+        if job.came >= window.begin:
+            seen.responses.append(now - job.came + job.beside)
+            seen.waits.append(job.began - job.came)
+            seen.within += now + job.beside <= window.end
+
+    def _mark(self, now: float) -> None:
+        seen = self.seen
+        seen.area += (seen.sent - seen.gone) * (now - self._changed)
+        self._changed = now
+
+
+def simulate(
+    scene: Scene, seed: object, *, warmup: float, duration: float, patience: float = 10.0
+) -> dict[str, Seen]:
+    """Let `scene` go on for a warm-up and a window, and return what each kind of work got.
+
+    Nothing comes after the window's end; what came is given `patience` seconds to be answered. The
+    same seed gives the same answer.
+    """
+    env, window = Environment(), _Window(warmup, warmup + duration)
+    scarce = scene.cores is not None and scene.cores < scene.lanes
+    cores: Computing = Cores(env, scene.cores or 0.0) if scarce else Plenty(env)
+    pools = {
+        name: Balanced(env, cores, pool, random.Random(f"{seed}:pool:{name}"))
+        for name, pool in scene.pools.items()
+    }
+    streams = {
+        work.name: _Stream(
+            env, work, pools[scene.routes[work.name]], random.Random(f"{seed}:{work.name}"), window
+        )
+        for work in scene.works
+        if work.rate > 0
+    }
+    for stream in streams.values():
+        env.process(stream.run())
+    env.run(window.end + patience)
+    return {name: stream.seen for name, stream in streams.items()}

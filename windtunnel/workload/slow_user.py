@@ -1,0 +1,23 @@
+"""Users who ask for slow work: a sleep, or a summary, on the routes of the slow pool."""
+
+from __future__ import annotations
+
+from windtunnel.workload.mixes import Deck
+from windtunnel.workload.record_user import RecordUser
+from windtunnel.workload.slow import Kind, blocking
+from windtunnel.workload.user_pool import Place
+
+
+class SlowUser(RecordUser):
+    """Asks for the same work again and again, and lets it block; it touches no record."""
+
+    abstract = True
+    slow = True
+
+    def enter(self, place: Place) -> None:
+        """Begin to ask for the work that comes beside the store of a place."""
+        super().enter(place)
+        terms = self.crowd.terms
+        asked = terms.summarised.get(place.store, blocking(place.store))
+        self.crud = self.operations(asked, Deck({terms.work.kind.value: 1}, place.rng))
+        self.shown = f"{terms.work.ms} ms" if terms.work.kind is Kind.SLEEP else asked

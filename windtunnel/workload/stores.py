@@ -1,0 +1,142 @@
+"""Stores: what a running server offers, asked over HTTP, and which of them a run takes."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from http.client import HTTPConnection, HTTPException
+from typing import Any
+
+import msgspec
+
+from windtunnel.client.address import Target
+
+
+class ServerDownError(Exception):
+    """No server of this suite answers at an address; the message says how to start one."""
+
+
+class UnknownStoreError(Exception):
+    """A glob that selects no store; the message is one line for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A store as the server describes it in `/stores`; see `discover`."""
+
+    id: str
+    mode: str
+    default: bool
+    status: str
+    detail: str | None
+    operations: frozenset[str]
+    not_available: Mapping[str, str]
+    service: str | None
+    local: bool
+    ledger: Mapping[str, object]
+
+
+class _Store(msgspec.Struct):
+    id: str
+    mode: str
+    durability: str
+    default: bool
+    status: str
+    operations: frozenset[str]
+    ledger: dict[str, Any]
+    detail: str | None = None
+    not_available: dict[str, str] = {}
+    service: str | None = None
+    local: bool = False
+    reference: bool | None = None
+
+
+class Process(msgspec.Struct):
+    """The server process that answered."""
+
+    pool: str
+    port: int
+    pid: int
+    python: str
+    tornado: str
+    loop: str
+    connections: int
+
+
+class _Answer(msgspec.Struct):
+    process: Process
+    stores: list[_Store]
+
+
+def discover(url: str, timeout: float = 10.0) -> tuple[Process, list[Offer]]:
+    """Return the process at `url` and its stores; raises ServerDownError."""
+    try:
+        told = msgspec.json.decode(_got(Target(url), "/stores", timeout), type=_Answer)
+    except (OSError, ValueError, HTTPException) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ServerDownError(
+            f"no Windtunnel server answers at {url} ({reason}): start one with `windtunnel up`"
+        ) from error
+    return told.process, [_offer(store) for store in told.stores]
+
+
+class _Connection(HTTPConnection):
+    """Goes to a unix socket as well, and through no proxy, as the load does."""
+
+    def __init__(self, target: Target, timeout: float) -> None:
+        super().__init__(target.authority, timeout=timeout)
+        self._target = target
+
+    def connect(self) -> None:
+        self.sock = socket.socket(self._target.family, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._target.address)
+
+
+def _got(target: Target, path: str, timeout: float) -> bytes:
+    """Return the body of a right answer; raises OSError, ValueError or HTTPException."""
+    connection = _Connection(target, timeout)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        body = answer.read()
+    finally:
+        connection.close()
+    if answer.status != 200:
+        raise ValueError(f"{answer.status} {answer.reason}")
+    return body
+
+
+def _offer(store: _Store) -> Offer:
+    return Offer(
+        id=store.id,
+        mode=store.mode,
+        default=store.default,
+        status=store.status,
+        detail=store.detail,
+        operations=store.operations,
+        not_available=store.not_available,
+        service=store.service,
+        local=store.local,
+        ledger={
+            **store.ledger,
+            "not_available": store.not_available,
+            "reference": store.reference,
+        },
+    )
+
+
+def select(offers: Sequence[Offer], globs: Sequence[str]) -> list[Offer]:
+    """Return the offers that match a glob, in the server's order.
+
+    Raises UnknownStoreError for a glob that matches none.
+    """
+    for glob in globs:
+        if not any(fnmatchcase(offer.id, glob) for offer in offers):
+            known = ", ".join(sorted({offer.id.split("/")[0] for offer in offers}))
+            raise UnknownStoreError(
+                f"no store matches {glob!r}: ids are engine/mode/durability, engines are {known}"
+            )
+    return [o for o in offers if any(fnmatchcase(o.id, glob) for glob in globs)]
