@@ -84,7 +84,7 @@ class Made:
 
 
 def operation(name: str, count: int, p99: float) -> OperationResult:
-    values = [int(p99 * (workspace + 1) / count / 0.99) + 1 for workspace in range(count)]
+    values = [int(p99 * (rank + 1) / count / 0.99) + 1 for rank in range(count)]
     times = Times(histogram=histogram(values))
     return OperationResult(operation=name, count=count, service_us=times, response_us=times)
 
