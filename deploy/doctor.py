@@ -116,7 +116,7 @@ def engine_rows(inventory: Inventory) -> list[Row]:
 
 
 def _engine_row(name: str, engine: type[Engine], missing: Mapping[str, Missing]) -> Row:
-    absent = {mode: engine.missing(mode) for mode in engine.modes()}
+    absent = {mode: engine.why_missing(mode) for mode in engine.modes()}
     reasons = sorted({reason for reason in absent.values() if reason})
     service = engine.service.name if engine.service else ""
     if service in missing:

@@ -1,7 +1,7 @@
 """The errors that an answer can carry, each with its HTTP status.
 
 Problem                     500
-├── BadRequest              400  not what the route takes (bad JSON, bad id)
+├── BadRequest              400  not what the route accepts (bad JSON, bad id)
 ├── NotFound                404  no such record, store or route
 ├── MethodNotAllowed        405
 ├── TooLarge                413
@@ -20,7 +20,7 @@ from typing import ClassVar
 
 
 class Problem(Exception):  # noqa: N818 - RFC 9457 calls it so
-    """Something that a client is told as RFC 9457 problem details.
+    """An error that is answered as RFC 9457 problem details.
 
     `detail` is one sentence for a person; `field` names the part of the request at fault.
     """
@@ -34,12 +34,12 @@ class Problem(Exception):  # noqa: N818 - RFC 9457 calls it so
 
     @property
     def retry_after(self) -> int | None:
-        """Seconds after which to try again, where that is known."""
+        """Seconds after which to try again, or None."""
         return None
 
 
 class BadRequest(Problem):
-    """The request is not what the route takes."""
+    """The request is not what the route accepts."""
 
     status = HTTPStatus.BAD_REQUEST
 
@@ -51,19 +51,19 @@ class NotFound(Problem):
 
 
 class MethodNotAllowed(Problem):
-    """The route exists and does not know the verb."""
+    """The route exists, without that method."""
 
     status = HTTPStatus.METHOD_NOT_ALLOWED
 
 
 class TooLarge(Problem):
-    """The body is larger than the route takes."""
+    """The body is larger than the route accepts."""
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
 class WrongMediaType(Problem):
-    """The body is not JSON by its own account."""
+    """The body's Content-Type is not JSON."""
 
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 

@@ -1,4 +1,4 @@
-"""What a server process is told, read once from its arguments and its environment."""
+"""Settings of a server process, read once from its arguments and its environment."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-LONGEST_SOCKET = 103
+MAX_SOCKET_PATH = 103
 """Bytes of a unix socket's path that every system has room for (unix(7): 108 with a zero)."""
 
 N = TypeVar("N", int, float)
@@ -18,7 +18,7 @@ N = TypeVar("N", int, float)
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What one server process is told. CallTimes are in seconds.
+    """Settings of one server process. Times are in seconds.
 
     With `unix`, the path of a socket, it listens there and on no port.
     """
@@ -36,11 +36,11 @@ class Settings:
 
     @property
     def url(self) -> str:
-        """Where it is reached."""
+        """The URL that it is reached at."""
         return f"unix:{self.unix}" if self.unix else f"http://{self.host}:{self.port}"
 
     def address(self, service: str, durability: str) -> str | None:
-        """Return where the environment says that `service` is, for one durability or for all."""
+        """Return the service's address in the environment, for this durability or for all."""
         name = service.upper()
         return self.addresses.get(f"{name}_{durability.upper()}") or self.addresses.get(name)
 
@@ -54,11 +54,11 @@ def addresses(environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _between(kind: Callable[[str], N], least: N, most: N) -> Callable[[str], N]:
+def _number_between(parse: Callable[[str], N], lowest: N, highest: N) -> Callable[[str], N]:
     def number(text: str) -> N:
-        value = kind(text)
-        if not least <= value <= most:
-            raise argparse.ArgumentTypeError(f"{text} is not between {least} and {most}")
+        value = parse(text)
+        if not lowest <= value <= highest:
+            raise argparse.ArgumentTypeError(f"{text} is not between {lowest} and {highest}")
         return value
 
     return number
@@ -72,8 +72,8 @@ def _word(text: str) -> str:
 
 def _socket(text: str) -> Path:
     path = Path(text).absolute()
-    if len(os.fsencode(path)) > LONGEST_SOCKET:
-        raise argparse.ArgumentTypeError(f"a socket's path has {LONGEST_SOCKET} bytes at most")
+    if len(os.fsencode(path)) > MAX_SOCKET_PATH:
+        raise argparse.ArgumentTypeError(f"a socket's path has {MAX_SOCKET_PATH} bytes at most")
     return path
 
 
@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m server", description="One Tornado process of Windtunnel's server."
     )
     add = parser.add_argument
-    add("--port", type=_between(int, 0, 65535), default=10001, help="0 takes a free one")
+    add("--port", type=_number_between(int, 0, 65535), default=10001, help="0 picks a free one")
     add("--host", default="127.0.0.1", help="the address to listen on")
     add("--unix", type=_socket, metavar="PATH", help="listen on a unix socket, and on no port")
     add(
@@ -94,19 +94,19 @@ def _parser() -> argparse.ArgumentParser:
     add("--loop", choices=("asyncio", "uvloop"), default="asyncio")
     add(
         "--connections",
-        type=_between(int, 1, 1000),
+        type=_number_between(int, 1, 1000),
         default=10,
         help="connections (and threads) of each store; a blocking store uses one",
     )
     add(
         "--deadline",
-        type=_between(float, 0.05, 600.0),
+        type=_number_between(float, 0.05, 600.0),
         default=2.0,
         help="seconds after which a database that does not answer is a 503",
     )
     add(
         "--idle",
-        type=_between(float, 0.1, 86_400.0),
+        type=_number_between(float, 0.1, 86_400.0),
         default=60.0,
         help="seconds unused after which a store closes its connections",
     )
@@ -114,11 +114,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def read(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> Settings:
-    """Return the settings of a command line; leaves with status 2 on a wrong one."""
-    given = _parser().parse_args(argv)
+    """Return the settings of a command line; exits with status 2 on a wrong one."""
+    arguments = _parser().parse_args(argv)
     folder = environ.get("WINDTUNNEL_ENGINES")
     return Settings(
-        **vars(given),
+        **vars(arguments),
         engines=Path(folder) if folder else None,
         addresses=addresses(environ),
     )

@@ -38,7 +38,7 @@ class Databases:
         """Return why `store` cannot be had here, or None."""
         service = store.engine.service
         gone = service is not None and self.missing.get(service.name)
-        return store.engine.missing(store.mode) or gone or None
+        return store.engine.why_missing(store.mode) or gone or None
 
 
 def store(id: str, settings: Settings) -> Store:

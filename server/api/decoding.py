@@ -1,4 +1,4 @@
-"""Request bodies: from bytes to drafts and changes, or a Problem that names the field at fault."""
+"""Decodes request bodies: to drafts and changes, or a Problem that names the field at fault."""
 
 from __future__ import annotations
 
@@ -14,68 +14,68 @@ from server.errors import BadRequest, Invalid, Problem
 T = TypeVar("T")
 Decode = Callable[[bytes], T]
 
-TOO_FINE = re.compile(rb"\d:\d\d\.\d{7}")
-"""Seconds with a seventh decimal: the decoder would cut them off in silence."""
+_TOO_FINE = re.compile(rb"\d:\d\d\.\d{7}")
+"""Seconds with a seventh decimal: the decoder would cut them off silently."""
 
 _PATH = re.compile(r" - at `\$\.?(.*)`$")
 _QUOTED = re.compile(r"`([^`]*)`")
 _NAMES_FIELD = re.compile(r"^(Object |`)")
 
 
-def decoded(body: bytes, decode: Decode[T]) -> T:
-    """Return what `decode` makes of `body`.
+def decode_body(body: bytes, decode: Decode[T]) -> T:
+    """Decode `body` with `decode`.
 
-    Raises BadRequest where it is no JSON, Invalid where a field is wrong. A number that JSON
-    does not know (NaN, Infinity) and text that is no Unicode are wrong fields, not bad JSON.
+    Raises BadRequest where it is not JSON, Invalid where a field is wrong. A number that JSON
+    does not know (NaN, Infinity) and text that is not Unicode are wrong fields, not bad JSON.
     """
-    if TOO_FINE.search(body):
-        _refuse_finer_dates(body)
+    if _TOO_FINE.search(body):
+        _refuse_finer_times(body)
     try:
         return decode(body)
     except msgspec.ValidationError as error:
-        raise invalid(error) from None
+        raise invalid_field(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _malformed(body, error) from None
 
 
-def invalid(error: msgspec.ValidationError) -> Invalid:
-    """Return the decoder's complaint as a Problem with the field, as in `tags[3]`."""
+def invalid_field(error: msgspec.ValidationError) -> Invalid:
+    """Return the decoder's error as a Problem that names the field, as in `tags[3]`."""
     text = str(error)
-    found = _PATH.search(text)
-    path = found[1] if found else ""
-    message = text[: found.start()] if found else text
-    if _NAMES_FIELD.match(message) and (quoted := _QUOTED.search(message)):
-        name = quoted[1] if "`object`" not in message else ""
+    match = _PATH.search(text)
+    path = match[1] if match else ""
+    message = text[: match.start()] if match else text
+    if _NAMES_FIELD.match(message) and (quote := _QUOTED.search(message)):
+        name = quote[1] if "`object`" not in message else ""
         path = f"{path}.{name}".strip(".")
     return Invalid(f"{path}: {message}" if path else message, path or None)
 
 
 def _malformed(body: bytes, error: Exception) -> Problem:
-    for field, value in _odd_values(body):
+    for field, value in _invalid_values(body):
         return Invalid(f"{field}: {value}", field or None)
     if not body:
         return BadRequest("the body is empty; it should be JSON")
     return BadRequest(f"the body is not JSON: {error}")
 
 
-class _NoNumber:
+class _NotANumber:
     """Stands where a document has NaN or Infinity."""
 
     def __init__(self, text: str) -> None:
         self.text = text
 
 
-def _odd_values(body: bytes) -> Iterator[tuple[str, str]]:
-    """Yield field and complaint for what Python's lenient parser takes and JSON does not."""
+def _invalid_values(body: bytes) -> Iterator[tuple[str, str]]:
+    """Yield field and reason for each value that Python's parser accepts and JSON does not."""
     try:
         text = body.decode("utf-8", "surrogateescape")
-        document = json.loads(text, parse_constant=_NoNumber, strict=False)
+        document = json.loads(text, parse_constant=_NotANumber, strict=False)
     except (ValueError, RecursionError):
         return
     for field, value in _walk(document, ""):
-        if isinstance(value, _NoNumber):
+        if isinstance(value, _NotANumber):
             yield field, f"{value.text} is not a number that JSON knows"
-        elif isinstance(value, str) and not _encodes(value):
+        elif isinstance(value, str) and not _is_unicode(value):
             yield field, "holds half of a surrogate pair, or bytes that are not UTF-8"
         elif isinstance(value, str) and re.search(r"[\x00-\x1f]", value):
             yield field, "holds a control character that is not escaped"
@@ -92,7 +92,7 @@ def _walk(value: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def _encodes(text: str) -> bool:
+def _is_unicode(text: str) -> bool:
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -100,11 +100,11 @@ def _encodes(text: str) -> bool:
     return True
 
 
-def _refuse_finer_dates(body: bytes) -> None:
+def _refuse_finer_times(body: bytes) -> None:
     try:
         document = msgspec.json.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return
     for field, value in _walk(document, ""):
-        if field.endswith("when") and isinstance(value, str) and TOO_FINE.search(value.encode()):
+        if field.endswith("when") and isinstance(value, str) and _TOO_FINE.search(value.encode()):
             raise Invalid(f"{field}: `when` is finer than a millisecond", field)

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made from the types that are really decoded and answered."""
+"""The OpenAPI 3.1 document, made from the types that are decoded and answered."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def document(engines: Sequence[str]) -> Json:
         "info": {
             "title": "Windtunnel's server",
             "version": VERSION,
-            "description": "One record type over many databases, drivers and ways of waiting.",
+            "description": "One record type over many databases, drivers and modes.",
         },
         "paths": {
             **store,
@@ -78,7 +78,7 @@ def _operation(
     body: Json | None = None,
     parameters: Sequence[Json] = (),
 ) -> Json:
-    found: Json = {
+    operation: Json = {
         "operationId": id,
         "summary": summary,
         "responses": {
@@ -87,10 +87,10 @@ def _operation(
         },
     }
     if body:
-        found["requestBody"] = {"required": True, "content": body}
+        operation["requestBody"] = {"required": True, "content": body}
     if parameters:
-        found["parameters"] = list(parameters)
-    return found
+        operation["parameters"] = list(parameters)
+    return operation
 
 
 def _answer(status: int, name: str | None) -> Json:
@@ -156,17 +156,17 @@ def _summary() -> Json:
 
 
 def _sleep() -> Json:
-    asked = [_ref("parameters", "ms"), _ref("parameters", "way")]
-    told = "Take a set time: blocking unless `mode` is threads or async"
-    return {"get": _operation("sleep", told, {200: "Sleep"}, (422,), parameters=asked)}
+    parameters = [_ref("parameters", "ms"), _ref("parameters", "sleep_mode")]
+    summary = "Take a set time: blocking unless `mode` is threads or async"
+    return {"get": _operation("sleep", summary, {200: "Sleep"}, (422,), parameters=parameters)}
 
 
 def _slow(item: Json) -> Json:
     return {
-        verb: {**found, "operationId": f"slow_{found['operationId']}"}
-        if isinstance(found, dict)
-        else found
-        for verb, found in item.items()
+        verb: {**operation, "operationId": f"slow_{operation['operationId']}"}
+        if isinstance(operation, dict)
+        else operation
+        for verb, operation in item.items()
     }
 
 
@@ -211,20 +211,24 @@ def _text(id: str, summary: str, kind: str) -> Json:
 
 
 def _parameters(engines: Sequence[str]) -> Json:
-    def place(name: str, where: str, **schema: Any) -> Json:
-        return {"name": name, "in": where, "required": where == "path", "schema": schema}
+    def param(name: str, location: str, **schema: Any) -> Json:
+        required = location == "path"
+        return {"name": name, "in": location, "required": required, "schema": schema}
 
     return {
-        "engine": place("engine", "path", type="string", enum=list(engines)),
-        "mode": place("mode", "path", type="string", enum=[m.value for m in Mode]),
-        "durability": place(
+        "engine": param("engine", "path", type="string", enum=list(engines)),
+        "mode": param("mode", "path", type="string", enum=[m.value for m in Mode]),
+        "durability": param(
             "durability", "path", type="string", enum=[d.value for d in Durability]
         ),
-        "id": place("id", "path", type="string", pattern="^[0-9a-f]{24}$"),
-        "ms": {**place("ms", "query", type="integer", minimum=1, maximum=10_000), "required": True},
-        "way": place("mode", "query", type="string", enum=[*Mode], default=Mode.BLOCKING),
-        "min_duration": place("min_duration", "query", type="number", default=0),
-        "limit": place("limit", "query", type="integer", minimum=1, maximum=1000, default=10),
+        "id": param("id", "path", type="string", pattern="^[0-9a-f]{24}$"),
+        "ms": {
+            **param("ms", "query", type="integer", minimum=1, maximum=10_000),
+            "required": True,
+        },
+        "sleep_mode": param("mode", "query", type="string", enum=[*Mode], default=Mode.BLOCKING),
+        "min_duration": param("min_duration", "query", type="number", default=0),
+        "limit": param("limit", "query", type="integer", minimum=1, maximum=1000, default=10),
     }
 
 

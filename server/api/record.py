@@ -1,4 +1,4 @@
-"""What is stored, and how it is written as JSON."""
+"""The record that is stored, and its JSON."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _utc(when: datetime) -> datetime:
         raise ValueError("`when` lies outside the years 1 to 9999 in UTC") from None
 
 
-def _storable(topic: str, tags: list[str]) -> None:
+def _check_characters(topic: str, tags: list[str]) -> None:
     """Refuse U+0000, which PostgreSQL cannot store: one rule for every store."""
     if "\0" in topic:
         raise ValueError("`topic` holds the character U+0000")
@@ -61,7 +61,7 @@ class Draft(Struct, forbid_unknown_fields=True, gc=False):
 
     def __post_init__(self) -> None:
         self.when = _utc(self.when)
-        _storable(self.topic, self.tags)
+        _check_characters(self.topic, self.tags)
 
 
 class Change(Struct, forbid_unknown_fields=True, gc=False):
@@ -75,11 +75,11 @@ class Change(Struct, forbid_unknown_fields=True, gc=False):
     def __post_init__(self) -> None:
         if self.when is not UNSET:
             self.when = _utc(self.when)
-        _storable(self.topic or "", self.tags or [])
+        _check_characters(self.topic or "", self.tags or [])
 
 
 class Record(Struct, gc=False):
-    """What is stored. `when` is UTC with whole milliseconds; `duration` is finite."""
+    """A stored record. `when` is UTC with whole milliseconds; `duration` is finite."""
 
     id: str
     topic: str
@@ -87,7 +87,7 @@ class Record(Struct, gc=False):
     duration: float
     tags: list[str]
 
-    def changed(self, change: Change) -> Record:
+    def apply(self, change: Change) -> Record:
         """Return this record with the fields that `change` sets."""
         return Record(
             self.id,
@@ -115,8 +115,8 @@ decode_drafts = msgspec.json.Decoder(list[Draft]).decode
 decode_change = msgspec.json.Decoder(Change).decode
 
 
-def named(id: str, draft: Draft) -> Record:
-    """Return the record that `draft` becomes under `id`."""
+def with_id(id: str, draft: Draft) -> Record:
+    """Return the record of `draft` under `id`."""
     return Record(id, draft.topic, draft.when, draft.duration, draft.tags)
 
 

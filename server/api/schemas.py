@@ -1,4 +1,4 @@
-"""The shapes of what is answered, beside the record itself; openapi.json is made from them."""
+"""The schemas of answers, apart from the record itself; openapi.json is made from them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class RecordIds(Struct, gc=False):
 
 
 class SummaryResult(Struct, gc=False):
-    """How many rows were summarized, and what they come to, sorted by tag."""
+    """How many rows were summarized, and a summary for each tag, sorted by tag."""
 
     size: int
     tags: list[TagSummary]
@@ -40,7 +40,7 @@ class SummarySize(Struct, forbid_unknown_fields=True):
 
 
 class Sleep(Struct):
-    """How long was slept, in whole milliseconds, and in which of the ways to wait."""
+    """How long to sleep, in whole milliseconds, and in which mode."""
 
     ms: int
     mode: Mode
@@ -53,7 +53,7 @@ class HealthStatus(Struct):
 
 
 class Ledger(TypedDict):
-    """What is to be known of a store beside its figures."""
+    """The facts printed beside a store's figures."""
 
     driver: str
     server: str | None
@@ -98,7 +98,7 @@ class ProcessInfo(TypedDict):
 
 
 class Catalog(TypedDict):
-    """Every store there is, and the process that has them."""
+    """Every store, and the process that serves them."""
 
     process: ProcessInfo
     stores: list[StoreEntry]

@@ -13,7 +13,7 @@ from server.api.record import Record, TagSummary
 from server.engines._mongo import SUMMARY, summaries
 
 
-class Documents:
+class BeanieDocuments:
     """The two Document classes of one opening, on a client of its own; call `open` first."""
 
     def __init__(self, address: str, collection: str, options: dict[str, Any]) -> None:
@@ -47,8 +47,8 @@ class Documents:
 
     async def get(self, id: str) -> Record | None:
         """Return the document as a record, or None."""
-        found = await self._record.get(id)
-        return None if found is None else _plain(found)
+        document = await self._record.get(id)
+        return None if document is None else _to_record(document)
 
     async def replace(self, record: Record) -> bool:
         """Set every field; unacknowledged, it is taken to have found the document.
@@ -74,19 +74,19 @@ class Documents:
         query = self._record.find(
             {"duration": {"$gt": duration}}, sort="-when", limit=limit, batch_size=limit
         )
-        return [_plain(found) for found in await query.to_list()]
+        return [_to_record(document) for document in await query.to_list()]
 
     async def by_tag(self) -> list[TagSummary]:
         """Aggregate the summary's collection."""
         return summaries(await self._row.aggregate(SUMMARY).to_list())
 
 
-def _plain(found: Any) -> Record:
-    return Record(found.id, found.topic, found.when, found.duration, found.tags)
+def _to_record(document: Any) -> Record:
+    return Record(document.id, document.topic, document.when, document.duration, document.tags)
 
 
 def _record(collection: str) -> Any:
-    class StoredRecord(beanie.Document):
+    class RecordDocument(beanie.Document):
         id: str  # type: ignore[assignment]
         topic: str
         when: datetime
@@ -96,11 +96,11 @@ def _record(collection: str) -> Any:
         class Settings:
             name = collection
 
-    return StoredRecord
+    return RecordDocument
 
 
 def _row(collection: str) -> Any:
-    class SummaryRow(beanie.Document):
+    class SummaryDocument(beanie.Document):
         id: int  # type: ignore[assignment]
         tag: str
         duration: float
@@ -108,4 +108,4 @@ def _row(collection: str) -> Any:
         class Settings:
             name = collection
 
-    return SummaryRow
+    return SummaryDocument

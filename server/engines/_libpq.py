@@ -1,4 +1,4 @@
-"""What the two drivers over libpq share: how they write parameters, and how a call is ended."""
+"""What the two drivers over libpq share: parameter style, settings, severing of calls."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from server.engines.base import Errors
 from server.errors import DeadlineExceeded, Invalid, Unavailable
 
 
-class Session:
+class LibpqSession:
     """A sync connection and its one cursor, with asyncpg's method names."""
 
     __slots__ = ("_cursor", "connection")
@@ -55,7 +55,7 @@ class Libpq(Postgres):
         return re.sub(r"\$\d+", "%s", text)
 
     def settings(self) -> dict[str, Any]:
-        """Return libpq's connection parameters. It counts whole seconds, 2 at least."""
+        """Return libpq's connection parameters. Its time-out counts whole seconds, 2 at least."""
         return {
             "options": self.options(),
             "connect_timeout": max(2, math.ceil(self.deadline)),
@@ -63,7 +63,7 @@ class Libpq(Postgres):
             "application_name": "windtunnel",
         }
 
-    def sever(self, db: Session) -> None:
+    def sever(self, db: LibpqSession) -> None:
         """Shut the socket down, as libpq waits for ever: the call ends in an error at once."""
         with (
             contextlib.suppress(Exception),  # it has closed meanwhile

@@ -39,7 +39,7 @@ class Memcached(KeyValue):
         """Delete this store's keys and set those of `records`; the other stores' keys stay."""
         values = {self.key(record.id).encode(): encode(record) for record in records}
         prefix = f"{self.collection}:".encode()
-        yield db.aside(replace, self.host, prefix, values, self.deadline)
+        yield db.run_blocking(replace, self.host, prefix, values, self.deadline)
 
     def create(self, db: Any, record: Record) -> Op[None]:
         """set."""
@@ -52,19 +52,19 @@ class Memcached(KeyValue):
 
     def update(self, db: Any, record: Record) -> Op[bool]:
         """replace, which answers NOT_STORED where there is no such key."""
-        found: bool = yield db.replace(self.key(record.id).encode(), encode(record))
-        return found
+        is_stored: bool = yield db.replace(self.key(record.id).encode(), encode(record))
+        return is_stored
 
     def delete(self, db: Any, id: str) -> Op[bool]:
         """delete."""
-        found: bool = yield db.delete(self.key(id).encode())
-        return found
+        is_deleted: bool = yield db.delete(self.key(id).encode())
+        return is_deleted
 
 
 def replace(
     host: tuple[str, int], prefix: bytes, values: dict[bytes, bytes], deadline: float
 ) -> None:
-    """Make the keys that begin with `prefix` those of `values`, on a connection of its own.
+    """Make the keys that begin with `prefix` those of `values`, on a separate connection.
 
     Neither driver can list keys or pipeline safely, so this speaks the protocol itself. Raises
     OSError, and Unavailable where the server does not store.

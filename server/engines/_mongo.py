@@ -85,7 +85,7 @@ class MongoService(Engine):
             **CONCERNS[self.durability],
         }
 
-    def opened(self, client: Any) -> Database:
+    def open_database(self, client: Any) -> Database:
         """Return the store's collections; nothing is sent."""
         from pymongo import WriteConcern
 
@@ -149,8 +149,8 @@ class Mongo(MongoService):
 
     def read(self, db: Database, id: str) -> Op[Record | None]:
         """findOne by _id."""
-        found = yield db.records.find_one({"_id": id})
-        return None if found is None else record_of(found)
+        document = yield db.records.find_one({"_id": id})
+        return None if document is None else as_record(document)
 
     def update(self, db: Database, record: Record) -> Op[bool]:
         """replaceOne; unacknowledged, it is taken to have found the record."""
@@ -166,7 +166,7 @@ class Mongo(MongoService):
         """Find over the index on duration, sorted by `when`, in one batch."""
         query = {"duration": {"$gt": min_duration}}
         cursor = db.records.find(query, limit=limit, batch_size=limit).sort("when", -1)
-        return [record_of(found) for found in (yield cursor.to_list(limit))]
+        return [as_record(document) for document in (yield cursor.to_list(limit))]
 
     def summary(self, db: Database) -> Op[list[TagSummary]]:
         """$group by tag."""
@@ -185,10 +185,10 @@ def document(record: Record) -> dict[str, Any]:
     }
 
 
-def record_of(found: dict[str, Any]) -> Record:
+def as_record(document: dict[str, Any]) -> Record:
     """Return a document as a record."""
-    when: datetime = found["when"]
-    return Record(found["_id"], found["topic"], when, found["duration"], found["tags"])
+    when: datetime = document["when"]
+    return Record(document["_id"], document["topic"], when, document["duration"], document["tags"])
 
 
 def summaries(groups: Sequence[dict[str, Any]]) -> list[TagSummary]:

@@ -16,7 +16,7 @@ _numbers = itertools.count()
 _registry = threading.Lock()  # MongoEngine keeps aliases and classes in dictionaries of its own
 
 
-class Documents:
+class MongoEngineDocuments:
     """The two Document classes of one opening, on a client of its own."""
 
     def __init__(self, address: str, collection: str, options: dict[str, Any]) -> None:
@@ -50,8 +50,8 @@ class Documents:
 
     def get(self, id: str) -> Record | None:
         """Return the document as a record, or None."""
-        found = self._record.objects(id=id).first()
-        return None if found is None else _plain(found)
+        document = self._record.objects(id=id).first()
+        return None if document is None else _to_record(document)
 
     def replace(self, record: Record) -> bool:
         """Set every field; unacknowledged, it is taken to have found the document."""
@@ -68,15 +68,16 @@ class Documents:
     def longer(self, duration: float, limit: int) -> list[Record]:
         """Return up to `limit` longer records, newest first, in one batch."""
         query = self._record.objects(duration__gt=duration).order_by("-when")
-        return [_plain(found) for found in query.limit(limit).batch_size(limit)]
+        return [_to_record(document) for document in query.limit(limit).batch_size(limit)]
 
     def by_tag(self) -> list[TagSummary]:
         """Aggregate the summary's collection."""
         return summaries(list(self._row.objects.aggregate(SUMMARY)))
 
 
-def _plain(found: Any) -> Record:
-    return Record(found.id, found.topic, found.when, found.duration, list(found.tags))
+def _to_record(document: Any) -> Record:
+    tags = list(document.tags)
+    return Record(document.id, document.topic, document.when, document.duration, tags)
 
 
 def _meta(alias: str, collection: str) -> dict[str, Any]:

@@ -51,7 +51,7 @@ _encode_tags = msgspec.json.Encoder().encode
 _decode_tags = msgspec.json.Decoder(list[str]).decode
 
 
-class Session:
+class MySQLSession:
     """A sync connection and its one cursor."""
 
     __slots__ = ("_cursor", "connection")
@@ -61,10 +61,10 @@ class Session:
         self._cursor = connection.cursor()
 
     def run(self, statement: str, *args: Any) -> int:
-        """Run a statement; return how many rows it found."""
+        """Run a statement; return how many rows it matched."""
         return self._cursor.execute(statement, args or None)  # type: ignore[no-any-return]
 
-    def one(self, statement: str, *args: Any) -> Any:
+    def row(self, statement: str, *args: Any) -> Any:
         """Return the first row of a query, or None."""
         self._cursor.execute(statement, args or None)
         return self._cursor.fetchone()
@@ -74,12 +74,12 @@ class Session:
         self._cursor.execute(statement, args or None)
         return self._cursor.fetchall()  # type: ignore[no-any-return]
 
-    def many(self, statement: str, rows: Sequence[Any]) -> None:
-        """Insert rows, as many in a statement as the driver puts there."""
+    def insert_many(self, statement: str, rows: Sequence[Any]) -> None:
+        """Insert rows, as many in a statement as the driver batches."""
         self._cursor.executemany(statement, rows)
 
 
-class AsyncSession:
+class AsyncMySQLSession:
     """An async connection and its one cursor, with the same method names."""
 
     __slots__ = ("_cursor", "connection")
@@ -89,10 +89,10 @@ class AsyncSession:
         self._cursor = cursor
 
     async def run(self, statement: str, *args: Any) -> int:
-        """Run a statement; return how many rows it found."""
+        """Run a statement; return how many rows it matched."""
         return await self._cursor.execute(statement, args or None)  # type: ignore[no-any-return]
 
-    async def one(self, statement: str, *args: Any) -> Any:
+    async def row(self, statement: str, *args: Any) -> Any:
         """Return the first row of a query, or None."""
         await self._cursor.execute(statement, args or None)
         return await self._cursor.fetchone()
@@ -102,8 +102,8 @@ class AsyncSession:
         await self._cursor.execute(statement, args or None)
         return await self._cursor.fetchall()  # type: ignore[no-any-return]
 
-    async def many(self, statement: str, rows: Sequence[Any]) -> None:
-        """Insert rows, as many in a statement as the driver puts there."""
+    async def insert_many(self, statement: str, rows: Sequence[Any]) -> None:
+        """Insert rows, as many in a statement as the driver batches."""
         await self._cursor.executemany(statement, rows)
 
 
@@ -150,7 +150,7 @@ class MySQL(Engine):
         )
 
     def settings(self) -> dict[str, Any]:
-        """Return what all three drivers take.
+        """Return the connection settings of all three drivers.
 
         The server ends a statement and a wait for a lock at the deadline too, so that it does no
         work for nobody: one round trip on connecting. FOUND_ROWS makes an update count the rows
@@ -175,17 +175,17 @@ class MySQL(Engine):
         }
 
     def prepare(self, db: Any) -> Op[None]:
-        """Make the tables; refuse a server that flushes its log otherwise than promised."""
-        tables, flush = yield db.one(
+        """Make the tables; refuse a server that does not flush its log as promised."""
+        tables, flush = yield db.row(
             "SELECT COUNT(*), @@innodb_flush_log_at_trx_commit FROM information_schema.tables"
             " WHERE table_schema = DATABASE() AND table_name IN (%s, %s)",
             self.collection,
             self._summary_table,
         )
         if flush != FLUSH[self.durability]:
-            wanted = self.durabilities[self.durability].how
+            promise = self.durabilities[self.durability].how
             raise Unavailable(
-                f"{self.title}: {self.durability} is {wanted}, the server has {flush}"
+                f"{self.title}: {self.durability} is {promise}, the server has {flush}"
             )
         if tables < 2:
             yield db.run("SET sql_notes = 0")  # another process may be first
@@ -194,15 +194,17 @@ class MySQL(Engine):
 
     def ping(self, db: Any) -> Op[str]:
         """Return the server's name and version."""
-        (said,) = yield db.one("SELECT VERSION()")
-        version, _, rest = said.partition("-")
-        return f"{'MariaDB' if 'MariaDB' in rest else 'MySQL'} {version}"
+        (text,) = yield db.row("SELECT VERSION()")
+        version, _, suffix = text.partition("-")
+        return f"{'MariaDB' if 'MariaDB' in suffix else 'MySQL'} {version}"
 
     def reset(self, db: Any, records: Sequence[Record]) -> Op[None]:
         """Truncate (a new file), fill in large statements, analyze, write dirty pages."""
         yield db.run(f"TRUNCATE TABLE {self.collection}")
         if records:
-            yield db.many(self._insert, [(record.id, *_values(record)) for record in records])
+            yield db.insert_many(
+                self._insert, [(record.id, *_values(record)) for record in records]
+            )
         yield from self._settle(db, self.collection)
 
     def seed_summary(self, db: Any, size: int) -> Op[None]:
@@ -235,7 +237,7 @@ class MySQL(Engine):
 
     def read(self, db: Any, id: str) -> Op[Record | None]:
         """Select by primary key."""
-        row = yield db.one(self._select, id)
+        row = yield db.row(self._select, id)
         return None if row is None else _record(row)
 
     def update(self, db: Any, record: Record) -> Op[bool]:

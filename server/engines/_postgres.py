@@ -82,7 +82,7 @@ class Postgres(Engine):
         )
 
     def statement(self, text: str) -> str:
-        """Return a statement as this driver writes its parameters; here as it is."""
+        """Return a statement with parameters in this driver's style; unchanged here."""
         return text
 
     def record(self, row: Any) -> Record:
@@ -106,7 +106,7 @@ class Postgres(Engine):
         return " ".join(f"-c {name}={value}" for name, value in self.session().items())
 
     def prepare(self, db: Any) -> Op[None]:
-        """Make the tables; refuse to call a server safe that does not sync."""
+        """Make the tables; refuse durability safe on a server that does not sync."""
         yield db.execute(
             _TABLES.format(
                 records=self.collection,

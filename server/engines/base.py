@@ -55,7 +55,7 @@ class Promise:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What an engine is opened with.
+    """How an engine is opened.
 
     `collection` names the table, collection, index or key prefix that belongs to this store
     alone; `deadline` is in seconds and bounds each driver call; `connections` is how many a
@@ -105,7 +105,7 @@ class Engine(ABC):
     reference: ClassVar[bool] = False
     """True for what is no database and only shows the zero of the scale."""
     local: ClassVar[bool] = False
-    """True where each process has data of its own, so that it must be loaded direct."""
+    """True where each process has data of its own, so that nginx cannot balance over them."""
 
     def __init__(self, opening: Opening) -> None:
         self.opening = opening
@@ -133,8 +133,8 @@ class Engine(ABC):
         return f"{name} {_version(name)}" if name else "Python's own"
 
     @classmethod
-    def missing(cls, mode: Mode) -> str | None:
-        """Return why the engine cannot run here in `mode`, or None."""
+    def why_missing(cls, mode: Mode) -> str | None:
+        """Return why the engine cannot run in `mode` on this machine, or None."""
         name = cls.drivers[mode]
         if name and not _installed(name):
             return f"driver {name} is not installed: pip install {name}"
@@ -161,12 +161,12 @@ class Engine(ABC):
     def sever(self, db: Any) -> None:  # noqa: ARG002
         """Break a sync connection from another thread, so that a call that hangs in it ends.
 
-        Only for drivers that know no time-out of their own; the others end by themselves.
+        Only for drivers without a time-out of their own; the others end by themselves.
         """
         return
 
     def errors(self) -> Errors:
-        """Return which driver errors mean what; the first that matches counts.
+        """Return driver errors, each with the Problem it stands for; the first match counts.
 
         OSError, EOFError and TimeoutError always mean Unavailable. What matches nothing is a
         fault of ours, and a 500.
@@ -223,6 +223,6 @@ class Engine(ABC):
         record = yield from self.read(db, id)
         if record is None:
             return None
-        record = record.changed(change)
-        found = yield from self.update(db, record)
-        return record if found else None
+        record = record.apply(change)
+        is_updated = yield from self.update(db, record)
+        return record if is_updated else None

@@ -76,18 +76,18 @@ class Elasticsearch(Engine):
         """Return a client, which connects when it is first used."""
         from elasticsearch import Elasticsearch as Client
 
-        _quiet()
+        _silence_client_log()
         return Client(self.address, **self.options()).options(ignore_status=404)
 
     async def aconnect(self) -> Any:
         """Return a client, which connects when it is first used."""
         from elasticsearch import AsyncElasticsearch as Client
 
-        _quiet()
+        _silence_client_log()
         return Client(self.address, **self.options()).options(ignore_status=404)
 
     def errors(self) -> Errors:
-        """What the server refuses is a state of it, a 400 apart."""
+        """Return the client's errors; what the server refuses is its state, but for a 400."""
         from elastic_transport import ConnectionTimeout, TransportError
         from elasticsearch import ApiError, BadRequestError
 
@@ -124,12 +124,12 @@ class Elasticsearch(Engine):
         return f"Elasticsearch {node['version']}"
 
     def reset(self, db: Any, records: Sequence[Record]) -> Op[None]:
-        """Make the index anew, load it, and refresh it, so that a search sees it."""
+        """Recreate the index, load it, and refresh it, so that a search sees it."""
         documents = ((record.id, msgspec.to_builtins(record)) for record in records)
         yield from self._load(db, self.collection, RECORD, documents)
 
     def seed_summary(self, db: Any, size: int) -> Op[None]:
-        """Make the summary's index anew and load it."""
+        """Recreate the summary's index and load it."""
         rows = summary_rows(size)
         documents = ((str(n), {"tag": tag, "duration": duration}) for n, tag, duration in rows)
         yield from self._load(db, self._rows, ROW, documents)
@@ -157,7 +157,7 @@ class Elasticsearch(Engine):
 
     def create(self, db: Any, record: Record) -> Op[None]:
         """PUT by id."""
-        _known(
+        _body(
             (
                 yield db.index(
                     index=self.collection, id=record.id, document=msgspec.to_builtins(record)
@@ -167,8 +167,8 @@ class Elasticsearch(Engine):
 
     def read(self, db: Any, id: str) -> Op[Record | None]:
         """GET by id, which is real-time."""
-        found = _known((yield db.get(index=self.collection, id=id)))
-        return _record(found["_source"]) if found["found"] else None
+        document = _body((yield db.get(index=self.collection, id=id)))
+        return _record(document["_source"]) if document["found"] else None
 
     def update(self, db: Any, record: Record) -> Op[bool]:
         """The update API with every field."""
@@ -183,7 +183,7 @@ class Elasticsearch(Engine):
 
     def delete(self, db: Any, id: str) -> Op[bool]:
         """DELETE by id."""
-        answer = _known((yield db.delete(index=self.collection, id=id)))
+        answer = _body((yield db.delete(index=self.collection, id=id)))
         return bool(answer["result"] == "deleted")
 
     def find(self, db: Any, min_duration: float, limit: int) -> Op[list[Record]]:
@@ -195,14 +195,14 @@ class Elasticsearch(Engine):
             size=limit,
             track_total_hits=False,
         )
-        return [_record(hit["_source"]) for hit in _known(answer)["hits"]["hits"]]
+        return [_record(hit["_source"]) for hit in _body(answer)["hits"]["hits"]]
 
     def summary(self, db: Any) -> Op[list[TagSummary]]:
         """A terms aggregation over tag."""
         answer = yield db.search(index=self._rows, aggs=SUMMARY, size=0, request_cache=False)
         return [
             TagSummary(b["key"], b["doc_count"], b["mean"]["value"], b["longest"]["value"])
-            for b in _known(answer)["aggregations"]["tags"]["buckets"]
+            for b in _body(answer)["aggregations"]["tags"]["buckets"]
         ]
 
 
@@ -210,7 +210,7 @@ def _record(source: dict[str, Any]) -> Record:
     return msgspec.convert(source, Record)
 
 
-def _known(answer: Any) -> dict[str, Any]:
+def _body(answer: Any) -> dict[str, Any]:
     """Return the body of an answer; raises Unavailable where the index itself is missing."""
     body: dict[str, Any] = answer.body
     if "error" in body:
@@ -218,6 +218,6 @@ def _known(answer: Any) -> dict[str, Any]:
     return body
 
 
-def _quiet() -> None:
-    """Keep the client from logging each failed call: that it failed is in the answer."""
+def _silence_client_log() -> None:
+    """Keep the client from logging each failed call: the answer says so."""
     logging.getLogger("elastic_transport").setLevel(logging.ERROR)

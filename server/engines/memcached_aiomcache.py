@@ -12,23 +12,23 @@ from server.errors import Unavailable
 
 
 class MemcachedAiomcache(Memcached):
-    """aiomcache, a client (one connection) in each place."""
+    """aiomcache, with a client of one connection for each call under way."""
 
     name = "memcached-aiomcache"
     title = "memcached, aiomcache"
     drivers = {Mode.ASYNC: "aiomcache"}
     notes = (
-        "a client with one connection in each place, thrown away with a cancelled call: the "
+        "a client of one connection for each call under way, discarded with a cancelled call: the "
         "driver's own pool would give the late answer to the next call",
-        "replies are read by us: the driver (0.8.2) spins for ever when the server is killed",
+        "replies are read by us: the driver (0.8.2) loops for ever when the server is killed",
     )
 
     async def aconnect(self) -> Any:
         """Return a client; it connects when it is first used."""
         import aiomcache
 
-        class Connection(aiomcache.Client):
-            async def aside(self, work: Any, *args: Any) -> None:
+        class AiomcacheConnection(aiomcache.Client):
+            async def run_blocking(self, work: Any, *args: Any) -> None:
                 await asyncio.to_thread(work, *args)
 
             async def _execute_simple_command(self, conn: Any, raw_command: bytes) -> bytes:
@@ -38,7 +38,7 @@ class MemcachedAiomcache(Memcached):
                 return line[:-2]
 
         host, port = self.host
-        return Connection(host, port, pool_size=1)
+        return AiomcacheConnection(host, port, pool_size=1)
 
     def errors(self) -> Errors:
         """Whatever the server refuses is a state of the server: the requests are always sound."""

@@ -11,7 +11,7 @@ from server.errors import DeadlineExceeded, Unavailable
 
 
 class MemcachedPymemcache(Memcached):
-    """pymemcache, a client (one connection) in each place."""
+    """pymemcache, with a client of one connection for each call under way."""
 
     name = "memcached-pymemcache"
     title = "memcached, pymemcache"
@@ -22,11 +22,11 @@ class MemcachedPymemcache(Memcached):
         """Return a client; it connects when it is first used."""
         from pymemcache.client.base import Client
 
-        class Connection(Client):  # type: ignore[misc]
-            def aside(self, work: Any, *args: Any) -> None:
+        class PymemcacheConnection(Client):  # type: ignore[misc]
+            def run_blocking(self, work: Any, *args: Any) -> None:
                 work(*args)
 
-        return Connection(
+        return PymemcacheConnection(
             self.host,
             connect_timeout=self.deadline,
             timeout=self.deadline,

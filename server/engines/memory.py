@@ -1,4 +1,4 @@
-"""No database at all: a dictionary in the process. The zero of the scale."""
+"""No database: a dictionary in the process, the zero of the scale."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Memory(Engine):
     transport = "none"
     notes = (
         "the reference: what an answer costs when the database costs nothing",
-        "each process has data of its own, so it is loaded direct only",
+        "each process has data of its own, so that nginx cannot balance over them",
     )
     shared = True
     reference = True

@@ -14,7 +14,7 @@ from server.errors import Invalid, Unavailable
 
 @dataclass(frozen=True, slots=True)
 class Mapped(Database):
-    """A database whose records are documents of a mapper; loading goes past it."""
+    """A database whose records are documents of a mapper; loading bypasses it."""
 
     documents: Any
 
@@ -34,15 +34,15 @@ class MongoEngine(MongoService):
 
     def connect(self) -> Mapped:
         """Return documents on a client, which connects when it is first used."""
-        from server.engines._mongoengine import Documents
+        from server.engines._mongoengine import MongoEngineDocuments
 
-        return self._mapped(Documents(self.address, self.collection, self.options()))
+        return self._mapped(MongoEngineDocuments(self.address, self.collection, self.options()))
 
     async def aconnect(self) -> Mapped:
         """Return documents on a client that has connected."""
-        from server.engines._beanie import Documents
+        from server.engines._beanie import BeanieDocuments
 
-        documents = Documents(self.address, self.collection, self.options())
+        documents = BeanieDocuments(self.address, self.collection, self.options())
         try:
             await documents.open()
         except BaseException:
@@ -51,8 +51,8 @@ class MongoEngine(MongoService):
         return self._mapped(documents)
 
     def _mapped(self, documents: Any) -> Mapped:
-        plain = self.opened(documents.client)
-        return Mapped(plain.client, plain.records, plain.load, plain.rows, documents)
+        database = self.open_database(documents.client)
+        return Mapped(database.client, database.records, database.load, database.rows, documents)
 
     def close(self, db: Mapped) -> None:
         """Close the client and its connections."""
@@ -63,7 +63,7 @@ class MongoEngine(MongoService):
         await db.documents.close()
 
     def errors(self) -> Errors:
-        """The driver's errors, and what MongoEngine makes of some of them."""
+        """Return the driver's errors, and MongoEngine's own."""
         try:
             from mongoengine.connection import ConnectionFailure
             from mongoengine.errors import OperationError, ValidationError

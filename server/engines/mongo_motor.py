@@ -25,7 +25,7 @@ class MongoMotor(Mongo):
         """Return a client, which connects when it is first used."""
         from motor.motor_asyncio import AsyncIOMotorClient
 
-        return self.opened(AsyncIOMotorClient(self.address, **self.options()))
+        return self.open_database(AsyncIOMotorClient(self.address, **self.options()))
 
     async def aclose(self, db: Database) -> None:
         """Close the client and its connections."""

@@ -17,13 +17,13 @@ class MongoPymongo(Mongo):
         """Return a MongoClient, which connects when it is first used."""
         from pymongo import MongoClient
 
-        return self.opened(MongoClient(self.address, **self.options()))
+        return self.open_database(MongoClient(self.address, **self.options()))
 
     async def aconnect(self) -> Database:
         """Return an AsyncMongoClient, which connects when it is first used."""
         from pymongo import AsyncMongoClient
 
-        return self.opened(AsyncMongoClient(self.address, **self.options()))
+        return self.open_database(AsyncMongoClient(self.address, **self.options()))
 
     def close(self, db: Database) -> None:
         """Close the client and its connections."""

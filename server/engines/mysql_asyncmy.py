@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from server.api.enums import Mode
-from server.engines._mysql import AsyncSession, MySQL
+from server.engines._mysql import AsyncMySQLSession, MySQL
 from server.engines.base import Errors
 from server.errors import Invalid, Unavailable
 
@@ -16,14 +16,14 @@ class MySQLAsyncmy(MySQL):
     drivers = {Mode.ASYNC: "asyncmy"}
     notes = MySQL.server_notes
 
-    async def aconnect(self) -> AsyncSession:
+    async def aconnect(self) -> AsyncMySQLSession:
         """Connect."""
         import asyncmy
 
         connection = await asyncmy.connect(**self.settings())
-        return AsyncSession(connection, connection.cursor())
+        return AsyncMySQLSession(connection, connection.cursor())
 
-    async def aclose(self, db: AsyncSession) -> None:
+    async def aclose(self, db: AsyncMySQLSession) -> None:
         """Say goodbye where the connection is open, and close it."""
         await db.connection.ensure_closed()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from server.api.enums import Mode
-from server.engines._mysql import AsyncSession, MySQL, Session
+from server.engines._mysql import AsyncMySQLSession, MySQL, MySQLSession
 from server.engines.base import Errors
 from server.errors import Invalid, Unavailable
 
@@ -16,15 +16,15 @@ class MySQLPyMySQL(MySQL):
     drivers = {Mode.BLOCKING: "PyMySQL", Mode.THREADS: "PyMySQL", Mode.ASYNC: "aiomysql"}
     notes = MySQL.server_notes
 
-    def connect(self) -> Session:
+    def connect(self) -> MySQLSession:
         """Connect; each read and write of the socket has the deadline."""
         import pymysql
 
         settings = self.settings() | {"read_timeout": self.deadline, "write_timeout": self.deadline}
         settings["database"] = settings.pop("db")
-        return Session(pymysql.connect(**settings))
+        return MySQLSession(pymysql.connect(**settings))
 
-    async def aconnect(self) -> AsyncSession:
+    async def aconnect(self) -> AsyncMySQLSession:
         """Connect; a cancelled attempt leaves no socket behind, as `aiomysql.connect` does."""
         import aiomysql
 
@@ -34,14 +34,14 @@ class MySQLPyMySQL(MySQL):
         except BaseException:
             connection.close()
             raise
-        return AsyncSession(connection, await connection.cursor())
+        return AsyncMySQLSession(connection, await connection.cursor())
 
-    def close(self, db: Session) -> None:
+    def close(self, db: MySQLSession) -> None:
         """Say goodbye where the connection is open, and close it."""
         if db.connection.open:
             db.connection.close()
 
-    async def aclose(self, db: AsyncSession) -> None:
+    async def aclose(self, db: AsyncMySQLSession) -> None:
         """Say goodbye where the connection is open, and close it."""
         try:
             await db.connection.ensure_closed()

@@ -7,11 +7,11 @@ from traceback import clear_frames
 from typing import Any
 
 from server.api.enums import Mode
-from server.engines._libpq import Libpq, Session, errors_of
+from server.engines._libpq import Libpq, LibpqSession, errors_of
 from server.engines.base import Errors
 
 
-class AsyncSession:
+class AsyncPsycopgSession:
     """An async connection and its one cursor, with asyncpg's method names."""
 
     __slots__ = ("_cursor", "connection")
@@ -44,7 +44,7 @@ class AsyncSession:
 
 
 @functools.cache
-def _impatient() -> Any:
+def _connection_class() -> Any:
     """Return the async connection's class, which on cancellation closes instead of waiting.
 
     psycopg asks the server to cancel, and waits up to 10 s for a server that hangs.
@@ -53,7 +53,7 @@ def _impatient() -> Any:
 
     from psycopg import AsyncConnection, waiting
 
-    class Impatient(AsyncConnection[Any]):
+    class CancellableConnection(AsyncConnection[Any]):
         async def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
             try:
                 return await waiting.wait_async(
@@ -63,7 +63,7 @@ def _impatient() -> Any:
                 self.pgconn.finish()
                 raise
 
-    return Impatient
+    return CancellableConnection
 
 
 class PostgresPsycopg(Libpq):
@@ -74,21 +74,21 @@ class PostgresPsycopg(Libpq):
     drivers = dict.fromkeys(Mode, "psycopg")
     notes = ("psycopg 3 prepares a statement on its sixth use, its default",)
 
-    def connect(self) -> Session:
+    def connect(self) -> LibpqSession:
         """Connect; one round trip where the server asks no password."""
         import psycopg
 
-        return Session(psycopg.connect(self.address, autocommit=True, **self.settings()))
+        return LibpqSession(psycopg.connect(self.address, autocommit=True, **self.settings()))
 
-    async def aconnect(self) -> AsyncSession:
+    async def aconnect(self) -> AsyncPsycopgSession:
         """Connect; one round trip where the server asks no password."""
-        connect = _impatient().connect
+        connect = _connection_class().connect
         try:
             connection = await connect(self.address, autocommit=True, **self.settings())
         except BaseException as error:
             clear_frames(error.__traceback__)  # they keep the socket of a cancelled attempt open
             raise
-        return AsyncSession(connection)
+        return AsyncPsycopgSession(connection)
 
     def errors(self) -> Errors:
         """Return psycopg's errors."""

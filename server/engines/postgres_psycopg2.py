@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from server.api.enums import Mode
-from server.engines._libpq import Libpq, Session, errors_of
+from server.engines._libpq import Libpq, LibpqSession, errors_of
 from server.engines.base import Errors
 
 
@@ -15,13 +15,13 @@ class PostgresPsycopg2(Libpq):
     drivers = {Mode.BLOCKING: "psycopg2-binary", Mode.THREADS: "psycopg2-binary"}
     notes = ("psycopg2 prepares nothing: the server parses and plans each statement anew",)
 
-    def connect(self) -> Session:
+    def connect(self) -> LibpqSession:
         """Connect; one round trip where the server asks no password."""
         import psycopg2
 
         connection = psycopg2.connect(self.address, **self.settings())
         connection.autocommit = True
-        return Session(connection)
+        return LibpqSession(connection)
 
     def errors(self) -> Errors:
         """Return psycopg2's errors."""

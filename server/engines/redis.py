@@ -18,11 +18,11 @@ APPEND = {
     Durability.FAST: "everysec",
     Durability.SAFE: "always",
 }
-"""appendfsync, or "no" where nothing is appended: it holds for a whole server."""
+"""appendfsync, or "no" without a log: it holds for a whole server."""
 
 
 class Redis(KeyValue):
-    """redis-py and its asyncio twin, a client of one connection in each place."""
+    """redis-py and its asyncio twin, with one connection for each call under way."""
 
     name = "redis"
     title = "Valkey/Redis, redis-py"
@@ -45,8 +45,8 @@ class Redis(KeyValue):
         "store opens, unless CONFIG is forbidden",
         "everysec writes to the page cache before it answers, save while a sync is under way: "
         "a killed process then loses what was acknowledged meanwhile",
-        "a client of one connection in each place (single_connection_client), which takes a fifth "
-        "less CPU than the driver's pool; the driver's retries are off",
+        "a client of one connection for each call under way (single_connection_client), which "
+        "takes a fifth less CPU than the driver's pool; the driver's retries are off",
         "async: no socket_timeout, which costs a third more CPU; the deadline cancels the call",
         "pure Python parser unless hiredis is installed; RESP3",
     )
@@ -89,23 +89,23 @@ class Redis(KeyValue):
     def errors(self) -> Errors:
         """Whatever the server refuses is a state of the server: the requests are always sound."""
         from redis.exceptions import RedisError
-        from redis.exceptions import TimeoutError as Late
+        from redis.exceptions import TimeoutError as RedisTimeoutError
 
-        return ((Late, DeadlineExceeded), (RedisError, Unavailable))
+        return ((RedisTimeoutError, DeadlineExceeded), (RedisError, Unavailable))
 
     def prepare(self, db: Any) -> Op[None]:
-        """Refuse a server that keeps its log otherwise than promised, where it lets us look."""
+        """Refuse a server that does not keep its log as promised, where CONFIG is allowed."""
         from redis.exceptions import ResponseError
 
         try:
             log = yield db.config_get("append*")
         except ResponseError:  # hosted servers keep CONFIG to themselves
             return
-        found = log["appendfsync"] if log["appendonly"] == "yes" else "no"
-        if found != APPEND[self.durability]:
-            wanted = self.durabilities[self.durability].how
+        policy = log["appendfsync"] if log["appendonly"] == "yes" else "no"
+        if policy != APPEND[self.durability]:
+            promise = self.durabilities[self.durability].how
             raise Unavailable(
-                f"{self.title}: {self.durability} is {wanted}; this server has "
+                f"{self.title}: {self.durability} is {promise}; this server has "
                 f"appendonly {log['appendonly']}, appendfsync {log['appendfsync']}"
             )
 

@@ -40,23 +40,23 @@ class RethinkDB(Engine):
     notes = (
         "`when` is kept as milliseconds since 1970: ReQL's own time begins in the year 1400",
         "no registry has a server: measured where one is at hand",
-        "the blocking driver knows no time-out for an answer: its socket is shut at the deadline",
+        "the sync driver has no time-out for an answer: its socket is shut down at the deadline",
     )
 
     def connect(self) -> Any:
         """Return a connection."""
         from rethinkdb.net import DefaultConnection, make_connection
 
-        return make_connection(DefaultConnection, **self._where(), timeout=self.deadline)
+        return make_connection(DefaultConnection, **self._options(), timeout=self.deadline)
 
     async def aconnect(self) -> Any:
         """Return a connection."""
         from rethinkdb.asyncio_net.net_asyncio import Connection
         from rethinkdb.net import make_connection
 
-        return await make_connection(Connection, **self._where(), timeout=self.deadline)
+        return await make_connection(Connection, **self._options(), timeout=self.deadline)
 
-    def _where(self) -> dict[str, Any]:
+    def _options(self) -> dict[str, Any]:
         url = urlsplit(self.address)
         return {
             "host": url.hostname or "127.0.0.1",
@@ -84,7 +84,7 @@ class RethinkDB(Engine):
                 connection.shutdown(socket.SHUT_RDWR)
 
     def errors(self) -> Errors:
-        """A query that the server calls illogical carries a value that it cannot keep."""
+        """Return the driver's errors; a query logic error means a value that cannot be stored."""
         from rethinkdb import errors
 
         return (
@@ -95,7 +95,7 @@ class RethinkDB(Engine):
         )
 
     @property
-    def _rows(self) -> str:
+    def _summary_table(self) -> str:
         return f"{self.collection}_summary"
 
     def prepare(self, db: Any) -> Op[None]:
@@ -104,12 +104,12 @@ class RethinkDB(Engine):
 
         durability = TABLE_DURABILITY[self.durability]
         records = r.table(self.collection)
-        yield from _unless(db, r.db_list(), db.db, r.db_create(db.db))
-        for name in (self.collection, self._rows):
-            made = r.table_create(name, durability=durability)
-            yield from _unless(db, r.table_list(), name, made)
-        made = records.index_create("duration")
-        yield from _unless(db, records.index_list(), "duration", made)
+        yield from _create_unless_listed(db, r.db_list(), db.db, r.db_create(db.db))
+        for name in (self.collection, self._summary_table):
+            creation = r.table_create(name, durability=durability)
+            yield from _create_unless_listed(db, r.table_list(), name, creation)
+        creation = records.index_create("duration")
+        yield from _create_unless_listed(db, records.index_list(), "duration", creation)
         yield records.index_wait("duration").run(db)
 
     def ping(self, db: Any) -> Op[str]:
@@ -127,44 +127,44 @@ class RethinkDB(Engine):
     def seed_summary(self, db: Any, size: int) -> Op[None]:
         """Empty the summary's table, load it, and sync it to disk."""
         rows = ({"id": n, "tag": tag, "duration": d} for n, tag, d in summary_rows(size))
-        yield from self._load(db, self._rows, rows)
+        yield from self._load(db, self._summary_table, rows)
 
     def _load(self, db: Any, name: str, documents: Any) -> Op[None]:
         from rethinkdb import r
 
         table = r.table(name)
-        _sound((yield table.delete(durability="soft").run(db)))
-        left = iter(documents)
-        while batch := list(islice(left, BATCH)):
-            _sound((yield table.insert(batch, durability="soft").run(db)))
+        _check((yield table.delete(durability="soft").run(db)))
+        remaining = iter(documents)
+        while batch := list(islice(remaining, BATCH)):
+            _check((yield table.insert(batch, durability="soft").run(db)))
         yield table.sync().run(db)
 
     def create(self, db: Any, record: Record) -> Op[None]:
         """Insert."""
         from rethinkdb import r
 
-        _sound((yield r.table(self.collection).insert(_document(record)).run(db)))
+        _check((yield r.table(self.collection).insert(_document(record)).run(db)))
 
     def read(self, db: Any, id: str) -> Op[Record | None]:
         """Get by primary key."""
         from rethinkdb import r
 
-        found = yield r.table(self.collection).get(id).run(db)
-        return None if found is None else _record(found)
+        document = yield r.table(self.collection).get(id).run(db)
+        return None if document is None else _record(document)
 
     def update(self, db: Any, record: Record) -> Op[bool]:
         """Update every field, which skips a missing document."""
         from rethinkdb import r
 
         query = r.table(self.collection).get(record.id).update(_document(record))
-        return bool(_sound((yield query.run(db)))["skipped"] == 0)
+        return bool(_check((yield query.run(db)))["skipped"] == 0)
 
     def delete(self, db: Any, id: str) -> Op[bool]:
         """Delete, which skips a missing document."""
         from rethinkdb import r
 
         query = r.table(self.collection).get(id).delete()
-        return bool(_sound((yield query.run(db)))["deleted"] == 1)
+        return bool(_check((yield query.run(db)))["deleted"] == 1)
 
     def find(self, db: Any, min_duration: float, limit: int) -> Op[list[Record]]:
         """Between over the index on duration, ordered by `when`, as one array."""
@@ -174,7 +174,7 @@ class RethinkDB(Engine):
             min_duration, r.maxval, index="duration", left_bound="open"
         )
         query = longer.order_by(r.desc("when")).limit(limit).coerce_to("array")
-        return [_record(found) for found in (yield query.run(db, array_limit=ARRAY_LIMIT))]
+        return [_record(document) for document in (yield query.run(db, array_limit=ARRAY_LIMIT))]
 
     def summary(self, db: Any) -> Op[list[TagSummary]]:
         """Group by tag, map and reduce; an ungrouped answer is one array, sorted by group."""
@@ -183,30 +183,30 @@ class RethinkDB(Engine):
         def partial(row: Any) -> dict[str, Any]:
             return {"count": 1, "sum": row["duration"], "longest": row["duration"]}
 
-        def merged(a: Any, b: Any) -> dict[str, Any]:
+        def merge(a: Any, b: Any) -> dict[str, Any]:
             return {
                 "count": a["count"] + b["count"],
                 "sum": a["sum"] + b["sum"],
                 "longest": r.branch(a["longest"] > b["longest"], a["longest"], b["longest"]),
             }
 
-        query = r.table(self._rows).group("tag").map(partial).reduce(merged).ungroup()
+        query = r.table(self._summary_table).group("tag").map(partial).reduce(merge).ungroup()
         return [_summary(group["group"], group["reduction"]) for group in (yield query.run(db))]
 
 
-def _unless(db: Any, names: Any, name: str, made: Any) -> Op[None]:
-    """Run `made` unless `names` has `name`; another process may make it at the same moment."""
+def _create_unless_listed(db: Any, names: Any, name: str, creation: Any) -> Op[None]:
+    """Run `creation` unless `names` lists `name`; another process may run it at the same moment."""
     from rethinkdb import r
     from rethinkdb.errors import ReqlOpFailedError
 
     try:
-        yield r.branch(names.contains(name), None, made).run(db)
+        yield r.branch(names.contains(name), None, creation).run(db)
     except ReqlOpFailedError as error:
         if "already exists" not in str(error):
             raise
 
 
-def _sound(result: Mapping[str, Any]) -> Mapping[str, Any]:
+def _check(result: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the counts of a write; raises Unavailable for what the driver does not raise."""
     if result["errors"]:
         raise Unavailable(f"RethinkDB: {result['first_error']}")
@@ -223,13 +223,13 @@ def _document(record: Record) -> dict[str, Any]:
     }
 
 
-def _record(found: Mapping[str, Any]) -> Record:
+def _record(document: Mapping[str, Any]) -> Record:
     return Record(
-        found["id"],
-        found["topic"],
-        from_millis(int(found["when"])),
-        float(found["duration"]),
-        found["tags"],
+        document["id"],
+        document["topic"],
+        from_millis(int(document["when"])),
+        float(document["duration"]),
+        document["tags"],
     )
 
 

@@ -41,7 +41,7 @@ _SEED = "INSERT INTO summary VALUES (?, ?, ?)"
 _SUMMARY = "SELECT tag, count(*), avg(duration), max(duration) FROM summary GROUP BY tag"
 
 
-class Connection(sqlite3.Connection):
+class SQLiteConnection(sqlite3.Connection):
     """A sync connection with aiosqlite's shortcut."""
 
     def execute_fetchall(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
@@ -83,8 +83,8 @@ class SQLite(Engine):
         "sqlite3 keeps 128 prepared statements for a connection, its default",
     )
 
-    def connect(self) -> Connection:
-        """Open the store's file, which is made if need be."""
+    def connect(self) -> SQLiteConnection:
+        """Open the store's file, creating it if need be."""
         folder = Path(self.address)
         folder.mkdir(parents=True, exist_ok=True)
         db = sqlite3.connect(
@@ -92,7 +92,7 @@ class SQLite(Engine):
             timeout=self.deadline,
             isolation_level=None,
             check_same_thread=False,
-            factory=Connection,
+            factory=SQLiteConnection,
         )
         db.execute(f"PRAGMA synchronous={_SYNCHRONOUS[self.durability]}")
         return db
@@ -100,24 +100,24 @@ class SQLite(Engine):
     async def aconnect(self) -> Any:
         """Open the store's file in a thread of its own.
 
-        What a cancelled attempt has opened is closed here: aiosqlite leaves it to the collector.
+        A connection of a cancelled attempt is closed here: aiosqlite leaves it to the collector.
         """
         import aiosqlite
 
-        made: list[Connection] = []
+        connections: list[SQLiteConnection] = []
         cancelled = threading.Event()
 
-        def make() -> Connection:
-            made.append(self.connect())
+        def connect() -> SQLiteConnection:
+            connections.append(self.connect())
             if cancelled.is_set():
-                made[0].close()
-            return made[0]
+                connections[0].close()
+            return connections[0]
 
         try:
-            return await aiosqlite.Connection(make, iter_chunk_size=64)
+            return await aiosqlite.Connection(connect, iter_chunk_size=64)
         except BaseException:
             cancelled.set()
-            for db in made:
+            for db in connections:
                 db.close()
             raise
 
@@ -126,7 +126,7 @@ class SQLite(Engine):
         await db.interrupt()
         await db.close()
 
-    def sever(self, db: Connection) -> None:
+    def sever(self, db: SQLiteConnection) -> None:
         """Interrupt a query that takes too long; a wait for a lock ends by itself."""
         with contextlib.suppress(sqlite3.ProgrammingError):  # it has closed meanwhile
             db.interrupt()

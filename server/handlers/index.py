@@ -1,4 +1,4 @@
-"""The page for people: which stores there are, up or down, what the words mean, what to type."""
+"""The page for people: the stores, up or down, what the terms mean, commands to try."""
 
 from __future__ import annotations
 
@@ -44,24 +44,24 @@ class Row:
     @property
     def status(self) -> str:
         """The best of its stores' statuses."""
-        found = {store["status"] for store in self.stores}
-        return next(status for status in ("up", "down", "missing") if status in found)
+        statuses = {store["status"] for store in self.stores}
+        return next(status for status in ("up", "down", "missing") if status in statuses)
 
     @property
-    def said(self) -> str:
-        """The database's version where it is up, else what is wrong."""
+    def description(self) -> str:
+        """The database's version where it is up, else why it is not."""
         first = next(store for store in self.stores if store["status"] == self.status)
         return (first["ledger"]["server"] if self.status == "up" else first["detail"]) or ""
 
 
-def rows(stores: list[StoreEntry]) -> list[Row]:
+def table_rows(stores: list[StoreEntry]) -> list[Row]:
     """Return a row for each engine and durability."""
-    found: dict[tuple[str, str], Row] = {}
+    rows: dict[tuple[str, str], Row] = {}
     for store in stores:
         key = (store["engine"], store["durability"])
-        row = found.setdefault(key, Row(*key, store["ledger"]["promise"], store["default"]))
+        row = rows.setdefault(key, Row(*key, store["ledger"]["promise"], store["default"]))
         row.stores.append(store)
-    return list(found.values())
+    return list(rows.values())
 
 
 class IndexHandler(Handler):
@@ -78,11 +78,11 @@ class IndexHandler(Handler):
             "index.html",
             process=catalog["process"],
             name=self.application.process.name,
-            rows=rows(stores),
+            rows=table_rows(stores),
             up=len(up),
             total=len(stores),
             example=next(
-                (one for one in up if one.startswith("memory/async/")), next(iter(up), "")
+                (id_ for id_ in up if id_.startswith("memory/async/")), next(iter(up), "")
             ),
             base=f"http://{self.request.host}",
             modes=MODES,

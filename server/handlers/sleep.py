@@ -15,8 +15,7 @@ from server.errors import Invalid
 from server.handlers.base import Handler
 from server.stores.modes import CallTimes
 
-LEAST, MOST = 1, 10_000
-"""Milliseconds."""
+MIN_MS, MAX_MS = 1, 10_000
 
 
 class SleepHandler(Handler):
@@ -57,8 +56,8 @@ def _sleep(seconds: float) -> float:
 def parse_sleep(query: Mapping[str, str]) -> Sleep:
     """Return the sleep that a query asks for, blocking by default; raises Invalid."""
     ms, mode = query.get("ms", ""), query.get("mode", Mode.BLOCKING)
-    if not (ms.isascii() and ms.isdigit() and len(ms) < 9 and LEAST <= int(ms) <= MOST):
-        raise Invalid(f"ms: {ms!r:.80} is not a whole number from {LEAST} to {MOST}", "ms")
+    if not (ms.isascii() and ms.isdigit() and len(ms) < 9 and MIN_MS <= int(ms) <= MAX_MS):
+        raise Invalid(f"ms: {ms!r:.80} is not a whole number from {MIN_MS} to {MAX_MS}", "ms")
     if mode not in list(Mode):
         raise Invalid(f"mode: {mode!r:.80} is none of {', '.join(Mode)}", "mode")
     return Sleep(int(ms), Mode(mode))

@@ -88,12 +88,12 @@ class StoreCatalog:
         targets: dict[ProbeTarget, Store] = {}
         stores = sorted(self._stores.values(), key=lambda store: MODE_PREFERENCE.index(store.mode))
         for store in stores:
-            if store.engine.missing(store.mode) is None:
+            if store.engine.why_missing(store.mode) is None:
                 targets.setdefault((store.engine, store.address), store)
         return targets
 
     def _store(self, store: Store, results: Mapping[ProbeTarget, ProbeResult]) -> StoreEntry:
-        missing = store.engine.missing(store.mode)
+        missing = store.engine.why_missing(store.mode)
         result = results.get((store.engine, store.address), ProbeResult("missing"))
         if missing:
             result = ProbeResult("missing", detail=missing)

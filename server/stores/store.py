@@ -112,7 +112,7 @@ class Store:
         """Raise NotOffered for what the engine cannot do, Unavailable for a missing driver."""
         if operation is not None and operation in self.engine.not_available:
             raise self._not_offered(operation)
-        if missing := self.engine.missing(self.mode):
+        if missing := self.engine.why_missing(self.mode):
             raise Unavailable(f"{self.engine.name}: {missing}")
 
     def _not_offered(self, operation: Operation) -> NotOffered:
@@ -186,7 +186,7 @@ class Store:
         """Return the facts printed beside this store's figures; see docs/method.md."""
         engine, promise = self.engine, self.engine.durabilities[self.durability]
         return {
-            "driver": engine.missing(self.mode) or engine.driver(self.mode),
+            "driver": engine.why_missing(self.mode) or engine.driver(self.mode),
             "server": server,
             "promise": promise.how,
             "survives_process_crash": promise.survives_process_crash,

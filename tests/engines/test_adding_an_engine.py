@@ -42,7 +42,7 @@ async def test_the_example_keeps_records(folder: Path, id: str) -> None:
     await store.reset([record(), original])
     assert await store.read(CallTimes(), original.id) == original
     edited = await store.edit(CallTimes(), original.id, Change(duration=7.0))
-    assert edited == original.changed(Change(duration=7.0))
+    assert edited == original.apply(Change(duration=7.0))
     assert await store.read(CallTimes(), original.id) == edited
     assert [await store.delete(CallTimes(), original.id) for _ in range(2)] == [True, False]
     assert await store.update(CallTimes(), original) is False

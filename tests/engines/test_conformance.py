@@ -208,7 +208,7 @@ async def test_edits_only_what_it_is_told(store: Store) -> None:
     await store.create(CallTimes(), expected)
     await seen(store, expected.id, expected)
     for change in map(decode_change, EDITS):
-        expected = expected.changed(change)
+        expected = expected.apply(change)
         assert await store.edit(CallTimes(), expected.id, change) == expected
         assert await seen(store, expected.id, expected) == expected
 

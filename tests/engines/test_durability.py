@@ -62,7 +62,7 @@ async def postgres(store: Store) -> object:
 
 async def mysql(store: Store) -> object:
     def ask(_: Engine, db: Any) -> Op[Any]:
-        return (yield db.one("SELECT @@innodb_flush_log_at_trx_commit, @@innodb_doublewrite"))
+        return (yield db.row("SELECT @@innodb_flush_log_at_trx_commit, @@innodb_doublewrite"))
 
     return await in_session(store, ask)
 

@@ -62,7 +62,7 @@ def stores_of(service: str, settings: Settings) -> list[Store]:
         for store in Stores(ENGINES.values(), settings).values()
         if store.engine.service is not None
         and store.engine.service.name == service
-        and store.engine.missing(store.mode) is None
+        and store.engine.why_missing(store.mode) is None
     ]
 
 
