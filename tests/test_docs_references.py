@@ -39,6 +39,13 @@ def test_readme_links_to_every_page() -> None:
     assert {page for page in PAGES if page.name != "README.md"} <= linked
 
 
+def test_contributing_has_a_row_for_every_package() -> None:
+    packages = {*ROOT.glob("*/__init__.py"), *ROOT.glob("windtunnel/*/__init__.py")}
+    names = {str(package.parent.relative_to(ROOT)) for package in packages} - {"windtunnel"}
+    rows = re.findall(r"^\| (`.+?) \|", TEXTS["CONTRIBUTING.md"], re.MULTILINE)
+    assert names | {"docs"} == set(re.findall(r"`([\w/]+)/`", " ".join(rows)))
+
+
 LIBRARIES = Path(sysconfig.get_path("purelib"))
 FOLDERS = sorted(path.parent.name for path in ROOT.glob("*/__init__.py"))
 FILE = re.compile(rf"(?<![\w./-])(?:(?:{'|'.join(FOLDERS)}|docs)/[\w./-]*|[\w-]+/[\w/-]+\.py)")
