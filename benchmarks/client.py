@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from benchmarks.check import Verdict
 from benchmarks.fixed import Fixed, fixed
-from deploy.services import Missing
+from deploy.services import UnavailableError
 
 CPU_LIMIT: Final = 0.25
 MEMORY_LIMIT: Final = 0.50
@@ -28,7 +28,7 @@ def client() -> Iterator[Verdict]:
         with fixed() as nginx:
             yield _cpu(nginx)
         yield from _memory(USERS)
-    except Missing as reason:
+    except UnavailableError as reason:
         yield Verdict("the client, beside FastHttpUser", f"not measured: {reason}", "", None)
 
 

@@ -15,7 +15,7 @@ from string import Template
 from typing import Final
 
 from deploy import layout
-from deploy.services import Missing, ensure_all
+from deploy.services import UnavailableError, obtain_all
 
 PATH: Final = "/read"
 RECORD: Final = (
@@ -69,8 +69,8 @@ class Fixed:
 
 
 def nginx_program() -> Path:
-    """Return nginx's file; raises deploy's Missing where it cannot be had."""
-    programs, missing = ensure_all(layout.default_workspace(), ["nginx"], lambda _: None)
+    """Return nginx's file; raises deploy's UnavailableError where it cannot be had."""
+    programs, missing = obtain_all(layout.default_workspace(), ["nginx"], lambda _: None)
     if missing:
         raise missing["nginx"]
     return programs["nginx"].file
@@ -78,7 +78,7 @@ def nginx_program() -> Path:
 
 @contextmanager
 def fixed() -> Iterator[Fixed]:
-    """Run it until the block ends; raises deploy's Missing where nginx cannot be had."""
+    """Run it until the block ends; raises deploy's UnavailableError where nginx cannot be had."""
     program = nginx_program()
     with tempfile.TemporaryDirectory(prefix="windtunnel-perf-") as name:
         folder, port = Path(name), _free_port()
@@ -115,4 +115,4 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.01)
-    raise Missing("the nginx to measure with did not start")
+    raise UnavailableError("the nginx to measure with did not start")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from deploy.layout import PROJECT, default_workspace
-from deploy.services import Missing, Program, Workspace, ensure_all, services
+from deploy.services import Program, UnavailableError, Workspace, obtain_all, services
 from server.engines import discover
 
 if TYPE_CHECKING:
@@ -89,13 +89,13 @@ class Inventory:
     """The programs by service, and why those of other services are missing."""
 
     programs: Mapping[str, Program]
-    missing: Mapping[str, Missing]
+    missing: Mapping[str, UnavailableError]
 
 
 def inventory(workspace: Workspace | None = None) -> Inventory:
     """Look for every program, and fetch none."""
     workspace = replace(workspace or default_workspace(), fetches=False)
-    return Inventory(*ensure_all(workspace, services(), lambda _: None))
+    return Inventory(*obtain_all(workspace, services(), lambda _: None))
 
 
 def program_rows(inventory: Inventory) -> list[Row]:
@@ -115,7 +115,7 @@ def engine_rows(inventory: Inventory) -> list[Row]:
     return [_engine_row(name, engine, inventory.missing) for name, engine in discover().items()]
 
 
-def _engine_row(name: str, engine: type[Engine], missing: Mapping[str, Missing]) -> Row:
+def _engine_row(name: str, engine: type[Engine], missing: Mapping[str, UnavailableError]) -> Row:
     absent = {mode: engine.why_missing(mode) for mode in engine.modes()}
     reasons = sorted({reason for reason in absent.values() if reason})
     service = engine.service.name if engine.service else ""

@@ -29,7 +29,7 @@ class ChangeKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class SplitChange:
     """One change of the split; `before` and `after` have the shape of split.toml.
 
     `apply_s` (until the new split was active) and `clean_s` (until the old workers of nginx had
@@ -56,7 +56,7 @@ class Change:
         return {**asdict(self), "when": self.when.isoformat()}
 
 
-def read_history(workspace: Workspace | None = None) -> list[Change]:
+def read_history(workspace: Workspace | None = None) -> list[SplitChange]:
     """Return every change of the workspace's split, the oldest first."""
     path = _path(workspace)
     return [_parse(line) for line in path.read_text().splitlines()] if path.exists() else []
@@ -71,7 +71,7 @@ def history_stamp(workspace: Workspace | None = None) -> tuple[int, int] | None:
     return status.st_mtime_ns, status.st_size
 
 
-def record(workspace: Workspace, change: Change) -> None:
+def record(workspace: Workspace, change: SplitChange) -> None:
     """Append a change to the history, or replace the last one if it has the same number."""
     path = _path(workspace)
     lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
@@ -82,7 +82,7 @@ def record(workspace: Workspace, change: Change) -> None:
     draft.replace(path)
 
 
-def undoable(changes: list[Change]) -> Change | None:
+def undoable(changes: list[SplitChange]) -> SplitChange | None:
     """Return the last edit that is not taken back yet."""
     undone = {change.undoes for change in changes}
     edits = (c for c in reversed(changes) if c.kind is ChangeKind.EDIT and c.number not in undone)
@@ -94,14 +94,14 @@ def _path(workspace: Workspace | None) -> Path:
 
 
 @lru_cache(maxsize=4096)
-def _parse(line: str) -> Change:
+def _parse(line: str) -> SplitChange:
     """Parse a line once: the live page asks for all of them after each change."""
     fields = json.loads(line)
     fields["when"] = datetime.fromisoformat(fields["when"])
     fields["differences"] = [tuple(difference) for difference in fields["differences"]]
     fields["kind"] = ChangeKind(fields.get("kind") or _kind_before_kinds(fields["undoes"]))
     fields["undoes"] = fields["undoes"] or None
-    return Change(**fields)
+    return SplitChange(**fields)
 
 
 def _kind_before_kinds(undoes: int | None) -> ChangeKind:

@@ -23,7 +23,7 @@ from deploy.programs import (
     server_instance,
 )
 from deploy.readiness import wait_ready
-from deploy.services import Instance, ensure_all, prepare_all
+from deploy.services import Instance, obtain_all, prepare_all
 from deploy.splitfile import initial_plan, resized
 from deploy.stack import ProgramState, Stack, StackState, running
 from deploy.supervisor import Supervisor
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from deploy.services import Workspace
-    from nginx.plan import Plan
+    from nginx.plan import SplitPlan
     from nginx.split import Split
 
 READY_TIMEOUT = 90.0
@@ -53,7 +53,7 @@ def set_up(
     workspace = workspace or default_workspace()
     with stack_lock(Layout(workspace)):
         services = databases() if names is None else names
-        programs, missing = ensure_all(workspace, [*services, "nginx"], say)
+        programs, missing = obtain_all(workspace, [*services, "nginx"], say)
         nginx_binary(programs, missing)
         _, unprepared = prepare_all(workspace, programs)
     return {name: str(reason) for name, reason in (missing | unprepared).items()}
@@ -154,7 +154,7 @@ class Launch:
     def _programs(self, services: Sequence[str]) -> tuple[list[Instance], str]:
         """Return the databases to start and nginx's file; what is not available is `missing`."""
         workspace = self.layout.workspace
-        programs, missing = ensure_all(workspace, [*services, "nginx"], self.say)
+        programs, missing = obtain_all(workspace, [*services, "nginx"], self.say)
         binary = nginx_binary(programs, missing)
         instances, unprepared = prepare_all(workspace, programs)
         self.missing |= {name: str(reason) for name, reason in (missing | unprepared).items()}
@@ -172,7 +172,7 @@ class Launch:
             with contextlib.suppress(FileNotFoundError):
                 log.replace(log.with_suffix(".log.1"))
 
-    def _start(self, instances: Sequence[Instance], nginx: Nginx, plan: Plan) -> StackState:
+    def _start(self, instances: Sequence[Instance], nginx: Nginx, plan: SplitPlan) -> StackState:
         supervisor = Supervisor(self.layout)
         try:
             pid = supervisor.start(instances)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from deploy.errors import NotReadyError
 from deploy.layout import PROJECT
-from deploy.services import PORTS, Instance, Missing, Program, Workspace, services
+from deploy.services import PORTS, Instance, Program, UnavailableError, Workspace, services
 from deploy.services.probe import http_ok
 from nginx import launcher
 from nginx.apply import Nginx
@@ -111,17 +111,17 @@ def databases() -> list[str]:
     return [name for name in services() if name != "nginx"]
 
 
-def nginx_binary(programs: Mapping[str, Program], missing: Mapping[str, Missing]) -> str:
+def nginx_binary(programs: Mapping[str, Program], missing: Mapping[str, UnavailableError]) -> str:
     """Return the file of an nginx that runs here; raises NotReadyError: there is no stack without.
 
-    Arguments as `ensure_all` returns them.
+    Arguments as `obtain_all` returns them.
     """
     if "nginx" in missing:
         raise NotReadyError(f"nginx is not available: {missing['nginx']}")
     try:
         binary = str(programs["nginx"].file)
         features(binary)
-    except (Missing, OSError, ValueError, subprocess.SubprocessError) as error:
+    except (UnavailableError, OSError, ValueError, subprocess.SubprocessError) as error:
         raise NotReadyError(f"nginx does not run here: {error}") from error
     return binary
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from deploy.services import Instance
     from deploy.stack import Stack
     from nginx.apply import Reload
-    from nginx.plan import Plan
+    from nginx.plan import SplitPlan
     from nginx.split import Split
 
 READY_TIMEOUT = 60.0
@@ -34,7 +34,7 @@ DRAIN_MARGIN = 10.0
 
 
 def roll_out(
-    stack: Stack, plan: Plan, on_active: Callable[[float, float], None] = lambda *_: None
+    stack: Stack, plan: SplitPlan, on_active: Callable[[float, float], None] = lambda *_: None
 ) -> ReloadTimes:
     """Bring a plan into force; the caller holds the stack's lock.
 
@@ -83,7 +83,7 @@ def _activate(stack: Stack, split: Split, servers: Sequence[Instance]) -> tuple[
         raise
 
 
-def _save_state(stack: Stack, plan: Plan, split: Split, servers: Sequence[Instance]) -> None:
+def _save_state(stack: Stack, plan: SplitPlan, split: Split, servers: Sequence[Instance]) -> None:
     programs = {
         name: program
         for name, program in stack.state.programs.items()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import tomlkit
 
 from deploy.errors import StackError
-from nginx.plan import DEFAULT_FILE, Plan, read_plan
+from nginx.plan import DEFAULT_FILE, SplitPlan, read_plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _ORIGIN = "split.origin.toml"
 
 
-def initial_plan(layout: Layout, say: Callable[[str], None]) -> Plan:
+def initial_plan(layout: Layout, say: Callable[[str], None]) -> SplitPlan:
     """Return the plan to start with; raises SplitError.
 
     The file is a copy of the project's until somebody changes it; from then on it stays as it is.
@@ -31,12 +31,12 @@ def initial_plan(layout: Layout, say: Callable[[str], None]) -> Plan:
     return read_plan(own_file)
 
 
-def read_split(layout: Layout) -> Plan:
+def read_split(layout: Layout) -> SplitPlan:
     """Return the plan that the file says; raises SplitError."""
     return read_plan(layout.split if layout.split.exists() else DEFAULT_FILE)
 
 
-def resized(plan: Plan, fast: int | None, slow: int | None) -> Plan:
+def resized(plan: SplitPlan, fast: int | None, slow: int | None) -> SplitPlan:
     """Return the plan with other numbers of processes in `fast` and `slow`; raises StackError."""
     sizes = {pool: size for pool, size in (("fast", fast), ("slow", slow)) if size}
     for pool in sizes:
@@ -45,7 +45,7 @@ def resized(plan: Plan, fast: int | None, slow: int | None) -> Plan:
     return plan.resized(sizes)
 
 
-def write_split(layout: Layout, plan: Plan) -> None:
+def write_split(layout: Layout, plan: SplitPlan) -> None:
     """Write a plan into the file; comments stay."""
     file = layout.split
     draft = file.with_suffix(".new")
@@ -53,7 +53,7 @@ def write_split(layout: Layout, plan: Plan) -> None:
     draft.replace(file)
 
 
-def updated_text(text: str, plan: Plan) -> str:
+def updated_text(text: str, plan: SplitPlan) -> str:
     """Return the text of a split.toml with a plan's values in place, comments kept."""
     try:
         document = tomlkit.parse(text)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from deploy.errors import BusyError, StackError
-from deploy.history import Change, ChangeKind, read_history, record, undoable
+from deploy.history import ChangeKind, SplitChange, read_history, record, undoable
 from deploy.layout import Layout, default_workspace
 from deploy.locks import LOCK_TIMEOUT, stack_lock
 from deploy.rollout import roll_out
@@ -22,7 +22,7 @@ from deploy.trial import (
     refuse_during_trial,
     start_trial,
 )
-from nginx.plan import Plan, changed, differences, plan_of
+from nginx.plan import SplitPlan, differences, parse_plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,21 +30,8 @@ if TYPE_CHECKING:
     from deploy.services import Workspace
     from deploy.stack import Stack
 
-__all__ = [
-    "Plan",
-    "apply",
-    "changed",
-    "differences",
-    "killed",
-    "on_trial",
-    "plan",
-    "put_back",
-    "resize",
-    "undo",
-]
 
-
-def plan(stack: Stack) -> Plan:
+def plan(stack: Stack) -> SplitPlan:
     """Return the split in force."""
     stack.reread()
     return stack.plan
@@ -52,14 +39,14 @@ def plan(stack: Stack) -> Plan:
 
 def apply(
     stack: Stack,
-    plan: Plan,
+    plan: SplitPlan,
     by: str = "split set",
     kind: ChangeKind = ChangeKind.EDIT,
     *,
     undoes: int | None = None,
-    since: Plan | None = None,
+    since: SplitPlan | None = None,
     lock_timeout: float = 0.0,
-) -> Change:
+) -> SplitChange:
     """Bring a plan into force and record it; returns when old workers of nginx have drained.
 
     `since` is the plan that it was made from: BusyError if another one is in force meanwhile.
@@ -76,11 +63,11 @@ def apply(
 
 
 def _apply(
-    stack: Stack, plan: Plan, by: str, kind: ChangeKind, undoes: int | None = None
-) -> Change:
+    stack: Stack, plan: SplitPlan, by: str, kind: ChangeKind, undoes: int | None = None
+) -> SplitChange:
     """Roll out a plan, and record it as soon as it is active: draining may be interrupted."""
     workspace = stack.layout.workspace
-    change = Change(
+    change = SplitChange(
         number=len(read_history(workspace)) + 1,
         kind=kind,
         by=by,
@@ -131,18 +118,18 @@ def resize(
             _apply(stack, plan, by, kind)
 
 
-def _wanted_plans(layout: Layout) -> list[Plan]:
+def _wanted_plans(layout: Layout) -> list[SplitPlan]:
     """Return what people wanted the split to be, the file first, then the history from its end."""
     changes = [c for c in read_history(layout.workspace) if c.kind is not ChangeKind.TRIAL]
-    return [read_split(layout), *(plan_of(change.before) for change in reversed(changes))]
+    return [read_split(layout), *(parse_plan(change.before) for change in reversed(changes))]
 
 
-def undo(stack: Stack, by: str = "split undo") -> Change:
+def undo(stack: Stack, by: str = "split undo") -> SplitChange:
     """Take back the last edit that is not taken back yet; raises StackError if there is none."""
     change = undoable(read_history(stack.layout.workspace))
     if change is None:
         raise StackError("there is no change of the split to undo")
-    return apply(stack, plan_of(change.before), by, ChangeKind.UNDO, undoes=change.number)
+    return apply(stack, parse_plan(change.before), by, ChangeKind.UNDO, undoes=change.number)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from deploy.layout import Layout, default_workspace
 from deploy.programs import ProgramKind
 from deploy.supervisor import GONE, Supervisor
 from nginx.apply import Nginx
-from nginx.plan import Plan, plan_of
+from nginx.plan import SplitPlan, parse_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -88,9 +88,9 @@ class Stack:
         return Nginx(self.state.nginx_binary, self.layout.nginx, self.layout.nginx_port)
 
     @property
-    def plan(self) -> Plan:
+    def plan(self) -> SplitPlan:
         """The split in force, as split.toml would say it."""
-        return plan_of(self.state.split)
+        return parse_plan(self.state.split)
 
     @property
     def split(self) -> Split:

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from deploy.errors import BusyError
 from deploy.locks import try_lock
-from nginx.plan import Plan, plan_of
+from nginx.plan import SplitPlan, parse_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,7 @@ class Trial:
     """The trials of this process: `by` which command, `former` is the split to put back."""
 
     by: str
-    former: Plan
+    former: SplitPlan
     _file: IO[str]
 
     def begin(self) -> None:
@@ -49,7 +49,7 @@ class Trial:
 
 
 @contextlib.contextmanager
-def start_trial(layout: Layout, by: str, former: Plan) -> Iterator[Trial]:
+def start_trial(layout: Layout, by: str, former: SplitPlan) -> Iterator[Trial]:
     """Let this process try splits while the block runs; the caller has the stack's lock.
 
     Raises BusyError while another command tries splits.
@@ -73,7 +73,7 @@ def refuse_during_trial(layout: Layout) -> None:
         raise BusyError(f"{command} is trying splits: wait for it, or end it")
 
 
-def abandoned_trial(layout: Layout) -> tuple[str, Plan] | None:
+def abandoned_trial(layout: Layout) -> tuple[str, SplitPlan] | None:
     """Return which command was killed while it tried splits, and the former split.
 
     The caller has the stack's lock.
@@ -81,7 +81,7 @@ def abandoned_trial(layout: Layout) -> tuple[str, Plan] | None:
     record = _read(layout)
     if not record or not record["former"] or _is_locked(layout):
         return None
-    return f"windtunnel {record['by']} (pid {record['pid']})", plan_of(record["former"])
+    return f"windtunnel {record['by']} (pid {record['pid']})", parse_plan(record["former"])
 
 
 def has_trial(layout: Layout) -> bool:

@@ -28,7 +28,7 @@ ROUTES = "routes"
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SplitPlan:
     """The contents of a split.toml, valid; `pools` has every option of each pool."""
 
     pools: Mapping[str, Mapping[str, Value]]
@@ -46,23 +46,23 @@ class Plan:
         pools = {name: _pool(table, ports[name]) for name, table in self.pools.items()}
         return Split(pools, self.routes, self.default, self.methods, self.headers)
 
-    def resized(self, numbers: Mapping[str, int]) -> Plan:
+    def resized(self, numbers: Mapping[str, int]) -> SplitPlan:
         """The plan with other numbers of processes; weights that do not fit then are dropped."""
         pools = {name: dict(table) for name, table in self.pools.items()}
         for name, number in numbers.items():
             pools[name]["processes"] = number
             if len(pools[name]["weights"]) != number:  # type: ignore[arg-type]
                 pools[name]["weights"] = []
-        return Plan(pools, self.routes, self.default, self.methods, self.headers)
+        return SplitPlan(pools, self.routes, self.default, self.methods, self.headers)
 
-    def with_weights_of(self, others: Sequence[Plan]) -> Plan:
+    def with_weights_of(self, others: Sequence[SplitPlan]) -> SplitPlan:
         """The plan with each pool's weights from the first that has it with as many processes."""
         pools = {name: dict(table) for name, table in self.pools.items()}
         for name, table in pools.items():
             known = (other.pools.get(name, {}) for other in others)
             fitting = (one for one in known if one.get("processes") == table["processes"])
             table["weights"] = next(fitting, table)["weights"]
-        return Plan(pools, self.routes, self.default, self.methods, self.headers)
+        return SplitPlan(pools, self.routes, self.default, self.methods, self.headers)
 
     def as_dict(self) -> dict[str, Any]:
         """The plan in the shape of split.toml."""
@@ -90,18 +90,18 @@ def _pool(table: Mapping[str, Any], ports: tuple[int, ...]) -> Pool:
     return Pool(ports, **options)
 
 
-def read_plan(path: Path = DEFAULT_FILE) -> Plan:
+def read_plan(path: Path = DEFAULT_FILE) -> SplitPlan:
     """Read split.toml; raises SplitError that names the file and the key or line at fault."""
     try:
         text = path.read_text()
-        return plan_of(tomllib.loads(text))
+        return parse_plan(tomllib.loads(text))
     except SplitError as error:
         raise SplitError(f"{path}:{line_of(text, str(error))} {error}") from error
     except (tomllib.TOMLDecodeError, OSError, UnicodeError) as error:
         raise SplitError(f"{path}: {error}") from error
 
 
-def plan_of(table: Mapping[str, Any]) -> Plan:
+def parse_plan(table: Mapping[str, Any]) -> SplitPlan:
     """The plan of a table as TOML gives it; raises SplitError naming the key."""
     if unknown := set(table) - {"pools", ROUTES}:
         raise SplitError(f"{min(unknown)}: there is no such table; choose from pools, {ROUTES}")
@@ -114,7 +114,7 @@ def plan_of(table: Mapping[str, Any]) -> Plan:
     check_routes(pools, prefixes, default, methods, headers)
     for name, pool in pools.items():
         _check_overflow(name, pool, list(pools))
-    return Plan(pools, prefixes, default, methods, headers)
+    return SplitPlan(pools, prefixes, default, methods, headers)
 
 
 def _table(
@@ -178,7 +178,7 @@ def line_of(text: str, error: str) -> str:
 # -- changing ---------------------------------------------------------------------------------
 
 
-def changed(plan: Plan, values: Mapping[str, str]) -> Plan:
+def edit_plan(plan: SplitPlan, values: Mapping[str, str]) -> SplitPlan:
     """The plan with these keys set; raises SplitError naming the key, and changes nothing.
 
     Keys are those of the file, dotted. An empty value takes a pool or a route away.
@@ -189,7 +189,7 @@ def changed(plan: Plan, values: Mapping[str, str]) -> Plan:
             _set(table, key, text.strip())
         except SplitError as error:
             raise SplitError(f"{key}: {error}") from None
-    after = plan_of(table)
+    after = parse_plan(table)
     routed = {after.default, *after.routes.values(), *after.methods.values()}
     routed |= {*after.headers.values()}
     routed |= {str(pool["overflow"]).removeprefix("spill:") for pool in after.pools.values()}
@@ -240,7 +240,7 @@ def _bare(name: str) -> str:
     return name[1:-1] if len(name) > 1 and name[0] == name[-1] == '"' else name
 
 
-def differences(before: Plan, after: Plan) -> list[tuple[str, str, str]]:
+def differences(before: SplitPlan, after: SplitPlan) -> list[tuple[str, str, str]]:
     """(key, old, new) of each key that differs; what is not there is empty."""
     old, new = before.flat(), after.flat()
     pairs = ((key, old.get(key, ""), new.get(key, "")) for key in dict.fromkeys([*old, *new]))

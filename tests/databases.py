@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deploy.services.base import PORTS, Instance, Workspace
-from deploy.services.ensure import ensure_all, prepare_all, services
-from deploy.services.foreground import start, stop, wait_ready
+from deploy.services.child_processes import start, stop, wait_ready
+from deploy.services.registry import obtain_all, prepare_all, services
 from server.engines import discover
 from server.engines.base import Service
 from server.settings import Settings, addresses, read
@@ -84,7 +84,7 @@ def prepared(where: Workspace, names: Sequence[str]) -> tuple[list[Instance], di
     """Return the instances of the named services, and why others cannot be had."""
     known = services()
     missing = dict.fromkeys(names, "no service of that name in deploy/services")
-    programs, not_got = ensure_all(where, [name for name in names if name in known], print)
+    programs, not_got = obtain_all(where, [name for name in names if name in known], print)
     instances, not_made = prepare_all(where, programs)
     reasons = {name: str(reason) for name, reason in (not_got | not_made).items()}
     return instances, {n: r for n, r in missing.items() if n not in known} | reasons

@@ -202,4 +202,4 @@ def test_doctor_says_what_can_run_and_what_would_change_the_rest(workspace: Work
         assert re.search(f"^{row}", out, re.MULTILINE), row
     for line in out.splitlines():
         if re.match(r"rethinkdb +no ", line):
-            assert "to mend: " in line
+            assert "fix: " in line

@@ -1,21 +1,30 @@
 """One file, one database server and the ways to get it.
 
-`services()` finds them, `ensure_all` gets their programs, `prepare_all` makes their data folders
-and tells which instances to start. A new service is one file here with a `Service` class in it.
+`services()` finds them, `obtain_all` gets their programs, `prepare_all` makes their data folders
+and returns the instances to start. A new service is one file here with a subclass of
+`ManagedService` in it.
 """
 
-from deploy.services.base import PORTS, Instance, Missing, Program, Say, Service, Workspace
-from deploy.services.ensure import ensure_all, prepare_all, services
+from deploy.services.base import (
+    PORTS,
+    Instance,
+    ManagedService,
+    Program,
+    Say,
+    UnavailableError,
+    Workspace,
+)
+from deploy.services.registry import obtain_all, prepare_all, services
 
 __all__ = [
     "PORTS",
     "Instance",
-    "Missing",
+    "ManagedService",
     "Program",
     "Say",
-    "Service",
+    "UnavailableError",
     "Workspace",
-    "ensure_all",
+    "obtain_all",
     "prepare_all",
     "services",
 ]

@@ -1,4 +1,4 @@
-"""What a database server is to us: a program that is got, and the instances made of it."""
+"""What a service is: a program that is obtained, and the instances to start of it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
-from deploy.services.shell import Failed, run
-from deploy.services.workspace import NOBODY, PORTS, Workspace, reachable
+from deploy.services.commands import CommandFailedError, run
+from deploy.services.workspace import NOBODY, PORTS, Workspace, is_open_to_all
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,28 +18,28 @@ if TYPE_CHECKING:
 __all__ = [
     "PORTS",
     "Instance",
-    "Missing",
+    "ManagedService",
     "Program",
     "Say",
-    "Service",
+    "UnavailableError",
     "Way",
     "Workspace",
-    "announce",
+    "announce_fetch",
 ]
 
 Say = Callable[[str], None]
 
 
-class Missing(Exception):  # noqa: N818 - it is a finding, not a fault
-    """Something cannot be had here: the reason in one line, and the command that mends it."""
+class UnavailableError(Exception):
+    """Something is not available here: the reason in one line, and the command that fixes it."""
 
-    def __init__(self, reason: str, mend: str | None = None) -> None:
+    def __init__(self, reason: str, fix: str | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.mend = mend
+        self.fix = fix
 
     def __str__(self) -> str:
-        return f"{self.reason}; to mend: {self.mend}" if self.mend else self.reason
+        return f"{self.reason}; fix: {self.fix}" if self.fix else self.reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +52,21 @@ class Program:
     url: str | None = None
 
     @property
-    def external(self) -> bool:
+    def is_external(self) -> bool:
         """Whether the environment gave an address, so that there is nothing to start."""
         return self.path is None
 
     @property
     def file(self) -> Path:
-        """The program's file; raises Missing for an external server."""
+        """The program's file; raises UnavailableError for an external server."""
         if self.path is None:
-            raise Missing(f"the server at {self.url} is not ours to start")
+            raise UnavailableError(f"the server at {self.url} is not started here")
         return self.path
 
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One server process to supervise."""
+    """One server process to supervise; `ready` asks it whether it serves."""
 
     name: str
     service: str
@@ -83,11 +83,11 @@ class Way(Protocol):
     """One way to get a program."""
 
     def obtain(self, workspace: Workspace, say: Say) -> Program:
-        """Gets it; raises Missing with the reason when this way leads nowhere here."""
+        """Get the program; raises UnavailableError when this way does not work here."""
         ...
 
 
-class Service(ABC):
+class ManagedService(ABC):
     """One database server: the ways to get its program, and its instances.
 
     `names` are its instances, keys of `PORTS`. A service of several instances (one a durability)
@@ -102,7 +102,7 @@ class Service(ABC):
     @property
     def variable(self) -> str:
         """The environment's variable with the address of a server that runs already."""
-        return _variable(self.name)
+        return _url_variable(self.name)
 
     @property
     @abstractmethod
@@ -110,70 +110,73 @@ class Service(ABC):
         """The ways to get the program, best first."""
 
     def obtain(self, workspace: Workspace, say: Say) -> Program:
-        """Tries the ways in order; raises Missing with the last way's reason when none works."""
-        if url := self._address(workspace):
+        """Try the ways in order; raises UnavailableError with the last one's reason if all fail."""
+        if url := self._external_url(workspace):
             say(f"{self.title}: at {url} ({self.variable})")
             return Program(source=self.variable, path=None, url=url)
-        failed: list[Missing] = []
+        failures: list[UnavailableError] = []
         for way in self.ways:
             try:
                 program = way.obtain(workspace, lambda line: say(f"{self.title}: {line}"))
                 version = self.version(program)
-            except Missing as missing:
-                failed.append(missing)
+            except UnavailableError as error:
+                failures.append(error)
                 continue
-            also = "".join(f"; {missing.reason}" for missing in failed)
-            say(f"{self.title} {version}: {program.source}{also}")
+            notes = "".join(f"; {failure.reason}" for failure in failures)
+            say(f"{self.title} {version}: {program.source}{notes}")
             return program
-        raise self._none(failed, say)
+        for failure in failures:
+            say(f"{self.title}: {failure.reason}")
+        raise self._unavailable(failures)
 
     @abstractmethod
     def prepare(self, workspace: Workspace, program: Program) -> list[Instance]:
-        """Makes data folders and configuration; may be called again after any kind of end.
+        """Make data folders and configuration; may be called again after any kind of end.
 
-        Raises Missing when the folders cannot be made (disk full, another account's leftovers).
+        Raises UnavailableError when the folders cannot be made (disk full, another account's).
         """
 
     def version(self, program: Program) -> str:
-        """The program's own word, such as `18.4`; raises Missing when it does not run here."""
+        """Return the version, such as `18.4`; raises UnavailableError if the program cannot run."""
         if program.path is None:
             return "external"
         try:
-            said = run([str(program.path), self.version_flag], env=program.env, both=True)
-        except Failed as failed:
-            raise Missing(f"{program.source}: does not run here: {failed}") from failed
-        found = re.search(r"\d+(\.\d+)+", said)
-        return found.group() if found else said.splitlines()[0][:40]
+            output = run([str(program.path), self.version_flag], env=program.env, merge_stderr=True)
+        except CommandFailedError as error:
+            raise UnavailableError(f"{program.source}: does not run here: {error}") from error
+        match = re.search(r"\d+(\.\d+)+", output)
+        return match.group() if match else output.splitlines()[0][:40]
 
     def own_instances(self, workspace: Workspace) -> list[str]:
-        """The instances to start here: those that the environment gives no address of their own."""
-        return [name for name in self.names if not workspace.environ.get(_variable(name))]
+        """Return the instances to start here: those without an address in the environment."""
+        return [name for name in self.names if not workspace.environ.get(_url_variable(name))]
 
-    def _address(self, workspace: Workspace) -> str | None:
-        given = workspace.environ.get(self.variable)
-        return given or (None if self.own_instances(workspace) else "addresses of their own")
+    def _external_url(self, workspace: Workspace) -> str | None:
+        url = workspace.environ.get(self.variable)
+        return url or (None if self.own_instances(workspace) else "an address for each instance")
 
-    def _none(self, failed: list[Missing], say: Say) -> Missing:
-        for missing in failed:
-            say(f"{self.title}: {missing.reason}")
-        mends = [missing.mend for missing in failed if missing.mend]
-        reason = failed[-1].reason if failed else "no way to get it is known"
-        return Missing(reason, mends[-1] if mends else f"set {self.variable} to a server's address")
+    def _unavailable(self, failures: list[UnavailableError]) -> UnavailableError:
+        fixes = [failure.fix for failure in failures if failure.fix]
+        reason = failures[-1].reason if failures else "no way to get it is known"
+        fix = fixes[-1] if fixes else f"set {self.variable} to a server's address"
+        return UnavailableError(reason, fix)
 
 
 def readable(program: Program, workspace: Workspace) -> Program:
-    """The program again; raises Missing when the account that must run it cannot read it."""
-    if workspace.account == NOBODY and not reachable(program.file):
-        raise Missing(f"{program.file} cannot be read by {NOBODY}, who runs servers for root")
+    """Return the program; raises UnavailableError if the account that runs it cannot read it."""
+    if workspace.account == NOBODY and not is_open_to_all(program.file):
+        raise UnavailableError(
+            f"{program.file} cannot be read by {NOBODY}, who runs servers for root"
+        )
     return program
 
 
-def announce(workspace: Workspace, say: Say, what: str) -> None:
-    """Says that something is fetched now; raises Missing in a workspace that fetches nothing."""
+def announce_fetch(workspace: Workspace, say: Say, what: str) -> None:
+    """Say that something is fetched now; raises UnavailableError if the workspace forbids it."""
     if not workspace.fetches:
-        raise Missing(f"{what} is not fetched yet", "windtunnel setup")
+        raise UnavailableError(f"{what} is not fetched yet", "windtunnel setup")
     say(f"fetching {what}")
 
 
-def _variable(name: str) -> str:
+def _url_variable(name: str) -> str:
     return f"WINDTUNNEL_{name.upper().replace('-', '_')}_URL"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from deploy.services.base import Instance, Program, Service, Way, Workspace
-from deploy.services.folders import empty, plainly
-from deploy.services.probe import ask
+from deploy.services.base import Instance, ManagedService, Program, Way, Workspace
+from deploy.services.folders import data_folder, folder_errors
+from deploy.services.probe import replies
 from deploy.services.ways.debian import Debian
 from deploy.services.ways.path import OnPath
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MEGABYTES = 256
 
 
-class Memcached(Service):
+class MemcachedServer(ManagedService):
     """memcached, from PATH or Debian's package."""
 
     name = "memcached"
@@ -30,11 +30,11 @@ class Memcached(Service):
         return OnPath(("memcached",)), Debian("memcached", "usr/bin/memcached")
 
     def prepare(self, workspace: Workspace, program: Program) -> list[Instance]:
-        """Nothing but a folder to stand in."""
+        """Make its working directory."""
         port = workspace.port("memcached")
         listen = ("-l", "127.0.0.1", "-p", str(port), "-U", "0")
-        with plainly(workspace, self.title):
-            folder = empty(workspace, "memcached")
+        with folder_errors(workspace, self.title):
+            folder = data_folder(workspace, "memcached")
         instance = Instance(
             name="memcached",
             service="memcached",
@@ -44,6 +44,6 @@ class Memcached(Service):
             user=workspace.account,
             stop_signal="TERM",
             cwd=folder,
-            ready=partial(ask, port, b"version\r\n", b"VERSION "),
+            ready=partial(replies, port, b"version\r\n", b"VERSION "),
         )
         return [instance]

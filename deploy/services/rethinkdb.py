@@ -5,19 +5,27 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from deploy.services.base import Instance, Missing, Program, Say, Service, Way, Workspace
-from deploy.services.folders import empty, plainly
-from deploy.services.probe import ask
+from deploy.services.base import (
+    Instance,
+    ManagedService,
+    Program,
+    Say,
+    UnavailableError,
+    Way,
+    Workspace,
+)
+from deploy.services.folders import data_folder, folder_errors
+from deploy.services.probe import replies
 from deploy.services.ways.path import OnPath
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MAGIC = (0x34C2BDC3).to_bytes(4, "little")  # V1_0 of its handshake
-MEND = "docker compose -f deploy/compose.yaml up -d rethinkdb"
+FIX = "docker compose -f deploy/compose.yaml up -d rethinkdb"
 
 
-class Rethinkdb(Service):
+class RethinkdbServer(ManagedService):
     """RethinkDB, from PATH or at an address."""
 
     name = "rethinkdb"
@@ -30,17 +38,17 @@ class Rethinkdb(Service):
         return (OnPath(("rethinkdb",)),)
 
     def obtain(self, workspace: Workspace, say: Say) -> Program:
-        """As every service; raises Missing with the container's command."""
+        """Do as every service; raises UnavailableError with the command that starts a container."""
         try:
             return super().obtain(workspace, say)
-        except Missing as missing:
-            raise Missing(missing.reason, MEND) from missing
+        except UnavailableError as error:
+            raise UnavailableError(error.reason, FIX) from error
 
     def prepare(self, workspace: Workspace, program: Program) -> list[Instance]:
-        """Makes the folder that its own folder is made in."""
+        """Make the folder in which the server makes its own."""
         port = workspace.port("rethinkdb")
-        with plainly(workspace, self.title):
-            folder = empty(workspace, "rethinkdb")
+        with folder_errors(workspace, self.title):
+            folder = data_folder(workspace, "rethinkdb")
         listen = ("--bind", "127.0.0.1", "--no-http-admin", "--driver-port", str(port))
         store = ("--directory", str(folder / "data"), "--cache-size", "256", "--no-update-check")
         cluster = ("--cluster-port", str(workspace.port("rethinkdb-cluster")))
@@ -53,6 +61,6 @@ class Rethinkdb(Service):
             user=workspace.account,
             stop_signal="INT",
             cwd=folder,
-            ready=partial(ask, port, MAGIC, b'"success":true'),
+            ready=partial(replies, port, MAGIC, b'"success":true'),
         )
         return [instance]

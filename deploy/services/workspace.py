@@ -1,4 +1,4 @@
-"""Where programs, data and logs live, on which ports, and as whom servers run."""
+"""Where programs, data and logs are, on which ports servers listen, and as which account."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ PORTS: Mapping[str, int] = {
     "rethinkdb-cluster": 29115,
 }
 NOBODY = "nobody"
-SHELTER = Path("/var/lib/windtunnel")
+OPEN_FOLDER = Path("/var/lib/windtunnel")
 
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
     """The `.run` folder with the ports of the instances that live in it.
 
-    `programs_folder` may be shared by several places; `ports` overrides single ports of `PORTS`,
-    the others are moved by `offset`; addresses (`WINDTUNNEL_POSTGRES_URL`) and PATH are read from
-    `environ`. Where `fetches` is False, for who only looks, a program that is not here is missing.
+    `programs_folder` may be shared by several workspaces. `ports` overrides single ports of
+    `PORTS`, the others are moved by `offset`. Addresses (`WINDTUNNEL_POSTGRES_URL`) and PATH are
+    read from `environ`. With `fetches` False nothing is downloaded: what is not here is missing.
     """
 
     root: Path
@@ -48,11 +48,11 @@ class Workspace:
 
     @property
     def home(self) -> Path:
-        """`root`; where root runs us in a folder closed to `nobody`, one that is open."""
+        """`root`, or an open folder where root runs us in one that is closed to `nobody`."""
         root = self.root.absolute()
-        if self.account is None or reachable(root):
+        if self.account is None or is_open_to_all(root):
             return root
-        return SHELTER / hashlib.sha256(str(root).encode()).hexdigest()[:12]
+        return OPEN_FOLDER / hashlib.sha256(str(root).encode()).hexdigest()[:12]
 
     @property
     def programs(self) -> Path:
@@ -75,18 +75,18 @@ class Workspace:
         return NOBODY if os.geteuid() == 0 else None
 
     def port(self, instance: str) -> int:
-        """The port of an instance, after `ports` and `offset`."""
+        """Return the port of an instance, after `ports` and `offset`."""
         return self.ports.get(instance, PORTS[instance] + self.offset)
 
 
-def reachable(path: Path) -> bool:
-    """Whether every existing folder on the way, and a file itself, is open to all accounts."""
-    steps = [step for step in (path, *path.parents) if step.exists()]
-    return all(step.stat().st_mode & 0o001 for step in steps)
+def is_open_to_all(path: Path) -> bool:
+    """Return whether all accounts may enter every folder on the way, and execute the file."""
+    existing = [step for step in (path, *path.parents) if step.exists()]
+    return all(step.stat().st_mode & 0o001 for step in existing)
 
 
-def own(path: Path, account: str | None) -> None:
-    """Hands a folder and all in it to the account, unless the folder is its own already."""
+def chown_tree(path: Path, account: str | None) -> None:
+    """Give a folder and all in it to the account, unless the folder is its own already."""
     if account is None:
         return
     entry = pwd.getpwnam(account)
@@ -97,7 +97,7 @@ def own(path: Path, account: str | None) -> None:
             os.lchown(os.path.join(folder, name), entry.pw_uid, entry.pw_gid)  # noqa: PTH118
         if Path(folder) != path:
             os.lchown(folder, entry.pw_uid, entry.pw_gid)
-    os.chown(path, entry.pw_uid, entry.pw_gid)  # last: it says that all in it is done
+    os.chown(path, entry.pw_uid, entry.pw_gid)  # last: it marks the whole tree as done
 
 
 def _folder(path: Path) -> Path:
@@ -109,5 +109,5 @@ def _folder(path: Path) -> Path:
 
 
 def group_of(account: str | None) -> int | None:
-    """The account's own group, None for none."""
+    """Return the account's own group, None for no account."""
     return pwd.getpwnam(account).pw_gid if account else None

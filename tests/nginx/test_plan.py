@@ -12,21 +12,21 @@ from hypothesis import strategies as st
 
 from deploy.splitfile import updated_text
 from nginx.options import CHECKS, DEFAULTS, as_text, from_text
-from nginx.plan import DEFAULT_FILE, Plan, changed, differences, plan_of, read_plan
+from nginx.plan import DEFAULT_FILE, SplitPlan, differences, edit_plan, parse_plan, read_plan
 from nginx.split import Balance, SplitError
 
 NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)
 
 
 @st.composite
-def plans(draw: st.DrawFn) -> Plan:
+def plans(draw: st.DrawFn) -> SplitPlan:
     names = draw(st.lists(NAMES, min_size=1, max_size=3, unique=True))
     pools = {name: draw(tables()) for name in names}
     pool = st.sampled_from(names)
     prefixes = draw(st.dictionaries(st.from_regex(r"/[a-z]{1,5}/", fullmatch=True), pool))
     methods = draw(st.dictionaries(st.sampled_from(["GET", "PUT", "DELETE"]), pool))
     headers = draw(st.dictionaries(st.sampled_from(["X-A: 1", "X-A: *", "X-B: low"]), pool))
-    return Plan(pools, prefixes, draw(pool), methods, headers)
+    return SplitPlan(pools, prefixes, draw(pool), methods, headers)
 
 
 @st.composite
@@ -48,21 +48,21 @@ def tables(draw: st.DrawFn) -> dict[str, Any]:
 
 @settings(max_examples=20)
 @given(plans(), plans())
-def test_what_is_written_is_read_again(one: Plan, other: Plan) -> None:
+def test_what_is_written_is_read_again(one: SplitPlan, other: SplitPlan) -> None:
     """From the project's file to one plan, and from that to any other."""
     first = updated_text(DEFAULT_FILE.read_text(), one)
-    assert plan_of(tomllib.loads(first)) == one
-    assert plan_of(tomllib.loads(updated_text(first, other))) == other
+    assert parse_plan(tomllib.loads(first)) == one
+    assert parse_plan(tomllib.loads(updated_text(first, other))) == other
 
 
 @settings(max_examples=20)
 @given(plans(), plans())
-def test_the_differences_are_what_changed_needs(one: Plan, other: Plan) -> None:
+def test_the_differences_are_what_changed_needs(one: SplitPlan, other: SplitPlan) -> None:
     """Where both have the same pools; `split set` of what differs leads from one to the other."""
     if set(one.pools) != set(other.pools):
         return
     values = {key: new for key, _, new in differences(one, other)}
-    assert changed(one, values).flat() == other.flat()
+    assert edit_plan(one, values).flat() == other.flat()
     assert differences(one, one) == []
 
 

@@ -59,7 +59,7 @@ _USAGE = (
 )
 _ENVIRONMENT = (
     "deploy.errors.StackError",
-    "deploy.services.base.Missing",
+    "deploy.services.base.UnavailableError",
     "nginx.apply.ApplyError",
     "windtunnel.workload.stores.ServerDownError",
     "windtunnel.runner.generator_client.GeneratorError",

@@ -13,9 +13,9 @@ import typer
 from windtunnel.cli.output import SetupError, UsageError, say, table
 
 if TYPE_CHECKING:
-    from deploy.history import Change
+    from deploy.history import SplitChange
     from deploy.stack import Stack
-    from nginx.plan import Plan
+    from nginx.plan import SplitPlan
 
 app = typer.Typer(
     name="split",
@@ -78,19 +78,20 @@ def set_(
     values: Annotated[list[str], typer.Argument(metavar="KEY=VALUE...", show_default=False)],
     as_json: Json = False,
 ) -> None:
-    """Change keys of the split, such as pools.fast.processes=2 pools.slow.balance=least_conn.
+    """SplitChange keys of the split, such as pools.fast.processes=2 pools.slow.balance=least_conn.
 
     Returns when the new split serves and no old worker of nginx remains. An empty value takes a
     route or a pool away. What cannot be changes nothing.
     """
     from deploy import splits
+    from nginx.plan import edit_plan
 
     stack = _stack_to_change()
     before = splits.plan(stack)
-    _bring(stack, before, splits.changed(before, _pairs(values)), "split set", as_json)
+    _bring(stack, before, edit_plan(before, _pairs(values)), "split set", as_json)
 
 
-def _bring(stack: Stack, before: Plan, after: Plan, by: str, as_json: bool) -> None:
+def _bring(stack: Stack, before: SplitPlan, after: SplitPlan, by: str, as_json: bool) -> None:
     from deploy import splits
 
     if after != before:
@@ -131,7 +132,7 @@ def _pairs(values: list[str]) -> dict[str, str]:
     return found
 
 
-def _tell(change: Change, as_json: bool) -> None:
+def _tell(change: SplitChange, as_json: bool) -> None:
     if as_json:
         _print(change.as_dict())
         return
@@ -181,7 +182,7 @@ def history(as_json: Json = False) -> None:
         table(head, [_row(change) for change in changes])
 
 
-def _brief(change: Change) -> list[tuple[str, str, str]]:
+def _brief(change: SplitChange) -> list[tuple[str, str, str]]:
     """The differences, with a pool that came or went as one, by its processes."""
     before, after = change.before["pools"], change.after["pools"]
     other = {name for name in {**before, **after} if (name in before) != (name in after)}
@@ -196,7 +197,7 @@ def _brief(change: Change) -> list[tuple[str, str, str]]:
     return told
 
 
-def _row(change: Change) -> tuple[object, ...]:
+def _row(change: SplitChange) -> tuple[object, ...]:
     what = " ".join(f"{key}={new}" for key, _, new in _brief(change))
     by = f"{change.by} {change.undoes}" if change.undoes else change.by
     clean = "interrupted" if change.clean_s is None else f"{change.clean_s:.2f} s"

@@ -159,6 +159,7 @@ def differences(changes: Mapping[str, str]) -> list[list[str]]:
     """What changes would change: key, old and new; raises SwitchError naming the key."""
     from deploy import splits, stack
     from deploy.errors import StackError
+    from nginx import plan as plans
     from nginx.split import SplitError
 
     try:
@@ -166,12 +167,12 @@ def differences(changes: Mapping[str, str]) -> list[list[str]]:
         if running is None:
             raise SwitchError(NO_STACK)
         before = splits.plan(running)
-        after = splits.changed(before, changes)
+        after = plans.edit_plan(before, changes)
     except SplitError as error:
         raise UnfitError(_line(error)) from error
     except (StackError, ValueError, OSError) as error:
         raise SwitchError(_line(error)) from error
-    return [list(one) for one in splits.differences(before, after)]
+    return [list(one) for one in plans.differences(before, after)]
 
 
 def change(base: int, changes: Mapping[str, str] | None) -> dict[str, Any]:
@@ -212,6 +213,7 @@ def _carried_out(base: int, changes: Mapping[str, str] | None) -> Any:
     from deploy.errors import StackError
     from deploy.history import read_history
     from nginx.apply import ApplyError
+    from nginx.plan import edit_plan
     from nginx.split import SplitError
 
     try:
@@ -226,7 +228,7 @@ def _carried_out(base: int, changes: Mapping[str, str] | None) -> Any:
         if changes is None:
             return splits.undo(running, by=BY)
         before = splits.plan(running)
-        return splits.apply(running, splits.changed(before, changes), by=BY, since=before)
+        return splits.apply(running, edit_plan(before, changes), by=BY, since=before)
     except (StackError, SplitError, ApplyError, OSError) as error:
         raise SwitchError(_line(error)) from error
 

@@ -12,7 +12,7 @@ from deploy.locks import LOCK_TIMEOUT, stack_lease
 from deploy.services import services
 from deploy.stack import Stack
 from deploy.trial import Trial
-from nginx.plan import Plan
+from nginx.plan import SplitPlan, edit_plan
 from windtunnel.runner.plan import Variant
 from windtunnel.runner.stack import StackTarget, bring, trying
 from windtunnel.runner.targets import Lineup, server
@@ -25,7 +25,7 @@ BY_RUN = "run"
 class SplitTarget(StackTarget):
     """The stack under one split, loaded through nginx."""
 
-    def __init__(self, running: Stack, plan: Plan) -> None:
+    def __init__(self, running: Stack, plan: SplitPlan) -> None:
         super().__init__(running)
         self._plan = plan
 
@@ -43,7 +43,7 @@ def split_variants(stack: Stack, wanted: Mapping[str, Mapping[str, str]]) -> Ite
     is changed, and what `deploy.splits.apply` raises.
     """
     with trying(stack, BY_RUN) as trial:
-        plans = {name: splits.changed(trial.former, settings) for name, settings in wanted.items()}
+        plans = {name: edit_plan(trial.former, settings) for name, settings in wanted.items()}
         offers = discover(stack.state.processes[0])[1]
         yield Lineup(
             tuple(
@@ -71,7 +71,7 @@ class TrialStack:
     clean_s: list[float] = field(default_factory=list)
 
     @property
-    def former(self) -> Plan:
+    def former(self) -> SplitPlan:
         """The split as it was, or as it was kept."""
         return self.trial.former
 
@@ -115,7 +115,7 @@ class TrialStack:
         self.trial.former = wanted
         return True
 
-    def _to(self, plan: Plan) -> None:
+    def _to(self, plan: SplitPlan) -> None:
         change = bring(self.stack, plan, BY_TUNE)
         if change is None:
             return
@@ -136,7 +136,7 @@ class TrialStack:
                 connection.close()
 
 
-def planned(former: Plan, division: Division) -> Plan:
+def planned(former: SplitPlan, division: Division) -> SplitPlan:
     """The former split with the sizes, the balance and the route of a division.
 
     A pool that it does not have is not made for nothing to go to. Raises SplitError.
@@ -144,10 +144,10 @@ def planned(former: Plan, division: Division) -> Plan:
     settings = {**division.settings, "pools.fast.weights": "", "pools.slow.weights": ""}
     if SLOW not in former.pools and not division.slow:
         settings = {key: text for key, text in settings.items() if f"pools.{SLOW}." not in key}
-    return splits.changed(former, settings)
+    return edit_plan(former, settings)
 
 
-def division_of(plan: Plan) -> Division | None:
+def division_of(plan: SplitPlan) -> Division | None:
     """A plan as a division; None where it has more pools, weights, or balances that differ."""
     where = plan.routes.get(ROUTE, plan.default)
     if FAST not in plan.pools or set(plan.pools) - {FAST, SLOW} or where not in {FAST, SLOW}:

@@ -10,13 +10,13 @@ from pathlib import Path
 from deploy import lifecycle, splits
 from deploy.errors import StackError
 from deploy.gunicorn import gunicorns
-from deploy.history import Change, ChangeKind
+from deploy.history import ChangeKind, SplitChange
 from deploy.locks import LOCK_TIMEOUT, stack_lease, stack_lock
 from deploy.stack import Stack
 from deploy.supervisor import GONE
 from deploy.trial import Trial, refuse_during_trial
 from nginx.apply import ApplyError
-from nginx.plan import Plan
+from nginx.plan import SplitPlan
 from nginx.render import ACCESS_LOG
 from windtunnel.runner.plan import Variant
 from windtunnel.runner.targets import Lineup, server
@@ -156,7 +156,7 @@ class NotRestoredError(StackError):
     """A split on trial is still in force."""
 
 
-def bring(stack: Stack, plan: Plan, by: str) -> Change | None:
+def bring(stack: Stack, plan: SplitPlan, by: str) -> SplitChange | None:
     """Bring a split into force and return the change; None if it was in force already.
 
     Returns when nothing else serves any more; waits for another command that holds the stack.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy.services.base import Missing, Program, Say, Workspace, readable
+from deploy.services.base import Program, Say, UnavailableError, Workspace, readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,7 @@ USUAL = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/opt/*/b
 class OnPath:
     """The first of `names` on PATH or in `folders` (globs; newest version first).
 
-    `beside` are programs that must lie in the same folder.
+    `beside` are programs that must be in the same folder.
     """
 
     names: tuple[str, ...]
@@ -28,23 +28,23 @@ class OnPath:
     beside: tuple[str, ...] = ()
 
     def obtain(self, workspace: Workspace, say: Say) -> Program:  # noqa: ARG002
-        """Looks; fetches nothing."""
-        for found in self._candidates(workspace):
-            if all((found.parent / name).exists() for name in self.beside):
-                return readable(Program(source=str(found), path=found), workspace)
-        raise Missing(f"{' or '.join(self.names)} is not on PATH")
+        """Look for it; nothing is fetched. Raises UnavailableError."""
+        for file in self._candidates(workspace):
+            if all((file.parent / name).exists() for name in self.beside):
+                return readable(Program(source=str(file), path=file), workspace)
+        raise UnavailableError(f"{' or '.join(self.names)} is not on PATH")
 
     def _candidates(self, workspace: Workspace) -> Iterator[Path]:
-        usual = [folder for folder in (*self.folders, *USUAL) for folder in _newest_first(folder)]
+        usual = [folder for pattern in (*self.folders, *USUAL) for folder in _newest_first(pattern)]
         for path in (workspace.environ.get("PATH", ""), ":".join(usual)):
             for name in self.names:
-                if found := shutil.which(name, path=path):
-                    yield Path(found).resolve()
+                if file := shutil.which(name, path=path):
+                    yield Path(file).resolve()
 
 
 def _newest_first(pattern: str) -> list[str]:
-    return sorted(glob.glob(pattern), key=_natural, reverse=True)  # noqa: PTH207
+    return sorted(glob.glob(pattern), key=_version, reverse=True)  # noqa: PTH207
 
 
-def _natural(path: str) -> tuple[int, ...]:
+def _version(path: str) -> tuple[int, ...]:
     return tuple(int(part) for part in path.split("/") if part.isdigit())

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.fixed import PATH, fixed
-from deploy.services import Missing
+from deploy.services import UnavailableError
 from windtunnel.client.descriptors import SPARE
 
 USERS = 10_000
@@ -64,5 +64,5 @@ def test_each_user_keeps_one_connection_as_the_server_counts() -> None:
             )
             assert told.stdout == "done\n", told.stderr[-2000:]
             assert nginx.connections() == users
-    except Missing as reason:
+    except UnavailableError as reason:
         pytest.skip(str(reason))

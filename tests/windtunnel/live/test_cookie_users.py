@@ -12,7 +12,7 @@ from string import Template
 
 import pytest
 
-from deploy.services import Workspace, ensure_all
+from deploy.services import Workspace, obtain_all
 from deploy.services.probe import http_ok
 from tests.stacks import RUN, eventually
 from tests.windtunnel.interface import PATIENCE, free_port, locust
@@ -67,7 +67,7 @@ class Seats:
 
 @pytest.fixture(scope="module")
 def seats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seats]:
-    programs, missing = ensure_all(Workspace(RUN), ["nginx"], print)
+    programs, missing = obtain_all(Workspace(RUN), ["nginx"], print)
     assert not missing
     folder, port = tmp_path_factory.mktemp("nginx"), free_port()
     with server() as behind:

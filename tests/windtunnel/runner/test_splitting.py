@@ -18,6 +18,7 @@ from deploy.locks import stack_lock
 from deploy.services import Workspace
 from deploy.splitfile import write_split
 from deploy.stack import Stack
+from nginx.plan import edit_plan
 from tests.stacks import eventually, own_workspace
 from tests.windtunnel.served import ROOT
 from windtunnel.analysis.analyse import analyse
@@ -181,7 +182,7 @@ def test_nobody_changes_the_split_while_others_are_on_trial(
     stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workspace = stack.layout.workspace
-    splits.apply(stack, splits.changed(splits.plan(stack), {"pools.fast.keepalive": "64"}))
+    splits.apply(stack, edit_plan(splits.plan(stack), {"pools.fast.keepalive": "64"}))
     former = splits.plan(stack)
     another = ("run", "pools", "--rate", "40", "--slow-rate", "10", "--split", ONE)
     with start(workspace, tmp_path, "--split", ONE, "--duration", 60) as running:
@@ -235,7 +236,7 @@ def test_a_change_after_a_killed_run_is_made_of_the_split_before(
         running.kill()
     code, noted = cli(workspace, "split", "set", "pools.slow.retries=2")
     assert (code, noted.count("\n")) == (0, 1)
-    assert splits.plan(stack) == splits.changed(former, {"pools.slow.retries": "2"})
+    assert splits.plan(stack) == edit_plan(former, {"pools.slow.retries": "2"})
     assert cli(workspace, "split", "undo") == (0, "")
     assert splits.plan(stack) == former
 
@@ -248,7 +249,7 @@ def test_a_stack_that_starts_after_a_killed_run_has_the_split_before(
         eventually(lambda: splits.plan(stack) != former)
         running.kill()
     assert cli(workspace, "down") == (0, "")
-    edited = splits.changed(former, {"pools.slow.read_timeout": "99"})
+    edited = edit_plan(former, {"pools.slow.read_timeout": "99"})
     write_split(stack.layout, edited)
     assert cli(workspace, "up", "--service", "redis") == (0, "")
     assert splits.plan(stack) == edited

@@ -20,7 +20,7 @@ from rich.console import Console
 
 from deploy import lifecycle, splits, stack
 from deploy.services import Workspace
-from nginx.plan import read_plan
+from nginx.plan import SplitPlan, edit_plan, read_plan
 from tests.stacks import eventually, own_workspace
 from tests.windtunnel.generate import histogram
 from tests.windtunnel.served import ROOT
@@ -229,17 +229,17 @@ def test_a_split_is_told_as_the_division_that_it_was_made_of(division: Division)
 
 
 def test_a_split_without_a_slow_pool_is_everything_together() -> None:
-    without = splits.changed(read_plan(), {"pools.slow": "", 'routes."/slow/"': ""})
+    without = edit_plan(read_plan(), {"pools.slow": "", 'routes."/slow/"': ""})
     assert division_of(without) == Division(3, 0)
     assert set(planned(without, read("4-together")).pools) == {"fast"}
     assert division_of(planned(without, read("2+2"))) == Division(2, 2)
 
 
 def test_a_split_of_another_kind_is_no_division() -> None:
-    weighted = splits.changed(read_plan(), {"pools.fast.weights": "3,1,1"})
+    weighted = edit_plan(read_plan(), {"pools.fast.weights": "3,1,1"})
     assert division_of(weighted) is None
     more = {"pools.heavy.processes": "1", 'routes."/heavy/"': "heavy"}
-    assert division_of(splits.changed(read_plan(), more)) is None
+    assert division_of(edit_plan(read_plan(), more)) is None
     assert division_of(planned(weighted, read("3+1"))) == read("3+1")
 
 
@@ -275,7 +275,7 @@ def tuning(workspace: Workspace, tmp_path: Path) -> Callable[..., subprocess.Pop
     return start
 
 
-def plan_in_force(workspace: Workspace) -> splits.Plan:
+def plan_in_force(workspace: Workspace) -> SplitPlan:
     running = stack.running(workspace)
     assert running is not None
     return splits.plan(running)
@@ -310,7 +310,7 @@ def test_a_short_tune_measures_reports_and_sets_what_it_recommends(
     assert re.search(r"^Recommended: (1\+1|2-together) ", said, re.MULTILINE)
     assert "Pareto's front" in said
     assert 'id="split-plot"' in (folder / report.HTML_FILE).read_text()
-    wanted = splits.changed(former, read(found.recommended or "").settings)
+    wanted = edit_plan(former, read(found.recommended or "").settings)
     assert plan_in_force(workspace) == wanted
     if wanted != former:
         running = stack.running(workspace)

@@ -1,8 +1,9 @@
-"""Instances as child processes of ours: for tests, and for a database or two while developing.
+"""Instances as child processes: for tests, and for a database or two during development.
 
-They end with us, whatever ends us: a shell holds the other end of a pipe of ours, and when that
-breaks without a word it ends the instance. (The kernel's own signal for that, PR_SET_PDEATHSIG,
-would have to be asked for between fork and exec, where a program with threads may run nothing.)
+They end with their parent, however it ends: a shell reads from a pipe that the parent holds open,
+and when that breaks without a line it ends the instance. (The kernel's own signal for this,
+PR_SET_PDEATHSIG, would have to be requested between fork and exec, where a program with threads may
+run nothing.)
 """
 
 from __future__ import annotations
@@ -22,20 +23,20 @@ if TYPE_CHECKING:
 
     from deploy.services.base import Instance
 
-LEASH = 'read -r line || kill -s "$0" -- "-$1" 2>/dev/null'
+WATCHDOG = 'read -r line || kill -s "$0" -- "-$1" 2>/dev/null'
 """Ends the group $1 by signal $0 when its input ends, unless there is a line in it."""
 
-_leashes: dict[subprocess.Popen[bytes], subprocess.Popen[bytes]] = {}
-"""The leash of each instance, let go when that has ended: its number may be another's."""
+_watchdogs: dict[subprocess.Popen[bytes], subprocess.Popen[bytes]] = {}
+"""The watchdog of each instance, dismissed when that has ended: its pid may be used again."""
 
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 
 
 @contextmanager
-def running(
+def run_instance(
     instance: Instance, log: Path, deadline: float = 180
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """The instance, ready, until the block ends; raises TimeoutError, ChildProcessError."""
+    """Run an instance, ready, until the block ends; raises TimeoutError, ChildProcessError."""
     process = start(instance, log)
     try:
         wait_ready(instance, process, deadline)
@@ -45,26 +46,26 @@ def running(
 
 
 @contextmanager
-def all_running(instances: Sequence[Instance], log: Path) -> Iterator[None]:
-    """All of them, started side by side."""
-    started = [(instance, start(instance, log)) for instance in instances]
+def run_all(instances: Sequence[Instance], log: Path) -> Iterator[None]:
+    """Run instances, started in parallel, until the block ends; raises as `run_instance`."""
+    processes = [(instance, start(instance, log)) for instance in instances]
     with ExitStack() as stack:
-        for instance, process in started:
+        for instance, process in processes:
             stack.callback(stop, instance, process)
-        for instance, process in started:
+        for instance, process in processes:
             wait_ready(instance, process)
         yield
 
 
 def start(instance: Instance, log: Path) -> subprocess.Popen[bytes]:
-    """The process, in a session of its own and as the instance's account."""
-    with (log / f"{instance.name}.log").open("ab") as out:
+    """Start the process, in a session of its own and as the instance's account."""
+    with (log / f"{instance.name}.log").open("ab") as output:
         process = subprocess.Popen(
             instance.command,
             cwd=instance.cwd,
             env={"PATH": PATH, **instance.env},
             stdin=subprocess.DEVNULL,
-            stdout=out,
+            stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
             user=instance.user,
@@ -72,30 +73,30 @@ def start(instance: Instance, log: Path) -> subprocess.Popen[bytes]:
             extra_groups=[] if instance.user else None,
             umask=0o022,
         )
-    _leash(instance, process)
+    _watch(instance, process)
     return process
 
 
-def _leash(instance: Instance, process: subprocess.Popen[bytes]) -> None:
-    _unleash_ended()
-    command = ["/bin/sh", "-c", LEASH, instance.stop_signal, str(process.pid)]
-    _leashes[process] = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+def _watch(instance: Instance, process: subprocess.Popen[bytes]) -> None:
+    _dismiss_watchdogs_of_ended()
+    command = ["/bin/sh", "-c", WATCHDOG, instance.stop_signal, str(process.pid)]
+    _watchdogs[process] = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
 
 
-def _unleash(process: subprocess.Popen[bytes]) -> None:
-    leash = _leashes.pop(process, None)
-    if leash is not None:
-        leash.communicate(b"\n")
+def _dismiss_watchdog(process: subprocess.Popen[bytes]) -> None:
+    watchdog = _watchdogs.pop(process, None)
+    if watchdog is not None:
+        watchdog.communicate(b"\n")
 
 
 @atexit.register
-def _unleash_ended() -> None:
-    for process in [process for process in _leashes if process.poll() is not None]:
-        _unleash(process)
+def _dismiss_watchdogs_of_ended() -> None:
+    for process in [process for process in _watchdogs if process.poll() is not None]:
+        _dismiss_watchdog(process)
 
 
 def wait_ready(instance: Instance, process: subprocess.Popen[bytes], deadline: float = 180) -> None:
-    """Returns when it answers its protocol; raises TimeoutError, ChildProcessError."""
+    """Return when it answers its protocol; raises TimeoutError, ChildProcessError."""
     end = time.monotonic() + deadline
     while process.poll() is None and not instance.ready():
         if time.monotonic() > end:
@@ -106,8 +107,8 @@ def wait_ready(instance: Instance, process: subprocess.Popen[bytes], deadline: f
 
 
 def stop(instance: Instance, process: subprocess.Popen[bytes]) -> None:
-    """Asks it to end in its own way."""
-    _unleash(process)
+    """End the process by its own stop signal; raises TimeoutExpired after 30 s."""
+    _dismiss_watchdog(process)
     if process.poll() is None:
         process.send_signal(signal.Signals[f"SIG{instance.stop_signal}"])
         process.wait(30)
