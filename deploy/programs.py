@@ -16,7 +16,7 @@ from deploy.services import PORTS, Instance, Program, UnavailableError, Workspac
 from deploy.services.probe import http_ok
 from nginx import launcher
 from nginx.apply import Nginx
-from nginx.render import features
+from nginx.features import features
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

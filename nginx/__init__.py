@@ -1,1 +1,1 @@
-"""The split: from a file for people to a configuration that serves."""
+"""The split: from split.toml, which people edit, to a configuration of nginx in force."""

@@ -1,4 +1,4 @@
-"""What split.toml says, before ports are given out: read, changed key by key, compared."""
+"""The contents of a split.toml, before ports are assigned: read, edited by key, compared."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nginx.options import Value, as_text, checked, from_text
+from nginx.options import Value, as_text, complete_table, from_text
 from nginx.split import (
     Balance,
     Pool,
@@ -29,7 +29,7 @@ ROUTES = "routes"
 
 @dataclass(frozen=True, slots=True)
 class SplitPlan:
-    """The contents of a split.toml, valid; `pools` has every option of each pool."""
+    """A valid split.toml: every option of each pool by name, and the pool of each route."""
 
     pools: Mapping[str, Mapping[str, Value]]
     routes: Mapping[str, str]
@@ -38,34 +38,34 @@ class SplitPlan:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def processes(self, pool: str) -> int:
-        """How many processes the pool has."""
+        """Return how many processes the pool has."""
         return int(self.pools[pool]["processes"])  # type: ignore[arg-type]
 
     def split(self, ports: Mapping[str, tuple[int, ...]]) -> Split:
-        """The split with these ports a pool."""
+        """Return the split with these ports for each pool."""
         pools = {name: _pool(table, ports[name]) for name, table in self.pools.items()}
         return Split(pools, self.routes, self.default, self.methods, self.headers)
 
-    def resized(self, numbers: Mapping[str, int]) -> SplitPlan:
-        """The plan with other numbers of processes; weights that do not fit then are dropped."""
+    def resized(self, sizes: Mapping[str, int]) -> SplitPlan:
+        """Return the plan with these pool sizes; weights of another number are dropped."""
         pools = {name: dict(table) for name, table in self.pools.items()}
-        for name, number in numbers.items():
-            pools[name]["processes"] = number
-            if len(pools[name]["weights"]) != number:  # type: ignore[arg-type]
+        for name, size in sizes.items():
+            pools[name]["processes"] = size
+            if len(pools[name]["weights"]) != size:  # type: ignore[arg-type]
                 pools[name]["weights"] = []
         return SplitPlan(pools, self.routes, self.default, self.methods, self.headers)
 
     def with_weights_of(self, others: Sequence[SplitPlan]) -> SplitPlan:
-        """The plan with each pool's weights from the first that has it with as many processes."""
+        """Return the plan with each pool's weights from the first plan that has it at its size."""
         pools = {name: dict(table) for name, table in self.pools.items()}
         for name, table in pools.items():
-            known = (other.pools.get(name, {}) for other in others)
-            fitting = (one for one in known if one.get("processes") == table["processes"])
-            table["weights"] = next(fitting, table)["weights"]
+            candidates = (other.pools.get(name, {}) for other in others)
+            same_size = (c for c in candidates if c.get("processes") == table["processes"])
+            table["weights"] = next(same_size, table)["weights"]
         return SplitPlan(pools, self.routes, self.default, self.methods, self.headers)
 
     def as_dict(self) -> dict[str, Any]:
-        """The plan in the shape of split.toml."""
+        """Return the plan in the shape of split.toml."""
         routes: dict[str, Any] = {"default": self.default, **self.routes}
         if self.methods:
             routes["methods"] = dict(self.methods)
@@ -74,12 +74,16 @@ class SplitPlan:
         return {"pools": deepcopy({n: dict(t) for n, t in self.pools.items()}), ROUTES: routes}
 
     def flat(self) -> dict[str, str]:
-        """Every key, dotted as `split set` takes it, with its value as text."""
+        """Return every key, dotted as `split set` takes it, with its value as text."""
         return dict(self._items())
 
     def _items(self) -> Iterator[tuple[str, str]]:
         for name, table in self.pools.items():
             yield from ((f"pools.{name}.{key}", as_text(value)) for key, value in table.items())
+        yield from self.route_keys()
+
+    def route_keys(self) -> Iterator[tuple[str, str]]:
+        """Yield the key of each route, and its pool."""
         yield from route_keys(self.routes, self.default, self.methods, self.headers)
 
 
@@ -102,10 +106,10 @@ def read_plan(path: Path = DEFAULT_FILE) -> SplitPlan:
 
 
 def parse_plan(table: Mapping[str, Any]) -> SplitPlan:
-    """The plan of a table as TOML gives it; raises SplitError naming the key."""
+    """Return the plan in a table of split.toml's shape; raises SplitError with the key."""
     if unknown := set(table) - {"pools", ROUTES}:
-        raise SplitError(f"{min(unknown)}: there is no such table; choose from pools, {ROUTES}")
-    pools = {name: _checked(name, one) for name, one in _table(table, "pools").items()}
+        raise SplitError(f"{min(unknown)}: unknown table; choose from pools, {ROUTES}")
+    pools = {name: _checked(name, pool) for name, pool in _table(table, "pools").items()}
     routes = _table(table, ROUTES)
     methods = _table(routes, "methods", {}, f"{ROUTES}.")
     headers = _table(routes, "headers", {}, f"{ROUTES}.")
@@ -120,10 +124,10 @@ def parse_plan(table: Mapping[str, Any]) -> SplitPlan:
 def _table(
     table: Mapping[str, Any], name: str, default: Any = None, within: str = ""
 ) -> dict[str, Any]:
-    found = table.get(name, default)
-    if not isinstance(found, Mapping):
-        raise SplitError(f"{within}{name}: there must be such a table")
-    return dict(found)
+    value = table.get(name, default)
+    if not isinstance(value, Mapping):
+        raise SplitError(f"{within}{name}: must be a table")
+    return dict(value)
 
 
 def _checked(name: str, table: Any) -> dict[str, Value]:
@@ -132,20 +136,20 @@ def _checked(name: str, table: Any) -> dict[str, Value]:
     except SplitError as error:
         raise SplitError(f"pools.{_key(name)}: {error}") from None
     if not isinstance(table, Mapping):
-        raise SplitError(f"pools.{name}: there must be such a table")
+        raise SplitError(f"pools.{name}: must be a table")
     try:
-        found = checked(table)
+        options = complete_table(table)
     except SplitError as error:
         raise SplitError(f"pools.{name}.{error}") from None
-    processes, weights = found["processes"], found["weights"]
+    processes, weights = options["processes"], options["weights"]
     if weights and len(weights) != processes:  # type: ignore[arg-type]
-        told = f"{len(weights)} weights for {processes} processes"  # type: ignore[arg-type]
-        raise SplitError(f"pools.{name}.weights: {told}: give one a process, or none at all")
-    return found
+        numbers = f"{len(weights)} weights for {processes} processes"  # type: ignore[arg-type]
+        raise SplitError(f"pools.{name}.weights: {numbers}: give one per process, or none")
+    return options
 
 
 def _key(name: str) -> str:
-    """A key as TOML writes it."""
+    """Return a key as TOML writes it."""
     return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)
 
 
@@ -156,12 +160,14 @@ def _check_overflow(name: str, pool: Mapping[str, Value], pools: list[str]) -> N
     except SplitError as error:
         raise SplitError(f"pools.{name}.overflow: {error}") from None
     if overflow != "none" and not pool["max_conns"]:
-        told = "a pool is full only where max_conns is set"
-        raise SplitError(f"pools.{name}.overflow: {told}: give pools.{name}.max_conns too")
+        raise SplitError(
+            f"pools.{name}.overflow: a pool is full only where max_conns is set: "
+            f"give pools.{name}.max_conns too"
+        )
 
 
 def line_of(text: str, error: str) -> str:
-    """`LINE:` of the key that an error begins with, empty where the text has no such key."""
+    """Return `LINE:` of the key that an error begins with, empty if the text has no such key."""
     table = ""
     for number, line in enumerate(text.splitlines(), 1):
         if head := re.match(r"\s*\[([^\]]+)\]", line):
@@ -175,13 +181,13 @@ def line_of(text: str, error: str) -> str:
     return ""
 
 
-# -- changing ---------------------------------------------------------------------------------
+# -- editing ----------------------------------------------------------------------------------
 
 
 def edit_plan(plan: SplitPlan, values: Mapping[str, str]) -> SplitPlan:
-    """The plan with these keys set; raises SplitError naming the key, and changes nothing.
+    """Return the plan with these keys set; raises SplitError with the key.
 
-    Keys are those of the file, dotted. An empty value takes a pool or a route away.
+    Keys are those of the file, dotted. An empty value removes a pool or a route.
     """
     table = plan.as_dict()
     for key, text in values.items():
@@ -189,59 +195,58 @@ def edit_plan(plan: SplitPlan, values: Mapping[str, str]) -> SplitPlan:
             _set(table, key, text.strip())
         except SplitError as error:
             raise SplitError(f"{key}: {error}") from None
-    after = parse_plan(table)
-    routed = {after.default, *after.routes.values(), *after.methods.values()}
-    routed |= {*after.headers.values()}
-    routed |= {str(pool["overflow"]).removeprefix("spill:") for pool in after.pools.values()}
-    for name in after.pools:
-        if name not in plan.pools and name not in routed:
-            known = ", ".join(plan.pools)
-            raise SplitError(f"pools.{name}: no such pool ({known}), and no route to a new one")
-    return after
+    edited = parse_plan(table)
+    targets = {pool for _, pool in edited.route_keys()}
+    targets |= {str(pool["overflow"]).removeprefix("spill:") for pool in edited.pools.values()}
+    for name in edited.pools:
+        if name not in plan.pools and name not in targets:
+            names = ", ".join(plan.pools)
+            raise SplitError(f"pools.{name}: unknown pool ({names}), and no route to a new one")
+    return edited
 
 
 def _set(table: dict[str, Any], key: str, text: str) -> None:
     first, _, rest = key.partition(".")
     if first == "pools" and rest:
-        _set_pool(table["pools"], *_halves(rest), text)
+        _set_pool(table["pools"], *_pool_and_option(rest), text)
     elif first == ROUTES and rest:
         kind, _, name = rest.partition(".")
         if kind in {"methods", "headers"} and name:
-            _put(table[ROUTES].setdefault(kind, {}), _bare(name), text)
+            _set_or_remove(table[ROUTES].setdefault(kind, {}), _unquoted(name), text)
         else:
-            _put(table[ROUTES], _bare(rest), text)
+            _set_or_remove(table[ROUTES], _unquoted(rest), text)
     else:
-        raise SplitError("there is no such key; see them all with: windtunnel split show")
+        raise SplitError("unknown key; list all keys with: windtunnel split show")
 
 
-def _halves(text: str) -> tuple[str, str]:
+def _pool_and_option(text: str) -> tuple[str, str]:
     name, _, option = text.partition(".")
-    return _bare(name), option
+    return _unquoted(name), option
 
 
 def _set_pool(pools: dict[str, Any], name: str, option: str, text: str) -> None:
     if not option:
         if text:
-            raise SplitError("name an option of the pool, or give nothing to take the pool away")
-        _put(pools, name, "")
+            raise SplitError("give an option of the pool, or an empty value to remove the pool")
+        _set_or_remove(pools, name, "")
     else:
         check_name(name)
         pools.setdefault(name, {})[option] = from_text(option, text)
 
 
-def _put(table: dict[str, Any], name: str, text: str) -> None:
+def _set_or_remove(table: dict[str, Any], name: str, text: str) -> None:
     if text:
         table[name] = text
     elif table.pop(name, None) is None:
-        raise SplitError("it is not there, so it cannot be taken away")
+        raise SplitError("cannot be removed: it does not exist")
 
 
-def _bare(name: str) -> str:
+def _unquoted(name: str) -> str:
     return name[1:-1] if len(name) > 1 and name[0] == name[-1] == '"' else name
 
 
 def differences(before: SplitPlan, after: SplitPlan) -> list[tuple[str, str, str]]:
-    """(key, old, new) of each key that differs; what is not there is empty."""
+    """Return (key, old, new) of each key that differs; an absent value is empty."""
     old, new = before.flat(), after.flat()
     pairs = ((key, old.get(key, ""), new.get(key, "")) for key in dict.fromkeys([*old, *new]))
-    return [(key, one, other) for key, one, other in pairs if one != other]
+    return [(key, former, latter) for key, former, latter in pairs if former != latter]

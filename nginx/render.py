@@ -1,4 +1,4 @@
-"""nginx.conf from a split, in the subset that this nginx has."""
+"""Renders nginx.conf from a split, with the directives that this nginx has."""
 
 from __future__ import annotations
 
@@ -14,11 +14,9 @@ from typing import Any
 
 import jinja2
 
-from nginx.features import Features, features
-from nginx.routing import NO_ANSWER, POOL, SERVED, keys, overflows, prefixes, routing
+from nginx.features import Features
+from nginx.routing import NO_ANSWER, POOL, SERVED, key_maps, overflows, prefixes, route_maps
 from nginx.split import NONE, Split
-
-__all__ = ["ACCESS_LOG", "CONF", "PAGES", "Features", "Rendered", "features", "render", "site"]
 
 CONF = "nginx.conf"
 ACCESS_LOG = "access.log"
@@ -51,19 +49,19 @@ def render(
 ) -> Rendered:
     """Render nginx.conf for a folder that holds its pid, logs, pages and bodies.
 
-    `serial` makes the generation another one, though nothing else has changed.
+    `serial` changes the generation of an otherwise equal configuration.
     """
     facts = _facts(split)
-    seed = f"{facts}{port}{workers}{features.text}{serial}"
+    seed = f"{facts}{port}{workers}{features.version_text}{serial}"
     generation = hashlib.sha256(seed.encode()).hexdigest()[:12]
-    inner = site(
+    http = site(
         split,
         listen=f"127.0.0.1:{port} backlog=4096",
         features=features,
         log=folder / ACCESS_LOG,
         pages=folder / PAGES,
         facts=json.dumps({"generation": generation, **facts}),
-        about=features.lacks,
+        comments=features.limitations,
     )
     text = _template("nginx.conf.j2").render(
         connections=min(16384, _descriptors() // 2),
@@ -71,7 +69,7 @@ def render(
         features=features,
         path=lambda name: _quoted(folder / name),
         root=os.geteuid() == 0,
-        site=inner,
+        site=http,
         split=split,
         workers=workers,
     )
@@ -86,30 +84,29 @@ def site(
     log: Path,
     pages: Path,
     facts: str = "",
-    about: tuple[str, ...] = (),
+    comments: tuple[str, ...] = (),
     addresses: Mapping[int, str] | None = None,
 ) -> str:
-    """What goes into `http {}`: routes, pools, and the server that listens at `listen`.
+    """Render what goes into `http {}`: routes, pools, and the server that listens at `listen`.
 
     `addresses` say where a port's process is, if not on 127.0.0.1; `facts` is what `GET /split`
-    answers, if anything.
+    answers, if anything; `comments` are lines at the top.
     """
-    where = addresses or {}
     spills = any(split.spill(name) for name in split.pools)
     return _template("site.conf.j2").render(
-        about=about,
-        answering=SERVED if spills else POOL,
-        dispatched=bool(split.methods or split.headers),
+        comments=comments,
+        pool_variable=SERVED if spills else POOL,
+        by_variable=bool(split.methods or split.headers),
         facts=facts,
         features=features,
         full=[name for name, pool in split.pools.items() if pool.overflow != NONE],
-        keys=keys(split),
+        key_maps=key_maps(split),
         listen=listen,
         log=_quoted(log),
         log_name="windtunnel",
-        maps=routing(split),
+        route_maps=route_maps(split),
         members=lambda name: [
-            (where.get(port, f"127.0.0.1:{port}"), weight)
+            ((addresses or {}).get(port, f"127.0.0.1:{port}"), weight)
             for port, weight in split.pools[name].members
         ],
         overflows=overflows(split),
@@ -125,8 +122,8 @@ def site(
 
 
 def _problems(split: Split) -> list[tuple[str, int, str]]:
-    maintained = any(pool.maintenance for pool in split.pools.values())
-    return [one for one in _PROBLEMS if one[0] != "@maintained" or maintained]
+    has_pages = any(pool.maintenance for pool in split.pools.values())
+    return [problem for problem in _PROBLEMS if problem[0] != "@maintained" or has_pages]
 
 
 def _facts(split: Split) -> dict[str, Any]:
@@ -137,9 +134,9 @@ def _facts(split: Split) -> dict[str, Any]:
         }
         for name, pool in split.pools.items()
     }
-    told: dict[str, Any] = {"pools": pools, "routes": {**split.routes, "/": split.default}}
-    also = {"methods": dict(split.methods), "headers": dict(split.headers)}
-    return told | {name: routes for name, routes in also.items() if routes}
+    facts: dict[str, Any] = {"pools": pools, "routes": {**split.routes, "/": split.default}}
+    optional = {"methods": dict(split.methods), "headers": dict(split.headers)}
+    return facts | {name: routes for name, routes in optional.items() if routes}
 
 
 def _descriptors() -> int:

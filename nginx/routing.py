@@ -1,4 +1,4 @@
-"""Which pool a request goes to, as nginx's maps and locations say it."""
+"""Which pool a request goes to, as maps and locations of nginx."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NO_ANSWER = "@no_answer"
 
 @dataclass(frozen=True, slots=True)
 class Map:
-    """One `map` of nginx: the variable looked at, the one set, and what becomes what."""
+    """One `map` of nginx: from values of the variable `source` to values of `target`."""
 
     source: str
     target: str
@@ -32,48 +32,53 @@ class Map:
 
 @dataclass(frozen=True, slots=True)
 class Overflow:
-    """Where nginx goes with a request for a full pool: `pool` is full, `to` takes it, if any does.
+    """The location for a request whose `pool` is full: `target` takes it, if any pool does.
 
-    `then` is where it goes should nobody of `to` answer.
+    `unanswered` is the location if no process of `target` answers.
     """
 
     location: str
     pool: str
-    to: str | None
-    then: str
+    target: str | None
+    unanswered: str
 
 
 def overflows(split: Split) -> list[Overflow]:
-    """The places for requests that a pool is too full for, each spilled on as its pools say.
+    """Return the locations for requests whose pool is full, spilled on as the pools say.
 
-    A pool that was full is not asked again: what has been to all of them is shed.
+    A pool that was full is not tried again: a request that was refused by all is shed.
     """
     full = [name for name, pool in split.pools.items() if pool.overflow != NONE]
-    return [one for name in full for one in _spilled(split, (name,))]
+    return [overflow for name in full for overflow in _spills(split, (name,))]
 
 
-def _full_at(pools: tuple[str, ...]) -> str:
+def _full_location(pools: tuple[str, ...]) -> str:
     return f"@full_{'-'.join(pools)}"
 
 
-def _spilled(split: Split, past: tuple[str, ...]) -> list[Overflow]:
-    here, to = _full_at(past), split.spill(past[-1])
-    if to is None or to in past:
-        return [Overflow(here, past[-1], None, "")]
-    if split.pools[to].overflow == NONE:
-        return [Overflow(here, past[-1], to, NO_ANSWER)]
-    further = (*past, to)
-    return [Overflow(here, past[-1], to, _full_at(further)), *_spilled(split, further)]
+def _spills(split: Split, full: tuple[str, ...]) -> list[Overflow]:
+    """Return the overflows of a request for which these pools were full, the last one just now."""
+    location, pool = _full_location(full), full[-1]
+    target = split.spill(pool)
+    if target is None or target in full:
+        return [Overflow(location, pool, None, "")]
+    if split.pools[target].overflow == NONE:
+        return [Overflow(location, pool, target, NO_ANSWER)]
+    next_full = (*full, target)
+    return [
+        Overflow(location, pool, target, _full_location(next_full)),
+        *_spills(split, next_full),
+    ]
 
 
 def prefixes(split: Split) -> list[tuple[str, str]]:
-    """(prefix, pool) of each location, the longest first, `/` last."""
+    """Return (prefix, pool) of each location, the longest first, `/` last."""
     ordered = sorted(split.routes.items(), key=lambda route: (-len(route[0]), route[0]))
     return [*ordered, ("/", split.default)]
 
 
-def routing(split: Split) -> list[Map]:
-    """The maps in the order in which they decide: each falls back on the one before it."""
+def route_maps(split: Split) -> list[Map]:
+    """Return the maps in the order of evaluation: each falls back on the one before it."""
     paths = tuple((f'"~^{re.escape(prefix)}"', pool) for prefix, pool in prefixes(split)[:-1])
     steps = [("$uri", paths)]
     if split.methods:
@@ -86,23 +91,23 @@ def routing(split: Split) -> list[Map]:
     ]
 
 
-def keys(split: Split) -> list[Map]:
-    """The maps that find a hash key in the cookies or arguments where a name has a dash."""
-    found = {}
+def key_maps(split: Split) -> list[Map]:
+    """Return the maps that extract a hash key from cookies or arguments if its name has a dash."""
+    maps = {}
     for pool in split.pools.values():
         mapped = mapped_key(pool.hash)
         if pool.balance == Balance.HASH and mapped:
             source, pattern = mapped
             variable = hash_variable(pool.hash)
-            found[variable] = Map(source, variable, ((f'"~*{pattern}"', "$1"),), '""')
-    return list(found.values())
+            maps[variable] = Map(source, variable, ((f'"~*{pattern}"', "$1"),), '""')
+    return list(maps.values())
 
 
 def _headers(split: Split) -> list[tuple[str, tuple[tuple[str, str], ...]]]:
     """The header named first in the file decides, so its map comes last."""
-    found: dict[str, list[tuple[str, str]]] = {}
+    values: dict[str, list[tuple[str, str]]] = {}
     for header, pool in split.headers.items():
         variable, value = header_condition(header)
         text = '"~."' if value == ANY_VALUE else f'"\\\\{value}"'
-        found.setdefault(variable, []).append((text, pool))
-    return [(variable, tuple(values)) for variable, values in reversed(found.items())]
+        values.setdefault(variable, []).append((text, pool))
+    return [(variable, tuple(pairs)) for variable, pairs in reversed(values.items())]

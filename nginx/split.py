@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class SplitError(ValueError):
-    """A split that cannot be; the text says which part and what would do."""
+    """A split that is not valid; the message says which part, and what is valid."""
 
 
 class Balance(StrEnum):
@@ -23,7 +23,7 @@ class Balance(StrEnum):
 
 
 SHED, SPILL, NONE = "shed", "spill", "none"
-"""What becomes of a request for a full pool; `spill:NAME` says to which pool."""
+"""What happens to a request for a full pool; `spill:NAME` names the pool that takes it."""
 
 HASH_KEYS: Mapping[str, str] = {
     "uri": "$request_uri",
@@ -74,7 +74,7 @@ class Pool:
         if self.weights and len(self.weights) != len(self.ports):
             raise SplitError(f"{len(self.weights)} weights for {len(self.ports)} processes")
         if any(weight < 1 for weight in self.weights):
-            raise SplitError("a weight is a whole number from 1 on")
+            raise SplitError("a weight must be a whole number from 1")
 
     @property
     def members(self) -> tuple[tuple[int, int], ...]:
@@ -95,38 +95,39 @@ class Pool:
 
 
 def hash_variable(key: str) -> str:
-    """nginx's variable for a hash key; raises SplitError."""
+    """Return nginx's variable for a hash key; raises SplitError."""
     if key in HASH_KEYS:
         return HASH_KEYS[key]
-    if named := _NAMED_KEY.fullmatch(key):
-        kind, name = named[1], named[2].lower()
+    if match := _NAMED_KEY.fullmatch(key):
+        kind, name = match[1], match[2].lower()
         if kind == "header":
             return f"$http_{name.replace('-', '_')}"
         if "-" not in name:
             return f"${_VARIABLES[kind]}_{name}"
         return f"$key_{kind}_{name.replace('_', '__').replace('-', '_d')}"
     raise SplitError(
-        f"{key!r} is no hash key: {', '.join(HASH_KEYS)}, header:NAME, argument:NAME, cookie:NAME"
+        f"must be one of {', '.join(HASH_KEYS)}, header:NAME, argument:NAME, cookie:NAME, "
+        f"not {key!r}"
     )
 
 
 def mapped_key(key: str) -> tuple[str, str] | None:
-    """Of a cookie or argument that nginx has no variable for: where it is found, and by what."""
-    named = _NAMED_KEY.fullmatch(key)
-    if named is None or named[1] == "header" or "-" not in named[2]:
+    """Return the source and the pattern of a cookie or argument that nginx has no variable for."""
+    match = _NAMED_KEY.fullmatch(key)
+    if match is None or match[1] == "header" or "-" not in match[2]:
         return None
-    if named[1] == "cookie":
-        return "$http_cookie", f"(?:^|;) *{named[2]} *= *([^;]*)"
-    return "$args", f"(?:^|&){named[2]}=([^&]*)"
+    if match[1] == "cookie":
+        return "$http_cookie", f"(?:^|;) *{match[2]} *= *([^;]*)"
+    return "$args", f"(?:^|&){match[2]}=([^&]*)"
 
 
 def header_condition(text: str) -> tuple[str, str]:
-    """nginx's variable of a header, and the value asked for, of `Name: value`."""
-    found = _HEADER.fullmatch(text)
-    if found is None:
-        told = "write a header as 'Name: value' of at most 40 characters, or 'Name: *' for any"
-        raise SplitError(f'routes.headers."{text}": {told}')
-    return f"$http_{found[1].replace('-', '_').lower()}", found[2]
+    """Return nginx's variable of a header and its value, of `Name: value`; raises SplitError."""
+    match = _HEADER.fullmatch(text)
+    if match is None:
+        advice = "write a header as 'Name: value' of at most 40 characters, or 'Name: *' for any"
+        raise SplitError(f'routes.headers."{text}": {advice}')
+    return f"$http_{match[1].replace('-', '_').lower()}", match[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,7 @@ class Split:
         return tuple(port for pool in self.pools.values() for port in pool.ports)
 
     def spill(self, name: str) -> str | None:
-        """The pool that takes what a full pool cannot, if one does."""
+        """Return the pool that takes the requests of a full pool, if one does."""
         return spill_target(name, self.pools[name].overflow, list(self.pools))
 
     @property
@@ -164,24 +165,24 @@ class Split:
         return int(max(pool.read_timeout for pool in self.pools.values())) + 10
 
     def with_pool(self, name: str, pool: Pool) -> Split:
-        """The same split with one pool replaced."""
+        """Return the split with one pool replaced."""
         return replace(self, pools={**self.pools, name: pool})
 
     def with_ports(self, name: str, ports: tuple[int, ...]) -> Split:
-        """The same split with other processes in a pool; weights that no longer fit are dropped."""
+        """Return the split with other ports in a pool; weights of another number are dropped."""
         pool = self.pools[name]
         weights = pool.weights if len(pool.weights) == len(ports) else ()
         return self.with_pool(name, replace(pool, ports=ports, weights=weights))
 
 
 def check_name(name: str) -> None:
-    """Raise SplitError for what cannot name a pool."""
+    """Raise SplitError unless a pool can have this name."""
     if not _POOL_NAME.fullmatch(name):
-        raise SplitError(f"{name!r} cannot name a pool: use small letters, digits and _")
+        raise SplitError(f"{name!r} is not a pool name: use lower-case letters, digits and _")
 
 
 def spill_target(name: str, overflow: str, pools: list[str]) -> str | None:
-    """The pool that `overflow` of a pool names, None for a rule that names none."""
+    """Return the pool that `overflow` means, None for none and shed; raises SplitError."""
     kind, _, target = overflow.partition(":")
     if kind != SPILL or (target and target not in pools) or target == name or pools == [name]:
         if overflow in {NONE, SHED}:
@@ -197,10 +198,12 @@ def check_routes(
     methods: Mapping[str, str],
     headers: Mapping[str, str],
 ) -> None:
-    """Raise SplitError, which begins with the key at fault, for a route that cannot be."""
+    """Raise SplitError, which begins with the key at fault, for a route that is not valid."""
     for prefix in routes:
         if prefix == "/" or not _PREFIX.fullmatch(prefix):
-            raise SplitError(f'routes."{prefix}": a prefix starts with / and goes on in plain text')
+            raise SplitError(
+                f'routes."{prefix}": a prefix must start with / and have plain characters only'
+            )
     for method in methods:
         if method not in METHODS:
             raise SplitError(f"routes.methods.{method}: choose from {', '.join(METHODS)}")
@@ -208,7 +211,7 @@ def check_routes(
         header_condition(header)
     for key, pool in route_keys(routes, default, methods, headers):
         if not isinstance(pool, str) or pool not in pools:
-            raise SplitError(f"{key}: it goes to {pool!r}, which is no pool")
+            raise SplitError(f"{key}: unknown pool {pool!r}")
 
 
 def route_keys(
@@ -217,7 +220,7 @@ def route_keys(
     methods: Mapping[str, str],
     headers: Mapping[str, str],
 ) -> Iterator[tuple[str, str]]:
-    """The key in split.toml of each route, and its pool."""
+    """Yield the key in split.toml of each route, and its pool."""
     yield "routes.default", default
     yield from ((f'routes."{prefix}"', pool) for prefix, pool in routes.items())
     yield from ((f"routes.methods.{method}", pool) for method, pool in methods.items())

@@ -99,7 +99,7 @@ def test_the_split_is_changed_seen_and_changed_back_from_the_keyboard(
     assert processes(up) == before
     page.locator("#apply").focus()
     page.keyboard.press("Enter")
-    expect(page.locator("#said")).to_contain_text("pools.fast.processes 1 → 2: served after")
+    expect(page.locator("#said")).to_contain_text("pools.fast.processes 1 → 2: active after")
     assert processes(up) == {**before, "fast": 2}
     expect(page.locator("#history-list li").first).to_have_js_property("value", number)
     for plot in ("rate", "p50", "p99"):
@@ -109,7 +109,7 @@ def test_the_split_is_changed_seen_and_changed_back_from_the_keyboard(
 
     expect(page.locator("#undo")).to_be_focused()
     page.keyboard.press("Enter")
-    expect(page.locator("#said")).to_contain_text("pools.fast.processes 2 → 1: served after")
+    expect(page.locator("#said")).to_contain_text("pools.fast.processes 2 → 1: active after")
     assert processes(up) == before
     expect(marks(page).last).to_have_text(f"#{number + 1}")
     assert {one["error"] for one in workers.stats()["errors"]} <= {"stale"}

@@ -38,7 +38,7 @@ def test_ten_reloads_under_load(nginx: Nginx, split: Split) -> None:
     fast = split.pools["fast"]
     splits = [split.with_pool("fast", replace(fast, weights=(n,))) for n in range(1, RELOADS + 1)]
     told = loaded(nginx, splits)
-    print(nginx.features.text, told)
+    print(nginx.features.version_text, told)
     outcomes = told["outcomes"]
     assert sum(outcomes.values()) == RATE * SECONDS
     if nginx.features.keepalive_min_timeout:

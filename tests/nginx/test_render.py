@@ -41,15 +41,15 @@ def test_no_kept_connections_is_said_where_they_are_the_default(tmp_path: Path) 
 
 
 def test_what_an_nginx_lacks_is_said(tmp_path: Path) -> None:
-    assert NEW.lacks == ()
-    (told,) = OLD.lacks
+    assert NEW.limitations == ()
+    (told,) = OLD.limitations
     assert "1.22.1 has no keepalive_min_timeout" in told
     assert told in render(SPLIT, port=1, folder=tmp_path, features=OLD).text
 
 
 def test_a_balance_that_was_left_out_of_an_nginx_is_named() -> None:
     bare = Features((1, 31, 3), "--without-http_upstream_hash_module")
-    assert "built without balance hash" in bare.lacks[0]
+    assert "built without balance hash" in bare.limitations[0]
     with pytest.raises(SplitError, match=r"^pools\.fast\.balance: hash: .* 1\.31\.3 was built"):
         bare.check(SPLIT.with_pool("fast", Pool((1,), Balance.HASH)))
     bare.check(SPLIT)

@@ -52,11 +52,11 @@ def test_a_route_is_a_prefix_and_goes_to_a_pool(routes: dict[str, str], default:
     ("text", "told"),
     [
         ("[pools.fast]\nprocesses = x", "line 2"),
-        ("[pools.fast]\n[routes]\n'/slow/' = 'slow'", "'slow', which is no pool"),
+        ("[pools.fast]\n[routes]\n'/slow/' = 'slow'", "unknown pool 'slow'"),
         ("[pools.fast]\nbalance = 'best'\n[routes]", "best"),
-        ("[pools.fast]\nproceses = 2\n[routes]", "2: pools.fast.proceses: there is no such key"),
+        ("[pools.fast]\nproceses = 2\n[routes]", "2: pools.fast.proceses: unknown key"),
         ("[pools.fast]\nprocesses = 2\nweights = [1]\n[routes]", "2"),
-        ("[pools.fast]\nprocesses = 0\n[routes]", "2: pools.fast.processes: 0 is no whole"),
+        ("[pools.fast]\nprocesses = 0\n[routes]", "2: pools.fast.processes: must be a whole"),
         ("[pools.fast]", "routes"),
     ],
 )

@@ -64,13 +64,13 @@ def show(as_json: Json = False) -> None:
     table(("key", "value"), list(plan.flat().items()))
     for pool in plan.pools:
         say(f"{pool}: processes on {', '.join(map(str, stack.state.ports(pool)))}")
-    for line in stack.nginx.features.lacks:
+    for line in stack.nginx.features.limitations:
         say(line)
 
 
 def _nginx(stack: Stack) -> dict[str, Any]:
-    told = stack.nginx.features
-    return {"nginx": {"version": told.text, "lacks": list(told.lacks)}}
+    features = stack.nginx.features
+    return {"nginx": {"version": features.version_text, "lacks": list(features.limitations)}}
 
 
 @app.command("set")
@@ -78,10 +78,10 @@ def set_(
     values: Annotated[list[str], typer.Argument(metavar="KEY=VALUE...", show_default=False)],
     as_json: Json = False,
 ) -> None:
-    """SplitChange keys of the split, such as pools.fast.processes=2 pools.slow.balance=least_conn.
+    """Change keys of the split, such as pools.fast.processes=2 pools.slow.balance=least_conn.
 
-    Returns when the new split serves and no old worker of nginx remains. An empty value takes a
-    route or a pool away. What cannot be changes nothing.
+    Returns when the new split is active and the old workers of nginx have drained. An empty value
+    removes a route or a pool. An error changes nothing.
     """
     from deploy import splits
     from nginx.plan import edit_plan
@@ -138,8 +138,10 @@ def _tell(change: SplitChange, as_json: bool) -> None:
         return
     for key, old, new in _brief(change):
         say(f"{key}: {old or '(none)'} -> {new or '(none)'}")
-    clean = f", no old worker after {change.clean_s:.2f} s" if change.clean_s is not None else ""
-    say(f"change {change.number} serves after {change.apply_s:.2f} s{clean}")
+    drained = (
+        "" if change.clean_s is None else f", old workers drained after {change.clean_s:.2f} s"
+    )
+    say(f"change {change.number} is active after {change.apply_s:.2f} s{drained}")
 
 
 @app.command()
@@ -178,7 +180,7 @@ def history(as_json: Json = False) -> None:
     elif not changes:
         say("the split has not been changed yet")
     else:
-        head = ("change", "when", "by", "served in", "clean in", "what")
+        head = ("change", "when", "by", "active in", "drained in", "what")
         table(head, [_row(change) for change in changes])
 
 
@@ -237,18 +239,21 @@ def render(
     ),
 ) -> None:
     """Print the split in force for a server of your own, to be included in `http {}`."""
-    from nginx.features import Features, version_of
+    from nginx.features import Features, parse_version
     from nginx.render import site
 
     stack = _stack()
     features = stack.nginx.features
     if nginx is not None:
         try:
-            features = Features(version_of(nginx))
+            features = Features(parse_version(nginx))
         except ValueError:
             raise UsageError(f"--nginx {nginx}: give a version such as 1.22.1") from None
-    about = (f"Made by `windtunnel split render` for nginx {features.text}.", *features.lacks)
-    text = site(stack.split, listen=listen, features=features, log=log, pages=pages, about=about)
+    made_by = f"Made by `windtunnel split render` for nginx {features.version_text}."
+    comments = (made_by, *features.limitations)
+    text = site(
+        stack.split, listen=listen, features=features, log=log, pages=pages, comments=comments
+    )
     typer.echo(text, nl=False)
 
 

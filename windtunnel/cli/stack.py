@@ -77,7 +77,7 @@ def up(
 def _tell(stack: Stack) -> None:
     for name, reason in stack.state.missing.items():
         say(f"without {name}: {reason}")
-    for line in stack.nginx.features.lacks:
+    for line in stack.nginx.features.limitations:
         say(line)
     up_since = "is up" if stack.started else "was up already"
     servers = ", ".join(url.removeprefix("http://") for url in stack.state.processes)

@@ -236,7 +236,7 @@ def _carried_out(base: int, changes: Mapping[str, str] | None) -> Any:
 def _told(change: Any) -> dict[str, Any]:
     """A change as JSON has it, moments in seconds of the epoch.
 
-    `clean_s` and `clean_at` are None of one that was interrupted before nothing old was left.
+    `clean_s` and `clean_at` are None of one that was interrupted before old workers had drained.
     """
     return {
         "number": change.number,

@@ -64,7 +64,7 @@ def test_a_session_of_tuning(workspace: Workspace) -> None:
     port = 10000 + workspace.offset
     assert "pools.slow.balance          round_robin\n" in good(workspace, "show")
     out = good(workspace, "set", "pools.fast.processes=1", "pools.slow.processes=2")
-    assert "pools.fast.processes: 2 -> 1\npools.slow.processes: 1 -> 2\nchange 1 serves" in out
+    assert "pools.fast.processes: 2 -> 1\npools.slow.processes: 1 -> 2\nchange 1 is active" in out
     assert f"slow: processes on {port + 4}, {port + 5}" in good(workspace, "show")
     assert "nothing to change" in good(workspace, "set", "pools.slow.processes=2")
 
@@ -122,9 +122,9 @@ def test_what_was_tuned_can_be_carried_away(workspace: Workspace) -> None:
     [
         (("set", "pools.fast.processes"), "KEY=VALUE"),
         (("set",), "KEY=VALUE"),
-        (("set", "pools.fast.processes=0"), "pools.fast.processes: 0 is no whole number"),
-        (("set", "pools.quick.processes=1"), "pools.quick: no such pool (fast, slow)"),
-        (("set", "speed=1"), "speed: there is no such key"),
+        (("set", "pools.fast.processes=0"), "pools.fast.processes: must be a whole number"),
+        (("set", "pools.quick.processes=1"), "pools.quick: unknown pool (fast, slow)"),
+        (("set", "speed=1"), "speed: unknown key"),
         (("render", "--nginx", "new"), "--nginx new"),
         (("apply", "/nowhere/split.toml"), "/nowhere/split.toml"),
         (("turn",), "turn"),

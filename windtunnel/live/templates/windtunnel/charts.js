@@ -132,7 +132,7 @@ function legend(view) {
   });
   const swatch = make("i");
   swatch.style.background = css("--mark");
-  if (marks.length) items.push(make("li", {}, swatch, "change of the split (#): from its beginning until nothing old was left"));
+  if (marks.length) items.push(make("li", {}, swatch, "change of the split (#): from its beginning until old workers had drained"));
   id("legend").replaceChildren(...items);
 }
 

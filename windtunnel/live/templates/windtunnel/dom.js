@@ -25,4 +25,4 @@ export function say(element, text) {
 
 export const told = (differences) => differences.map(([key, before, after]) => `${key} ${before || "none"} → ${after || "none"}`).join(", ");
 
-export const spent = (change) => `served after ${change.apply_s.toFixed(1)} s, ${change.clean_s === null ? "interrupted before nothing old was left" : `nothing old left after ${change.clean_s.toFixed(1)} s`}`;
+export const spent = (change) => `active after ${change.apply_s.toFixed(1)} s, ${change.clean_s === null ? "interrupted before old workers had drained" : `old workers drained after ${change.clean_s.toFixed(1)} s`}`;
