@@ -100,8 +100,8 @@ def _incomplete(cell: Cell, operation: str, results: Sequence[OperationResult]) 
     counts = {result.outcome: result.count for result in results}
     right = next((result for result in results if result.outcome == OK), None)
     return Incomplete(
-        store=cell.store,
-        mix=cell.mix,
+        store=cell.subject,
+        mix=cell.mix or "",
         variant=cell.variant,
         round=cell.round,
         processes=cell.processes,
@@ -221,8 +221,8 @@ def _doubts(run: Run) -> Iterator[DoubtfulCell]:
 
 def _doubtful(cell: Cell) -> DoubtfulCell:
     return DoubtfulCell(
-        store=cell.store,
-        mix=cell.mix,
+        store=cell.subject,
+        mix=cell.mix or "",
         round=cell.round,
         users=cell.users,
         rate=cell.rate,
@@ -243,7 +243,7 @@ def _unfinished(cell: Cell) -> DoubtfulCell:
 def _unmeasured(run: Run) -> dict[str, str]:
     voids: dict[str, list[str]] = defaultdict(list)
     for cell in run.cells:
-        voids[cell.store].append(cell.void or "")
+        voids[cell.subject].append(cell.void or "")
     known = dict.fromkeys([*run.info.stores, *voids])
     ended = "no cell was finished"
     wholly = run.info.skipped.keys() - run.info.stores.keys()

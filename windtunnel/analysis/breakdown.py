@@ -12,6 +12,7 @@ from math import ceil, fsum
 from windtunnel.analysis.grouping import clean, cut
 from windtunnel.analysis.summary import OVERALL, RESPONSE, SERVICE, Band, Parts
 from windtunnel.client.api import SLEEP
+from windtunnel.recording.conditions import Conditions
 from windtunnel.recording.results import Cell
 from windtunnel.recording.streams import SampledRequest
 
@@ -22,9 +23,6 @@ ORDER = ("generator", "nginx", NGINX_AND_LOOP, "loop", "wait", "driver", "handle
 NGINX_TELLS_FROM_US = 5_000
 FEWEST = 10
 """Requests that a band needs: fewer say more of themselves than of the store."""
-
-Group = tuple[str, str, str | None, int, float, int, float]
-"""Store, mix, variant, processes, rate, users and slow rate, where 0 stands for none."""
 
 
 def parts(
@@ -37,13 +35,13 @@ def parts(
     """
     counted = [cell for cell in cells if cell.void is None]
     known = clean(counted, steady=steady)
-    groups: dict[Group, list[SampledRequest]] = defaultdict(list)
+    groups: dict[Conditions, list[SampledRequest]] = defaultdict(list)
     for sample in samples:
         if sample.parts_us and cut(sample, steady=steady) in known:
-            groups[_group(sample)].append(sample)
-    lasted: dict[Group, float] = defaultdict(float)
+            groups[sample.configuration].append(sample)
+    lasted: dict[Conditions, float] = defaultdict(float)
     for cell in counted if steady else ():
-        lasted[_group(cell)] += cell.seconds
+        lasted[cell.configuration] += cell.seconds
     return [
         found
         for group in sorted(groups, key=str)
@@ -57,11 +55,6 @@ def needed(name: str) -> int:
     return round(FEWEST / (high - low))
 
 
-def _group(of: SampledRequest | Cell) -> Group:
-    load = (of.rate or 0.0, of.users or 0, of.slow_rate or 0.0)
-    return of.store, of.mix or "", of.variant, of.processes, *load
-
-
 def _of(samples: Sequence[SampledRequest], seconds: float | None) -> Iterable[Parts]:
     of_stores = [sample for sample in samples if sample.operation != SLEEP]
     by_operation: dict[str, list[SampledRequest]] = {OVERALL: of_stores}
@@ -71,7 +64,7 @@ def _of(samples: Sequence[SampledRequest], seconds: float | None) -> Iterable[Pa
     for operation, some in by_operation.items():
         if operation != OVERALL or len(by_operation) > 2:
             yield Parts(
-                store=one.store,
+                store=one.subject,
                 mix=one.mix,
                 variant=one.variant,
                 processes=one.processes,

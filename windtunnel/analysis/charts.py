@@ -12,7 +12,6 @@ import msgspec
 
 from windtunnel.analysis.entries import lost_or_failed
 from windtunnel.analysis.grouping import (
-    Cut,
     StoreView,
     View,
     cut,
@@ -23,6 +22,7 @@ from windtunnel.analysis.grouping import (
 )
 from windtunnel.analysis.summary import RESPONSE, SERVICE, Load, Table
 from windtunnel.analysis.wording import amount
+from windtunnel.recording.conditions import Conditions
 from windtunnel.recording.histogram import Histogram
 from windtunnel.recording.results import OK, Run, Times
 from windtunnel.recording.streams import Second
@@ -157,7 +157,7 @@ def timelines(run: Run, seconds: Iterable[Second]) -> list[dict[str, Any]]:
     """
     ends = {cut(cell): cell.seconds for cell in run.cells if cell.void is None}
     void, whole = spoiled(run.cells), steady(run)
-    charts: dict[str, dict[tuple[Cut, float], Second]] = defaultdict(dict)
+    charts: dict[str, dict[tuple[Conditions, float], Second]] = defaultdict(dict)
     for second in seconds:
         if cut(second) not in void:
             charts[_title(second, whole)][cut(second), second.second] = second
@@ -170,7 +170,7 @@ def _title(second: Second, told: bool) -> str:
     return ", ".join(filter(None, (second.variant, second.mix, under)))
 
 
-def _chart(title: str, seconds: Sequence[Second], ends: dict[Cut, float]) -> dict[str, Any]:
+def _chart(title: str, seconds: Sequence[Second], ends: dict[Conditions, float]) -> dict[str, Any]:
     length = max(second.second for second in seconds) + 1
     lines: dict[tuple[str, str, str], list[tuple[int, Point]]] = defaultdict(list)
     for second in sorted(seconds, key=lambda each: (each.round, each.second)):
@@ -179,7 +179,7 @@ def _chart(title: str, seconds: Sequence[Second], ends: dict[Cut, float]) -> dic
         for operation, latency, count, times in _answers(second):
             rate = round(count / width, 1) if width > LEAST_WIDTH else None
             point = (at, rate, _ms(times.p50), _ms(times.p99 or times.max))
-            lines[operation, latency, second.store].append((second.round, point))
+            lines[operation, latency, second.subject].append((second.round, point))
     found: dict[str, dict[str, dict[str, list[Point | None]]]] = {}
     for (operation, latency, store), points in sorted(lines.items()):
         found.setdefault(operation, {}).setdefault(latency, {})[store] = _line(points)

@@ -11,6 +11,7 @@ from typing import TypeVar
 import msgspec
 
 from windtunnel.analysis.summary import ALONE, RESPONSE, SERVICE, Load
+from windtunnel.recording.conditions import LOAD, Conditions
 from windtunnel.recording.histogram import NO_POOL, Histogram, decode, merge
 from windtunnel.recording.results import OK, Cell, Ledger, OperationResult, Run, StreamOfCell, Times
 from windtunnel.recording.streams import SampledRequest, Second
@@ -181,7 +182,7 @@ def views(cells: Iterable[Cell], damaged: list[str], ledgers: Mapping[str, Ledge
     loads: dict[Load, dict[str, StoreView]] = defaultdict(lambda: defaultdict(StoreView))
     for cell in cells:
         if cell.void is None:
-            _add(loads[load_of(cell)][cell.store], cell, damaged)
+            _add(loads[load_of(cell)][cell.subject], cell, damaged)
     ordered = sorted(loads, key=_load_order)
     return [view for load in ordered for view in _split(load, loads[load], ledgers)]
 
@@ -189,7 +190,7 @@ def views(cells: Iterable[Cell], damaged: list[str], ledgers: Mapping[str, Ledge
 def load_of(cell: Cell) -> Load:
     """Under what a cell was measured; mixes of a single operation belong together."""
     return Load(
-        mix=ALONE if _alone(cell) else cell.mix,
+        mix=ALONE if _alone(cell) else cell.mix or "",
         users=cell.users,
         rate=cell.rate,
         processes=cell.processes,
@@ -201,10 +202,9 @@ def load_of(cell: Cell) -> Load:
 
 def wholly_void(cells: Iterable[Cell]) -> list[Cell]:
     """Of each store, under each load as it was ordered, that has no clean cell: the first cell."""
-    ordered: dict[tuple[object, ...], list[Cell]] = defaultdict(list)
+    ordered: dict[tuple[Conditions, str | None], list[Cell]] = defaultdict(list)
     for cell in cells:
-        load = (cell.mix, cell.users, cell.rate, cell.slow_rate, cell.processes, cell.target)
-        ordered[cell.store, cell.variant, load].append(cell)
+        ordered[cell.configuration, cell.target].append(cell)
     return [found[0] for found in ordered.values() if all(c.void is not None for c in found)]
 
 
@@ -221,9 +221,9 @@ def _add(view: StoreView, cell: Cell, damaged: list[str]) -> None:
     cell = attributed(cell)
     view.cells.append(cell)
     seen = {_label(result) for result in cell.operations if result.count}
-    alone = _alone(cell)
-    wanted = {name for name in seen if name.split(" ", 1)[0] == cell.mix} if alone else seen
-    for name in wanted or ({cell.mix} if alone else ()):
+    alone, mix = _alone(cell), cell.mix or ""
+    wanted = {name for name in seen if name.split(" ", 1)[0] == mix} if alone else seen
+    for name in wanted or ({mix} if alone else ()):
         measured = view.operations[name]
         measured.cells.append(cell)
         measured.alone &= alone and seen <= wanted
@@ -235,7 +235,7 @@ def _add(view: StoreView, cell: Cell, damaged: list[str]) -> None:
             _count(measured, cell, result, damaged)
     _add_streams(view, cell, damaged)
     if not seen and alone:
-        view.operations[cell.mix].lost += lost(cell)
+        view.operations[mix].lost += lost(cell)
 
 
 def attributed(cell: Cell) -> Cell:
@@ -336,24 +336,17 @@ def _load_order(load: Load) -> tuple[bool, bool, str, int, float, int, str, str,
 # Which cell a line of a run is of: what tells one cell from every other.
 
 
-Of = Cell | Second | SampledRequest
-
-Cut = tuple[str, str | None, str | None, int, int, int | None, float | None, float | None, int]
-"""Store, variant, mix, processes, round, users, rate, slow rate, attempt."""
-
-
-def cut(of: Of, *, steady: bool = True) -> Cut:
+def cut(row: Conditions, *, steady: bool = True) -> Conditions:
     """Return what names a cell; without its load where that changed while it ran (not `steady`)."""
-    load = (of.users, of.rate, of.slow_rate) if steady else (None, None, None)
-    return of.store, of.variant, of.mix, of.processes, of.round, *load, of.attempt
+    return row.conditions if steady else row.conditions.without(*LOAD)
 
 
-def clean(cells: Iterable[Cell], *, steady: bool = True) -> set[Cut]:
+def clean(cells: Iterable[Cell], *, steady: bool = True) -> set[Conditions]:
     """Return those that count. An attempt that was spoiled and one that was not differ."""
     return {cut(cell, steady=steady) for cell in cells if cell.void is None}
 
 
-def spoiled(cells: Iterable[Cell], *, steady: bool = True) -> set[Cut]:
+def spoiled(cells: Iterable[Cell], *, steady: bool = True) -> set[Conditions]:
     """Return those that are void; in older files attempts had no number, and the last counts."""
     every = list(cells)
     void = {cut(cell, steady=steady) for cell in every if cell.void is not None}
@@ -398,7 +391,7 @@ def contenders(run: Run) -> Run:
 def named(those: Iterable[T]) -> Iterator[T]:
     """Yield what is known of stores with the variant as a part of the store's name."""
     for each in those:
-        store = name_with(each.variant, each.store)
+        store = name_with(each.variant, each.subject)
         yield msgspec.structs.replace(each, store=store, variant=None)
 
 

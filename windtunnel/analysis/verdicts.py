@@ -89,14 +89,14 @@ def _on_void(slo: Slo, run: Run) -> Iterator[Verdict]:
     for cell in wholly_void(run.cells):
         load = load_of(cell)
         if (
-            slo.speaks_of(cell.store)
-            and not (slo.glob is None and is_reference(cell.store, run.info.stores))
+            slo.speaks_of(cell.subject)
+            and not (slo.glob is None and is_reference(cell.subject, run.info.stores))
             and not (slo.latency == RESPONSE and not load.open)
             and not (cell.mix in OPERATIONS and slo.operation not in {None, cell.mix})
         ):
             yield Verdict(
                 slo=str(slo),
-                store=cell.store,
+                store=cell.subject,
                 load=load,
                 limit=slo.limit,
                 state=State.FAILS,
@@ -217,7 +217,7 @@ def judge_regression(
     where one side has no clean cell of a store. `runs` are those that were compared.
     """
     verdicts = []
-    void = {cell.store: _void(cell) for run in runs for cell in wholly_void(run.cells)}
+    void = {cell.subject: _void(cell) for run in runs for cell in wholly_void(run.cells)}
     for slo in slos:
         if slo.measure != "regression":
             continue

@@ -27,7 +27,7 @@ def append(run_dir: Path, cell: Cell, ended: datetime | None = None) -> None:
     """
     if cell.void is not None:
         return
-    path = run_dir / f"{name(cell.store)}.hlog"
+    path = run_dir / f"{name(cell.subject)}.hlog"
     until = (ended or datetime.now(UTC)).timestamp()
     try:
         new = not path.exists() or not path.stat().st_size

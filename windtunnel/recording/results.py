@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from windtunnel.recording import jsonl
+from windtunnel.recording.conditions import Conditions
 
 SCHEMA = 1
 RUN_FILE = "run.json"
@@ -129,31 +130,20 @@ class StreamOfCell(msgspec.Struct, frozen=True, kw_only=True):
     skipped: int | None = None
 
 
-class Cell(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of `cells.jsonl`: one store under one load in one round.
+class Cell(Conditions, frozen=True, kw_only=True):
+    """A line of `cells.jsonl`: what was measured under these conditions.
 
-    `users` is the closed load, `rate` (requests/s) the open one; `void` says why the cell does not
-    count, `flags` what makes it doubtful; `health` holds shares of 1 such as `steal`. Of what was
-    `intended` under open load, `late` was sent more than 2 ms after its moment, and `skipped` was
-    never sent, as too many were under way; `stale` and `retried` count closed connections. Where a
-    scenario has several `streams`, `rate` is that of the first, `slow_rate` that of slow work
-    beside it. `attempt` counts how often a cell was measured, as one that is spoiled is repeated.
-    `process` is the one that was loaded straight, as its `bystander` calls it; None behind nginx,
-    and in older files.
+    `void` says why the cell does not count, `flags` what makes it doubtful; `health` holds shares
+    of 1 such as `steal`. Of the requests `intended` under open load, `late` were sent more than
+    2 ms after their scheduled start, and `skipped` were never sent, as too many were under way;
+    `stale` and `retried` count closed connections. Where a scenario has several `streams`, `rate`
+    is that of the first. `target` is the address that was loaded, `process` the one that was
+    loaded directly, as its `bystander` calls it; None behind nginx, and in older files.
     """
 
-    store: str
-    variant: str | None = None
     target: str | None = None
-    mix: str
-    processes: int = 1
     process: str | None = None
     connections: int | None = None
-    round: int
-    attempt: int = 1
-    users: int | None = None
-    rate: float | None = None
-    slow_rate: float | None = None
     seconds: float
     throughput_rps: float
     operations: list[OperationResult] = []

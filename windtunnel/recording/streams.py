@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from windtunnel.recording import jsonl
+from windtunnel.recording.conditions import Conditions
 from windtunnel.recording.results import Times
 
 SERIES_FILE = "series.jsonl"
@@ -23,37 +24,19 @@ class SecondOfOperation(msgspec.Struct, frozen=True, kw_only=True):
     response_us: Times | None = None
 
 
-class Second(msgspec.Struct, frozen=True, kw_only=True):
+class Second(Conditions, frozen=True, kw_only=True):
     """A line of `series.jsonl`: one second of a cell, `second` counted from its beginning."""
 
-    store: str
-    variant: str | None = None
-    mix: str
-    processes: int = 1
-    round: int
-    users: int | None = None
-    rate: float | None = None
-    slow_rate: float | None = None
-    attempt: int = 1
     second: float
     operations: list[SecondOfOperation] = []
 
 
-class SampledRequest(msgspec.Struct, frozen=True, kw_only=True):
+class SampledRequest(Conditions, frozen=True, kw_only=True):
     """A line of `samples.jsonl`: one request, and where its time went, in microseconds.
 
     `parts_us` names generator, nginx, loop, wait, driver, handler; a part may be missing.
     """
 
-    store: str
-    variant: str | None = None
-    mix: str | None = None
-    processes: int = 1
-    round: int
-    users: int | None = None
-    rate: float | None = None
-    slow_rate: float | None = None
-    attempt: int = 1
     operation: str
     request_id: str | None = None
     service_us: float

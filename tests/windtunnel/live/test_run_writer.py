@@ -73,7 +73,7 @@ def test_a_test_is_a_run_with_a_cell_for_each_store(
     for cell in run.cells:
         assert all(bool(entry.response_us) == bool(load) for entry in cell.operations)
         counted = sum(entry.count for entry in cell.operations)
-        assert counted == seconds(folder)[cell.store] > 0
+        assert counted == seconds(folder)[cell.subject] > 0
         if load:
             assert cell.rate == 100
             assert cell.intended == counted

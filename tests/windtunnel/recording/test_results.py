@@ -27,19 +27,8 @@ def test_the_keys_on_disk_are_those_of_the_format(tmp_path: Path) -> None:
     folder = write(tmp_path / "run", SMALL)
     line = msgspec.json.decode((folder / CELLS_FILE).read_bytes().splitlines()[0])
     assert list(line) == [
-        *(
-            "store",
-            "variant",
-            "target",
-            "mix",
-            "processes",
-            "process",
-            "connections",
-            "round",
-            "attempt",
-            "users",
-        ),
-        *("rate", "slow_rate", "seconds", "throughput_rps", "operations"),
+        *("store", "mix", "variant", "processes", "round", "attempt", "users", "rate", "slow_rate"),
+        *("target", "process", "connections", "seconds", "throughput_rps", "operations"),
         *("intended", "late", "skipped", "stale", "retried", "bystander", "streams"),
         *("cpu_s", "health", "flags", "void"),
     ]

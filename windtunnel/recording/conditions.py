@@ -1,0 +1,66 @@
+"""The conditions of a measurement: what a cell, its seconds and its sampled requests share."""
+
+from __future__ import annotations
+
+from typing import Final, Self
+
+import msgspec
+
+SUBJECT: Final = ("store", "variant", "mix", "processes")
+REPETITION: Final = ("round", "attempt")
+SERVER: Final = "server"
+
+
+class Conditions(msgspec.Struct, frozen=True, kw_only=True):
+    """What was measured, under which load, and in which repetition; a key that can be hashed.
+
+    `store`, `variant` and `mix` are None where a server has none. `users` is a closed load, `rate`
+    an open one, `slow_rate` that of slow work beside it, both in requests a second. `attempt`
+    counts the measurements of one cell in its `round`, as a spoiled one is repeated.
+
+    Everything that is ordered is here, and nothing that follows from it: the address that was
+    loaded (`target`), the process behind it and a store's connections are facts of a `Cell`. A
+    field that is added here is one more dimension of the load: it is written with each cell, second
+    and sample, and no report merges what differs in it.
+    """
+
+    store: str | None = None
+    mix: str | None = None
+    variant: str | None = None
+    processes: int = 1
+    round: int = 1
+    attempt: int = 1
+    users: int | None = None
+    rate: float | None = None
+    slow_rate: float | None = None
+
+    @property
+    def conditions(self) -> Conditions:
+        """The conditions alone, equal for a cell and for every second and sample of it."""
+        return msgspec.convert(self, Conditions, from_attributes=True)
+
+    @property
+    def subject(self) -> str:
+        """What reports call that which was measured: the store, `server` where there is none."""
+        return self.store or SERVER
+
+    @property
+    def configuration(self) -> Conditions:
+        """The conditions that all rounds and attempts of a cell have in common."""
+        return self.conditions.without(*REPETITION)
+
+    def without(self, *names: str) -> Self:
+        """Return a copy in which these fields have their defaults, so that they tell no two apart.
+
+        Raises KeyError for a name that is not a condition.
+        """
+        return msgspec.structs.replace(self, **{name: _DEFAULTS[name] for name in names})
+
+
+_DEFAULTS: Final = {field.name: field.default for field in msgspec.structs.fields(Conditions)}
+
+NAMES: Final = tuple(_DEFAULTS)
+"""The names of all conditions, as in the files of a run."""
+
+LOAD: Final = tuple(name for name in NAMES if name not in SUBJECT + REPETITION)
+"""The names of those that say how much load there was."""
