@@ -15,7 +15,13 @@ from windtunnel.runner.plan import Load, unfit
 from windtunnel.workload import dataset
 from windtunnel.workload.mixes import MIXES
 from windtunnel.workload.slow import Kind, Work, summarised, unaccompanied
-from windtunnel.workload.stores import Offer, ServerDownError, UnknownStoreError, discover, select
+from windtunnel.workload.stores import (
+    ServerDownError,
+    StoreInfo,
+    UnknownStoreError,
+    discover,
+    select,
+)
 
 RESET_TIMEOUT = 150.0
 MOST_USERS = 10_000
@@ -44,7 +50,7 @@ class Admitted:
 
     url: str
     client: Client
-    stores: list[Offer]
+    stores: list[StoreInfo]
     left_out: dict[str, list[str]]
     size: int
     work: Work | None
@@ -78,19 +84,19 @@ def _work(options: Namespace) -> Work | None:
 
 
 def chosen(
-    offers: Sequence[Offer],
+    offers: Sequence[StoreInfo],
     globs: Sequence[str],
     mix: str,
     through_nginx: bool,
     work: Work | None = None,
-) -> tuple[list[Offer], dict[str, list[str]]]:
+) -> tuple[list[StoreInfo], dict[str, list[str]]]:
     """Return the stores that `globs` select and that can be loaded so, and the others by reason.
 
     Raises RefusedError if none can, UnknownStoreError for a glob that matches nothing.
     """
     if not globs:
         raise RefusedError("no store is chosen: choose one or more (--stores 'sqlite/*')")
-    able: list[Offer] = []
+    able: list[StoreInfo] = []
     left_out: dict[str, list[str]] = {}
     for offer in select(offers, globs):
         reason = hindrance(offer, mix, through_nginx=through_nginx)
@@ -105,7 +111,7 @@ def chosen(
     return able, left_out
 
 
-def hindrance(offer: Offer, mix: str, *, through_nginx: bool) -> str | None:
+def hindrance(offer: StoreInfo, mix: str, *, through_nginx: bool) -> str | None:
     """Why a store cannot be loaded with `mix`, or None."""
     if offer.status != "up":
         return offer.detail or offer.status

@@ -14,7 +14,7 @@ from locust.argument_parser import LocustArgumentParser
 
 from windtunnel.workload.mixes import MIXES
 from windtunnel.workload.slow import LONGEST_MS, Kind, Work
-from windtunnel.workload.stores import Offer, UnknownStoreError, discover, select
+from windtunnel.workload.stores import StoreInfo, UnknownStoreError, discover, select
 
 _PORTS: Final = {"nginx": 10000, "direct": 10001}
 
@@ -73,7 +73,7 @@ class Extend(argparse.Action):
         setattr(namespace, self.dest, list(dict.fromkeys(found)))
 
 
-def matching(stores: Sequence[Offer]) -> Callable[[str], list[str]]:
+def matching(stores: Sequence[StoreInfo]) -> Callable[[str], list[str]]:
     """Return what turns a glob into ids of `stores`, as argparse wants it.
 
     Where no stores are known the glob stays: whoever knows them selects by it.
@@ -148,7 +148,7 @@ def needless(argv: Sequence[str]) -> bool:
     return bool(_NEEDLESS & set(argv))
 
 
-def offers(argv: Sequence[str]) -> list[Offer]:
+def offers(argv: Sequence[str]) -> list[StoreInfo]:
     """Ask the server that `argv` names for its stores; raises ServerDownError.
 
     Nothing is asked, and none returned, where `argv` needs none.
@@ -159,7 +159,7 @@ def offers(argv: Sequence[str]) -> list[Offer]:
     return discover(url_of(told.target, told.host), timeout=5.0)[1]
 
 
-def preselected(stores: Iterable[Offer]) -> list[str]:
+def preselected(stores: Iterable[StoreInfo]) -> list[str]:
     """The store to begin with: one that is up and light, and can be loaded in any way, or none."""
     able = [offer for offer in stores if offer.status == "up" and offer.default]
     able.sort(key=lambda o: (o.local, "TCP" in str(o.ledger.get("transport")), o.mode != "async"))
@@ -167,7 +167,7 @@ def preselected(stores: Iterable[Offer]) -> list[str]:
 
 
 def add(
-    parser: LocustArgumentParser, stores: Sequence[Offer], target: str, defaults: Defaults
+    parser: LocustArgumentParser, stores: Sequence[StoreInfo], target: str, defaults: Defaults
 ) -> None:
     """Add the arguments; those of Locust get defaults that fit: this machine only, no ramp.
 

@@ -13,7 +13,7 @@ from windtunnel.live.load_profile import Course
 from windtunnel.workload.arrivals import Share
 from windtunnel.workload.open_load import OpenLoad
 from windtunnel.workload.user import StoreUser
-from windtunnel.workload.user_pool import Crowd
+from windtunnel.workload.user_pool import UserPool
 
 CHANGE_AT_MOST: Final = 3.0
 """Seconds that requests under way get when the load turns from open to closed, or back."""
@@ -31,7 +31,7 @@ class Pilot:
         self,
         user_classes: Sequence[type[StoreUser]],
         environment: Environment,
-        crowd: Crowd,
+        crowd: UserPool,
         bound: int,
         *,
         open_: bool,

@@ -12,8 +12,8 @@ from windtunnel.live.admission import admit
 from windtunnel.workload import dataset
 from windtunnel.workload.mixes import MIXES
 from windtunnel.workload.slow import Work
-from windtunnel.workload.stores import Offer
-from windtunnel.workload.user_pool import Crowd, Terms
+from windtunnel.workload.stores import StoreInfo
+from windtunnel.workload.user_pool import UserConfig, UserPool
 
 log = logging.getLogger("windtunnel")
 
@@ -27,7 +27,7 @@ def part(ids: Sequence[str], rank: int, parts: int) -> tuple[int, list[str]]:
     return begin, list(ids[begin:end])
 
 
-def gather(terms: Terms, parts: Parts, users: int, rank: int = 0) -> Crowd:
+def gather(terms: UserConfig, parts: Parts, users: int, rank: int = 0) -> UserPool:
     """Return the crowd of a process that owns these parts of the populations."""
     if short := descriptors.allow(users):
         log.warning(short)
@@ -35,10 +35,12 @@ def gather(terms: Terms, parts: Parts, users: int, rank: int = 0) -> Crowd:
         store: dataset.records(terms.seed, terms.population, ids, start)
         for store, (start, ids) in parts.items()
     }
-    return Crowd(terms, free, users, rank)
+    return UserPool(terms, free, users, rank)
 
 
-def prepare(options: Namespace, users: int) -> tuple[Terms, dict[str, list[str]], Sequence[Offer]]:
+def prepare(
+    options: Namespace, users: int
+) -> tuple[UserConfig, dict[str, list[str]], Sequence[StoreInfo]]:
     """Recreate the population of every chosen store; return the terms, ids by store, the stores.
 
     Raises one of REFUSALS.
@@ -55,7 +57,7 @@ def prepare(options: Namespace, users: int) -> tuple[Terms, dict[str, list[str]]
     for asked in dict.fromkeys(admitted.summarised.values()):
         dataset.seed_summary(admitted.client, asked, options.summary_size)
     admitted.client.close()
-    terms = Terms(
+    terms = UserConfig(
         admitted.url,
         options.mix,
         options.seed,

@@ -20,7 +20,7 @@ from windtunnel.recording.sampler import Sampler
 from windtunnel.runner import collector
 from windtunnel.runner.collector import FIELD, Collector, Report
 from windtunnel.workload.open_load import OpenLoad
-from windtunnel.workload.user_pool import Crowd
+from windtunnel.workload.user_pool import UserPool
 
 LAST: Final = "recorded"
 """The message with which a worker that has halted tells the rest."""
@@ -69,7 +69,7 @@ class Keeper:
             environment.events.worker_report.add_listener(self._on_worker_report)
             runner.register_message(LAST, self._on_last)
 
-    def collect(self, crowd: Crowd, load: OpenLoad) -> None:
+    def collect(self, crowd: UserPool, load: OpenLoad) -> None:
         """Begin to collect what this process records."""
         if self._collector is not None:
             self._collector.end()

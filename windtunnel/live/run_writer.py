@@ -39,9 +39,9 @@ from windtunnel.runner.collector import (
     seconds,
     write_partial,
 )
-from windtunnel.workload.open_loop import Sent, added
+from windtunnel.workload.open_loop import ScheduleStats, added
 from windtunnel.workload.slow import SLOW, Work, described
-from windtunnel.workload.stores import Offer
+from windtunnel.workload.stores import StoreInfo
 
 log = logging.getLogger("windtunnel")
 
@@ -90,7 +90,9 @@ class Journal:
         self._flags: list[str] = []
         self._began, self._first = perf_counter(), int(time.time())
         self._total: dict[str, Recorded] = {store: {} for store in facts}
-        self._sent: dict[str, defaultdict[str, Sent]] = {s: defaultdict(Sent) for s in facts}
+        self._sent: dict[str, defaultdict[str, ScheduleStats]] = {
+            s: defaultdict(ScheduleStats) for s in facts
+        }
         self._retried: Counter[str] = Counter()
         self._pending: dict[int, Recorded] = {}
         self._members: dict[str, Member] = {}
@@ -251,15 +253,17 @@ class Journal:
             "flags": [*flags, *doubts(health), *beside.get("flags", []), *self._flags],
         }
 
-    def _sent_of(self, store: str) -> Mapping[str, Sent]:
+    def _sent_of(self, store: str) -> Mapping[str, ScheduleStats]:
         """What was sent, and of what was to be sent what those who are lost did not tell."""
-        found = defaultdict(Sent, {name: added([sent]) for name, sent in self._sent[store].items()})
+        found = defaultdict(
+            ScheduleStats, {name: added([sent]) for name, sent in self._sent[store].items()}
+        )
         for member in self._members.values():
             for name, count in member.missing.items():
-                found[name].add(Sent(intended=count, skipped=count))
+                found[name].add(ScheduleStats(intended=count, skipped=count))
         return found
 
-    def _streams(self, sent: Mapping[str, Sent]) -> dict[str, dict[str, Any]]:
+    def _streams(self, sent: Mapping[str, ScheduleStats]) -> dict[str, dict[str, Any]]:
         told = self._under.get("streams", {})
         return {name: {**facts, **sent[name].counts()} for name, facts in told.items()}
 
@@ -318,7 +322,7 @@ def _told(load: Load) -> str:
 def begin(
     options: Namespace,
     scenario: str,
-    offers: Sequence[Offer],
+    offers: Sequence[StoreInfo],
     users: Callable[[], int],
     patience: int,
     access_log: Path | None,
@@ -353,7 +357,7 @@ def _load(options: Namespace, users: Callable[[], int]) -> Load:
     return {"users": None, "rate": rate, "slow_rate": slow, "streams": streams}
 
 
-def _facts(settings: Mapping[str, Any], offer: Offer) -> dict[str, Any]:
+def _facts(settings: Mapping[str, Any], offer: StoreInfo) -> dict[str, Any]:
     return {
         "store": offer.id,
         "variant": None,

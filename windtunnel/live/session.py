@@ -47,9 +47,9 @@ from windtunnel.live.recording_session import ENVIRONMENT_NOT_RIGHT, HERE, Keepe
 from windtunnel.live.run_writer import Journal
 from windtunnel.live.split_control import access_log
 from windtunnel.recording.results import ResultsError
-from windtunnel.workload.stores import Offer, ServerDownError
+from windtunnel.workload.stores import ServerDownError, StoreInfo
 from windtunnel.workload.user import StoreUser
-from windtunnel.workload.user_pool import Crowd, Terms
+from windtunnel.workload.user_pool import UserConfig, UserPool
 
 # Whether Locust can listen where it is told to: found out before it forks, and said in a line.
 
@@ -221,7 +221,7 @@ class Session:
         environment: Environment,
         options: Namespace,
         runner: Runner,
-        offers: Sequence[Offer],
+        offers: Sequence[StoreInfo],
         url: str,
     ) -> Journal | None:
         scenario = Path(inspect.getfile(self._user_classes[0])).stem
@@ -241,7 +241,7 @@ class Session:
             log.warning("not recorded: %s", error)
         return None
 
-    def _begin(self, environment: Environment, crowd: Crowd, bound: int, open_: bool) -> Pilot:
+    def _begin(self, environment: Environment, crowd: UserPool, bound: int, open_: bool) -> Pilot:
         for kind in self._user_classes:
             kind.crowd = crowd
         self._pilot = Pilot(self._user_classes, environment, crowd, bound, open_=open_)
@@ -252,7 +252,7 @@ class Session:
         self,
         runner: MasterRunner,
         options: Namespace,
-        terms: Terms,
+        terms: UserConfig,
         ids: Mapping[str, list[str]],
     ) -> None:
         self._ranks = present(runner)
@@ -274,7 +274,7 @@ class Session:
 
     def _on_crowd(self, environment: Environment, msg: Any, **_: Any) -> None:
         told = msg.data
-        terms = msgspec.convert(told["terms"], Terms)
+        terms = msgspec.convert(told["terms"], UserConfig)
         crowd = gather(terms, told["parts"], told["users"], told["rank"])
         self._spawning.clear()
         self._begin(environment, crowd, told["bound"], told["open"])

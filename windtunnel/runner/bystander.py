@@ -12,7 +12,7 @@ from windtunnel.client.client import Client, Target
 from windtunnel.client.timers import Deadlines
 from windtunnel.recording.histogram import Counts, count, summarise
 from windtunnel.workload.arrivals import Share, constant
-from windtunnel.workload.open_loop import Lane, drain
+from windtunnel.workload.open_loop import OpenLoop, drain
 
 PATH: Final = "/ping"
 RATE: Final = 20.0
@@ -32,7 +32,7 @@ class Bystander:
         self._fresh: Counts = {}
         self._since = 0.0
         self._rate, self._share = rate, share
-        self.lane = Lane(
+        self.lane = OpenLoop(
             partial(_Ping, self, Target(url), Deadlines(timeout)), max(1, int(rate * timeout))
         )
 

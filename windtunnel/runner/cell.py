@@ -25,10 +25,10 @@ from windtunnel.workload.arrivals import Arrivals
 from windtunnel.workload.load import CellError, Load, Streams, Swarm
 from windtunnel.workload.mixes import MIXES
 from windtunnel.workload.open_load import MOST_UNDER_WAY, Rates
-from windtunnel.workload.open_loop import Sent
+from windtunnel.workload.open_loop import ScheduleStats
 from windtunnel.workload.slow import LONGEST_MS, SLOW, Kind, Work, blocking, described
 from windtunnel.workload.user import StoreUser
-from windtunnel.workload.user_pool import Crowd, Terms
+from windtunnel.workload.user_pool import UserConfig, UserPool
 
 # What is seen of a cell between two moments.
 
@@ -41,7 +41,7 @@ class Window:
 
     def __init__(
         self,
-        crowd: Crowd,
+        crowd: UserPool,
         load: Load,
         beside: Bystanders,
         groups: cpu.Groups,
@@ -228,14 +228,16 @@ def facts(order: Order) -> dict[str, object]:
     }
 
 
-def told(order: Order, rates: Rates, sent: Mapping[str, Sent]) -> dict[str, dict[str, object]]:
+def told(
+    order: Order, rates: Rates, sent: Mapping[str, ScheduleStats]
+) -> dict[str, dict[str, object]]:
     """Return what a cell says of each of several streams: what it asked for, and how that went."""
     theirs = described(rates, order.mix, order.work, order.summarised)
     return {name: {**its, **sent[name].counts()} for name, its in theirs.items()}
 
 
 def begin(
-    order: Order, user_classes: Sequence[type[StoreUser]], crowd: Crowd, rates: Rates
+    order: Order, user_classes: Sequence[type[StoreUser]], crowd: UserPool, rates: Rates
 ) -> Load:
     """Put the load on."""
     if not rates:
@@ -255,7 +257,7 @@ def _folder(order: Order) -> Path | None:
     return Path(order.folder) if order.folder is not None else None
 
 
-def assemble(order: Order, rates: Rates) -> Crowd:
+def assemble(order: Order, rates: Rates) -> UserPool:
     """Bring the store to its starting state, and gather what its users need; raises CellError."""
     mix = MIXES.get(order.mix)
     if mix is None:
@@ -274,7 +276,7 @@ def assemble(order: Order, rates: Rates) -> Crowd:
     finally:
         client.close()
     settle(order.groups.get("database", []))
-    terms = Terms(
+    terms = UserConfig(
         target=order.target,
         mix=order.mix,
         seed=order.seed,
@@ -288,7 +290,7 @@ def assemble(order: Order, rates: Rates) -> Crowd:
         summarised={order.store: order.summarised},
     )
     free = {order.store: dataset.records(order.seed, size, ids)}
-    return Crowd(terms, free, order.users or 1, round=order.round)
+    return UserPool(terms, free, order.users or 1, round=order.round)
 
 
 def _target(url: str) -> Target:

@@ -31,8 +31,8 @@ from windtunnel.recording.histogram import (
 from windtunnel.recording.results import PARTIAL_FILE
 from windtunnel.recording.sampler import Sampler, told
 from windtunnel.recording.streams import SAMPLES_FILE, SERIES_FILE
-from windtunnel.workload.open_loop import Sent, SentByStream
-from windtunnel.workload.user_pool import Crowd
+from windtunnel.workload.open_loop import ScheduleStats, ScheduleStatsByStream
+from windtunnel.workload.user_pool import UserPool
 
 FIELD: Final = "windtunnel"
 """Under which a worker's report to its master stands."""
@@ -53,7 +53,7 @@ class Report(msgspec.Struct, frozen=True, array_like=True):
     """
 
     seconds: dict[int, list[tuple[Key, Times]]]
-    sent: SentByStream
+    sent: ScheduleStatsByStream
     retried: dict[str, int]
     until: int = 0
     under_way: dict[int, UnderWay] = {}
@@ -75,8 +75,8 @@ class Collector:
 
     def __init__(
         self,
-        crowd: Crowd,
-        take_sent: Callable[[], SentByStream],
+        crowd: UserPool,
+        take_sent: Callable[[], ScheduleStatsByStream],
         deliver: Callable[[Report], None] | None = None,
     ) -> None:
         self._crowd = crowd
@@ -138,7 +138,7 @@ class Collector:
             self._samples += [{"store": one.store, **told(one)} for one in crowd.sampler.take()]
 
 
-def under_way(crowd: Crowd, answering: dict[tuple[type, str], str]) -> UnderWay:
+def under_way(crowd: UserPool, answering: dict[tuple[type, str], str]) -> UnderWay:
     """Count the requests of a crowd that have no answer yet.
 
     A sender that is new, as many are when a server stalls, is counted with the pool that answers
@@ -325,7 +325,7 @@ def named(key: Key, times: Times) -> dict[str, Any]:
     }
 
 
-def counts(recorded: Recorded, sent: Sent | None) -> dict[str, int | None]:
+def counts(recorded: Recorded, sent: ScheduleStats | None) -> dict[str, int | None]:
     """Return the counts of a cell; those of a schedule are None where there was none."""
     stale = sum(sum(t.service.values()) for key, t in recorded.items() if key.outcome == STALE)
     return {
@@ -336,7 +336,7 @@ def counts(recorded: Recorded, sent: Sent | None) -> dict[str, int | None]:
     }
 
 
-def schedule(sent: Sent | None) -> dict[str, float | None]:
+def schedule(sent: ScheduleStats | None) -> dict[str, float | None]:
     """Return what a cell's `health` says of how late it sent."""
     lag = sent.lag if sent is not None else {}
     return {"schedule_lag_p99_ms": quantile(lag, 0.99) / 1000 if lag else None}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import chain, product
 
 from windtunnel.workload.slow import Slow, summarised, unaccompanied
-from windtunnel.workload.stores import Offer, select
+from windtunnel.workload.stores import StoreInfo, select
 
 COMPARED_MODES = ("blocking", "async")
 """The modes of a run that names none; `--full` takes threads too."""
@@ -32,7 +32,7 @@ class Load:
 class Order:
     """One cell to measure: a store of a variant under a load in a round (from 1)."""
 
-    store: Offer
+    store: StoreInfo
     load: Load
     round: int
     variant: str | None = None
@@ -48,7 +48,7 @@ class Variant:
     name: str | None = None
     modes: frozenset[str] | None = None
 
-    def takes(self, store: Offer) -> bool:
+    def takes(self, store: StoreInfo) -> bool:
         """Whether `store` is measured there."""
         return self.modes is None or store.mode in self.modes
 
@@ -61,7 +61,7 @@ class Plan:
     whose summary slow work asks for beside it.
     """
 
-    stores: tuple[Offer, ...]
+    stores: tuple[StoreInfo, ...]
     loads: tuple[Load, ...]
     rounds: int
     seed: int
@@ -96,7 +96,7 @@ class Plan:
 
 
 def plan(
-    offers: Sequence[Offer],
+    offers: Sequence[StoreInfo],
     globs: Sequence[str],
     loads: Sequence[Load],
     *,
@@ -124,16 +124,16 @@ def plan(
     return Plan(tuple(able), tuple(loads), rounds, seed, skipped, theirs, variants)
 
 
-def _unaccompanied(offer: Offer, load: Load, offers: Sequence[Offer]) -> str | None:
+def _unaccompanied(offer: StoreInfo, load: Load, offers: Sequence[StoreInfo]) -> str | None:
     return None if load.slow is None else unaccompanied(offer, load.slow.work, offers)
 
 
-def compared(offer: Offer) -> bool:
+def compared(offer: StoreInfo) -> bool:
     """Whether a run that names no stores measures this one: its default durability, no threads."""
     return offer.default and offer.mode in COMPARED_MODES
 
 
-def unfit(offer: Offer, load: Load) -> str | None:
+def unfit(offer: StoreInfo, load: Load) -> str | None:
     """Return why `offer` cannot bear `load`, or None."""
     if offer.local and load.processes > 1:
         return f"{load.processes} processes: each has data of its own, so only one can be loaded"

@@ -32,7 +32,7 @@ from windtunnel.runner.stack import StackTarget, slow_part, stacked
 from windtunnel.runner.strategies import Orders, rounds
 from windtunnel.runner.targets import AGAINST, BASE, Lineup, Server, foreign, server
 from windtunnel.workload.slow import Slow
-from windtunnel.workload.stores import Offer, discover
+from windtunnel.workload.stores import StoreInfo, discover
 
 AGAIN = 2
 """How often a spoiled cell is measured again before it is kept as it is."""
@@ -319,7 +319,7 @@ def check(slos: Sequence[str], planned: Plan) -> None:
             raise SloError(f"--slo {slo}: {unnamed(stores[0])}")
 
 
-def _ledgers(lineup: Lineup, stores: Sequence[Offer]) -> dict[str, dict[str, results.Ledger]]:
+def _ledgers(lineup: Lineup, stores: Sequence[StoreInfo]) -> dict[str, dict[str, results.Ledger]]:
     """Return the ledgers of the stores that are measured at each variant."""
     return {
         one.variant.name: ledgers(
@@ -330,6 +330,6 @@ def _ledgers(lineup: Lineup, stores: Sequence[Offer]) -> dict[str, dict[str, res
     }
 
 
-def ledgers(offers: Sequence[Offer]) -> dict[str, results.Ledger]:
+def ledgers(offers: Sequence[StoreInfo]) -> dict[str, results.Ledger]:
     """Return the ledger of each store."""
     return {offer.id: msgspec.convert(offer.ledger, results.Ledger) for offer in offers}

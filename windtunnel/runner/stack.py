@@ -20,7 +20,7 @@ from nginx.plan import SplitPlan
 from nginx.render import ACCESS_LOG
 from windtunnel.runner.plan import Variant
 from windtunnel.runner.targets import Lineup, server
-from windtunnel.workload.stores import Offer, discover
+from windtunnel.workload.stores import StoreInfo, discover
 
 FIRST_ANSWER = 60.0
 """Seconds that a server gets to list its stores for the first time, on a busy machine."""
@@ -42,7 +42,7 @@ class StackTarget:
         _resize(self.stack, processes)
         return self.stack.state.nginx
 
-    def groups(self, offer: Offer) -> Mapping[str, Sequence[int]]:
+    def groups(self, offer: StoreInfo) -> Mapping[str, Sequence[int]]:
         """Return the main pids of all servers, of the store's own database, and of nginx."""
         pids = self.stack.roots()
         return {
@@ -71,7 +71,7 @@ class Straight:
         """Return the address."""
         return self.address
 
-    def groups(self, offer: Offer) -> Mapping[str, Sequence[int]]:
+    def groups(self, offer: StoreInfo) -> Mapping[str, Sequence[int]]:
         """Return the pids of the program, and of the store's own database."""
         databases = self.stack.roots()["database"]
         return {"server": self.pids(), "database": databases.get(offer.service or "", [])}
@@ -141,7 +141,7 @@ def slow_part(running: Stack) -> Iterator[Lineup]:
         )
 
 
-def _stores(target: Straight) -> list[Offer]:
+def _stores(target: Straight) -> list[StoreInfo]:
     """Ask a server that has just begun, and so imports every driver first."""
     return discover(target.address, FIRST_ANSWER)[1]
 

@@ -22,7 +22,7 @@ from windtunnel.recording import results
 from windtunnel.runner.plan import Load, Order, Plan, unfit
 from windtunnel.runner.progress import Shown
 from windtunnel.runner.request import Request
-from windtunnel.workload.stores import Offer
+from windtunnel.workload.stores import StoreInfo
 
 Orders = Callable[[Plan, Path, Shown], Iterator[Order]]
 
@@ -65,7 +65,7 @@ def _precise(request: Request, folder: Path, seconds: float, note: Callable[[str
 class _Search:
     """What is known of one store under one load so far: by rate, whether the objectives held."""
 
-    store: Offer
+    store: StoreInfo
     load: Load
     variant: str | None = None
     outcomes: dict[float, State] = field(default_factory=dict)

@@ -12,7 +12,7 @@ import psutil
 
 from windtunnel.client.address import Target as Address
 from windtunnel.runner.plan import Variant
-from windtunnel.workload.stores import Offer, Process, discover
+from windtunnel.workload.stores import Process, StoreInfo, discover
 
 
 class Target(Protocol):
@@ -27,7 +27,7 @@ class Target(Protocol):
     def url(self, processes: int) -> str:
         """Make so many processes ready and return the address to load."""
 
-    def groups(self, offer: Offer) -> Mapping[str, Sequence[int]]:
+    def groups(self, offer: StoreInfo) -> Mapping[str, Sequence[int]]:
         """Return the process ids of each group: server, database, nginx."""
 
     def processes(self) -> Sequence[str]:
@@ -52,7 +52,7 @@ class Foreign:
         """Return the address."""
         return self._url
 
-    def groups(self, offer: Offer) -> Mapping[str, Sequence[int]]:  # noqa: ARG002
+    def groups(self, offer: StoreInfo) -> Mapping[str, Sequence[int]]:  # noqa: ARG002
         """Return the pid of the process, if it is one of this machine."""
         return {"server": self._server} if self._server else {}
 
@@ -73,7 +73,7 @@ class Server:
 
     variant: Variant
     target: Target
-    offers: Mapping[str, Offer]
+    offers: Mapping[str, StoreInfo]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Lineup:
     def __getitem__(self, name: str | None) -> Server:
         return next(server for server in self.servers if server.variant.name == name)
 
-    def offers(self) -> list[Offer]:
+    def offers(self) -> list[StoreInfo]:
         """Return the stores that can be measured: up at every server that takes them.
 
         A store that some server lacks is left out; one that is down anywhere is told from there.
@@ -98,7 +98,7 @@ class Lineup:
         seen = {key: offer for server in self.servers for key, offer in server.offers.items()}
         return [found for offer in seen.values() if (found := self._everywhere(offer))]
 
-    def _everywhere(self, offer: Offer) -> Offer | None:
+    def _everywhere(self, offer: StoreInfo) -> StoreInfo | None:
         takers = [server.offers for server in self.servers if server.variant.takes(offer)]
         if not takers or not all(offer.id in offers for offers in takers):
             return None
@@ -106,7 +106,7 @@ class Lineup:
         return next((each for each in found if each.status != "up"), found[0])
 
 
-def server(target: Target, offers: Sequence[Offer], variant: Variant | None = None) -> Server:
+def server(target: Target, offers: Sequence[StoreInfo], variant: Variant | None = None) -> Server:
     """Return a server, the only one unless it is a variant."""
     return Server(variant or Variant(), target, {offer.id: offer for offer in offers})
 

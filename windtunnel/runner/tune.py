@@ -27,7 +27,7 @@ from windtunnel.tuning.conclusion import conclude
 from windtunnel.tuning.layout import FAST, SLOW, Division, divisions
 from windtunnel.tuning.tuner import Limits, Trials
 from windtunnel.workload.slow import Work, summarised, unaccompanied
-from windtunnel.workload.stores import Offer, discover, select
+from windtunnel.workload.stores import StoreInfo, discover, select
 
 SCENARIO: Final = "pools"
 ALONE: Final = "alone"
@@ -107,7 +107,7 @@ def _told_if_interrupted(folder: Path, console: Console) -> Iterator[None]:
         raise
 
 
-def offered(wanted: Wanted, stack: TrialStack) -> tuple[Offer, str | None]:
+def offered(wanted: Wanted, stack: TrialStack) -> tuple[StoreInfo, str | None]:
     """The store, and whose summaries are asked for; raises NothingToMeasureError."""
     _, offers = discover(stack.stack.state.processes[0])
     offer, *others = select(offers, [wanted.store])
@@ -136,7 +136,7 @@ def candidates(wanted: Wanted, stack: TrialStack) -> list[Division]:
 
 
 def begin(
-    wanted: Wanted, offer: Offer, tried: Sequence[Division], into: Path
+    wanted: Wanted, offer: StoreInfo, tried: Sequence[Division], into: Path
 ) -> tuple[Path, results.RunInfo]:
     """Open the run's folder, and that of the cells alone; raises ResultsError."""
     settings = {**asdict(wanted), "objectives": wanted.slos, "tried": [d.name for d in tried]}
@@ -163,7 +163,7 @@ class _Trying:
 
     wanted: Wanted
     stack: TrialStack
-    offer: Offer
+    offer: StoreInfo
     slow_store: str | None
     folder: Path
     alone: dict[str, Kind | None] = field(default_factory=dict)

@@ -13,8 +13,8 @@ from windtunnel.client.client import Client
 from windtunnel.client.response import OK, WRONG, Answer, unexpected
 from windtunnel.workload import checks
 from windtunnel.workload.checks import Summaries
-from windtunnel.workload.dataset import LONGEST, Sample, Stock
-from windtunnel.workload.mixes import NEEDS_RECORD, Deck
+from windtunnel.workload.dataset import LONGEST, PreparedWrite, RecordPool
+from windtunnel.workload.mixes import NEEDS_RECORD, OperationBag
 
 FIND_LIMIT: Final = 10
 FIND_ABOVE: Final = tuple(LONGEST * share / 20 for share in range(10, 18))
@@ -46,10 +46,10 @@ class Crud:
         self,
         client: Client,
         store: str,
-        deck: Deck,
-        stock: Stock,
+        deck: OperationBag,
+        stock: RecordPool,
         rng: random.Random,
-        samples: list[Sample],
+        samples: list[PreparedWrite],
         population: int,
         summary_size: int,
         report: Report,
@@ -210,5 +210,5 @@ class Crud:
             self._stock.put(before)
         self._judge(operation, answer, flaw)
 
-    def _sample(self) -> Sample:
+    def _sample(self) -> PreparedWrite:
         return self._samples[int(self._random() * len(self._samples))]

@@ -43,7 +43,7 @@ _TAGS: Final = ("fast", "slow", "café", "größe", "задача", "測定", "a
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class PreparedWrite:
     """A write prepared ahead: a whole record's content, and an edit of some of its fields."""
 
     draft: Draft
@@ -70,17 +70,17 @@ def draft(rng: random.Random) -> Draft:
 
 
 @cache
-def samples(seed: int) -> list[Sample]:
+def samples(seed: int) -> list[PreparedWrite]:
     """Return the writes that users with `seed` draw from, prepared once a process."""
     rng = random.Random(f"samples:{seed}")
     return [_sample(rng) for _ in range(SAMPLES)]
 
 
-def _sample(rng: random.Random) -> Sample:
+def _sample(rng: random.Random) -> PreparedWrite:
     whole, changed = draft(rng), draft(rng)
     fields = rng.sample(("topic", "when", "duration", "tags"), k=rng.randint(1, 3))
     change = {field: getattr(changed, field) for field in fields}
-    return Sample(whole, encode(whole), change, encode(change))
+    return PreparedWrite(whole, encode(whole), change, encode(change))
 
 
 # The records that a store starts from, and who owns which of them.
@@ -167,7 +167,7 @@ def _problem(body: bytes) -> str:
 # Records that a load generator knows: what was last written to each, and which are in doubt.
 
 
-class Stock:
+class RecordPool:
     """Records of nobody else. A request takes its record out, and puts back what became of it.
 
     So no two requests under way touch the same record, and every answer can be checked. A record

@@ -12,9 +12,9 @@ from locust.event import Events
 
 from windtunnel.workload.arrivals import Arrivals
 from windtunnel.workload.open_load import OpenLoad, Rates, total
-from windtunnel.workload.open_loop import Sent
+from windtunnel.workload.open_loop import ScheduleStats
 from windtunnel.workload.user import StoreUser
-from windtunnel.workload.user_pool import Crowd
+from windtunnel.workload.user_pool import UserPool
 
 
 class CellError(Exception):
@@ -37,11 +37,11 @@ class Load(Protocol):
         """End all, at most `timeout` seconds."""
 
     @property
-    def sent(self) -> Sent | None:
+    def sent(self) -> ScheduleStats | None:
         """What became of what was intended, where something was."""
 
     @property
-    def sent_by_stream(self) -> Mapping[str, Sent]:
+    def sent_by_stream(self) -> Mapping[str, ScheduleStats]:
         """The same, by stream."""
 
 
@@ -53,9 +53,9 @@ class Swarm:
     """
 
     sent = None
-    sent_by_stream: Mapping[str, Sent] = {}
+    sent_by_stream: Mapping[str, ScheduleStats] = {}
 
-    def __init__(self, user_class: type[StoreUser], crowd: Crowd, count: int) -> None:
+    def __init__(self, user_class: type[StoreUser], crowd: UserPool, count: int) -> None:
         environment = Environment(user_classes=[user_class], events=Events())
         environment.events.user_error.add_listener(self._broken)
         self._error: BaseException | None = None
@@ -96,7 +96,7 @@ class Streams:
     def __init__(
         self,
         user_classes: Sequence[type[StoreUser]],
-        crowd: Crowd,
+        crowd: UserPool,
         rates: Rates,
         kind: Arrivals,
         bound: int,
@@ -108,12 +108,12 @@ class Streams:
         self._load.run(rates, kind)
 
     @property
-    def sent(self) -> Sent:
+    def sent(self) -> ScheduleStats:
         """What became of what was intended."""
         return self._load.sent
 
     @property
-    def sent_by_stream(self) -> dict[str, Sent]:
+    def sent_by_stream(self) -> dict[str, ScheduleStats]:
         """The same, by stream."""
         return {name: total(each.lanes.values()) for name, each in self._load.streams.items()}
 

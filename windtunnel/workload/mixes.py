@@ -40,7 +40,7 @@ def consumes(mix: Mix) -> bool:
     return mix.get(DELETE, 0) > mix.get(CREATE, 0)
 
 
-class Deck:
+class OperationBag:
     """Draws operations hand by hand: each hand holds the mix exactly, shuffled anew."""
 
     __slots__ = ("_hand", "_mix", "_shuffle")

@@ -9,9 +9,15 @@ from time import perf_counter
 from locust.env import Environment
 
 from windtunnel.workload.arrivals import WHOLE, Arrivals, Share, arrivals
-from windtunnel.workload.open_loop import Lane, Sent, SentByStream, added, drain
+from windtunnel.workload.open_loop import (
+    OpenLoop,
+    ScheduleStats,
+    ScheduleStatsByStream,
+    added,
+    drain,
+)
 from windtunnel.workload.user import StoreUser
-from windtunnel.workload.user_pool import Crowd, Place
+from windtunnel.workload.user_pool import Assignment, UserPool
 
 Rates = Mapping[str, float]
 """Requests a second by stream; a scenario's only one is called ""."""
@@ -25,7 +31,7 @@ class Stream:
     """The lanes of one kind of user, a store each, and at what rate they send now."""
 
     name: str
-    lanes: dict[str, Lane]
+    lanes: dict[str, OpenLoop]
     pace: tuple[float, Arrivals, Share] | None = None
 
     def run(self, rate: float, kind: Arrivals, share: Share, seed: str, begin: float) -> None:
@@ -50,7 +56,7 @@ class OpenLoad:
         self,
         user_classes: Sequence[type[StoreUser]],
         environment: Environment,
-        crowd: Crowd,
+        crowd: UserPool,
         bound: int,
     ) -> None:
         self._seed = f"{crowd.terms.seed}:{crowd.round}"
@@ -59,7 +65,10 @@ class OpenLoad:
         self.streams = {
             kind.stream: Stream(
                 kind.stream,
-                {s: Lane(_maker(kind, environment, p), of_a_lane) for s, p in self._places.items()},
+                {
+                    s: OpenLoop(_maker(kind, environment, p), of_a_lane)
+                    for s, p in self._places.items()
+                },
             )
             for kind in user_classes
         }
@@ -99,16 +108,16 @@ class OpenLoad:
         """Wait until all is answered, `timeout` seconds at most."""
         drain(self.lanes, timeout)
 
-    def take_sent(self) -> SentByStream:
+    def take_sent(self) -> ScheduleStatsByStream:
         """What became of what was intended, by store and stream, since the last call."""
-        taken: SentByStream = {store: {} for store in self._places}
+        taken: ScheduleStatsByStream = {store: {} for store in self._places}
         for name, stream in self.streams.items():
             for store, lane in stream.lanes.items():
-                taken[store][name], lane.sent = lane.sent, Sent()
+                taken[store][name], lane.sent = lane.sent, ScheduleStats()
         return taken
 
     @property
-    def sent(self) -> Sent:
+    def sent(self) -> ScheduleStats:
         """What became of all that was intended."""
         return total(self.lanes)
 
@@ -123,13 +132,13 @@ class OpenLoad:
             lane.close()
 
 
-def total(lanes: Iterable[Lane]) -> Sent:
+def total(lanes: Iterable[OpenLoop]) -> ScheduleStats:
     """The counts of all lanes together."""
     return added(lane.sent for lane in lanes)
 
 
 def _maker(
-    user_class: type[StoreUser], environment: Environment, place: Place
+    user_class: type[StoreUser], environment: Environment, place: Assignment
 ) -> Callable[[], StoreUser]:
     def make() -> StoreUser:
         user = user_class(environment)

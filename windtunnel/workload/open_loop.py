@@ -40,7 +40,7 @@ class Sender(Protocol):
 
 
 @dataclass(slots=True)
-class Sent:
+class ScheduleStats:
     """What became of intended requests. `skipped`: as many as may be were under way.
 
     `lag` holds how late the loop came round to sending, in microseconds by bucket; what a burst
@@ -52,7 +52,7 @@ class Sent:
     skipped: int = 0
     lag: Counts = field(default_factory=dict)
 
-    def add(self, other: Sent) -> None:
+    def add(self, other: ScheduleStats) -> None:
         """Merge another's counts into these."""
         self.intended += other.intended
         self.late += other.late
@@ -64,19 +64,19 @@ class Sent:
         return {"intended": self.intended, "late": self.late, "skipped": self.skipped}
 
 
-def added(some: Iterable[Sent]) -> Sent:
+def added(some: Iterable[ScheduleStats]) -> ScheduleStats:
     """The counts of all of these together."""
-    sent = Sent()
+    sent = ScheduleStats()
     for each in some:
         sent.add(each)
     return sent
 
 
-SentByStream = dict[str, dict[str, Sent]]
+ScheduleStatsByStream = dict[str, dict[str, ScheduleStats]]
 """By store, and by the name of the stream."""
 
 
-class Lane:
+class OpenLoop:
     """One schedule and those that send by it, made when needed, the last one used first.
 
     Requests are sent from the hub: a sender's greenlet is switched to, sends, and comes back while
@@ -84,7 +84,7 @@ class Lane:
     """
 
     def __init__(self, make: Callable[[], Sender], bound: int) -> None:
-        self.sent = Sent()
+        self.sent = ScheduleStats()
         self.broken: BaseException | None = None
         self._make = make
         self._bound = bound
@@ -120,7 +120,7 @@ class Lane:
 
     def count_from(self, since: float) -> None:
         """Count anew, and only what is intended for `since` or later."""
-        self.sent, self._since = Sent(), since
+        self.sent, self._since = ScheduleStats(), since
 
     def end(self, until: float) -> None:
         """Send nothing that is intended for `until` or later; what was said before still holds.
@@ -226,7 +226,7 @@ class Lane:
             self._quiet.set()
 
 
-def drain(lanes: Sequence[Lane], timeout: float) -> None:
+def drain(lanes: Sequence[OpenLoop], timeout: float) -> None:
     """Wait until every lane has its answers, `timeout` seconds at most."""
     until = perf_counter() + timeout
     for lane in lanes:

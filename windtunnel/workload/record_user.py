@@ -7,9 +7,9 @@ from typing import ClassVar
 from windtunnel.client.response import Answer
 from windtunnel.workload.crud import Crud
 from windtunnel.workload.dataset import samples
-from windtunnel.workload.mixes import Deck
+from windtunnel.workload.mixes import OperationBag
 from windtunnel.workload.user import StoreUser
-from windtunnel.workload.user_pool import Place
+from windtunnel.workload.user_pool import Assignment
 
 
 class RecordUser(StoreUser):
@@ -19,12 +19,12 @@ class RecordUser(StoreUser):
     slow: ClassVar[bool] = False
     """Whether they take the routes that nginx sends to the slow pool."""
 
-    def enter(self, place: Place) -> None:
+    def enter(self, place: Assignment) -> None:
         """Begin with the records of a place."""
         super().enter(place)
         self.crud = self.operations(place.store, place.deck)
 
-    def operations(self, store: str, deck: Deck) -> Crud:
+    def operations(self, store: str, deck: OperationBag) -> Crud:
         """Return what does those of a deck on a store, with the records of the place."""
         terms, place = self.crowd.terms, self.place
         return Crud(

@@ -11,7 +11,7 @@ from windtunnel.client.api import Operation
 from windtunnel.workload.mixes import MIXES
 
 if TYPE_CHECKING:
-    from windtunnel.workload.stores import Offer
+    from windtunnel.workload.stores import StoreInfo
 
 SLOW: Final = "slow"
 """The stream of slow work, and the pool that nginx sends it to."""
@@ -59,7 +59,7 @@ def blocking(store: str) -> str:
     return f"{engine}/blocking/{rest.partition('/')[2]}"
 
 
-def unaccompanied(store: Offer, work: Work, offers: Sequence[Offer]) -> str | None:
+def unaccompanied(store: StoreInfo, work: Work, offers: Sequence[StoreInfo]) -> str | None:
     """Return why a store cannot be accompanied by slow work, or None."""
     if work.kind is Kind.SLEEP or summarised(store, offers) is not None:
         return None
@@ -67,7 +67,7 @@ def unaccompanied(store: Offer, work: Work, offers: Sequence[Offer]) -> str | No
     return f"slow work summary: {store.not_available.get(Operation.SUMMARY, lacking)}"
 
 
-def summarised(store: Offer, offers: Sequence[Offer]) -> str | None:
+def summarised(store: StoreInfo, offers: Sequence[StoreInfo]) -> str | None:
     """Return the blocking store of the same database and durability that gives summaries."""
     engine, _, durability = store.id.split("/")
     able = [

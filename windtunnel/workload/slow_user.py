@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from windtunnel.workload.mixes import Deck
+from windtunnel.workload.mixes import OperationBag
 from windtunnel.workload.record_user import RecordUser
 from windtunnel.workload.slow import Kind, blocking
-from windtunnel.workload.user_pool import Place
+from windtunnel.workload.user_pool import Assignment
 
 
 class SlowUser(RecordUser):
@@ -14,10 +14,10 @@ class SlowUser(RecordUser):
     abstract = True
     slow = True
 
-    def enter(self, place: Place) -> None:
+    def enter(self, place: Assignment) -> None:
         """Begin to ask for the work that comes beside the store of a place."""
         super().enter(place)
         terms = self.crowd.terms
         asked = terms.summarised.get(place.store, blocking(place.store))
-        self.crud = self.operations(asked, Deck({terms.work.kind.value: 1}, place.rng))
+        self.crud = self.operations(asked, OperationBag({terms.work.kind.value: 1}, place.rng))
         self.shown = f"{terms.work.ms} ms" if terms.work.kind is Kind.SLEEP else asked

@@ -23,7 +23,7 @@ class UnknownStoreError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class StoreInfo:
     """A store as the server describes it in `/stores`; see `discover`."""
 
     id: str
@@ -70,7 +70,7 @@ class _Answer(msgspec.Struct):
     stores: list[_Store]
 
 
-def discover(url: str, timeout: float = 10.0) -> tuple[Process, list[Offer]]:
+def discover(url: str, timeout: float = 10.0) -> tuple[Process, list[StoreInfo]]:
     """Return the process at `url` and its stores; raises ServerDownError."""
     try:
         told = msgspec.json.decode(_got(Target(url), "/stores", timeout), type=_Answer)
@@ -109,8 +109,8 @@ def _got(target: Target, path: str, timeout: float) -> bytes:
     return body
 
 
-def _offer(store: _Store) -> Offer:
-    return Offer(
+def _offer(store: _Store) -> StoreInfo:
+    return StoreInfo(
         id=store.id,
         mode=store.mode,
         default=store.default,
@@ -128,7 +128,7 @@ def _offer(store: _Store) -> Offer:
     )
 
 
-def select(offers: Sequence[Offer], globs: Sequence[str]) -> list[Offer]:
+def select(offers: Sequence[StoreInfo], globs: Sequence[str]) -> list[StoreInfo]:
     """Return the offers that match a glob, in the server's order.
 
     Raises UnknownStoreError for a glob that matches none.

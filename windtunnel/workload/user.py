@@ -16,7 +16,7 @@ from windtunnel.client.client import Client
 from windtunnel.client.response import OK, Answer
 from windtunnel.recording.histogram import NO_POOL
 from windtunnel.recording.sampler import Sample
-from windtunnel.workload.user_pool import Crowd, Place
+from windtunnel.workload.user_pool import Assignment, UserPool
 
 PAUSE: Final = 0.05
 """Seconds that a user waits after a request without an answer, so as not to spin."""
@@ -44,10 +44,10 @@ class StoreUser(User):
     stream: ClassVar[str] = ""
     """Which of a scenario's rates it sends at, where there are several."""
 
-    crowd: ClassVar[Crowd]
+    crowd: ClassVar[UserPool]
     cookies: ClassVar[bool] = False
     """Whether users of this scenario keep cookies, each for itself, whatever the options say."""
-    place: Place
+    place: Assignment
     shown: str
     """What Locust's tables have before the operation."""
 
@@ -57,7 +57,7 @@ class StoreUser(User):
     intended = 0.0
     """When the request under way was to be sent; 0 under closed load, which intends nothing."""
 
-    def enter(self, place: Place) -> None:
+    def enter(self, place: Assignment) -> None:
         """Take a place in the crowd."""
         self.place, self.shown = place, place.store
         terms = self.crowd.terms
@@ -84,7 +84,7 @@ class StoreUser(User):
                 self.crowd.closed.wait()
                 self._state = LOCUST_STATE_RUNNING
 
-    def _work_closed(self, crowd: Crowd) -> None:
+    def _work_closed(self, crowd: UserPool) -> None:
         """Begin at a time of its own, and do one operation after the other."""
         self.enter(crowd.join())
         try:

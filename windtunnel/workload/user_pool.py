@@ -14,13 +14,13 @@ from windtunnel.client.client import Target
 from windtunnel.client.timers import Deadlines
 from windtunnel.recording.histogram import Recorder
 from windtunnel.recording.sampler import Sampler
-from windtunnel.workload.dataset import Stock
-from windtunnel.workload.mixes import MIXES, Deck, Mix, consumes
+from windtunnel.workload.dataset import RecordPool
+from windtunnel.workload.mixes import MIXES, Mix, OperationBag, consumes
 from windtunnel.workload.slow import Work
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class UserConfig:
     """What users are told to do. `timeout` and `spread` in seconds.
 
     `spread` is the time over which users begin, so that they do not march in step. With `cookies`
@@ -42,7 +42,7 @@ class Terms:
 
 
 @dataclass(slots=True)
-class Place:
+class Assignment:
     """One user's place: its store, its records, its deck of operations, its random numbers.
 
     Closed users have all but the store for themselves; under open load, where one is as good as
@@ -50,8 +50,8 @@ class Place:
     """
 
     store: str
-    stock: Stock
-    deck: Deck
+    stock: RecordPool
+    deck: OperationBag
     rng: random.Random
 
 
@@ -62,7 +62,7 @@ def _set() -> Event:
 
 
 @dataclass(slots=True)
-class Crowd:
+class UserPool:
     """The users of one process. `free` holds, by store, the records that no user owns yet.
 
     `users` is how many are expected here, `rank` this process's number among the workers; random
@@ -71,7 +71,7 @@ class Crowd:
     counts, by store, requests that were sent once more.
     """
 
-    terms: Terms
+    terms: UserConfig
     free: Mapping[str, list[Record]]
     users: int
     rank: int = 0
@@ -99,28 +99,28 @@ class Crowd:
         """The mix that users draw from."""
         return MIXES[self.terms.mix]
 
-    def join(self) -> Place:
+    def join(self) -> Assignment:
         """Give a new user the store with the fewest users, and a share of its free records."""
         store = min(self._by_turn(), key=self._at.__getitem__)
         self._at[store] += 1
         rng = random.Random(f"user:{self.terms.seed}:{self.rank}:{self._joined}")
         self._joined += 1
-        return Place(store, Stock(self._share(store)), Deck(self.mix, rng), rng)
+        return Assignment(store, RecordPool(self._share(store)), OperationBag(self.mix, rng), rng)
 
     @property
     def inhabited(self) -> bool:
         """Whether any user has a place."""
         return any(self._at.values())
 
-    def leave(self, place: Place) -> None:
+    def leave(self, place: Assignment) -> None:
         """Take back what a user owned, as far as its state is certain."""
         self._at[place.store] -= 1
         self.free[place.store].extend(place.stock.settled)
 
-    def common(self, store: str) -> Place:
+    def common(self, store: str) -> Assignment:
         """Return the place that all requests to a store share under open load."""
         rng = random.Random(f"store:{self.terms.seed}:{self.rank}:{store}")
-        return Place(store, Stock(self.free[store]), Deck(self.mix, rng), rng)
+        return Assignment(store, RecordPool(self.free[store]), OperationBag(self.mix, rng), rng)
 
     def deplete(self) -> None:
         """Take note that there is nothing left to delete, if that is what the mix comes to."""

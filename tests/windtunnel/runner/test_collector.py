@@ -16,8 +16,8 @@ from windtunnel.recording import results
 from windtunnel.recording.histogram import Key, Recorded, Recorder, Times, merge_recorded, summarise
 from windtunnel.runner import collector
 from windtunnel.runner.collector import Collector, Report
-from windtunnel.workload.open_loop import Sent
-from windtunnel.workload.user_pool import Crowd, Terms
+from windtunnel.workload.open_loop import ScheduleStats
+from windtunnel.workload.user_pool import UserConfig, UserPool
 
 KEYS = [Key("a/async/fast", op, "fast", outcome) for op in ("read", "edit") for outcome in "xy"]
 SAMPLES = st.lists(
@@ -25,8 +25,8 @@ SAMPLES = st.lists(
 )
 
 
-def crowd() -> Crowd:
-    return Crowd(Terms("http://127.0.0.1:9", "balanced", 1, 1), {"a/async/fast": []}, 1)
+def crowd() -> UserPool:
+    return UserPool(UserConfig("http://127.0.0.1:9", "balanced", 1, 1), {"a/async/fast": []}, 1)
 
 
 def reported(report: Report) -> Recorded:
@@ -58,14 +58,14 @@ def test_four_processes_record_what_one_would(
 
 def test_what_is_fetched_is_told_once() -> None:
     worker = crowd()
-    sent = [{"a/async/fast": {"": Sent(3, 2, 1, {5: 1})}}, {}]
+    sent = [{"a/async/fast": {"": ScheduleStats(3, 2, 1, {5: 1})}}, {}]
     collected = Collector(worker, lambda: sent.pop(0))
     worker.recorder.record(*KEYS[0], 10)
     worker.retried["a/async/fast"] += 2
     gevent.sleep(1.1)
     first = collector.decode(collector.encode(collected.fetch()))
     assert reported(first) == {KEYS[0]: Times({10: 1}, {})}
-    assert first.sent == {"a/async/fast": {"": Sent(3, 2, 1, {5: 1})}}
+    assert first.sent == {"a/async/fast": {"": ScheduleStats(3, 2, 1, {5: 1})}}
     assert first.retried == {"a/async/fast": 2}
     assert reported(collected.end()) == {}
 
@@ -93,7 +93,7 @@ def test_a_load_that_changes_is_flagged(tmp_path: Path) -> None:
     facts = {"a/async/fast": {"store": "a/async/fast", "mix": "read", "round": 1}}
     folder = results.begin(tmp_path, info)
     journal = Journal(folder, info, facts, now, patience=1)
-    sent = {"a/async/fast": {"": Sent(4)}}
+    sent = {"a/async/fast": {"": ScheduleStats(4)}}
     journal.take(Report({0: [(KEYS[0], Times({10: 3}, {20: 3}))]}, sent, {}))
     load["rate"] = 20.0
     journal.finish()

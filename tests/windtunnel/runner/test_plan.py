@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 
 from windtunnel.runner.plan import Load, Plan, plan
 from windtunnel.workload.mixes import MIXES
-from windtunnel.workload.stores import Offer, UnknownStoreError, select
+from windtunnel.workload.stores import StoreInfo, UnknownStoreError, select
 
 OPERATIONS = frozenset({"create", "read", "update", "edit", "delete", "find", "summary"})
 
 
-def offer(id: str, *, default: bool = True, local: bool = False, status: str = "up") -> Offer:
+def offer(id: str, *, default: bool = True, local: bool = False, status: str = "up") -> StoreInfo:
     engine, mode, _ = id.split("/")
     lacks = {"find": "no index"} if engine == "redis" else {}
-    return Offer(
+    return StoreInfo(
         id=id,
         mode=mode,
         default=default,

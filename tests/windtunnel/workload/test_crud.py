@@ -15,8 +15,8 @@ from windtunnel.client.client import Client, Target
 from windtunnel.client.response import OK, WRONG, Answer
 from windtunnel.client.timers import Deadlines
 from windtunnel.workload.crud import Crud
-from windtunnel.workload.dataset import Stock, drafts, samples
-from windtunnel.workload.mixes import MIXES, Deck
+from windtunnel.workload.dataset import RecordPool, drafts, samples
+from windtunnel.workload.mixes import MIXES, OperationBag
 
 CREATE, READ, UPDATE, EDIT, DELETE, FIND, SUMMARY = Operation
 
@@ -34,13 +34,13 @@ class One:
     def __init__(self, liar: Liar, mix: str = "balanced", size: int = 200) -> None:
         self.told: list[tuple[str, str, str]] = []
         self.depleted = 0
-        self.stock = Stock(liar.populate(list(drafts(1, size))))
+        self.stock = RecordPool(liar.populate(list(drafts(1, size))))
         rng = random.Random(4)
         self.client = Client(Target(liar.url), Deadlines(5))
         self.crud = Crud(
             client=self.client,
             store="an/engine/fast",
-            deck=Deck(MIXES[mix], rng),
+            deck=OperationBag(MIXES[mix], rng),
             stock=self.stock,
             rng=rng,
             samples=samples(1),

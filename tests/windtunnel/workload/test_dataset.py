@@ -17,7 +17,7 @@ from windtunnel.workload.dataset import (
     size_for,
 )
 from windtunnel.workload.mixes import MIXES
-from windtunnel.workload.user_pool import Crowd, Terms
+from windtunnel.workload.user_pool import UserConfig, UserPool
 
 
 def test_the_same_seed_gives_the_same_data() -> None:
@@ -66,9 +66,9 @@ def test_what_no_request_can_carry_is_said() -> None:
         _prepared(1, 500_000)
 
 
-def crowd(users: int, stores: tuple[str, ...], size: int = 100, rank: int = 0) -> Crowd:
+def crowd(users: int, stores: tuple[str, ...], size: int = 100, rank: int = 0) -> UserPool:
     free = {s: records(1, size, [f"{s}-{n}" for n in range(size)]) for s in stores}
-    return Crowd(Terms("http://127.0.0.1:1", "balanced", 1, size), free, users, rank)
+    return UserPool(UserConfig("http://127.0.0.1:1", "balanced", 1, size), free, users, rank)
 
 
 @pytest.mark.parametrize("users", [1, 3, 8, 100])

@@ -6,14 +6,14 @@ from collections import Counter
 import pytest
 
 from windtunnel.client.api import SLEEP, STATUS, VERB, Operation
-from windtunnel.workload.mixes import MIXES, NEEDS_RECORD, Deck, consumes
+from windtunnel.workload.mixes import MIXES, NEEDS_RECORD, OperationBag, consumes
 
 HANDS = 7
 
 
 @pytest.mark.parametrize("name", MIXES)
 def test_every_hand_holds_the_mix_exactly(name: str) -> None:
-    deck = Deck(MIXES[name], random.Random(1))
+    deck = OperationBag(MIXES[name], random.Random(1))
     size = sum(MIXES[name].values())
     for _ in range(HANDS):
         assert Counter(deck.draw() for _ in range(size)) == Counter(MIXES[name])
@@ -34,7 +34,7 @@ def test_each_operation_can_be_had_alone() -> None:
 
 @pytest.mark.parametrize("name", ["balanced", "read-heavy", "write-heavy", "find-heavy"])
 def test_a_user_of_one_record_keeps_the_proportions(name: str) -> None:
-    deck, owned, done = Deck(MIXES[name], random.Random(2)), 1, Counter[str]()
+    deck, owned, done = OperationBag(MIXES[name], random.Random(2)), 1, Counter[str]()
     size = sum(MIXES[name].values())
     for _ in range(50 * size):
         operation = deck.draw()
@@ -47,6 +47,6 @@ def test_a_user_of_one_record_keeps_the_proportions(name: str) -> None:
 
 
 def test_without_a_create_in_the_mix_one_is_done_beside_it() -> None:
-    deck = Deck(MIXES["delete"], random.Random(3))
+    deck = OperationBag(MIXES["delete"], random.Random(3))
     assert deck.create_first(deck.draw()) is Operation.CREATE
     assert deck.draw() is Operation.DELETE

@@ -18,7 +18,7 @@ from windtunnel.client.client import Client, Target
 from windtunnel.client.timers import Deadlines, Timer
 from windtunnel.runner.bystander import Bystanders
 from windtunnel.workload.arrivals import constant
-from windtunnel.workload.open_loop import Lane
+from windtunnel.workload.open_loop import OpenLoop
 
 
 class Asker:
@@ -48,7 +48,7 @@ def silent() -> Iterator[str]:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 
-def run(lane: Lane, rate: float, seconds: float) -> float:
+def run(lane: OpenLoop, rate: float, seconds: float) -> float:
     """Send for some seconds, wait for the answers, and return when it began."""
     began = perf_counter()
     lane.end(began + seconds)
@@ -61,7 +61,7 @@ def run(lane: Lane, rate: float, seconds: float) -> float:
 def test_what_a_stall_does_to_those_who_meant_to_come_is_seen() -> None:
     told: list[tuple[float, float, bytes]] = []
     with stalling(0.3, 1.0) as url:
-        lane = Lane(lambda: Asker(url, told), 200)
+        lane = OpenLoop(lambda: Asker(url, told), 200)
         began = run(lane, 100, 2.5)
         lane.close()
         client = Client(Target(url), Deadlines(10))
@@ -82,7 +82,7 @@ def test_what_a_stall_does_to_those_who_meant_to_come_is_seen() -> None:
 def test_an_end_that_has_come_is_not_put_off() -> None:
     told: list[tuple[float, float, bytes]] = []
     with stalling(0, 1.0) as url:
-        lane = Lane(lambda: Asker(url, told), 20)
+        lane = OpenLoop(lambda: Asker(url, told), 20)
         began = run(lane, 50, 0.1)
         lane.end(began + 0.5)
         lane.drain(20)
@@ -91,7 +91,7 @@ def test_an_end_that_has_come_is_not_put_off() -> None:
 
 
 def test_it_waits_for_no_answer_and_counts_what_it_cannot_send(silent: str) -> None:
-    lane = Lane(lambda: Asker(silent, []), 20)
+    lane = OpenLoop(lambda: Asker(silent, []), 20)
     began = perf_counter()
     lane.end(began + 0.5)
     lane.run((began + time for time in constant(200)), 200)
@@ -110,7 +110,7 @@ def test_what_a_generator_has_no_time_for_is_counted_too() -> None:
             while perf_counter() < until:
                 pass
 
-    lane = Lane(Slow, 5)
+    lane = OpenLoop(Slow, 5)
     began = perf_counter()
     lane.end(began + 0.3)
     lane.run((began + time for time in constant(1_000)), 1_000)
@@ -125,7 +125,7 @@ def test_what_a_generator_has_no_time_for_is_counted_too() -> None:
 def test_counting_from_a_moment_to_another() -> None:
     told: list[tuple[float, float, bytes]] = []
     with stalling(0.0, 60) as url:
-        lane = Lane(lambda: Asker(url, told), 50)
+        lane = OpenLoop(lambda: Asker(url, told), 50)
         began = perf_counter()
         lane.run((began + time for time in constant(100)), 100)
         lane.count_from(began + 0.205)
@@ -150,7 +150,7 @@ def test_a_connection_is_made_only_when_no_other_is_free() -> None:
         return Asker(url, [])
 
     with stalling(0.0, 60) as url:
-        lane = Lane(make, 50)
+        lane = OpenLoop(make, 50)
         times = iter([perf_counter() + 0.01])
         for _ in range(10):
             lane.run(times, 100)
@@ -168,7 +168,7 @@ def test_a_sender_that_breaks_is_told_and_holds_nothing_up() -> None:
         def send(self, intended: float) -> None:
             raise RuntimeError("broken")
 
-    lane = Lane(Broken, 5)
+    lane = OpenLoop(Broken, 5)
     run(lane, 100, 0.1)
     assert str(lane.broken) == "broken"
     lane.close()
@@ -222,7 +222,7 @@ def test_connections_that_nobody_needs_any_more_are_closed(
         return asker
 
     with stalling(0.0, 60) as url:
-        lane = Lane(make, 50)
+        lane = OpenLoop(make, 50)
         now = perf_counter()
         lane.run(iter([now] * 10), 100)  # all at once: each needs its own
         lane.drain(20)

@@ -16,13 +16,13 @@ from windtunnel.workload.slow import (
     summarised,
     unaccompanied,
 )
-from windtunnel.workload.stores import Offer
+from windtunnel.workload.stores import StoreInfo
 
 SLEEP, SUMMARY = Work(Kind.SLEEP, 50), Work(Kind.SUMMARY)
 
 
-def offer(id: str, service: str | None, *operations: str) -> Offer:
-    return Offer(
+def offer(id: str, service: str | None, *operations: str) -> StoreInfo:
+    return StoreInfo(
         id=id,
         mode=id.split("/")[1],
         default=True,
@@ -63,7 +63,7 @@ ALL = [MEMORY, MARIADB, SAFE, PSYCOPG2, PSYCOPG, PSYCOPG_ASYNC, ASYNCPG, REDIS, 
     ],
 )
 def test_the_summary_is_that_of_a_blocking_store_of_the_same_database(
-    store: Offer, offers: list[Offer], whose: str | None
+    store: StoreInfo, offers: list[StoreInfo], whose: str | None
 ) -> None:
     assert summarised(store, offers) == whose
 
