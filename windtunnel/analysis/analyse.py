@@ -19,7 +19,7 @@ from windtunnel.analysis.grouping import (
     View,
     attributed,
     contenders,
-    generator_limited,
+    is_generator_limited,
     label,
     named,
     ranked,
@@ -37,7 +37,7 @@ from windtunnel.analysis.summary import (
     Summary,
     Table,
 )
-from windtunnel.analysis.verdicts import judge_regression, judged
+from windtunnel.analysis.verdicts import judge_regressions, judged
 from windtunnel.analysis.wording import answer, counted
 from windtunnel.recording.results import OK, Cell, OperationResult, Run, Times
 from windtunnel.recording.streams import SampledRequest, Second
@@ -74,7 +74,7 @@ def _conduct(store: str, title: str, seen: StoreView) -> Conduct:
         stale=_sum(seen.cells, lambda cell: cell.stale),
         retried=_sum(seen.cells, lambda cell: cell.retried),
         schedule_lag_p99_ms=max((lag for lag in lags if lag is not None), default=None),
-        bound=any(map(generator_limited, seen.cells)),
+        bound=any(map(is_generator_limited, seen.cells)),
     )
 
 
@@ -147,7 +147,7 @@ def analyse(
     slos = list(_objectives(run, damaged))
     verdicts = [
         *judged(slos, list(titled.values()), run),
-        *judge_regression(slos, compared, [run]),
+        *judge_regressions(slos, compared, [run]),
     ]
     summary = Summary(
         **_facts(run),

@@ -105,7 +105,7 @@ def together(states: Iterable[State]) -> State:
     seen = set(states)
     if State.FAILS in seen:
         return State.FAILS
-    return State.HOLDS if seen == {State.HOLDS} else State.CANNOT_TELL
+    return State.HOLDS if seen == {State.HOLDS} else State.INCONCLUSIVE
 
 
 def lacking(verdicts: Sequence[Verdict], cells: Sequence[Cell], duration: float) -> str | None:
@@ -114,7 +114,7 @@ def lacking(verdicts: Sequence[Verdict], cells: Sequence[Cell], duration: float)
     A rate that fails, or that was the generator's limit, asks for a lower one. Too few samples do
     not: they get fewer. `duration` is that of one of the cells.
     """
-    short = [v for v in verdicts if v.state is State.CANNOT_TELL and v.why != GENERATOR]
+    short = [v for v in verdicts if v.state is State.INCONCLUSIVE and v.why != GENERATOR]
     if not short or together(verdict.state for verdict in verdicts) is State.FAILS:
         return None
     return max(_lack(verdict, cells, duration) for verdict in short)[1]

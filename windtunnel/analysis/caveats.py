@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from statistics import median
 
-from windtunnel.analysis.grouping import generator_limited
+from windtunnel.analysis.grouping import is_generator_limited
 from windtunnel.analysis.stats import MIN_ROUNDS
 from windtunnel.analysis.wording import BOUNDS, counted
 from windtunnel.recording.results import Cell, Run
@@ -33,7 +33,7 @@ def _skipped_caveats(run: Run) -> Iterator[str]:
 
 
 def _load_caveats(clean: list[Cell]) -> Iterator[str]:
-    if any(map(generator_limited, clean)):
+    if any(map(is_generator_limited, clean)):
         yield (
             "Where the generator was the limit (above 85 % of a core, or its schedule late by more "
             "than 2 ms at p99), a store may be better than its figures: they are bounds, with "

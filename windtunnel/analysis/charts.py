@@ -15,8 +15,8 @@ from windtunnel.analysis.grouping import (
     StoreView,
     View,
     cut,
+    display_name,
     label,
-    name_with,
     spoiled,
     steady,
 )
@@ -68,7 +68,7 @@ def _over(several: Sequence[tuple[str, Charts]]) -> Charts:
     return {
         **first,
         "title": first["title"].removesuffix(f"; variant {variant}"),
-        "reference": [name_with(v, store) for v, one in several for store in one["reference"]],
+        "reference": [display_name(v, store) for v, one in several for store in one["reference"]],
         "operations": {
             name: {
                 latency: _named(
@@ -86,7 +86,7 @@ def _named(found: Mapping[str, Mapping[str, T]]) -> dict[str, T]:
     """What is known of each store, by variant, as one; variants of a store follow each other."""
     stores = dict.fromkeys(store for of in found.values() for store in of)
     return {
-        name_with(variant, store): of[store]
+        display_name(variant, store): of[store]
         for store in stores
         for variant, of in found.items()
         if store in of

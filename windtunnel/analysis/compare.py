@@ -13,20 +13,26 @@ import msgspec
 
 from windtunnel.analysis.differences import between
 from windtunnel.analysis.entries import of_operation, overall
-from windtunnel.analysis.grouping import StoreView, View, mostly_limited, requests, views
+from windtunnel.analysis.grouping import (
+    StoreView,
+    View,
+    is_mostly_limited,
+    requests,
+    views,
+)
 from windtunnel.analysis.stats import (
     LEVEL,
     MIN_ROUNDS,
-    Sampled,
-    Spread,
+    Bootstrap,
+    LogRatio,
     holm,
-    paired_spread,
-    unpaired_spread,
+    paired_log_ratio,
+    unpaired_log_ratio,
 )
 from windtunnel.analysis.summary import (
-    BEYOND_DEADLINE,
     METRICS,
     OVERALL,
+    PAST_DEADLINE,
     Compared,
     Comparison,
     Load,
@@ -63,8 +69,8 @@ class Claim:
     pair: Pair
     operation: str
     metric: str
-    figures: tuple[Sampled | str, Sampled | str]
-    spread: Spread | None
+    figures: tuple[Bootstrap | str, Bootstrap | str]
+    spread: LogRatio | None
 
 
 def compare(first: Run, second: Run | None = None) -> Compared:
@@ -206,21 +212,21 @@ def _claim(
     pair: Pair,
     operation: str,
     metric: str,
-    figures: tuple[Sampled | str, Sampled | str],
+    figures: tuple[Bootstrap | str, Bootstrap | str],
     *,
     interleaved: bool,
 ) -> Claim:
     first, second = figures
     spread = None
-    if isinstance(first, Sampled) and isinstance(second, Sampled):
-        measure = paired_spread if interleaved else unpaired_spread
+    if isinstance(first, Bootstrap) and isinstance(second, Bootstrap):
+        measure = paired_log_ratio if interleaved else unpaired_log_ratio
         if min(first.estimate, second.estimate) > 0:
             spread = measure(second, first)
     return Claim(pair, operation, metric, figures, spread)
 
 
 def _comparison(claim: Claim, p_value: float | None) -> Comparison:
-    first, second = (f.estimate if isinstance(f, Sampled) else None for f in claim.figures)
+    first, second = (f.estimate if isinstance(f, Bootstrap) else None for f in claim.figures)
     outcome, why = _without(claim)
     found = Comparison(
         store=claim.pair.store,
@@ -249,7 +255,7 @@ def _comparison(claim: Claim, p_value: float | None) -> Comparison:
 
 def _without(claim: Claim) -> tuple[Outcome, str | None]:
     """What can be said where there is no interval."""
-    beyond = [figure == BEYOND_DEADLINE for figure in claim.figures]
+    beyond = [figure == PAST_DEADLINE for figure in claim.figures]
     if beyond[0] != beyond[1] and not isinstance(claim.figures[beyond[0]], str):
         which = "second" if beyond[1] else "first"
         return (
@@ -258,17 +264,17 @@ def _without(claim: Claim) -> tuple[Outcome, str | None]:
         )
     notes = [figure for figure in claim.figures if isinstance(figure, str)]
     few = f"fewer than {MIN_ROUNDS} rounds"
-    return Outcome.CANNOT_TELL, notes[0] if notes else few
+    return Outcome.INCONCLUSIVE, notes[0] if notes else few
 
 
 def _outcome(claim: Claim, low: float, high: float, p_value: float) -> tuple[Outcome, str | None]:
     if low > 1 / (1 + EQUAL_WITHIN) and high < 1 + EQUAL_WITHIN:
         return Outcome.SAME, None
     if p_value >= LEVEL:
-        return Outcome.CANNOT_TELL, None
+        return Outcome.INCONCLUSIVE, None
     smaller = low * high < 1  # their geometric mean is the ratio
     better = smaller != METRICS[claim.metric].higher_is_better
     loser = claim.pair.first if better else claim.pair.second
-    if mostly_limited(loser.cells):
-        return Outcome.CANNOT_TELL, "the generator was the limit for the slower one"
+    if is_mostly_limited(loser.cells):
+        return Outcome.INCONCLUSIVE, "the generator was the limit for the slower one"
     return (Outcome.FASTER if better else Outcome.SLOWER), None

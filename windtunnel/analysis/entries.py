@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from math import ceil
 
 from windtunnel.analysis.estimators import Estimator, GeometricMean, Quantile, Ratio
-from windtunnel.analysis.grouping import Measured, StoreView, generator_limited, lost
-from windtunnel.analysis.stats import Sampled
-from windtunnel.analysis.summary import BEYOND_DEADLINE, METRICS, Metric
+from windtunnel.analysis.grouping import Measured, StoreView, is_generator_limited, lost
+from windtunnel.analysis.stats import Bootstrap
+from windtunnel.analysis.summary import METRICS, PAST_DEADLINE, Metric
 from windtunnel.recording.histogram import Histogram, decode, merge
 from windtunnel.recording.results import OK, Cell
 
@@ -26,7 +26,7 @@ class Candidate:
     skipped: int
     cells: list[Cell]
     reference: bool = False
-    figures: dict[str, Sampled | str] = field(default_factory=dict)
+    figures: dict[str, Bootstrap | str] = field(default_factory=dict)
 
     @property
     def failed(self) -> int:
@@ -47,7 +47,7 @@ class Candidate:
     @property
     def limited(self) -> bool:
         """Whether the generator was the limit in one of its cells."""
-        return any(map(generator_limited, self.cells))
+        return any(map(is_generator_limited, self.cells))
 
     def _wrong(self) -> str:
         named = self.failures.most_common(3)
@@ -56,7 +56,7 @@ class Candidate:
 
     def bring(self, metric: str, found: Either) -> None:
         """Enter the figure for a metric, or the reason why there is none."""
-        self.figures[metric] = found if isinstance(found, str) else Sampled(found)
+        self.figures[metric] = found if isinstance(found, str) else Bootstrap(found)
 
 
 def of_operation(store: str, measured: Measured, metrics: list[str]) -> Candidate:
@@ -120,7 +120,7 @@ def _told(
     """
     total, beyond = sum(histogram.total for histogram in by_round.values()), 1000 - per_mille
     if wrong * 1000 > (total + wrong) * beyond:
-        return BEYOND_DEADLINE
+        return PAST_DEADLINE
     needed = samples_needed(per_mille)
     if total < needed:
         return f"needs {needed:,} samples{lasting}"

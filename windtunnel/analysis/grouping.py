@@ -72,7 +72,7 @@ def is_reference(store: str, ledgers: Mapping[str, Ledger]) -> bool:
     return store.split("/", 1)[0] == REFERENCE_ENGINE if told is None else told
 
 
-def generator_limited(cell: Cell) -> bool:
+def is_generator_limited(cell: Cell) -> bool:
     """Whether the generator was the limit, so that the store may be better than its figures."""
     cpu = cell.health.get("generator_cpu") or 0.0
     lag = cell.health.get("schedule_lag_p99_ms") or 0.0
@@ -80,9 +80,9 @@ def generator_limited(cell: Cell) -> bool:
     return told or cpu > GENERATOR_LIMIT or lag > SCHEDULE_LAG_LIMIT_MS
 
 
-def mostly_limited(cells: Sequence[Cell]) -> bool:
+def is_mostly_limited(cells: Sequence[Cell]) -> bool:
     """Whether it was in more than half of these cells, so that nothing slow is proved by them."""
-    return 2 * sum(map(generator_limited, cells)) > len(cells)
+    return 2 * sum(map(is_generator_limited, cells)) > len(cells)
 
 
 @dataclass
@@ -200,7 +200,7 @@ def load_of(cell: Cell) -> Load:
     )
 
 
-def wholly_void(cells: Iterable[Cell]) -> list[Cell]:
+def void_subjects(cells: Iterable[Cell]) -> list[Cell]:
     """Of each store, under each load as it was ordered, that has no clean cell: the first cell."""
     ordered: dict[tuple[Conditions, str | None], list[Cell]] = defaultdict(list)
     for cell in cells:
@@ -376,7 +376,7 @@ def contenders(run: Run) -> Run:
     if not ranked(run):
         return run
     stores = {
-        name_with(variant, store): ledger
+        display_name(variant, store): ledger
         for variant, ledgers in run.info.variants.items()
         for store, ledger in ledgers.items()
     }
@@ -391,10 +391,10 @@ def contenders(run: Run) -> Run:
 def named(those: Iterable[T]) -> Iterator[T]:
     """Yield what is known of stores with the variant as a part of the store's name."""
     for each in those:
-        store = name_with(each.variant, each.subject)
+        store = display_name(each.variant, each.subject)
         yield msgspec.structs.replace(each, store=store, variant=None)
 
 
-def name_with(variant: str | None, store: str) -> str:
+def display_name(variant: str | None, store: str) -> str:
     """The name of a store that is told with its variant, if there is one."""
     return f"{variant} {store}" if variant else store

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from windtunnel.analysis.compare import compare, variants
 from windtunnel.analysis.entries import of_operation
 from windtunnel.analysis.grouping import View, contenders, views
-from windtunnel.analysis.stats import Sampled, Spread, paired_spread, t_quantile
+from windtunnel.analysis.stats import Bootstrap, LogRatio, paired_log_ratio, t_quantile
 from windtunnel.analysis.summary import METRICS, OVERALL
 from windtunnel.recording.results import Run
 
@@ -32,7 +32,7 @@ def precision(run: Run) -> Precision | None:
     return max(found, default=None)
 
 
-def half_width(spread: Spread) -> float:
+def relative_half_width(spread: LogRatio) -> float:
     """Half of the 95 % interval of a ratio: 0.05 is known to within 5 % either way."""
     return math.exp(t_quantile(spread.freedom) * spread.error) - 1
 
@@ -47,17 +47,17 @@ def _to_the_best(run: Run) -> Iterator[Precision]:
                 yield from _of_rivals(f"{operation} of {{}}, {view.load.mix}", rivals)
 
 
-def _rivals(view: View, operation: str) -> Iterator[tuple[str, Sampled]]:
+def _rivals(view: View, operation: str) -> Iterator[tuple[str, Bootstrap]]:
     metric = "response_p50" if view.load.open else "p50"
     for store, seen in view.stores.items():
         if store not in view.references and operation in seen.operations:
             candidate = of_operation(store, seen.operations[operation], [metric])
             figure = candidate.figures[metric]
-            if candidate.unranked is None and isinstance(figure, Sampled) and figure.estimate > 0:
+            if candidate.unranked is None and isinstance(figure, Bootstrap) and figure.estimate > 0:
                 yield store, figure
 
 
-def _of_rivals(what: str, rivals: dict[str, Sampled]) -> Iterator[Precision]:
+def _of_rivals(what: str, rivals: dict[str, Bootstrap]) -> Iterator[Precision]:
     best = min(rivals, key=lambda store: rivals[store].estimate)
     if len(rivals) == 1:
         figure = rivals[best].figure
@@ -65,8 +65,8 @@ def _of_rivals(what: str, rivals: dict[str, Sampled]) -> Iterator[Precision]:
         width = (figure.high or 0) / figure.estimate - 1 if known else math.inf
         yield Precision(width, what.format(best))
     for store in rivals.keys() - {best}:
-        spread = paired_spread(rivals[store], rivals[best])
-        width = math.inf if spread is None else half_width(spread)
+        spread = paired_log_ratio(rivals[store], rivals[best])
+        width = math.inf if spread is None else relative_half_width(spread)
         yield Precision(width, what.format(store))
 
 

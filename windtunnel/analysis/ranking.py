@@ -7,7 +7,7 @@ import msgspec
 
 from windtunnel.analysis.entries import Candidate, of_operation, overall
 from windtunnel.analysis.grouping import StoreView, View, durability_of, requests, streams
-from windtunnel.analysis.stats import MIN_ROUNDS, Sampled, paired_spread, rank
+from windtunnel.analysis.stats import MIN_ROUNDS, Bootstrap, paired_log_ratio, rank
 from windtunnel.analysis.summary import (
     ALONE,
     METRICS,
@@ -153,7 +153,7 @@ def _bound(metric: str) -> str | None:
     return "at most" if METRICS[metric].per_mille is not None else None
 
 
-def _score(found: Sampled, best: Sampled | None, place: int | None, note: str | None) -> Score:
+def _score(found: Bootstrap, best: Bootstrap | None, place: int | None, note: str | None) -> Score:
     ratio, low, high = _to_the_best(found, best)
     return Score(
         estimate=found.estimate,
@@ -171,16 +171,16 @@ Ratio = tuple[float | None, float | None, float | None]
 """The ratio and its 95 % interval."""
 
 
-def _to_the_best(found: Sampled, best: Sampled | None) -> Ratio:
+def _to_the_best(found: Bootstrap, best: Bootstrap | None) -> Ratio:
     if best is None:
         return None, None, None
-    spread = None if found is best or found.estimate <= 0 else paired_spread(found, best)
+    spread = None if found is best or found.estimate <= 0 else paired_log_ratio(found, best)
     if spread is None:
         return found.estimate / best.estimate, None, None
     return spread.ratio, *spread.interval
 
 
-def _why_no_place(found: Sampled) -> str:
+def _why_no_place(found: Bootstrap) -> str:
     if len(found.rounds) < MIN_ROUNDS:
         return f"cannot tell: {len(found.rounds)} of {MIN_ROUNDS} rounds"
     return f"cannot tell: fewer than {MIN_ROUNDS} rounds in common with the best"

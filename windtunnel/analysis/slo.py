@@ -64,16 +64,16 @@ class Slo:
         """Whether more is better."""
         return self.measure == "throughput"
 
-    def speaks_of(self, store: str) -> bool:
+    def applies_to(self, store: str) -> bool:
         """Whether it asks something of this store, by its id, or by `<variant> <id>`."""
         names = {store, store.rpartition(" ")[2]}
         return self.glob is None or any(fnmatchcase(name, self.glob) for name in names)
 
-    def speaks_of_pool(self, pool: str) -> bool:
+    def applies_to_pool(self, pool: str) -> bool:
         """Whether it asks something of what this pool answered."""
         return self.pool in {None, pool}
 
-    def held_by(self, value: float) -> bool:
+    def is_met_by(self, value: float) -> bool:
         """Whether a figure, in the unit of `limit`, is on the right side of it."""
         return value > self.limit if self.at_least else value < self.limit
 

@@ -23,7 +23,7 @@ RESOLUTION = 0.001  # a histogram keeps three digits: what is nearer than that c
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class IntervalEstimate:
     """An estimate with its 95 % interval; None for both ends where rounds are too few."""
 
     estimate: float
@@ -36,12 +36,12 @@ class Figure:
 class Standing:
     """Where a store stands: its figure, its place (None: cannot tell), its ratio to the best."""
 
-    figure: Figure
+    figure: IntervalEstimate
     place: int | None
     ratio: float
 
 
-class Sampled:
+class Bootstrap:
     """An estimator with its bootstrap, drawn once however many comparisons use it.
 
     Raises ValueError when the estimator has no rounds.
@@ -52,13 +52,13 @@ class Sampled:
             raise ValueError("nothing was measured")
         self.estimator = estimator
         self.rounds = estimator.rounds
-        self._some: dict[tuple[int, ...], Sampled] = {self.rounds: self}
+        self._some: dict[tuple[int, ...], Bootstrap] = {self.rounds: self}
 
-    def only(self, rounds: Sequence[int]) -> "Sampled":
+    def only(self, rounds: Sequence[int]) -> "Bootstrap":
         """The same from some of its rounds, drawn once for all who ask for these."""
         chosen = tuple(rounds)
         if chosen not in self._some:
-            self._some[chosen] = Sampled(self.estimator.only(chosen))
+            self._some[chosen] = Bootstrap(self.estimator.only(chosen))
         return self._some[chosen]
 
     @cached_property
@@ -73,17 +73,17 @@ class Sampled:
         return [_log(value(weights)) for weights in _resamples(len(self.rounds))]
 
     @cached_property
-    def figure(self) -> Figure:
+    def figure(self) -> IntervalEstimate:
         """Estimate and 95 % interval; no interval below six rounds or at zero."""
         rounds = len(self.rounds)
         if rounds < MIN_ROUNDS or self.estimate <= 0:
-            return Figure(self.estimate, None, None, rounds)
+            return IntervalEstimate(self.estimate, None, None, rounds)
         reach = math.exp(t_quantile(rounds - 1) * _standard_error(self.logs, rounds))
-        return Figure(self.estimate, self.estimate / reach, self.estimate * reach, rounds)
+        return IntervalEstimate(self.estimate, self.estimate / reach, self.estimate * reach, rounds)
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
+class LogRatio:
     """The logarithm of a ratio of two figures, its standard error, and degrees of freedom."""
 
     log_ratio: float
@@ -107,7 +107,7 @@ class Spread:
         return t_two_sided(self.log_ratio / self.error, self.freedom)
 
 
-def paired_spread(one: Sampled, other: Sampled, least: int = MIN_ROUNDS) -> Spread | None:
+def paired_log_ratio(one: Bootstrap, other: Bootstrap, least: int = MIN_ROUNDS) -> LogRatio | None:
     """Of figures that met in the same rounds; None below `least` common rounds."""
     common = sorted(set(one.rounds) & set(other.rounds))
     if len(common) < least:
@@ -115,33 +115,33 @@ def paired_spread(one: Sampled, other: Sampled, least: int = MIN_ROUNDS) -> Spre
     one, other = one.only(common), other.only(common)
     pairs = [a - b for a, b in zip(one.logs, other.logs, strict=True)]
     error = _standard_error(pairs, len(common))
-    return Spread(_log(one.estimate) - _log(other.estimate), error, len(common) - 1)
+    return LogRatio(_log(one.estimate) - _log(other.estimate), error, len(common) - 1)
 
 
-def unpaired_spread(one: Sampled, other: Sampled) -> Spread | None:
+def unpaired_log_ratio(one: Bootstrap, other: Bootstrap) -> LogRatio | None:
     """Of figures from rounds that have nothing to do with each other; None below six of either."""
     if min(len(one.rounds), len(other.rounds)) < MIN_ROUNDS:
         return None
     errors = [_standard_error(each.logs, len(each.rounds)) for each in (one, other)]
     freedom = min(len(one.rounds), len(other.rounds)) - 1
-    return Spread(_log(one.estimate) - _log(other.estimate), math.hypot(*errors), freedom)
+    return LogRatio(_log(one.estimate) - _log(other.estimate), math.hypot(*errors), freedom)
 
 
-def spread_from(one: Sampled, value: float, least: int = MIN_ROUNDS) -> Spread | None:
+def log_ratio_to(one: Bootstrap, value: float, least: int = MIN_ROUNDS) -> LogRatio | None:
     """Of a figure and a value that is known; None below `least` rounds."""
     if len(one.rounds) < least:
         return None
     error = _standard_error(one.logs, len(one.rounds))
-    return Spread(_log(one.estimate) - _log(value), error, len(one.rounds) - 1)
+    return LogRatio(_log(one.estimate) - _log(value), error, len(one.rounds) - 1)
 
 
-def compare(one: Sampled, other: Sampled) -> float:
+def compare(one: Bootstrap, other: Bootstrap) -> float:
     """Two-sided p-value that both figures are equal, over common rounds; NaN below six rounds."""
-    spread = paired_spread(one, other)
+    spread = paired_log_ratio(one, other)
     return math.nan if spread is None else spread.p_value
 
 
-def rank(rivals: Mapping[str, Sampled], *, higher_is_better: bool) -> dict[str, Standing]:
+def rank(rivals: Mapping[str, Bootstrap], *, higher_is_better: bool) -> dict[str, Standing]:
     """Places with ties, best first.
 
     The best is compared with each of the others, p-values Holm-corrected; whoever cannot be told
@@ -158,7 +158,7 @@ def rank(rivals: Mapping[str, Sampled], *, higher_is_better: bool) -> dict[str, 
     }
 
 
-def _places(order: list[str], rivals: Mapping[str, Sampled]) -> dict[str, int]:
+def _places(order: list[str], rivals: Mapping[str, Bootstrap]) -> dict[str, int]:
     places: dict[str, int] = {}
     while order:
         leader, *others = order

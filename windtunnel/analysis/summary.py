@@ -15,7 +15,7 @@ from windtunnel.recording.tuning_results import Tuned
 SCHEMA = 1
 ALONE = "each operation alone"
 OVERALL = "overall"
-BEYOND_DEADLINE = "> deadline"
+PAST_DEADLINE = "> deadline"
 
 
 SERVICE, RESPONSE = "service", "response"
@@ -202,7 +202,7 @@ class State(StrEnum):
 
     HOLDS = "holds"
     FAILS = "fails"
-    CANNOT_TELL = "cannot tell"
+    INCONCLUSIVE = "cannot tell"
 
 
 class Capacity(msgspec.Struct, frozen=True, kw_only=True):
@@ -273,7 +273,7 @@ class Outcome(StrEnum):
     FASTER = "faster"
     SLOWER = "slower"
     SAME = "no difference"
-    CANNOT_TELL = "cannot tell"
+    INCONCLUSIVE = "cannot tell"
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,19 +12,19 @@ from windtunnel.analysis.grouping import (
     Measured,
     StoreView,
     View,
+    is_mostly_limited,
     is_reference,
     load_of,
     lost,
-    mostly_limited,
     unlabelled,
     views,
-    wholly_void,
+    void_subjects,
 )
 from windtunnel.analysis.slo import Slo
-from windtunnel.analysis.stats import Sampled
+from windtunnel.analysis.stats import Bootstrap
 from windtunnel.analysis.summary import (
-    BEYOND_DEADLINE,
     METRICS,
+    PAST_DEADLINE,
     PER_MILLE,
     RESPONSE,
     SERVICE,
@@ -54,7 +54,7 @@ class Found:
 
 
 def judge(slos: Sequence[Slo], run: Run) -> list[Verdict]:
-    """Every verdict on a run; `regression` is left to `judge_regression`."""
+    """Every verdict on a run; `regression` is left to `judge_regressions`."""
     return judged(slos, views(run.cells, [], run.info.stores), run)
 
 
@@ -78,7 +78,7 @@ def _on_clean(slo: Slo, found: list[View]) -> list[Verdict]:
         _verdict(slo, view, store, each)
         for view in found
         for store, seen in view.stores.items()
-        if slo.speaks_of(store) and not (store in view.references and slo.glob is None)
+        if slo.applies_to(store) and not (store in view.references and slo.glob is None)
         if not (slo.latency == RESPONSE and not view.load.open)
         for each in _figures(slo, view, seen)
     ]
@@ -86,10 +86,10 @@ def _on_clean(slo: Slo, found: list[View]) -> list[Verdict]:
 
 def _on_void(slo: Slo, run: Run) -> Iterator[Verdict]:
     """A failure for each store and load that it speaks of and that has no clean cell."""
-    for cell in wholly_void(run.cells):
+    for cell in void_subjects(run.cells):
         load = load_of(cell)
         if (
-            slo.speaks_of(cell.subject)
+            slo.applies_to(cell.subject)
             and not (slo.glob is None and is_reference(cell.subject, run.info.stores))
             and not (slo.latency == RESPONSE and not load.open)
             and not (cell.mix in OPERATIONS and slo.operation not in {None, cell.mix})
@@ -137,14 +137,14 @@ def _figures(slo: Slo, view: View, seen: StoreView) -> Iterator[Found]:
 
 def _speaks_of(slo: Slo, label: str) -> bool:
     operation, pool = unlabelled(label)
-    return slo.operation in (None, operation) and slo.speaks_of_pool(pool)
+    return slo.operation in (None, operation) and slo.applies_to_pool(pool)
 
 
 def _throughput(slo: Slo, seen: StoreView) -> float:
     seconds = sum(cell.seconds for cell in seen.cells) or 1.0
     right = (r for cell in seen.cells for r in cell.operations if r.outcome == OK)
     asked = (r for r in right if slo.operation in (None, r.operation))
-    return sum(r.count for r in asked if slo.speaks_of_pool(r.pool)) / seconds
+    return sum(r.count for r in asked if slo.applies_to_pool(r.pool)) / seconds
 
 
 def _failures(seen: StoreView) -> Found:
@@ -165,12 +165,12 @@ def _figure(slo: Slo, view: View, operation: str, measured: Measured) -> Found:
         return _share(operation, lost_or_failed(measured), measured.samples)
     latency = slo.latency or (RESPONSE if view.load.open else SERVICE)
     found = _latency(slo.measure, latency, measured)
-    if found != BEYOND_DEADLINE:
+    if found != PAST_DEADLINE:
         told = (None, found) if isinstance(found, str) else (found, None)
         return Found(operation, *told)
     answered = replace(measured, lost=0.0)
-    sure = _latency(slo.measure, latency, answered) == BEYOND_DEADLINE
-    return Found(operation, None, BEYOND_DEADLINE, sure)
+    sure = _latency(slo.measure, latency, answered) == PAST_DEADLINE
+    return Found(operation, None, PAST_DEADLINE, sure)
 
 
 def _latency(measure: str, latency: str, measured: Measured) -> float | str:
@@ -178,24 +178,24 @@ def _latency(measure: str, latency: str, measured: Measured) -> float | str:
     if measure == "max":
         together = measured.latencies[latency].together
         if lost_or_failed(measured):
-            return BEYOND_DEADLINE
+            return PAST_DEADLINE
         return together.values[-1] if together.total else "no answer was measured"
     metric = Metric(label="", unit="ms", per_mille=PER_MILLE[measure], latency=latency)
     found = quantile(measured, metric)
     if isinstance(found, str):
         return found
     assert isinstance(found, Quantile)
-    return Sampled(found).estimate
+    return Bootstrap(found).estimate
 
 
 def _verdict(slo: Slo, view: View, store: str, found: Found) -> Verdict:
-    value, why, state = found.value, found.why, State.CANNOT_TELL
+    value, why, state = found.value, found.why, State.INCONCLUSIVE
     if value is not None:
-        state = State.HOLDS if slo.held_by(value) else State.FAILS
-    elif why == BEYOND_DEADLINE:
+        state = State.HOLDS if slo.is_met_by(value) else State.FAILS
+    elif why == PAST_DEADLINE:
         state = State.FAILS
-    if state is State.FAILS and not found.sure and mostly_limited(view.stores[store].cells):
-        state, why = State.CANNOT_TELL, GENERATOR
+    if state is State.FAILS and not found.sure and is_mostly_limited(view.stores[store].cells):
+        state, why = State.INCONCLUSIVE, GENERATOR
     return Verdict(
         slo=str(slo),
         store=store,
@@ -208,7 +208,7 @@ def _verdict(slo: Slo, view: View, store: str, found: Found) -> Verdict:
     )
 
 
-def judge_regression(
+def judge_regressions(
     slos: Sequence[Slo], compared: Compared | None, runs: Sequence[Run]
 ) -> list[Verdict]:
     """Whether `regression < N%` holds: for every store and operation it speaks of.
@@ -217,12 +217,12 @@ def judge_regression(
     where one side has no clean cell of a store. `runs` are those that were compared.
     """
     verdicts = []
-    void = {cell.subject: _void(cell) for run in runs for cell in wholly_void(run.cells)}
+    void = {cell.subject: _void(cell) for run in runs for cell in void_subjects(run.cells)}
     for slo in slos:
         if slo.measure != "regression":
             continue
         seen = compared.comparisons if compared is not None else []
-        asked = [each for each in seen if slo.speaks_of(each.store)]
+        asked = [each for each in seen if slo.applies_to(each.store)]
         why = "nothing that was compared matches it"
         if compared is None:
             why = "a regression takes two variants: run with --against URL, or compare two runs"
@@ -231,7 +231,7 @@ def judge_regression(
         found += [
             Verdict(slo=str(slo), store=name, limit=slo.limit, state=State.FAILS, why=void[name])
             for name in lacking
-            if compared is not None and slo.speaks_of(name)
+            if compared is not None and slo.applies_to(name)
         ]
         verdicts += found or [Verdict(slo=str(slo), state=State.FAILS, why=why)]
     return verdicts
@@ -244,16 +244,16 @@ def _regression(slo: Slo, one: Comparison) -> Verdict:
         operation=f"{one.operation} {METRICS[one.metric].label}",
         load=one.load,
         limit=slo.limit,
-        state=State.CANNOT_TELL,
+        state=State.INCONCLUSIVE,
         why=one.why,
     )
     if one.ratio is None or one.low is None or one.high is None:
-        state = State.FAILS if one.outcome is Outcome.SLOWER else State.CANNOT_TELL
+        state = State.FAILS if one.outcome is Outcome.SLOWER else State.INCONCLUSIVE
         return msgspec.structs.replace(verdict, state=state)
     ends = (one.low, one.ratio, one.high)
     if METRICS[one.metric].higher_is_better:
         ends = (1 / one.high, 1 / one.ratio, 1 / one.low)
-    state = State.HOLDS if ends[2] < 1 + slo.limit else State.CANNOT_TELL
+    state = State.HOLDS if ends[2] < 1 + slo.limit else State.INCONCLUSIVE
     if ends[0] > 1 + slo.limit and one.outcome is Outcome.SLOWER:
         state = State.FAILS
     return msgspec.structs.replace(verdict, found=ends[1] - 1, state=state)

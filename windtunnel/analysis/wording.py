@@ -8,9 +8,9 @@ from statistics import mode
 from windtunnel.analysis.breakdown import needed
 from windtunnel.analysis.summary import (
     ALONE,
-    BEYOND_DEADLINE,
     METRICS,
     OVERALL,
+    PAST_DEADLINE,
     RESPONSE,
     SERVICE,
     Band,
@@ -48,8 +48,8 @@ def scaled(metric: str, value: float) -> float:
 
 def figure(metric: str, score: Score) -> str:
     """The estimate without its unit, "> deadline" where too many failed, or a dash."""
-    if score.note == BEYOND_DEADLINE:
-        return BEYOND_DEADLINE
+    if score.note == PAST_DEADLINE:
+        return PAST_DEADLINE
     if score.estimate is None:
         return NO_FIGURE
     sign = BOUNDS[score.bound] if score.bound else ""
@@ -172,7 +172,7 @@ def missing(table: Table, metrics: list[str]) -> Iterator[str]:
     for row in table.rows:
         for metric in metrics:
             note = row.scores[metric].note if row.scores else None
-            if note and note != BEYOND_DEADLINE:
+            if note and note != PAST_DEADLINE:
                 labels[note][METRICS[metric].label] = None
                 stores[note][row.store] = None
     for note, found in labels.items():

@@ -22,11 +22,11 @@ from windtunnel.analysis.estimators import Estimator, Quantile, Ratio
 from windtunnel.analysis.stats import (
     LEVEL,
     MIN_ROUNDS,
-    Figure,
-    Sampled,
-    Spread,
+    Bootstrap,
+    IntervalEstimate,
+    LogRatio,
     holm,
-    unpaired_spread,
+    unpaired_log_ratio,
 )
 from windtunnel.recording.histogram import Counts, Histogram, Times, add, upper_end
 
@@ -44,7 +44,7 @@ LEAST: Final = BLOCK * MIN_ROUNDS
 
 ALL: Final = "all requests"
 
-CANNOT_TELL: Final = "cannot tell"
+INCONCLUSIVE: Final = "cannot tell"
 
 QUANTILES: Final = {"p50": 500, "p99": 990, "p99.9": 999}
 
@@ -131,9 +131,9 @@ class Row:
     pool: str
     measure: str
     unit: str
-    before: Figure | None
-    after: Figure | None
-    spread: Spread | None
+    before: IntervalEstimate | None
+    after: IntervalEstimate | None
+    spread: LogRatio | None
     lacking: str = ""
     needs: int | None = None
 
@@ -157,7 +157,7 @@ class Row:
         if self.spread is None:
             if self.before and self.after and self.before.estimate == self.after.estimate == 0:
                 return "same", "none on either side", None
-            return CANNOT_TELL, self.lacking, self.needs
+            return INCONCLUSIVE, self.lacking, self.needs
         if sure:
             return ("higher" if self.spread.log_ratio > 0 else "lower"), "", None
         low, high = self.spread.interval
@@ -168,7 +168,7 @@ class Row:
         wanted = seconds * (reach / max(abs(self.spread.log_ratio), 1e-9)) ** 2
         alike = seconds * (reach / math.log1p(ALIKE)) ** 2
         more = math.ceil(min(wanted, alike) - seconds)
-        return CANNOT_TELL, "", more if seconds + more <= LONGEST and more > 0 else None
+        return INCONCLUSIVE, "", more if seconds + more <= LONGEST and more > 0 else None
 
 
 def _rows(pool: str, found: Spans, sides: Sides) -> list[Row]:
@@ -201,7 +201,7 @@ def _failed(found: Spans, failures: Failures) -> Row:
     sides = [Ratio(_shares(span, failures)) for span in (found.before, found.after)]
     if not all(side.rounds for side in sides):
         return Row(ALL, "failures", "%", None, None, None, "no requests on one side")
-    before, after = map(Sampled, sides)
+    before, after = map(Bootstrap, sides)
     if before.estimate > 0 and after.estimate > 0:
         return _row(ALL, "failures", "%", sides, found.after.seconds)
     return Row(ALL, "failures", "%", before.figure, after.figure, None, "none on one side")
@@ -222,8 +222,10 @@ def _shares(span: Span, failures: Failures) -> dict[int, tuple[float, float]]:
 def _row(pool: str, measure: str, unit: str, sides: Sequence[Estimator], seconds: int) -> Row:
     if not all(side.rounds for side in sides):
         return Row(pool, measure, unit, None, None, None, "no requests on one side")
-    before, after = map(Sampled, sides)
-    spread = None if min(before.estimate, after.estimate) <= 0 else unpaired_spread(after, before)
+    before, after = map(Bootstrap, sides)
+    spread = (
+        None if min(before.estimate, after.estimate) <= 0 else unpaired_log_ratio(after, before)
+    )
     if spread is not None:
         return Row(pool, measure, unit, before.figure, after.figure, spread)
     needs, lacking = None, "answers in too few seconds"
@@ -284,7 +286,7 @@ def _any_response(side: Seconds) -> bool:
     return any(times.response for times in side.values())
 
 
-def _figure(figure: Figure | None, unit: str) -> dict[str, float | None] | None:
+def _figure(figure: IntervalEstimate | None, unit: str) -> dict[str, float | None] | None:
     """Recorded are microseconds, told are milliseconds."""
     if figure is None:
         return None
@@ -293,7 +295,7 @@ def _figure(figure: Figure | None, unit: str) -> dict[str, float | None] | None:
     return {name: None if value is None else value / scale for name, value in parts.items()}
 
 
-def _ratio(spread: Spread | None) -> dict[str, float] | None:
+def _ratio(spread: LogRatio | None) -> dict[str, float] | None:
     if spread is None:
         return None
     low, high = spread.interval

@@ -25,12 +25,12 @@ STYLES = {
     Outcome.FASTER: "green",
     Outcome.SLOWER: "red",
     Outcome.SAME: "",
-    Outcome.CANNOT_TELL: "dim",
+    Outcome.INCONCLUSIVE: "dim",
 }
 MOST = 8
 """So many verdicts on one objective are written out."""
 
-VERDICTS = {State.HOLDS: "green", State.FAILS: "bold red", State.CANNOT_TELL: "yellow"}
+VERDICTS = {State.HOLDS: "green", State.FAILS: "bold red", State.INCONCLUSIVE: "yellow"}
 
 
 def show(compared: Compared, console: Console) -> None:
@@ -86,14 +86,14 @@ def by_slo(verdicts: Iterable[Verdict]) -> dict[str, list[Verdict]]:
     found: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
         found.setdefault(verdict.slo, []).append(verdict)
-    order = [State.FAILS, State.CANNOT_TELL, State.HOLDS]
+    order = [State.FAILS, State.INCONCLUSIVE, State.HOLDS]
     return {slo: sorted(some, key=lambda v: order.index(v.state)) for slo, some in found.items()}
 
 
 def tally(verdicts: Iterable[Verdict]) -> str:
     """How many failed, cannot be told, and held."""
     counts = Counter(verdict.state for verdict in verdicts)
-    words = {State.FAILS: "failed", State.CANNOT_TELL: "cannot be told", State.HOLDS: "held"}
+    words = {State.FAILS: "failed", State.INCONCLUSIVE: "cannot be told", State.HOLDS: "held"}
     return ", ".join(f"{counts[state]} {word}" for state, word in words.items() if counts[state])
 
 

@@ -13,7 +13,7 @@ from windtunnel.analysis import wording
 from windtunnel.analysis.analyse import Analysis
 from windtunnel.analysis.breakdown import ORDER
 from windtunnel.analysis.charts import STACKED, charts, overlaid
-from windtunnel.analysis.grouping import name_with
+from windtunnel.analysis.grouping import display_name
 from windtunnel.analysis.summary import METRICS, OVERALL, Summary, Table
 from windtunnel.reports import comparison, tuning
 
@@ -71,7 +71,7 @@ def _drawn(summary: Summary) -> dict[str, Any]:
         for name, band in each.bands.items():
             if band is not None:
                 ms = {part: us / 1000 for part, us in band.parts_us.items()}
-                what.setdefault(name, {})[name_with(each.variant, each.store)] = ms
+                what.setdefault(name, {})[display_name(each.variant, each.store)] = ms
     return {"order": ORDER, "views": {what: bands for what, bands in found.items() if bands}}
 
 

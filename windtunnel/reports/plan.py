@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from windtunnel.analysis.stats import Figure
+from windtunnel.analysis.stats import IntervalEstimate
 from windtunnel.analysis.wording import counted, number
 from windtunnel.recording.tuning_results import Error
 from windtunnel.tuning.distributions import Always, Duration, Exponential
@@ -87,7 +87,7 @@ def margin(times: float) -> str:
     )
 
 
-def shown(measure: str, figure: Figure) -> str:
+def shown(measure: str, figure: IntervalEstimate) -> str:
     """A figure with its unit and its interval."""
     if measure == "throughput":
         return f"{rate(figure.estimate)}/s"
@@ -96,7 +96,7 @@ def shown(measure: str, figure: Figure) -> str:
     return milliseconds(figure)
 
 
-def milliseconds(figure: Figure) -> str:
+def milliseconds(figure: IntervalEstimate) -> str:
     """A time in ms, with its interval; infinite is never."""
     if not math.isfinite(figure.estimate):
         return "never answered"
@@ -178,7 +178,7 @@ class Objective(msgspec.Struct, frozen=True):
 
     slo: str
     kind: str
-    value: Figure
+    value: IntervalEstimate
     holds: bool
     margin: float
 
@@ -191,9 +191,9 @@ class Split(msgspec.Struct, frozen=True):
     settings: Mapping[str, str]
     holds: bool
     objectives: Sequence[Objective]
-    fast_p99_us: Figure
-    slow_p99_us: Figure | None
-    slow_done_per_s: Figure
+    fast_p99_us: IntervalEstimate
+    slow_p99_us: IntervalEstimate | None
+    slow_done_per_s: IntervalEstimate
 
 
 class Answer(msgspec.Struct, frozen=True):

@@ -15,7 +15,7 @@ from windtunnel.analysis.analyse import Analysis, analyse
 from windtunnel.analysis.compare import compare as compare_runs
 from windtunnel.analysis.slo import parse
 from windtunnel.analysis.summary import Summary
-from windtunnel.analysis.verdicts import failed, judge, judge_regression
+from windtunnel.analysis.verdicts import failed, judge, judge_regressions
 from windtunnel.recording import streams, tuning_results
 from windtunnel.recording.results import RUN_FILE, ResultsError, load, write_atomically
 from windtunnel.reports import comparison, html, terminal, tuning
@@ -109,7 +109,7 @@ def compare(first: str, second: str | None, slos: Sequence[str], *, json: bool) 
     objectives = [parse(text) for text in slos]
     runs = [load(find(name)) for name in (first, second) if name is not None]
     compared = compare_runs(*runs)
-    verdicts = [*judge_regression(objectives, compared, runs), *judge(objectives, runs[-1])]
+    verdicts = [*judge_regressions(objectives, compared, runs), *judge(objectives, runs[-1])]
     compared = msgspec.structs.replace(compared, verdicts=verdicts)
     if json:
         text = msgspec.json.format(msgspec.json.encode(compared), indent=2)

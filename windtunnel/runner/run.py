@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from rich.console import Console
 
-from windtunnel.analysis.grouping import is_reference, name_with
+from windtunnel.analysis.grouping import display_name, is_reference
 from windtunnel.analysis.slo import SloError, parse
 from windtunnel.analysis.verdicts import unnamed
 from windtunnel.analysis.wording import amount, listed
@@ -307,12 +307,12 @@ def check(slos: Sequence[str], planned: Plan) -> None:
     stores, known = [offer.id for offer in planned.stores], ledgers(planned.stores)
     for slo in map(parse, slos):
         names = (
-            name_with(each.name, offer.id)
+            display_name(each.name, offer.id)
             for each, offer in product(planned.variants, planned.stores)
             if each.takes(offer)
         )
-        if not any(map(slo.speaks_of, names)):
-            for store in filter(slo.speaks_of, planned.skipped):
+        if not any(map(slo.applies_to, names)):
+            for store in filter(slo.applies_to, planned.skipped):
                 raise NothingToMeasureError(f"--slo {slo}: {store}: {planned.skipped[store]}")
             raise SloError(f"--slo {slo}: no store of this run matches: {listed(stores)}")
         if slo.glob is None and all(is_reference(store, known) for store in stores):

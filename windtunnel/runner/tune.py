@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 from rich.console import Console
 
-from windtunnel.analysis.grouping import generator_limited
+from windtunnel.analysis.grouping import is_generator_limited
 from windtunnel.analysis.slo import parse
 from windtunnel.recording import environment, results, streams, tuning_results
 from windtunnel.recording.tuning_results import Kind, Tuned
@@ -200,7 +200,7 @@ class _Trying:
             apply_s=self.stack.apply_s,
             clean_s=self.stack.clean_s,
             cells=len(cells),
-            doubtful=sum(map(generator_limited, cells)),
+            doubtful=sum(map(is_generator_limited, cells)),
         )
         tuning_results.save(self.folder, found)
         return found

@@ -112,7 +112,7 @@ def _ratio(second: Standing, best: Standing) -> Figure | None:
     return Figure(estimate=math.exp(spread.log_ratio), low=low, high=high)
 
 
-def _figure(one: stats.Figure) -> Figure:
+def _figure(one: stats.IntervalEstimate) -> Figure:
     return Figure(estimate=_finite(one.estimate), low=one.low, high=one.high)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean, stdev
 
-from windtunnel.analysis.stats import MIN_ROUNDS, Figure, t_quantile
+from windtunnel.analysis.stats import MIN_ROUNDS, IntervalEstimate, t_quantile
 from windtunnel.analysis.summary import RESPONSE
 from windtunnel.tuning.simulation import Seen, simulate
 from windtunnel.tuning.system_model import Scene
@@ -29,13 +29,13 @@ class Forecast:
         per_mille: int,
         operation: str | None = None,  # noqa: ARG002
         latency: str = RESPONSE,  # noqa: ARG002
-    ) -> Figure:
+    ) -> IntervalEstimate:
         """A quantile of the response times in us; infinite where so many were never answered."""
         own = [_quantile(sorted(seen.responses), seen.arrived, per_mille) for seen in self.rounds]
         return _figure(_quantile(self._together, self.arrived, per_mille), own)
 
     @property
-    def throughput(self) -> Figure:
+    def throughput(self) -> IntervalEstimate:
         """What came in a window and was answered in it, a second."""
         own = [seen.within / self.seconds for seen in self.rounds]
         return _figure(fmean(own), own)
@@ -86,11 +86,11 @@ def _quantile(ascending: Sequence[float], arrived: int, per_mille: int) -> float
     return ascending[rank - 1] * US if rank <= len(ascending) else math.inf
 
 
-def _figure(estimate: float, own: Sequence[float]) -> Figure:
+def _figure(estimate: float, own: Sequence[float]) -> IntervalEstimate:
     """The estimate with a t interval of the rounds' own values, on the log scale."""
     usable = all(0 < value < math.inf for value in own) and 0 < estimate < math.inf
     if len(own) < MIN_ROUNDS or not usable:
-        return Figure(estimate, None, None, len(own))
+        return IntervalEstimate(estimate, None, None, len(own))
     error = stdev(map(math.log, own)) / math.sqrt(len(own))
     reach = math.exp(t_quantile(len(own) - 1) * error)
-    return Figure(estimate, estimate / reach, estimate * reach, len(own))
+    return IntervalEstimate(estimate, estimate / reach, estimate * reach, len(own))

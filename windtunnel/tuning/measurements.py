@@ -8,7 +8,7 @@ from functools import cached_property
 
 from windtunnel.analysis.estimators import Quantile, Ratio
 from windtunnel.analysis.grouping import cut
-from windtunnel.analysis.stats import Figure, Sampled
+from windtunnel.analysis.stats import Bootstrap, IntervalEstimate
 from windtunnel.analysis.summary import RESPONSE
 from windtunnel.recording.histogram import Histogram, decode, merge
 from windtunnel.recording.results import OK, Cell, OperationResult
@@ -27,16 +27,16 @@ class Observed:
     done: Mapping[int, tuple[int, float]]
     """By round: how many were rightly answered within the window, and its seconds."""
 
-    _sampled: dict[object, Sampled] = field(default_factory=dict, compare=False)
+    _sampled: dict[object, Bootstrap] = field(default_factory=dict, compare=False)
 
     def quantile(
         self, per_mille: int, operation: str | None = None, latency: str = RESPONSE
-    ) -> Figure:
+    ) -> IntervalEstimate:
         """A quantile in us, over all rounds."""
         return self.times(per_mille, operation, latency).figure
 
     @property
-    def throughput(self) -> Figure:
+    def throughput(self) -> IntervalEstimate:
         """Right answers a second, within the windows."""
         return self.rate.figure
 
@@ -56,17 +56,17 @@ class Observed:
         return sum(each.count for cell in self.cells for each in self._of(cell, None))
 
     @cached_property
-    def rate(self) -> Sampled:
+    def rate(self) -> Bootstrap:
         """Right answers a second, by round."""
-        return Sampled(Ratio(self.done))
+        return Bootstrap(Ratio(self.done))
 
-    def times(self, per_mille: int, operation: str | None, latency: str) -> Sampled:
+    def times(self, per_mille: int, operation: str | None, latency: str) -> Bootstrap:
         """A quantile by round; what got no right answer counts as `DEADLINE_US`."""
         key = per_mille, operation, latency
         if key not in self._sampled:
             found = {cell.round: self._histogram(cell, operation, latency) for cell in self.cells}
             kept = {number: one for number, one in found.items() if one.total}
-            self._sampled[key] = Sampled(Quantile(per_mille, kept))
+            self._sampled[key] = Bootstrap(Quantile(per_mille, kept))
         return self._sampled[key]
 
     def _histogram(self, cell: Cell, operation: str | None, latency: str) -> Histogram:

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Protocol
 
 from windtunnel.analysis.slo import LATENCIES, Slo
-from windtunnel.analysis.stats import Figure
+from windtunnel.analysis.stats import IntervalEstimate
 from windtunnel.analysis.summary import PER_MILLE, RESPONSE
 from windtunnel.tuning.layout import FAST, SLOW, Division
 
@@ -32,11 +32,11 @@ class Figures(Protocol):
 
     def quantile(
         self, per_mille: int, operation: str | None = None, latency: str = RESPONSE
-    ) -> Figure:
+    ) -> IntervalEstimate:
         """Of its times in us; the model has response times of all of its operations only."""
 
     @property
-    def throughput(self) -> Figure:
+    def throughput(self) -> IntervalEstimate:
         """Requests answered a second."""
 
     @property
@@ -69,12 +69,12 @@ class Judged:
 
     slo: Slo
     kind: str
-    figure: Figure
+    figure: IntervalEstimate
 
     @property
     def holds(self) -> bool:
         """Whether the estimate is on the right side of the limit."""
-        return self.slo.held_by(self.figure.estimate)
+        return self.slo.is_met_by(self.figure.estimate)
 
     @property
     def margin(self) -> float:
@@ -88,7 +88,7 @@ class Judged:
     def sure(self) -> bool:
         """Whether the whole interval is on one side of the limit."""
         ends = (self.figure.low, self.figure.high)
-        return all(end is None or self.slo.held_by(end) == self.holds for end in ends)
+        return all(end is None or self.slo.is_met_by(end) == self.holds for end in ends)
 
 
 @dataclass(frozen=True)
@@ -125,21 +125,21 @@ class Standing:
         return self.tightest.margin
 
     @cached_property
-    def fast_p99(self) -> Figure:
+    def fast_p99(self) -> IntervalEstimate:
         """In us."""
         return self.works[FAST].quantile(P99)
 
     @cached_property
-    def done(self) -> Figure:
+    def done(self) -> IntervalEstimate:
         """Slow requests answered a second; without slow work the fast ones."""
         return self.works[SLOW if SLOW in self.works else FAST].throughput
 
 
-def _figure(slo: Slo, work: Figures) -> Figure:
+def _figure(slo: Slo, work: Figures) -> IntervalEstimate:
     if slo.measure == "throughput":
         return work.throughput
     if slo.measure == "failures":
-        return Figure(work.lost, None, None, 0)
+        return IntervalEstimate(work.lost, None, None, 0)
     per_mille = 1000 if slo.measure == "max" else PER_MILLE[slo.measure]
     return work.quantile(per_mille, slo.operation, slo.latency or RESPONSE)
 

@@ -46,7 +46,7 @@ def _by_itself(slo: Slo, work: Work) -> str | None:
     if per_mille is None:
         return None
     least = _alone_us(work, per_mille)
-    if slo.held_by(least):
+    if slo.is_met_by(least):
         return None
     return (
         f"{slo}: a request of {work.name} work takes {number(least / 1000)} ms ({slo.measure}) "

@@ -10,9 +10,16 @@ from pathlib import Path
 from time import monotonic
 from typing import Protocol
 
-from windtunnel.analysis.precision import half_width
+from windtunnel.analysis.precision import relative_half_width
 from windtunnel.analysis.slo import Slo
-from windtunnel.analysis.stats import MIN_ROUNDS, Sampled, Spread, holm, paired_spread, spread_from
+from windtunnel.analysis.stats import (
+    MIN_ROUNDS,
+    Bootstrap,
+    LogRatio,
+    holm,
+    log_ratio_to,
+    paired_log_ratio,
+)
 from windtunnel.analysis.summary import PER_MILLE, RESPONSE
 from windtunnel.analysis.wording import counted
 from windtunnel.recording import results, streams
@@ -59,7 +66,7 @@ def _broken(one: Standing, leader: Standing) -> tuple[float, str] | None:
     sampled = figure(judged.slo, one, judged.kind)
     if judged.holds or not leader.holds or sampled is None:
         return None
-    spread = spread_from(sampled, judged.slo.limit, LEAST)
+    spread = log_ratio_to(sampled, judged.slo.limit, LEAST)
     return _told(spread, f"breaks {judged.slo}")
 
 
@@ -68,7 +75,7 @@ def _does_less(one: Standing, leader: Standing) -> tuple[float, str] | None:
     ours, theirs = one.done.estimate, leader.done.estimate
     if not leader.holds or ours >= theirs * (1 - ALIKE):
         return None
-    spread = paired_spread(_rate(one), _rate(leader), LEAST)
+    spread = paired_log_ratio(_rate(one), _rate(leader), LEAST)
     return _told(spread, f"gets {1 - ours / theirs:.0%} less slow work done")
 
 
@@ -83,13 +90,13 @@ def _slower(one: Standing, leader: Standing) -> tuple[float, str] | None:
     return _told(spread, f"{one.tightest.slo}: {times:.2g} times the best")
 
 
-def against(one: Standing, leader: Standing, least: int = MIN_ROUNDS) -> Spread | None:
+def against(one: Standing, leader: Standing, least: int = MIN_ROUNDS) -> LogRatio | None:
     """The ratio of both in the objective that is tightest for `one`; None: too few rounds."""
     judged = one.tightest
     mine, theirs = (figure(judged.slo, each, judged.kind) for each in (one, leader))
     if mine is None or theirs is None:
         return None
-    return paired_spread(mine, theirs, least)
+    return paired_log_ratio(mine, theirs, least)
 
 
 def ties(standings: Sequence[Standing]) -> list[str]:
@@ -104,7 +111,7 @@ def _differs(one: Standing, leader: Standing) -> float:
     if one.holds is not leader.holds:
         broken = leader if one.holds else one
         return 0.0 if broken.tightest.sure else 1.0
-    rates = paired_spread(_rate(one), _rate(leader))
+    rates = paired_log_ratio(_rate(one), _rate(leader))
     apart = (
         abs(one.done.estimate / leader.done.estimate - 1) > ALIKE if leader.done.estimate else False
     )
@@ -112,7 +119,7 @@ def _differs(one: Standing, leader: Standing) -> float:
     return min((each.p_value for each in spreads if each is not None), default=1.0)
 
 
-def figure(slo: Slo, standing: Standing, kind: str) -> Sampled | None:
+def figure(slo: Slo, standing: Standing, kind: str) -> Bootstrap | None:
     """What an objective asks for, by round; None for the share of failures."""
     work = standing.works[kind]
     assert isinstance(work, Observed)
@@ -124,18 +131,18 @@ def figure(slo: Slo, standing: Standing, kind: str) -> Sampled | None:
     return work.times(per_mille, slo.operation, slo.latency or RESPONSE)
 
 
-def _rate(standing: Standing) -> Sampled:
+def _rate(standing: Standing) -> Bootstrap:
     work: Mapping[str, object] = standing.works
     slow = work.get("slow") or work["fast"]
     assert isinstance(slow, Observed)
     return slow.rate
 
 
-def _is_worse(spread: Spread, judged: Judged) -> bool:
+def _is_worse(spread: LogRatio, judged: Judged) -> bool:
     return spread.log_ratio < 0 if judged.slo.at_least else spread.log_ratio > 0
 
 
-def _told(spread: Spread | None, why: str) -> tuple[float, str] | None:
+def _told(spread: LogRatio | None, why: str) -> tuple[float, str] | None:
     return None if spread is None else (spread.p_value, why)
 
 
@@ -240,7 +247,9 @@ class Trials:
         """The widest half interval of a ratio to the best."""
         leader, *others = some
         spreads = [against(one, leader) for one in others]
-        return max((math.inf if s is None else half_width(s) for s in spreads), default=0.0)
+        return max(
+            (math.inf if s is None else relative_half_width(s) for s in spreads), default=0.0
+        )
 
 
 def standing(

@@ -18,7 +18,7 @@ from windtunnel.recording.results import Run
 from windtunnel.reports import comparison, html
 
 STORES = ("redis/async/fast", "sqlite/async/fast")
-HOLDS, FAILS, CANNOT_TELL = State.HOLDS, State.FAILS, State.CANNOT_TELL
+HOLDS, FAILS, INCONCLUSIVE = State.HOLDS, State.FAILS, State.INCONCLUSIVE
 
 
 def verdict(rate: float | None, state: State, store: str = STORES[0]) -> Verdict:
@@ -40,7 +40,7 @@ def run_of(*slos: str, **changes: Any) -> Run:
         ({100: HOLDS, 200: HOLDS, 400: FAILS}, 200, 400, "200 requests/s; at 400 it failed"),
         ({100: HOLDS, 200: HOLDS}, 200, None, "at least 200 requests/s, the highest tried"),
         ({100: FAILS, 200: HOLDS}, None, 100, "at none of the rates tried; the lowest, 100/s"),
-        ({100: HOLDS, 200: CANNOT_TELL}, 100, 200, "100 requests/s; at 200 it cannot be told"),
+        ({100: HOLDS, 200: INCONCLUSIVE}, 100, 200, "100 requests/s; at 200 it cannot be told"),
     ],
 )
 def test_it_is_the_highest_below_the_lowest_that_did_not_hold(
@@ -53,13 +53,13 @@ def test_it_is_the_highest_below_the_lowest_that_did_not_hold(
 
 def test_every_operation_must_hold() -> None:
     assert together([HOLDS, HOLDS]) is HOLDS
-    assert together([HOLDS, CANNOT_TELL]) is CANNOT_TELL
-    assert together([CANNOT_TELL, FAILS, HOLDS]) is FAILS
+    assert together([HOLDS, INCONCLUSIVE]) is INCONCLUSIVE
+    assert together([INCONCLUSIVE, FAILS, HOLDS]) is FAILS
 
 
 def test_samples_are_lacking_where_nothing_fails_and_no_generator_was_the_limit() -> None:
     made = cells(Made(stores=STORES[:1], samples=200, rounds=2, users=(), rates=(100.0,)))
-    few = msgspec.structs.replace(verdict(100.0, CANNOT_TELL), slo="p99 < 1ms", why="needs 1,000")
+    few = msgspec.structs.replace(verdict(100.0, INCONCLUSIVE), slo="p99 < 1ms", why="needs 1,000")
     busy = msgspec.structs.replace(few, why=GENERATOR)
     told = lacking([few, verdict(100.0, HOLDS)], made, 3.0)
     assert told == "read has 240 of 1,000 samples: give --duration 14, or more --rounds"

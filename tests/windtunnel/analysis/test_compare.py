@@ -11,7 +11,7 @@ from tests.windtunnel.generate import Made, cells, info, write
 from windtunnel.analysis.compare import DRIFT, VariantsError, compare
 from windtunnel.analysis.slo import parse
 from windtunnel.analysis.summary import OVERALL, Compared, Comparison, Outcome, State
-from windtunnel.analysis.verdicts import failed, judge_regression
+from windtunnel.analysis.verdicts import failed, judge_regressions
 from windtunnel.cli import main
 from windtunnel.recording.results import Cell, Ledger, Run
 from windtunnel.reports import comparison
@@ -58,7 +58,7 @@ def test_equal_variants_are_equal_only_when_the_interval_says_so() -> None:
     steady = variants_of(1.0, drift=0.001, samples=6000)
     assert outcomes(steady) == {Outcome.SAME}
     assert all(each.low and each.low > 1 / 1.05 for each in p50s(steady))
-    assert outcomes(variants_of(1.0, drift=0.2)) == {Outcome.CANNOT_TELL}
+    assert outcomes(variants_of(1.0, drift=0.2)) == {Outcome.INCONCLUSIVE}
 
 
 def test_a_real_difference_that_lies_within_five_percent_is_none() -> None:
@@ -104,7 +104,7 @@ def test_open_load_is_compared_by_response_time() -> None:
 
 def test_fewer_than_six_rounds_cannot_tell() -> None:
     compared = variants_of(3.0, rounds=5)
-    assert {each.outcome for each in compared.comparisons} == {Outcome.CANNOT_TELL}
+    assert {each.outcome for each in compared.comparisons} == {Outcome.INCONCLUSIVE}
     assert p50s(compared)[0].why == "fewer than 6 rounds"
 
 
@@ -127,7 +127,7 @@ def _failing(cell: Cell) -> Cell:
 
 def test_where_the_generator_was_the_limit_the_slower_one_is_not_blamed() -> None:
     compared = variants_of(1.3, users=(), rates=(500.0,), limited=STORES)
-    assert outcomes(compared) == {Outcome.CANNOT_TELL}
+    assert outcomes(compared) == {Outcome.INCONCLUSIVE}
     assert "the generator was the limit" in (p50s(compared)[0].why or "")
 
 
@@ -179,15 +179,15 @@ def test_runs_that_do_not_fit_are_one_line() -> None:
 )
 def test_a_regression_is_judged(factor: float, state: State) -> None:
     compared = variants_of(factor, drift=0.002, samples=6000, mixes=("read",))
-    verdicts = judge_regression([parse("regression < 10% on redis/*")], compared, [])
+    verdicts = judge_regressions([parse("regression < 10% on redis/*")], compared, [])
     states = {each.operation: each.state for each in verdicts}
     assert states["read p50"] is state
     assert failed(verdicts) is (state is State.FAILS)
 
 
 def test_a_doubtful_regression_neither_holds_nor_fails() -> None:
-    verdicts = judge_regression([parse("regression < 10%")], variants_of(1.1, drift=0.2), [])
-    assert {each.state for each in verdicts if each.operation == "read p50"} == {State.CANNOT_TELL}
+    verdicts = judge_regressions([parse("regression < 10%")], variants_of(1.1, drift=0.2), [])
+    assert {each.state for each in verdicts if each.operation == "read p50"} == {State.INCONCLUSIVE}
 
 
 def test_the_command_prints_and_tells_whether_an_objective_failed(

@@ -185,7 +185,7 @@ def test_the_latency_that_counts_is_the_response_under_open_load() -> None:
 
 def test_too_few_samples_cannot_tell() -> None:
     (verdict,) = judge([parse("p99.9(read) < 1s on redis/*")], run_of(samples=100))
-    assert (verdict.state, verdict.why) == (State.CANNOT_TELL, "needs 10,000 samples")
+    assert (verdict.state, verdict.why) == (State.INCONCLUSIVE, "needs 10,000 samples")
     assert not failed([verdict])
 
 
@@ -215,7 +215,7 @@ def test_throughput_is_what_was_answered_in_the_time_measured() -> None:
 def test_where_the_generator_was_the_limit_nothing_fails() -> None:
     run = run_of(users=(), rates=(500.0,), limited=PAIR)
     found = states("p50(read) < 2ms", run)
-    assert found == {(PAIR[0], "read"): State.HOLDS, (PAIR[1], "read"): State.CANNOT_TELL}
+    assert found == {(PAIR[0], "read"): State.HOLDS, (PAIR[1], "read"): State.INCONCLUSIVE}
 
 
 def test_a_generator_at_its_limit_excuses_no_failed_answer() -> None:
@@ -228,10 +228,10 @@ def test_a_generator_at_its_limit_excuses_no_failed_answer() -> None:
 def test_what_it_never_sent_is_excused() -> None:
     run = run_of(users=(), rates=(500.0,), limited=PAIR, skipping={PAIR[0]: 0.3})
     (verdict,) = judge([parse("p99(read) < 60s on redis/*")], run)
-    assert verdict.state is State.CANNOT_TELL
+    assert verdict.state is State.INCONCLUSIVE
 
 
-@pytest.mark.parametrize(("limited", "state"), [(3, State.FAILS), (4, State.CANNOT_TELL)])
+@pytest.mark.parametrize(("limited", "state"), [(3, State.FAILS), (4, State.INCONCLUSIVE)])
 def test_a_generator_is_an_excuse_in_more_than_half_of_the_cells(
     limited: int, state: State
 ) -> None:

@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from tests.windtunnel.generate import histogram
 from windtunnel.analysis.estimators import Estimator, GeometricMean, Quantile, Ratio
 from windtunnel.analysis.stats import (
-    Sampled,
+    Bootstrap,
     compare,
     holm,
-    paired_spread,
+    log_ratio_to,
+    paired_log_ratio,
     rank,
-    spread_from,
     t_quantile,
     t_two_sided,
-    unpaired_spread,
+    unpaired_log_ratio,
 )
 from windtunnel.recording.histogram import Histogram, decode, merge
 
@@ -43,8 +43,8 @@ def rounds(
     }
 
 
-def store(seed: int, median: float, count: int = 6, drift: float = 0.05) -> Sampled:
-    return Sampled(Quantile(500, rounds(random.Random(seed), median, count, drift)))
+def store(seed: int, median: float, count: int = 6, drift: float = 0.05) -> Bootstrap:
+    return Bootstrap(Quantile(500, rounds(random.Random(seed), median, count, drift)))
 
 
 @given(samples, samples)
@@ -124,7 +124,7 @@ def test_pairing_cancels_what_hits_all_stores_in_a_round() -> None:
             number: of([int(draw.lognormvariate(7 + shift, 0.3) * factor) for _ in range(2000)])
             for number, shift in enumerate(drift)
         }
-        stores.append(Sampled(Quantile(500, by_round)))
+        stores.append(Bootstrap(Quantile(500, by_round)))
     low, high = stores[0].figure.low, stores[0].figure.high
     assert low is not None
     assert high is not None
@@ -142,10 +142,10 @@ def test_below_six_rounds_there_is_no_interval_and_no_place(count: int) -> None:
 
 
 def test_nothing_at_all_is_surely_less_than_something() -> None:
-    def done(answers: float) -> Sampled:
-        return Sampled(Ratio(dict.fromkeys(range(6), (answers, 10.0))))
+    def done(answers: float) -> Bootstrap:
+        return Bootstrap(Ratio(dict.fromkeys(range(6), (answers, 10.0))))
 
-    for measure in (paired_spread, unpaired_spread):
+    for measure in (paired_log_ratio, unpaired_log_ratio):
         spread = measure(done(0), done(150))
         assert spread is not None
         assert spread.log_ratio < 0
@@ -153,14 +153,14 @@ def test_nothing_at_all_is_surely_less_than_something() -> None:
         alike = measure(done(0), done(0))
         assert alike is not None
         assert alike.p_value == 1
-    least = spread_from(done(0), 12)
+    least = log_ratio_to(done(0), 12)
     assert least is not None
     assert least.p_value < 1e-6
 
 
 def test_six_rounds_each_but_five_in_common_cannot_be_compared() -> None:
-    one = Sampled(Ratio({number: (100.0 + number, 1.0) for number in range(6)}))
-    other = Sampled(Ratio({number: (200.0 + number, 1.0) for number in range(1, 7)}))
+    one = Bootstrap(Ratio({number: (100.0 + number, 1.0) for number in range(6)}))
+    other = Bootstrap(Ratio({number: (200.0 + number, 1.0) for number in range(1, 7)}))
     found = rank({"one": one, "other": other}, higher_is_better=False)
     assert found["one"].place == 1
     assert found["other"].place is None
@@ -168,7 +168,7 @@ def test_six_rounds_each_but_five_in_common_cannot_be_compared() -> None:
 
 def test_an_estimator_without_rounds_is_refused() -> None:
     with pytest.raises(ValueError, match="nothing was measured"):
-        Sampled(Ratio({}))
+        Bootstrap(Ratio({}))
 
 
 def test_ranks_are_shared_by_ties_and_skip_them_after() -> None:
@@ -185,7 +185,7 @@ def test_ranks_are_shared_by_ties_and_skip_them_after() -> None:
 @settings(max_examples=20)
 @given(st.permutations(list(range(7))))
 def test_a_ranking_does_not_depend_on_the_order_given(order: list[int]) -> None:
-    def made(names: list[int]) -> dict[str, Sampled]:
+    def made(names: list[int]) -> dict[str, Bootstrap]:
         return {f"s{seed}": store(seed, 1000 + 150.0 * seed) for seed in names}
 
     given_order = rank(made(order), higher_is_better=False)
@@ -217,6 +217,6 @@ def test_student_s_t_agrees_with_the_printed_tables(freedom: int, critical: floa
 
 def test_an_estimate_that_never_varies_keeps_the_histogram_s_own_doubt() -> None:
     constant: Estimator = Quantile(500, {number: of([1000] * 50) for number in range(6)})
-    found = Sampled(constant).figure
+    found = Bootstrap(constant).figure
     assert found.low is not None
     assert 997 < found.low < 1000

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.windtunnel.served import ROOT
 from windtunnel.analysis.slo import parse
-from windtunnel.analysis.stats import Figure
+from windtunnel.analysis.stats import IntervalEstimate
 from windtunnel.recording import tuning_results
 from windtunnel.reports.plan import left_out, lines
 from windtunnel.tuning.distributions import Always
@@ -37,12 +37,12 @@ class Known:
 
     def quantile(
         self, per_mille: int, operation: str | None = None, latency: str = "response"
-    ) -> Figure:
-        return Figure(self.ms * 1000, None, None, 1)
+    ) -> IntervalEstimate:
+        return IntervalEstimate(self.ms * 1000, None, None, 1)
 
     @property
-    def throughput(self) -> Figure:
-        return Figure(self.rate, None, None, 1)
+    def throughput(self) -> IntervalEstimate:
+        return IntervalEstimate(self.rate, None, None, 1)
 
 
 def standing(name: str, fast: float, done: float, slo: str = "p99(fast) < 50ms") -> Standing:
