@@ -39,7 +39,7 @@ _SO_ATTACH_FILTER = 26
 
 
 class Listener(HTTPServer):
-    """An HTTPServer that knows which of its connections wait for a request."""
+    """An HTTPServer that tracks which of its connections wait for a request."""
 
     def initialize(self, *args: Any, **kwargs: Any) -> None:
         """Take HTTPServer's arguments."""

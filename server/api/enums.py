@@ -1,4 +1,4 @@
-"""The closed sets of words that the server speaks, each in its one sense."""
+"""The closed sets of terms: modes, durabilities, operations."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Mode(StrEnum):
-    """How the handler waits for the database."""
+    """How a handler waits for the database."""
 
     BLOCKING = "blocking"
     THREADS = "threads"
@@ -14,7 +14,7 @@ class Mode(StrEnum):
 
 
 class Durability(StrEnum):
-    """What the answer to a write means."""
+    """What the answer to a write guarantees."""
 
     UNACKED = "unacked"
     VOLATILE = "volatile"
@@ -23,7 +23,7 @@ class Durability(StrEnum):
 
 
 class Operation(StrEnum):
-    """What a store can be asked to do, and what a report has a row for."""
+    """An operation of a store, and a row of a report."""
 
     CREATE = "create"
     READ = "read"

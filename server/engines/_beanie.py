@@ -14,7 +14,7 @@ from server.engines._mongo import SUMMARY, summaries
 
 
 class BeanieDocuments:
-    """The two Document classes of one opening, on a client of its own; call `open` first."""
+    """The two Document classes of one opening, on its own client; call `open` first."""
 
     def __init__(self, address: str, collection: str, options: dict[str, Any]) -> None:
         self.client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(address, **options)

@@ -8,7 +8,7 @@ from server.engines.base import Engine, Op
 
 
 class KeyValue(Engine):
-    """An engine that knows records by their key alone."""
+    """An engine that finds records by their key alone."""
 
     not_available = {
         Operation.FIND: "a key-value store has no index on duration, and one kept by hand would "

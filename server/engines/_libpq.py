@@ -66,7 +66,7 @@ class Libpq(Postgres):
     def sever(self, db: LibpqSession) -> None:
         """Shut the socket down, as libpq waits for ever: the call ends in an error at once."""
         with (
-            contextlib.suppress(Exception),  # it has closed meanwhile
+            contextlib.suppress(Exception),  # it is closed by now
             socket.socket(fileno=os.dup(db.connection.fileno())) as twin,
         ):
             twin.shutdown(socket.SHUT_RDWR)

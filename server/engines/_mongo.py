@@ -35,8 +35,8 @@ SUMMARY = [
 ]
 
 UNACKED_NOTE = (
-    "unacked: nobody answers a write, so that update and delete of a missing record say that it "
-    "was there, and a read may overtake a write"
+    "unacked: no write is acknowledged, so that update and delete of a missing record say that "
+    "it was there, and a read may overtake a write"
 )
 
 
@@ -55,7 +55,7 @@ class MongoService(Engine):
 
     service = Service("mongo", {None: "mongodb://127.0.0.1:17017/windtunnel"})
     durabilities = {
-        Durability.UNACKED: Promise("w=0: nobody answers a write", False, False),
+        Durability.UNACKED: Promise("w=0: writes are not acknowledged", False, False),
         Durability.FAST: Promise("w=1, j=false", False, False),
         Durability.SAFE: Promise("w=1, j=true", True, True),
     }
@@ -100,7 +100,7 @@ class MongoService(Engine):
         )
 
     def errors(self) -> Errors:
-        """A time-out is the deadline's; whatever else the server refuses is a state of it."""
+        """Return the driver's errors; what the server refuses, but for a time-out, is its state."""
         from bson.errors import BSONError
         from pymongo import errors
 

@@ -13,11 +13,11 @@ from server.api.record import Record, TagSummary
 from server.engines._mongo import SUMMARY, summaries
 
 _numbers = itertools.count()
-_registry = threading.Lock()  # MongoEngine keeps aliases and classes in dictionaries of its own
+_registry = threading.Lock()  # MongoEngine keeps aliases and classes in its own dictionaries
 
 
 class MongoEngineDocuments:
-    """The two Document classes of one opening, on a client of its own."""
+    """The two Document classes of one opening, on its own client."""
 
     def __init__(self, address: str, collection: str, options: dict[str, Any]) -> None:
         self._alias = f"{collection}-{next(_numbers)}"

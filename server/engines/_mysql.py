@@ -26,7 +26,7 @@ SERVICE = Service(
 )
 
 FLUSH = {Durability.FAST: 2, Durability.SAFE: 1}
-"""innodb_flush_log_at_trx_commit, which holds for a whole server: each has one of its own."""
+"""innodb_flush_log_at_trx_commit, which holds for a whole server: each durability has its own."""
 
 _RECORDS = """
 CREATE TABLE IF NOT EXISTS {} (
@@ -153,7 +153,7 @@ class MySQL(Engine):
         """Return the connection settings of all three drivers.
 
         The server ends a statement and a wait for a lock at the deadline too, so that it does no
-        work for nobody: one round trip on connecting. FOUND_ROWS makes an update count the rows
+        work in vain: one round trip on connecting. FOUND_ROWS makes an update count the rows
         that it found, not only those that it changed.
         """
         from pymysql.constants.CLIENT import FOUND_ROWS

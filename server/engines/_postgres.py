@@ -92,7 +92,7 @@ class Postgres(Engine):
     def session(self) -> dict[str, str]:
         """Return the settings of a session, sent in the start-up packet: no round trip.
 
-        The server ends a statement at the deadline too, so that it does no work for nobody.
+        The server ends a statement at the deadline too, so that it does no work in vain.
         """
         return {
             "synchronous_commit": "on" if self.durability is Durability.SAFE else "off",

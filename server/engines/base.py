@@ -32,8 +32,8 @@ NOTHING: Mapping[Any, Any] = MappingProxyType({})
 class Service:
     """A database server: its name and its address unless the environment gives another.
 
-    `addresses` maps a durability to a URL where each has a server of its own; the key None
-    stands for all the others.
+    `addresses` maps a durability to a URL where each has its own server; the key None
+    stands for all others.
     """
 
     name: str
@@ -103,9 +103,9 @@ class Engine(ABC):
     notes: ClassVar[Sequence[str]] = ()
     shared: ClassVar[bool] = False
     reference: ClassVar[bool] = False
-    """True for what is no database and only shows the zero of the scale."""
+    """True for an engine without a database, the zero of the scale."""
     local: ClassVar[bool] = False
-    """True where each process has data of its own, so that nginx cannot balance over them."""
+    """True where each process has its own data, so that nginx cannot balance over them."""
 
     def __init__(self, opening: Opening) -> None:
         self.opening = opening

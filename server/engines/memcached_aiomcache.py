@@ -41,7 +41,7 @@ class MemcachedAiomcache(Memcached):
         return AiomcacheConnection(host, port, pool_size=1)
 
     def errors(self) -> Errors:
-        """Whatever the server refuses is a state of the server: the requests are always sound."""
+        """Return the driver's errors; what the server refuses is its state, never the request."""
         from aiomcache.exceptions import ClientException
 
         return ((ClientException, Unavailable),)

@@ -35,7 +35,7 @@ class MemcachedPymemcache(Memcached):
         )
 
     def errors(self) -> Errors:
-        """Whatever the server refuses is a state of the server: the requests are always sound."""
+        """Return the driver's errors; what the server refuses is its state, never the request."""
         from pymemcache.exceptions import MemcacheError
 
         return ((TimeoutError, DeadlineExceeded), (MemcacheError, Unavailable))

@@ -88,7 +88,7 @@ class Memory(Engine):
     transport = "none"
     notes = (
         "the reference: what an answer costs when the database costs nothing",
-        "each process has data of its own, so that nginx cannot balance over them",
+        "each process has its own data, so that nginx cannot balance over them",
     )
     shared = True
     reference = True

@@ -34,7 +34,7 @@ class MySQLAsyncmy(MySQL):
         return (
             (errors.DataError, Invalid),
             (errors.OperationalError, Unavailable),
-            (errors.ProgrammingError, Unavailable),  # the table was dropped meanwhile
+            (errors.ProgrammingError, Unavailable),  # the table was dropped
             (errors.InternalError, Unavailable),
             (errors.InterfaceError, Unavailable),
         )

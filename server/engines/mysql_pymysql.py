@@ -55,7 +55,7 @@ class MySQLPyMySQL(MySQL):
         return (
             (err.DataError, Invalid),
             (err.OperationalError, Unavailable),
-            (err.ProgrammingError, Unavailable),  # the table was dropped meanwhile
+            (err.ProgrammingError, Unavailable),  # the table was dropped
             (err.InternalError, Unavailable),
             (err.InterfaceError, Unavailable),
         )

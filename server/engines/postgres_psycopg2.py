@@ -13,7 +13,7 @@ class PostgresPsycopg2(Libpq):
     name = "postgres-psycopg2"
     title = "PostgreSQL, psycopg2"
     drivers = {Mode.BLOCKING: "psycopg2-binary", Mode.THREADS: "psycopg2-binary"}
-    notes = ("psycopg2 prepares nothing: the server parses and plans each statement anew",)
+    notes = ("psycopg2 prepares nothing: the server parses and plans each statement again",)
 
     def connect(self) -> LibpqSession:
         """Connect; one round trip where the server asks no password."""

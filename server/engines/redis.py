@@ -87,7 +87,7 @@ class Redis(KeyValue):
         await db.aclose()
 
     def errors(self) -> Errors:
-        """Whatever the server refuses is a state of the server: the requests are always sound."""
+        """Return the driver's errors; what the server refuses is its state, never the request."""
         from redis.exceptions import RedisError
         from redis.exceptions import TimeoutError as RedisTimeoutError
 

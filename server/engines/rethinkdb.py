@@ -80,7 +80,7 @@ class RethinkDB(Engine):
         wrapper = instance and instance._socket
         connection = wrapper and wrapper._socket
         if connection is not None:
-            with contextlib.suppress(OSError):  # it has closed meanwhile
+            with contextlib.suppress(OSError):  # it is closed by now
                 connection.shutdown(socket.SHUT_RDWR)
 
     def errors(self) -> Errors:

@@ -98,7 +98,7 @@ class SQLite(Engine):
         return db
 
     async def aconnect(self) -> Any:
-        """Open the store's file in a thread of its own.
+        """Open the store's file in its own thread.
 
         A connection of a cancelled attempt is closed here: aiosqlite leaves it to the collector.
         """
@@ -128,7 +128,7 @@ class SQLite(Engine):
 
     def sever(self, db: SQLiteConnection) -> None:
         """Interrupt a query that takes too long; a wait for a lock ends by itself."""
-        with contextlib.suppress(sqlite3.ProgrammingError):  # it has closed meanwhile
+        with contextlib.suppress(sqlite3.ProgrammingError):  # it is closed by now
             db.interrupt()
 
     def errors(self) -> Errors:

@@ -169,7 +169,7 @@ class Handler(RequestHandler):
         value: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        """Log the faults of ours; errors of clients are in the metrics."""
+        """Log bugs; errors of clients are counted in the metrics."""
         if not isinstance(value, (Problem, HTTPError)):
             log.error(
                 "%s %s %s failed",

@@ -15,7 +15,7 @@ MODES = {
 }
 
 DURABILITIES = {
-    Durability.UNACKED: "nobody answered: the write was sent, and that is all that is known",
+    Durability.UNACKED: "the write was sent, and no acknowledgement awaited",
     Durability.VOLATILE: "kept in memory only",
     Durability.FAST: "acknowledged before it is on the disk",
     Durability.SAFE: "acknowledged after it is on the disk",
@@ -27,7 +27,7 @@ ROUTES = {
     "/metrics": "for Prometheus",
     "/loop": "how late and how busy the event loop is",
     "/readyz": "does it take requests?",
-    "/sleep?ms=50": "takes so long, and holds the loop meanwhile; mode=threads, mode=async do not",
+    "/sleep?ms=50": "sleeps, holding the loop; with mode=threads or mode=async without holding it",
 }
 
 

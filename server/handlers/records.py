@@ -137,7 +137,7 @@ _decode_size = msgspec.json.Decoder(SummarySize).decode
 
 
 class SummaryHandler(StoreHandler):
-    """The heavy aggregation over a table of its own."""
+    """The heavy aggregation, over the summary's own table."""
 
     async def get(self) -> None:
         """Summarize."""

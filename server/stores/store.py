@@ -126,7 +126,7 @@ class Store:
         return refused
 
     def new_engine(self, connections: int) -> Engine:
-        """Return an engine of its own, for calls on so many connections."""
+        """Return a new engine, for calls on so many connections."""
         return self._engine(self._settings.deadline, connections)
 
     def _engine(self, deadline: float, connections: int | None = None) -> Engine:

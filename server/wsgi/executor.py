@@ -18,14 +18,14 @@ from server.stores.modes.sync_connections import SyncConnections
 
 
 class WorkerExecutor(OperationExecutor):
-    """The call holds the thread that makes it; each thread has a connection of its own.
+    """The call holds the thread that makes it; each thread has its own connection.
 
     How many threads there are, and which request waits for one, is up to the WSGI server: nothing
     queues here, and the coroutines never suspend.
     """
 
     idle = False
-    """Whether other threads call meanwhile is not known, so an unused store is not closed."""
+    """Other threads may be calling, which is not tracked, so an unused store is not closed."""
 
     last_used = 0.0
 

@@ -1,10 +1,10 @@
 """The conformance suite, multiplied over every store that there is, a person's own too.
 
-A test that takes `store` runs once for each store; one that takes `waiting` or `remote` (what a
-mode does, faults) once for each engine and mode, at its default durability. Tests may be
-coroutines: they run on the loop of `runner`. A store whose database is not at hand is skipped with
-the reason; with WINDTUNNEL_REQUIRE_SERVICES=1 it fails, RethinkDB excepted, whose server no
-registry has.
+A test that takes `store` runs once for each store; one that takes `default_store` or `remote`
+(modes, faults) once for each engine and mode, at its default durability. Tests may be coroutines:
+they run on the loop of `runner`. A store whose database is not available is skipped with the
+reason; with WINDTUNNEL_REQUIRE_SERVICES=1 it fails, RethinkDB excepted, whose server no registry
+has.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ T = TypeVar("T")
 STORES = Stores(ENGINES.values(), Settings())
 EXCUSED = {"rethinkdb"}
 PATIENCE = 30
-PARAMS = ("store_id", "waiting_id", "remote_id")
+PARAMS = ("store_id", "default_store_id", "remote_id")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -57,13 +57,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     globs = [glob for mark in metafunc.definition.iter_markers("stores") for glob in mark.args]
     if "store_id" in metafunc.fixturenames:
-        chosen = [name for name in STORES if any(fnmatch(name, glob) for glob in globs or "*")]
-        metafunc.parametrize("store_id", chosen)
-    default = [store for store in STORES.values() if store.is_default]
-    if "waiting_id" in metafunc.fixturenames:
-        metafunc.parametrize("waiting_id", [store.id for store in default])
+        store_ids = [name for name in STORES if any(fnmatch(name, glob) for glob in globs or "*")]
+        metafunc.parametrize("store_id", store_ids)
+    default_stores = [store for store in STORES.values() if store.is_default]
+    if "default_store_id" in metafunc.fixturenames:
+        metafunc.parametrize("default_store_id", [store.id for store in default_stores])
     if "remote_id" in metafunc.fixturenames:
-        served = [store for store in default if store.engine.transport.startswith("TCP")]
+        served = [store for store in default_stores if store.engine.transport.startswith("TCP")]
         metafunc.parametrize("remote_id", [store.id for store in served])
 
 
@@ -71,8 +71,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     if not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
-    wanted = inspect.signature(pyfuncitem.obj).parameters
-    arguments = {name: pyfuncitem.funcargs[name] for name in wanted}
+    names = inspect.signature(pyfuncitem.obj).parameters
+    arguments = {name: pyfuncitem.funcargs[name] for name in names}
     runner = pyfuncitem.funcargs["runner"]
     assert isinstance(runner, asyncio.Runner)
     runner.run(pyfuncitem.obj(**arguments))
@@ -94,8 +94,8 @@ def _services(item: pytest.Item) -> set[str]:
 @pytest.fixture(scope="session")
 def databases(request: pytest.FixtureRequest) -> Iterator[Databases]:
     """Every service that a chosen test needs, started side by side."""
-    wanted = {name for item in request.session.items for name in _services(item)}
-    with running(sorted(wanted)) as databases:
+    names = {name for item in request.session.items for name in _services(item)}
+    with running(sorted(names)) as databases:
         yield databases
 
 
@@ -151,9 +151,9 @@ def store(opener: Opener, store_id: str) -> Store:
 
 
 @pytest.fixture
-def waiting(opener: Opener, waiting_id: str) -> Store:
+def default_store(opener: Opener, default_store_id: str) -> Store:
     """One store of an engine and mode."""
-    return opener(waiting_id)
+    return opener(default_store_id)
 
 
 class Remote:

@@ -48,22 +48,22 @@ def series(count: int) -> list[Record]:
     ]
 
 
-async def seen(store: Store, id: str, expected: Record | None) -> Record | None:
+async def read_when(store: Store, id: str, expected: Record | None) -> Record | None:
     """Return the record; where writes are not acknowledged, once it is as expected."""
-    found = await store.read(CallTimes(), id)
+    stored = await store.read(CallTimes(), id)
     if store.durability is Durability.UNACKED:
         async with asyncio.timeout(PATIENCE):
-            while found != expected:
-                found = await store.read(CallTimes(), id)
-    return found
+            while stored != expected:
+                stored = await store.read(CallTimes(), id)
+    return stored
 
 
-async def kept(store: Store, original: Record) -> None:
+async def check_kept(store: Store, original: Record) -> None:
     await store.create(CallTimes(), original)
-    found = await seen(store, original.id, original)
-    assert found == original
+    stored = await read_when(store, original.id, original)
+    assert stored == original
     if original.duration or not any("-0.0" in note for note in store.engine.notes):
-        assert encode(found) == encode(original)  # -0.0 is no 0.0, and UTC is written as Z
+        assert encode(stored) == encode(original)  # -0.0 is no 0.0, and UTC is written as Z
 
 
 TOPICS: list[str] = [
@@ -79,7 +79,7 @@ TOPICS: list[str] = [
 
 async def test_keeps_topics(store: Store) -> None:
     for topic in TOPICS:
-        await kept(store, record(topic=topic))
+        await check_kept(store, record(topic=topic))
 
 
 TIMES: list[datetime] = [
@@ -96,7 +96,7 @@ TIMES: list[datetime] = [
 
 async def test_keeps_times(store: Store) -> None:
     for when in TIMES:
-        await kept(store, record(when=when))
+        await check_kept(store, record(when=when))
 
 
 DURATIONS = [
@@ -118,7 +118,7 @@ DURATIONS = [
 
 async def test_keeps_durations(store: Store) -> None:
     for duration in DURATIONS:
-        await kept(store, record(duration=duration))
+        await check_kept(store, record(duration=duration))
 
 
 TAGS: list[list[str]] = [
@@ -132,7 +132,7 @@ TAGS: list[list[str]] = [
 
 async def test_keeps_tags(store: Store) -> None:
     for tags in TAGS:
-        await kept(store, record(tags=tags))
+        await check_kept(store, record(tags=tags))
 
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=50)
@@ -158,7 +158,7 @@ RECORDS = st.builds(
 @given(originals=st.lists(RECORDS, min_size=1, max_size=3))
 def test_keeps_anything(store: Store, runner: asyncio.Runner, originals: list[Record]) -> None:
     for original in originals:
-        runner.run(kept(store, original))
+        runner.run(check_kept(store, original))
 
 
 async def test_knows_no_missing_id(store: Store) -> None:
@@ -175,9 +175,9 @@ async def test_knows_no_missing_id(store: Store) -> None:
 async def test_deletes_once(store: Store) -> None:
     original = record()
     await store.create(CallTimes(), original)
-    await seen(store, original.id, original)
+    await read_when(store, original.id, original)
     first = await store.delete(CallTimes(), original.id)
-    assert await seen(store, original.id, None) is None
+    assert await read_when(store, original.id, None) is None
     second = await store.delete(CallTimes(), original.id)
     if store.durability is not Durability.UNACKED:
         assert (first, second) == (True, False)
@@ -187,16 +187,16 @@ async def test_deletes_once(store: Store) -> None:
 async def test_updates_every_field(store: Store) -> None:
     original = record()
     await store.create(CallTimes(), original)
-    await seen(store, original.id, original)
+    await read_when(store, original.id, original)
     changed = Record(original.id, "other", NOON + MILLISECOND, -2.5, ["x", "y"])
     assert await store.update(CallTimes(), changed) is True
-    assert await seen(store, original.id, changed) == changed
+    assert await read_when(store, original.id, changed) == changed
 
 
 async def test_update_finds_an_unchanged_record(store: Store) -> None:
     original = record()
     await store.create(CallTimes(), original)
-    await seen(store, original.id, original)
+    await read_when(store, original.id, original)
     assert await store.update(CallTimes(), original) is True
 
 
@@ -206,33 +206,33 @@ EDITS = (b'{"topic":"t2"}', b'{"when":"1999-01-01T00:00:00Z"}', b'{"tags":[]}', 
 async def test_edits_only_what_it_is_told(store: Store) -> None:
     expected = record()
     await store.create(CallTimes(), expected)
-    await seen(store, expected.id, expected)
+    await read_when(store, expected.id, expected)
     for change in map(decode_change, EDITS):
         expected = expected.apply(change)
         assert await store.edit(CallTimes(), expected.id, change) == expected
-        assert await seen(store, expected.id, expected) == expected
+        assert await read_when(store, expected.id, expected) == expected
 
 
 async def test_edit_reads_and_writes_without_a_lock(store: Store) -> None:
     """Of edits of different fields at once none fails, and the last write is whole."""
     original = record()
     await store.create(CallTimes(), original)
-    await seen(store, original.id, original)
+    await read_when(store, original.id, original)
     edits = [Change(topic=f"{n}", tags=[f"{n}"]) for n in range(10)]
     written = await asyncio.gather(*(store.edit(CallTimes(), original.id, edit) for edit in edits))
     assert [w and w.topic for w in written] == [edit.topic for edit in edits]
-    found = await store.read(CallTimes(), original.id)
-    assert found is not None
-    assert found.tags == [found.topic] or store.durability is Durability.UNACKED
+    stored = await store.read(CallTimes(), original.id)
+    assert stored is not None
+    assert stored.tags == [stored.topic] or store.durability is Durability.UNACKED
 
 
-async def searched(store: Store, min_duration: float, limit: int, count: int) -> list[Record]:
+async def find_when(store: Store, min_duration: float, limit: int, count: int) -> list[Record]:
     """Return what `find` answers, once a search that lags behind writes sees `count` records."""
-    found = await store.find(CallTimes(), min_duration, limit)
+    matches = await store.find(CallTimes(), min_duration, limit)
     async with asyncio.timeout(PATIENCE):
-        while len(found) < count:
-            found = await store.find(CallTimes(), min_duration, limit)
-    return found
+        while len(matches) < count:
+            matches = await store.find(CallTimes(), min_duration, limit)
+    return matches
 
 
 async def test_finds_the_longer_ones_newest_first(store: Store) -> None:
@@ -241,19 +241,19 @@ async def test_finds_the_longer_ones_newest_first(store: Store) -> None:
     await store.reset(records)
     longer = [record for record in records if record.duration > 7.0]
     newest = sorted(longer, key=lambda record: record.when, reverse=True)
-    assert await searched(store, 7.0, 1000, len(newest)) == newest
-    assert await searched(store, 7.0, 3, 3) == newest[:3]
+    assert await find_when(store, 7.0, 1000, len(newest)) == newest
+    assert await find_when(store, 7.0, 3, 3) == newest[:3]
     assert await store.find(CallTimes(), 19.0, 10) == []
     assert await store.find(CallTimes(), math.nextafter(19.0, 0), 10) == [records[19]]
 
 
 async def test_finds_extremes(store: Store) -> None:
     needs(store, Operation.FIND)
-    least, zero, tiny, most = (record(duration=d) for d in (-1.7e308, -0.0, 5e-324, 1.7e308))
-    await store.reset([least, zero, tiny, most])
-    assert len(await searched(store, -1.79e308, 10, 4)) == 4
-    assert {r.id for r in await searched(store, 0.0, 10, 2)} == {tiny.id, most.id}
-    assert {r.id for r in await searched(store, 5e-324, 10, 1)} == {most.id}
+    lowest, zero, tiny, highest = (record(duration=d) for d in (-1.7e308, -0.0, 5e-324, 1.7e308))
+    await store.reset([lowest, zero, tiny, highest])
+    assert len(await find_when(store, -1.79e308, 10, 4)) == 4
+    assert {r.id for r in await find_when(store, 0.0, 10, 2)} == {tiny.id, highest.id}
+    assert {r.id for r in await find_when(store, 5e-324, 10, 1)} == {highest.id}
 
 
 async def test_finds_what_was_written_since(store: Store) -> None:
@@ -261,7 +261,7 @@ async def test_finds_what_was_written_since(store: Store) -> None:
     await store.reset(series(5))
     new = record(duration=99.0, when=NOON + timedelta(days=1))
     await store.create(CallTimes(), new)
-    assert await searched(store, 50.0, 10, 1) == [new]
+    assert await find_when(store, 50.0, 10, 1) == [new]
 
 
 async def test_finds_nothing_in_nothing(store: Store) -> None:
@@ -294,7 +294,7 @@ async def test_reset_leaves_exactly_the_population(store: Store) -> None:
     await store.reset([])
     leftover = record()
     await store.create(CallTimes(), leftover)
-    await seen(store, leftover.id, leftover)
+    await read_when(store, leftover.id, leftover)
     for count in (30, 10):
         population = series(count)
         await store.reset(population)
@@ -302,7 +302,7 @@ async def test_reset_leaves_exactly_the_population(store: Store) -> None:
         for original in population:
             assert await store.read(CallTimes(), original.id) == original
         if Operation.FIND not in store.engine.not_available:
-            assert len(await searched(store, -1.0, 1000, count)) == count
+            assert len(await find_when(store, -1.0, 1000, count)) == count
         leftover = population[0]
 
 
@@ -312,13 +312,13 @@ async def test_stores_of_one_database_are_strangers(
     settings = databases.settings()
     stranger = _neighbour(store, settings)
     require(databases, stranger)
-    mine, theirs = record("mine"), record("theirs")
+    own_record, foreign_record = record("mine"), record("theirs")
     try:
-        await stranger.reset([theirs])
-        await store.reset([mine])
-        assert await stranger.read(CallTimes(), theirs.id) == theirs
-        assert await stranger.read(CallTimes(), mine.id) is None
-        assert await store.read(CallTimes(), theirs.id) is None
+        await stranger.reset([foreign_record])
+        await store.reset([own_record])
+        assert await stranger.read(CallTimes(), foreign_record.id) == foreign_record
+        assert await stranger.read(CallTimes(), own_record.id) is None
+        assert await store.read(CallTimes(), foreign_record.id) is None
     finally:
         await stranger.close()
 
@@ -328,17 +328,17 @@ def _neighbour(store: Store, settings: Settings) -> Store:
     engine = store.engine
     modes = [mode for mode in engine.modes() if mode is not store.mode] or [Mode(store.mode)]
     for durability in (store.durability, *engine.durabilities):
-        other = open_store(f"{engine.name}/{modes[0]}/{durability}", settings)
-        if other.id != store.id:
-            return other
+        candidate = open_store(f"{engine.name}/{modes[0]}/{durability}", settings)
+        if candidate.id != store.id:
+            return candidate
     pytest.skip("the engine has no other store")
 
 
 async def test_fifty_writers_at_once(store: Store) -> None:
     records = [record(f"writer {n}") for n in range(50)]
     await asyncio.gather(*(store.create(CallTimes(), record) for record in records))
-    found = [await seen(store, record.id, record) for record in records]
-    assert found == records
+    stored = [await read_when(store, record.id, record) for record in records]
+    assert stored == records
 
 
 async def test_says_what_it_is(store: Store) -> None:

@@ -87,8 +87,8 @@ async def mongo(store: Store) -> object:
                     await asyncio.sleep(0.01)
         finally:
             database.command("profile", 0)
-        (found,) = profile.find(writes).sort("ts", -1).limit(1)
-        concern = found["command"]["writeConcern"]
+        (entry,) = profile.find(writes).sort("ts", -1).limit(1)
+        concern = entry["command"]["writeConcern"]
         return concern["w"], concern.get("j", False)
 
 

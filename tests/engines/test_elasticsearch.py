@@ -57,7 +57,7 @@ async def test_updates_that_meet_all_count(store: Store) -> None:
     original = record()
     await store.reset([original])
     changed = [Record(original.id, f"{n}", NOON, float(n), []) for n in range(40)]
-    assert all(await asyncio.gather(*(store.update(CallTimes(), one) for one in changed)))
+    assert all(await asyncio.gather(*(store.update(CallTimes(), record) for record in changed)))
     assert await store.read(CallTimes(), original.id) in changed
 
 

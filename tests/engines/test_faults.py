@@ -12,8 +12,8 @@ from server.errors import Busy, Unavailable
 from server.stores import Store
 from server.stores.modes import CallTimes
 from tests.engines.conftest import Opener, Remote, answered
-from tests.engines.test_conformance import record, seen
-from tests.engines.test_waiting import other_connection
+from tests.engines.test_conformance import read_when, record
+from tests.engines.test_modes import other_connection
 
 pytestmark = pytest.mark.timeout(60, func_only=True)  # setting up may start every server
 
@@ -44,7 +44,7 @@ async def test_a_killed_server_is_unavailable_until_it_is_back(remote: Remote) -
     original = record()
     await warm(store)
     await remote.direct.create(CallTimes(), original)
-    await seen(remote.direct, original.id, original)
+    await read_when(remote.direct, original.id, original)
     remote.proxy.refuse()
     for _ in range(2):
         await unavailable(store)
@@ -117,11 +117,11 @@ async def test_a_locked_file_is_unavailable_until_it_is_free(opener: Opener, mod
     await opener(f"sqlite/{mode}/fast").create(CallTimes(), original)  # may make the file
     store = opener(f"sqlite/{mode}/fast", deadline=0.3)
     await recovered(store)
-    other = other_connection(store)
-    other.execute("BEGIN IMMEDIATE")
+    connection = other_connection(store)
+    connection.execute("BEGIN IMMEDIATE")
     with pytest.raises(Unavailable):
         await store.update(CallTimes(), original)
     assert await answered(lambda: store.read(CallTimes(), original.id)) == original  # readers go on
-    other.rollback()
-    other.close()
+    connection.rollback()
+    connection.close()
     assert await answered(lambda: store.update(CallTimes(), original)) is True

@@ -19,7 +19,7 @@ from server.stores import Store, Stores
 from server.stores.modes import CallTimes
 from tests.databases import ENGINES, addresses_of, engine_services, prepared, workspace
 from tests.engines.conftest import EXCUSED
-from tests.engines.test_conformance import record, seen
+from tests.engines.test_conformance import read_when, record
 from tests.engines.test_faults import recovered, warm
 
 SERVED = [name for name in engine_services() if name != "sqlite"]
@@ -41,7 +41,8 @@ class Servers:
             if os.environ.get("WINDTUNNEL_REQUIRE_SERVICES") == "1":
                 assert self._service in EXCUSED, reason
             pytest.skip(reason)
-        self._running = [(one, start(one, self._where.log)) for one in self.instances]
+        log = self._where.log
+        self._running = [(instance, start(instance, log)) for instance in self.instances]
         for instance, process in self._running:
             wait_ready(instance, process)
 
@@ -71,7 +72,7 @@ async def written(store: Store) -> Record:
     await warm(store)
     original = record()
     await store.create(CallTimes(), original)
-    await seen(store, original.id, original)
+    await read_when(store, original.id, original)
     return original
 
 

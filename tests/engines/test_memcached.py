@@ -85,14 +85,14 @@ async def test_a_closed_connection_ends_the_call(store: Store, opener: Opener) -
 
 async def test_a_late_answer_reaches_nobody_else(store: Store, opener: Opener) -> None:
     """A call that was given up must not leave its answer to the next."""
-    one, two = record("one"), record("two")
-    await store.reset([one, two])
+    first, second = record("one"), record("two")
+    await store.reset([first, second])
     with proxied(store.address) as proxy:
         remote = opener(store.id, deadline=0.3, connections=1, url=proxy.url(store.address))
         await recovered(remote)
         proxy.hang()
         with pytest.raises(Unavailable):
-            await remote.read(CallTimes(), one.id)
+            await remote.read(CallTimes(), first.id)
         proxy.resume()
-        assert await answered(lambda: remote.read(CallTimes(), two.id)) == two
+        assert await answered(lambda: remote.read(CallTimes(), second.id)) == second
         await remote.close()

@@ -47,8 +47,8 @@ async def test_waits_for_an_answer_unless_unacked(store: Store, opener: Opener) 
 
 
 def log_syncs(store: Store) -> int:
-    with database(store) as asked:
-        log = asked.client.admin.command("serverStatus")["wiredTiger"]["log"]
+    with database(store) as profile:
+        log = profile.client.admin.command("serverStatus")["wiredTiger"]["log"]
     return int(log["log sync operations"])
 
 
@@ -67,9 +67,9 @@ async def test_makes_the_round_trips_of_its_ledger(store: Store) -> None:
     original = record()
     await store.reset([record() for _ in range(300)])
     await store.seed_summary(100)
-    with database(store) as asked:
-        asked.drop_collection("system.profile")
-        asked.command("profile", 2)
+    with database(store) as profile:
+        profile.drop_collection("system.profile")
+        profile.command("profile", 2)
         try:
             await store.create(CallTimes(), original)
             await store.read(CallTimes(), original.id)
@@ -78,29 +78,29 @@ async def test_makes_the_round_trips_of_its_ledger(store: Store) -> None:
             await store.summary(CallTimes())
             await store.delete(CallTimes(), original.id)
         finally:
-            asked.command("profile", 0)
-        mine = {"ns": {"$regex": f"\\.{store.new_engine(1).collection}"}}
-        seen = Counter(
+            profile.command("profile", 0)
+        filter_ = {"ns": {"$regex": f"\\.{store.new_engine(1).collection}"}}
+        counts = Counter(
             next(iter(op["command"])) if op["op"] == "command" else op["op"]
-            for op in asked["system.profile"].find(mine)
+            for op in profile["system.profile"].find(filter_)
         )
-    assert seen == {"insert": 1, "query": 3, "update": 1, "aggregate": 1, "remove": 1}
+    assert counts == {"insert": 1, "query": 3, "update": 1, "aggregate": 1, "remove": 1}
 
 
 @pytest.mark.stores("mongo-engine/*/fast")
 async def test_mappers_forget_the_classes_of_closed_stores(store: Store) -> None:
     """MongoEngine and Beanie keep registries; a class for each opening must not pile up there."""
-    kept = []
+    rounds = []
     for _ in range(5):
         engine = store.new_engine(1)
         if store.mode is Mode.ASYNC:
             db = await engine.aconnect()
-            kept.append(weakref.ref(db.documents._record))
+            rounds.append(weakref.ref(db.documents._record))
             await engine.aclose(db)
         else:
             db = engine.connect()
-            kept.append(weakref.ref(db.documents._record))
+            rounds.append(weakref.ref(db.documents._record))
             engine.close(db)
         del db
     gc.collect()
-    assert sum(reference() is not None for reference in kept) <= 1  # the last of that name
+    assert sum(reference() is not None for reference in rounds) <= 1  # the last of that name

@@ -15,11 +15,11 @@ from tests.engines.test_conformance import record
 pytestmark = pytest.mark.stores("redis/*/safe")
 
 
-@pytest.mark.parametrize("other", ["volatile", "fast"])
+@pytest.mark.parametrize("durability", ["volatile", "fast"])
 async def test_refuses_a_server_that_promises_less(
-    store: Store, opener: Opener, other: str
+    store: Store, opener: Opener, durability: str
 ) -> None:
-    lesser = opener(f"redis/{store.mode}/{other}")
+    lesser = opener(f"redis/{store.mode}/{durability}")
     deceived = opener(store.id, url=lesser.address)
     with pytest.raises(Unavailable, match="appendfsync always"):
         await deceived.create(CallTimes(), record())
@@ -45,8 +45,8 @@ async def test_asks_once_for_each_operation(store: Store) -> None:
         await store.update(CallTimes(), original)
         await store.read(CallTimes(), original.id)
         await store.delete(CallTimes(), original.id)
-        counted = {name: said["calls"] for name, said in client.info("commandstats").items()}
-    ours = {name: calls for name, calls in counted.items() if name[8:] in ("set", "get", "del")}
-    others = set(counted) - set(ours)
+        calls = {name: stats["calls"] for name, stats in client.info("commandstats").items()}
+    ours = {name: count for name, count in calls.items() if name[8:] in ("set", "get", "del")}
+    extra = set(calls) - set(ours)
     assert ours == {"cmdstat_set": 1, "cmdstat_get": 1, "cmdstat_del": 1}
-    assert not {"cmdstat_hello", "cmdstat_ping"} & others  # no new connection, no health check
+    assert not {"cmdstat_hello", "cmdstat_ping"} & extra  # no new connection, no health check

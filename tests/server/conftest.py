@@ -59,11 +59,11 @@ class Server:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """Send a request; a body that is no bytes goes as JSON."""
-        given = {"Content-Type": "application/json"} if body is not None else {}
+        default_headers = {"Content-Type": "application/json"} if body is not None else {}
         raw = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         connection = self.connect()
         try:
-            connection.request(method, path, raw, {**given, **(headers or {})})
+            connection.request(method, path, raw, {**default_headers, **(headers or {})})
             answer = connection.getresponse()
             return Answer(answer.status, dict(answer.getheaders()), answer.read())
         finally:

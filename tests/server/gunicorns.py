@@ -16,7 +16,7 @@ from tests.stacks import eventually
 CONF = Path(__file__).parent.parent.parent / "deploy" / "gunicorn.conf.py"
 
 DEPRECATED = ("clear_current", "There is no current event loop")
-STRICT = ("-W", "error", *(f"-Wignore:{each}:DeprecationWarning" for each in DEPRECATED))
+STRICT = ("-W", "error", *(f"-Wignore:{text}:DeprecationWarning" for text in DEPRECATED))
 """gunicorn's tornado worker calls what Tornado and, from 3.12 on, Python deprecate."""
 
 

@@ -1,4 +1,4 @@
-"""Who holds the event loop: seen from outside, on real servers, on both kinds of loop."""
+"""Who holds the event loop, by /loop and /metrics of real servers on both kinds of loop."""
 
 from __future__ import annotations
 
@@ -42,22 +42,23 @@ def read_slowly(server: Server, toy: Toy, mode: str, seconds: float = HELD) -> N
 
 
 def of_store(info: Any, store: str) -> list[Any]:
-    return [held for held in info["blocks"]["by"] if held["store"] == store]
+    return [holder for holder in info["blocks"]["by"] if holder["store"] == store]
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_a_blocking_call_is_told_with_handler_and_store(loop: str, toy: Toy) -> None:
+def test_a_blocking_call_is_reported_with_handler_and_store(loop: str, toy: Toy) -> None:
     with with_toy(loop, toy) as server:
         read_slowly(server, toy, "blocking")
         info = server.call("GET", "/loop").json
         metrics = server.call("GET", "/metrics").body.decode()
-    (held,) = [h for h in of_store(info, "line/blocking/volatile") if h["longest_ms"] >= 100]
-    assert (held["handler"], held["operation"]) == ("RecordHandler.get", "read")
-    assert held["where"].endswith("line.Line.ask") or "server." in held["where"]
+    holders = of_store(info, "line/blocking/volatile")
+    (holder,) = [holder for holder in holders if holder["longest_ms"] >= 100]
+    assert (holder["handler"], holder["operation"]) == ("RecordHandler.get", "read")
+    assert holder["where"].endswith("line.Line.ask") or "server." in holder["where"]
     recent = info["recent"]
     assert recent["longest_block_ms"] >= 100
     assert info["blocks"]["count"] >= 1
-    assert info["blocks"]["total_ms"] >= held["total_ms"] >= held["longest_ms"]
+    assert info["blocks"]["total_ms"] >= holder["total_ms"] >= holder["longest_ms"]
     labels = {"handler": "RecordHandler.get", "store": "line/blocking/volatile"}
     assert blocked_seconds(metrics, labels) >= 0.1
 
@@ -81,10 +82,10 @@ def test_a_call_that_is_waited_for_elsewhere_holds_nothing(loop: str, mode: str,
     assert not [h for h in of_store(info, store) if h["longest_ms"] >= HELD * 1000]
 
 
-def test_a_block_between_two_looks_is_told_by_the_request_that_made_it(toy: Toy) -> None:
+def test_a_block_without_a_sample_is_reported_by_its_request(toy: Toy) -> None:
     with with_toy("asyncio", toy) as server:
         for _ in range(10):
             read_slowly(server, toy, "blocking", seconds=BLOCK * 1.2)
-        held = of_store(server.call("GET", "/loop").json, "line/blocking/volatile")
-    assert [(h["handler"], h["operation"]) for h in held] == [("RecordHandler.get", "read")]
-    assert held[0]["count"] >= 10
+        holders = of_store(server.call("GET", "/loop").json, "line/blocking/volatile")
+    assert [(h["handler"], h["operation"]) for h in holders] == [("RecordHandler.get", "read")]
+    assert holders[0]["count"] >= 10

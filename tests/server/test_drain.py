@@ -1,4 +1,4 @@
-"""SIGTERM: what was accepted is answered, then the process ends."""
+"""SIGTERM: what was accepted is pending_answer, then the process ends."""
 
 from __future__ import annotations
 
@@ -21,68 +21,68 @@ PING = b"GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n"
 ID = "0" * 24
 
 
-def steadily(server: Server, path: str, seen: list[str]) -> None:
-    """Send one request after another until told to close; note what came back.
+def request_steadily(server: Server, path: str, events: list[str]) -> None:
+    """Send one request after another until the server closes; record what came back.
 
-    Who is so slow to ask again that the connection counts as idle may find it closed.
+    A client so slow that its connection counts as idle may find it closed.
     """
     connection = server.connect()
     before = time.monotonic()
     while True:
-        asked = time.monotonic()
+        sent = time.monotonic()
         try:
             connection.request("GET", path)
             answer = connection.getresponse()
             answer.read()
         except OSError as error:
             idle = time.monotonic() - before > LINGER
-            seen.append("idle" if idle else f"dropped: {error!r}")
+            events.append("idle" if idle else f"dropped: {error!r}")
             return
-        before = asked
-        seen.append(str(answer.status))
+        before = sent
+        events.append(str(answer.status))
         if answer.getheader("Connection") == "close":
-            seen.append("told")
+            events.append("closed")
             return
 
 
-def afresh(server: Server, seen: list[str]) -> None:
-    """Open a connection for each request until none is to be had."""
+def connect_steadily(server: Server, events: list[str]) -> None:
+    """Open a connection for each request until they are refused."""
     while True:
         try:
             connection = socket.create_connection(("127.0.0.1", server.port), timeout=30)
         except ConnectionRefusedError:
-            seen.append("refused")
+            events.append("refused")
             return
         try:
             connection.sendall(PING)
             data = b""
             while not data.endswith(b"pong") and (more := connection.recv(4096)):
                 data += more
-            seen.append("pong" if data.endswith(b"pong") else "dropped: end of file")
+            events.append("pong" if data.endswith(b"pong") else "dropped: end of file")
         except OSError as error:
-            seen.append(f"dropped: {error!r}")
+            events.append(f"dropped: {error!r}")
         finally:
             connection.close()
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def test_nothing_is_dropped_under_load(loop: str) -> None:
-    seen: list[str] = []  # whose append no other thread can come between
+    events: list[str] = []  # whose append no other thread can come between
     paths = ["/ping", "/memory/threads/volatile/records", f"{MEMORY}/records"] * 3
     with serving("--loop", loop) as server, ThreadPoolExecutor(len(paths) + 3) as pool:
         for path in paths:
-            pool.submit(steadily, server, path, seen)
+            pool.submit(request_steadily, server, path, events)
         for _ in range(3):
-            pool.submit(afresh, server, seen)
-        eventually(lambda: seen.count("200") > 300 and seen.count("pong") > 30)
+            pool.submit(connect_steadily, server, events)
+        eventually(lambda: events.count("200") > 300 and events.count("pong") > 30)
         server.process.send_signal(signal.SIGTERM)
         pool.shutdown()
         assert server.process.wait(timeout=60) == 0
         assert server.process.stderr
         assert server.process.stderr.read() == ""
-    counts = Counter(seen)
+    counts = Counter(events)
     assert not [name for name in counts if name.startswith("dropped")], counts
-    assert (counts["told"] + counts["idle"], counts["refused"]) == (len(paths), 3), counts
+    assert (counts["closed"] + counts["idle"], counts["refused"]) == (len(paths), 3), counts
 
 
 @pytest.fixture
@@ -95,11 +95,11 @@ def near(toy: Toy) -> Iterator[Server]:
         yield server
 
 
-def connected(server: Server) -> socket.socket:
+def connect(server: Server) -> socket.socket:
     return socket.create_connection(("127.0.0.1", server.port), timeout=60)
 
 
-def draining(server: Server) -> bool:
+def is_draining(server: Server) -> bool:
     """Return whether the port is closed."""
     try:
         socket.create_connection(("127.0.0.1", server.port), timeout=30).close()
@@ -120,14 +120,14 @@ def test_a_request_under_way_is_finished(near: Server, toy: Toy) -> None:
         reading = pool.submit(near.call, "GET", f"/line/async/volatile/records/{ID}")
         assert toy.asked.acquire(timeout=30)
         near.process.send_signal(signal.SIGTERM)
-        eventually(lambda: draining(near))
+        eventually(lambda: is_draining(near))
         probe.send(b" ")
         answer = probe.getresponse()
         assert (answer.status, answer.read()) == (503, b'{"status":"draining"}')
         assert answer.getheader("Connection") == "close"
         toy.answering.set()
-        answered = reading.result()
-    assert (answered.status, answered.headers["Connection"]) == (200, "close")
+        pending_answer = reading.result()
+    assert (pending_answer.status, pending_answer.headers["Connection"]) == (200, "close")
     probe.close()
     assert near.process.wait(timeout=60) == 0
 
@@ -135,12 +135,12 @@ def test_a_request_under_way_is_finished(near: Server, toy: Toy) -> None:
 def test_an_upload_under_way_is_finished() -> None:
     """Even though it takes longer than an idle connection is kept."""
     body = b"[" + b" " * 100_000 + b"]"
-    with serving() as server, connected(server) as connection, connected(server) as idle:
+    with serving() as server, connect(server) as connection, connect(server) as idle:
         head = f"PUT {MEMORY}/records HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
         connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body[:50_000])
         assert server.call("GET", "/ping").status == 200
         server.process.send_signal(signal.SIGTERM)
-        eventually(lambda: draining(server))
+        eventually(lambda: is_draining(server))
         assert idle.recv(1) == b""
         connection.sendall(body[50_000:])
         answer = b"".join(iter(lambda: connection.recv(4096), b""))
@@ -162,12 +162,12 @@ def test_idle_connections_do_not_hold_it_up() -> None:
 
 def test_a_second_signal_ends_it_at_once(near: Server, toy: Toy) -> None:
     toy.answering.clear()
-    with connected(near) as connection:
+    with connect(near) as connection:
         path = f"/line/async/volatile/records/{ID}"
         connection.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
         assert toy.asked.acquire(timeout=30)
         near.process.send_signal(signal.SIGTERM)
-        eventually(lambda: draining(near))
+        eventually(lambda: is_draining(near))
         near.process.send_signal(signal.SIGINT)
         assert near.process.wait(timeout=60) == 0
         assert near.process.stderr

@@ -35,8 +35,8 @@ def test_requests_are_counted_by_store_operation_and_status() -> None:
         server.call("DELETE", place)
         server.call("GET", "/ping")
         server.call("GET", "/nowhere")
-        found = counts(server)
-    assert found == {
+        request_counts = counts(server)
+    assert request_counts == {
         (store, "create", "2xx"): 1,
         (store, "create", "4xx"): 1,
         (store, "read", "2xx"): 2,
@@ -52,13 +52,13 @@ def test_requests_are_counted_by_store_operation_and_status() -> None:
 
 def buckets(family: Any) -> dict[tuple[tuple[str, str], ...], dict[str, float]]:
     """Return labels -> upper bound -> count, in the order of the text."""
-    found: dict[tuple[tuple[str, str], ...], dict[str, float]] = {}
+    groups: dict[tuple[tuple[str, str], ...], dict[str, float]] = {}
     for sample in family.samples:
         if sample.name.endswith("_bucket"):
             labels = dict(sample.labels)
             bound = labels.pop("le")
-            found.setdefault(tuple(labels.items()), {})[bound] = sample.value
-    return found
+            groups.setdefault(tuple(labels.items()), {})[bound] = sample.value
+    return groups
 
 
 def test_buckets_grow_and_end_with_all(server: Server) -> None:
@@ -69,10 +69,10 @@ def test_buckets_grow_and_end_with_all(server: Server) -> None:
         for group in groups.values():
             assert list(group.values()) == sorted(group.values())
             assert list(group)[-1] == "+Inf"
-    found = families(server)
-    assert found["windtunnel_requests_in_flight"].samples[0].value == 1  # this one
-    assert found["process_cpu_seconds"].samples
-    assert found["windtunnel_loop_busy_seconds"].samples[0].value > 0
+    metrics = families(server)
+    assert metrics["windtunnel_requests_in_flight"].samples[0].value == 1  # this one
+    assert metrics["process_cpu_seconds"].samples
+    assert metrics["windtunnel_loop_busy_seconds"].samples[0].value > 0
 
 
 def test_a_blocking_store_shows_in_the_loop(server: Server) -> None:

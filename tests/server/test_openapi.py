@@ -35,10 +35,10 @@ def test_it_has_the_engines_of_the_server(server: Server, document: Any) -> None
 
 def schema(document: Any, path: str, verb: str, answer: Answer) -> Validator:
     """Return what the document says of an answer, with its references resolvable."""
-    said = document["paths"][path][verb]["responses"][str(answer.status)]
-    if "$ref" in said:
-        said = document["components"]["responses"][str(answer.status)]
-    content = said["content"][answer.headers["Content-Type"]]
+    response = document["paths"][path][verb]["responses"][str(answer.status)]
+    if "$ref" in response:
+        response = document["components"]["responses"][str(answer.status)]
+    content = response["content"][answer.headers["Content-Type"]]
     return Draft202012Validator(
         {"$ref": content["schema"]["$ref"], "components": document["components"]}
     )
@@ -53,28 +53,28 @@ def check(document: Any, path: str, verb: str, answer: Answer) -> None:
 
 @pytest.mark.parametrize("lead", ["", "/slow"])
 def test_the_answers_of_a_store_match(server: Server, document: Any, lead: str) -> None:
-    one, summary = f"{RECORDS}/{{id}}", RECORDS.replace("records", "summary")
-    made = server.call("POST", f"{lead}{MEMORY}/records", DRAFT)
-    place = made.headers["Location"]
-    asked: list[tuple[str, str, str, Any, int]] = [
+    record_path, summary = f"{RECORDS}/{{id}}", RECORDS.replace("records", "summary")
+    creation = server.call("POST", f"{lead}{MEMORY}/records", DRAFT)
+    place = creation.headers["Location"]
+    requests: list[tuple[str, str, str, Any, int]] = [
         (RECORDS, "get", f"{lead}{MEMORY}/records", None, 200),
         (RECORDS, "get", f"{lead}{MEMORY}/records?limit=x", None, 422),
         (RECORDS, "post", f"{lead}{MEMORY}/records", {}, 422),
         (RECORDS, "post", f"{lead}{MEMORY}/records", b"{", 400),
         (RECORDS, "post", f"{lead}{MEMORY}/records", b" " * (3 << 20), 413),
-        (one, "get", place, None, 200),
-        (one, "get", f"{place[:-1]}", None, 400),
-        (one, "put", place, DRAFT, 200),
-        (one, "patch", place, {"duration": 2}, 200),
-        (one, "delete", f"{lead}{MEMORY}/records/{'0' * 24}", None, 404),
+        (record_path, "get", place, None, 200),
+        (record_path, "get", f"{place[:-1]}", None, 400),
+        (record_path, "put", place, DRAFT, 200),
+        (record_path, "patch", place, {"duration": 2}, 200),
+        (record_path, "delete", f"{lead}{MEMORY}/records/{'0' * 24}", None, 404),
         (summary, "put", f"{lead}{MEMORY}/summary", {"size": 60}, 200),
         (summary, "get", f"{lead}{MEMORY}/summary", None, 200),
         (summary, "get", f"{lead}/line/async/volatile/summary", None, 501),
-        (one, "get", f"{lead}/line/async/volatile/records/{'0' * 24}", None, 503),
+        (record_path, "get", f"{lead}/line/async/volatile/records/{'0' * 24}", None, 503),
         (RECORDS, "put", f"{lead}{MEMORY}/records", [DRAFT, DRAFT], 200),
     ]
-    check(document, lead + RECORDS, "post", made)
-    for path, verb, url, body, status in asked:
+    check(document, lead + RECORDS, "post", creation)
+    for path, verb, url, body, status in requests:
         answer = server.call(verb.upper(), url, body)
         assert answer.status == status, answer.body
         check(document, lead + path, verb, answer)
@@ -100,8 +100,8 @@ def test_what_the_document_refuses_is_refused(server: Server, document: Any) -> 
         format_checker=Draft202012Validator.FORMAT_CHECKER,
     )
     assert validator.is_valid(DRAFT)
-    for wrong in ({"topic": 1}, {"tags": "a"}, {"topic": "x" * 10_001}, {"x": 1}, {"tags": [1]}):
-        draft = {**DRAFT, **wrong}
+    for change in ({"topic": 1}, {"tags": "a"}, {"topic": "x" * 10_001}, {"x": 1}, {"tags": [1]}):
+        draft = {**DRAFT, **change}
         assert not validator.is_valid(draft)
         assert server.call("POST", f"{MEMORY}/records", draft).status == 422
 

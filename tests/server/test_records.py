@@ -13,23 +13,23 @@ MODES = ["blocking", "threads", "async"]
 @pytest.mark.parametrize("mode", MODES)
 def test_a_record_lives_and_dies(server: Server, mode: str, lead: str) -> None:
     records = f"{lead}/memory/{mode}/volatile/records"
-    made = server.call("POST", records, DRAFT)
-    place = made.headers["Location"]
-    assert made.status == 201
-    assert place == f"{records}/{made.json['id']}"
+    creation = server.call("POST", records, DRAFT)
+    place = creation.headers["Location"]
+    assert creation.status == 201
+    assert place == f"{records}/{creation.json['id']}"
     when = "2026-11-21T02:48:24.123000Z"
-    assert made.json == {"id": made.json["id"], **DRAFT, "when": when}
-    assert server.call("GET", place).json == made.json
+    assert creation.json == {"id": creation.json["id"], **DRAFT, "when": when}
+    assert server.call("GET", place).json == creation.json
     changed = server.call("PATCH", place, {"duration": 7}).json
-    assert changed == {**made.json, "duration": 7.0}
+    assert changed == {**creation.json, "duration": 7.0}
     updated = server.call("PUT", place, {**DRAFT, "topic": "new"})
-    assert (updated.status, updated.json) == (200, {**made.json, "topic": "new"})
-    gone = server.call("DELETE", place)
-    assert (gone.status, gone.body) == (204, b"")
+    assert (updated.status, updated.json) == (200, {**creation.json, "topic": "new"})
+    deletion = server.call("DELETE", place)
+    assert (deletion.status, deletion.body) == (204, b"")
     for method, body in (("GET", None), ("PATCH", {}), ("PUT", DRAFT), ("DELETE", None)):
         missing = server.call(method, place, body)
         assert missing.status == 404
-        assert made.json["id"] in missing.json["detail"]
+        assert creation.json["id"] in missing.json["detail"]
 
 
 def test_merge_patch_is_taken_by_its_own_name(server: Server) -> None:
@@ -46,8 +46,8 @@ def test_population_and_find(server: Server) -> None:
     ]
     ids = server.call("PUT", f"{store}/records", drafts).json["ids"]
     assert len(set(ids)) == 20
-    found = server.call("GET", f"{store}/records?min_duration=15&limit=3").json["records"]
-    assert [record["id"] for record in found] == [ids[19], ids[18], ids[17]]
+    records = server.call("GET", f"{store}/records?min_duration=15&limit=3").json["records"]
+    assert [record["id"] for record in records] == [ids[19], ids[18], ids[17]]
     assert len(server.call("GET", f"{store}/records").json["records"]) == 10
     assert server.call("PUT", f"{store}/records", []).json == {"ids": []}
     assert server.call("GET", f"{store}/records").json == {"records": []}

@@ -47,8 +47,8 @@ def test_other_verbs_are_refused(server: Server) -> None:
 
 
 def held_ms(server: Server) -> float:
-    held = server.call("GET", "/loop").json["blocks"]["by"]
-    return sum(float(one["total_ms"]) for one in held if one["operation"] == "sleep")
+    holders = server.call("GET", "/loop").json["blocks"]["by"]
+    return sum(float(holder["total_ms"]) for holder in holders if holder["operation"] == "sleep")
 
 
 @pytest.mark.parametrize(

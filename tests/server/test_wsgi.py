@@ -53,34 +53,36 @@ class Pair:
     """The same application twice: under Tornado, and under gunicorn."""
 
     tornado: Server
-    other: Server
+    gunicorn: Server
     worker: str
 
-    def same(
+    def compare(
         self, method: str, path: str, body: Any = None, **headers: str
     ) -> tuple[Answer, Answer]:
         """Send a request to both and check that the answers are alike; return them."""
-        given = {name.replace("_", "-"): value for name, value in headers.items()}
-        one, other = (s.call(method, path, body, given) for s in (self.tornado, self.other))
-        assert shown(other) == shown(one)
-        assert TIMING.fullmatch(other.headers["Server-Timing"])
-        return one, other
+        renamed = {name.replace("_", "-"): value for name, value in headers.items()}
+        expected, answer = (
+            server.call(method, path, body, renamed) for server in (self.tornado, self.gunicorn)
+        )
+        assert comparable(answer) == comparable(expected)
+        assert TIMING.fullmatch(answer.headers["Server-Timing"])
+        return expected, answer
 
 
-def shown(answer: Answer) -> tuple[Any, ...]:
-    """What of an answer is the same everywhere; ids are each process's own."""
-    told = {name: answer.headers.get(name) for name in ("Content-Type", "Allow", "Retry-After")}
+def comparable(answer: Answer) -> tuple[Any, ...]:
+    """Return the parts of an answer that are the same on every server."""
+    headers = {name: answer.headers.get(name) for name in ("Content-Type", "Allow", "Retry-After")}
     if answer.status == 204:
-        del told["Content-Type"]
+        del headers["Content-Type"]
     place = ID.sub("ID", answer.headers.get("Location", ""))
-    return answer.status, ID.sub("ID", answer.body.decode()), told, place
+    return answer.status, ID.sub("ID", answer.body.decode()), headers, place
 
 
 @pytest.fixture(scope="module")
 def environ(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     with running(["redis"]) as databases:
-        told = {f"WINDTUNNEL_{name}_URL": url for name, url in databases.addresses.items()}
-        yield {**told, "WINDTUNNEL_ENGINES": str(ENGINES)}
+        addresses = {f"WINDTUNNEL_{name}_URL": url for name, url in databases.addresses.items()}
+        yield {**addresses, "WINDTUNNEL_ENGINES": str(ENGINES)}
 
 
 @pytest.fixture(scope="module")
@@ -98,13 +100,13 @@ def pair(
 ) -> Iterator[Pair]:
     folder = str(tmp_path_factory.mktemp("sqlite"))
     own = {**environ, "WINDTUNNEL_SQLITE_URL": folder}
-    with gunicorn(request.param, *WORKERS[request.param], **own) as other:
-        yield Pair(tornado, other, request.param)
+    with gunicorn(request.param, *WORKERS[request.param], **own) as server:
+        yield Pair(tornado, server, request.param)
 
 
 @pytest.mark.parametrize(("method", "path"), ODD)
 def test_routes_verbs_and_refusals(pair: Pair, method: str, path: str) -> None:
-    pair.same(method, path)
+    pair.compare(method, path)
 
 
 @pytest.mark.parametrize("store", STORES)
@@ -112,9 +114,9 @@ def test_routes_verbs_and_refusals(pair: Pair, method: str, path: str) -> None:
 def test_a_record_s_life(pair: Pair, store: str, lead: str) -> None:
     path = f"{lead}/{store}/records"
     drafts = [{**DRAFT, "duration": n, "when": f"2026-01-01T00:00:0{n}Z"} for n in range(9)]
-    for server in (pair.tornado, pair.other):
+    for server in (pair.tornado, pair.gunicorn):
         assert server.call("PUT", path, []).status == 200
-    created = pair.same("POST", path, DRAFT)
+    created = pair.compare("POST", path, DRAFT)
     places = [answer.headers["Location"] for answer in created]
     steps = [
         ("GET", None), ("PUT", {**DRAFT, "topic": "other"}), ("PATCH", {"tags": ["c"]}),
@@ -123,47 +125,47 @@ def test_a_record_s_life(pair: Pair, store: str, lead: str) -> None:
     ]  # fmt: skip
     for method, body in steps:
         answers = [s.call(method, p, body) for s, p in zip(_both(pair), places, strict=True)]
-        assert shown(answers[1]) == shown(answers[0])
-    pair.same("PUT", path, drafts)
+        assert comparable(answers[1]) == comparable(answers[0])
+    pair.compare("PUT", path, drafts)
     for query in QUERIES if "redis" not in store else [""]:
-        pair.same("GET", path + query.replace("٣", "%D9%A3"))
+        pair.compare("GET", path + query.replace("٣", "%D9%A3"))
 
 
 def _both(pair: Pair) -> tuple[Server, Server]:
-    return pair.tornado, pair.other
+    return pair.tornado, pair.gunicorn
 
 
 @pytest.mark.parametrize("store", STORES)
 def test_summaries(pair: Pair, store: str) -> None:
     path = f"/slow/{store}/summary"
     for body in ({"size": 120}, {"size": -1}, {}, None):
-        pair.same("PUT", path, body)
-    pair.same("GET", path)
-    pair.same("GET", f"{path}?tag=1")
+        pair.compare("PUT", path, body)
+    pair.compare("GET", path)
+    pair.compare("GET", f"{path}?tag=1")
 
 
 @pytest.mark.parametrize("pair", ["sync", "gthread"], indirect=True)
 @pytest.mark.parametrize("body", [p.values[0] for p in ALL] + [p.values[0] for p in MALFORMED])
 def test_bad_bodies(pair: Pair, body: Any) -> None:
     raw = body if isinstance(body, bytes) else body.encode("utf-8", "surrogateescape")
-    pair.same("POST", f"/{STORES[0]}/records", raw)
-    pair.same("PATCH", f"/{STORES[0]}/records/{NOBODY}", raw)
+    pair.compare("POST", f"/{STORES[0]}/records", raw)
+    pair.compare("PATCH", f"/{STORES[0]}/records/{NOBODY}", raw)
 
 
 def test_what_a_body_must_be(pair: Pair) -> None:
     path = f"/{STORES[0]}/records"
-    pair.same("POST", path, b"{}", Content_Type="text/plain")
-    pair.same("PUT", f"{path}/{NOBODY}", b"{}", Content_Type="")
-    pair.same("POST", f"{path}/xyz", DRAFT)
-    pair.same("PATCH", f"{path}/{NOBODY}", b"{}", Content_Type="application/merge-patch+json")
+    pair.compare("POST", path, b"{}", Content_Type="text/plain")
+    pair.compare("PUT", f"{path}/{NOBODY}", b"{}", Content_Type="")
+    pair.compare("POST", f"{path}/xyz", DRAFT)
+    pair.compare("PATCH", f"{path}/{NOBODY}", b"{}", Content_Type="application/merge-patch+json")
     for extra in (0, 1):
-        pair.same("POST", path, large(RECORD_LIMIT + extra))
-    pair.same("POST", "/nowhere", large(RECORD_LIMIT + 1))
+        pair.compare("POST", path, large(RECORD_LIMIT + extra))
+    pair.compare("POST", "/nowhere", large(RECORD_LIMIT + 1))
 
 
 @pytest.mark.parametrize(("extra", "status"), [(0, 422), (1, 413)])
 def test_chunked_bodies_have_the_same_limit(pair: Pair, extra: int, status: int) -> None:
-    with contextlib.closing(pair.other.connect()) as connection:
+    with contextlib.closing(pair.gunicorn.connect()) as connection:
         headers = {"Content-Type": "application/json"}
         body = chunks(large(RECORD_LIMIT + extra))
         path = f"/{STORES[0]}/records"
@@ -173,42 +175,43 @@ def test_chunked_bodies_have_the_same_limit(pair: Pair, extra: int, status: int)
 
 def test_every_answer_says_who_gave_it(pair: Pair) -> None:
     for path in ("/ping", "/nowhere", f"/{STORES[0]}/records/{NOBODY}"):
-        one, other = pair.same("GET", path, X_Request_Id="mine")
-        assert one.headers["X-Request-Id"] == other.headers["X-Request-Id"] == "mine"
-        assert other.headers["X-Pool"] == "slow"
-        pool, port, pid = other.headers["X-Process"].split("-")
-        assert (pool, int(port)) == ("slow", pair.other.port)
-        assert int(pid) != pair.other.process.pid  # a worker's, not gunicorn's own
+        for answer in pair.compare("GET", path, X_Request_Id="mine"):
+            assert answer.headers["X-Request-Id"] == "mine"
+        assert answer.headers["X-Pool"] == "slow"
+        pool, port, pid = answer.headers["X-Process"].split("-")
+        assert (pool, int(port)) == ("slow", pair.gunicorn.port)
+        assert int(pid) != pair.gunicorn.process.pid  # a worker's, not gunicorn's own
 
 
 def test_the_list_of_stores_is_what_can_be_asked_for(pair: Pair) -> None:
-    told: dict[str, Any] = {}
-    known: dict[str, Any] = {}
+    catalog: dict[str, Any] = {}
+    stores: dict[str, Any] = {}
 
-    def up() -> bool:  # whoever does not answer within a second is told to be down
-        told.update(pair.other.call("GET", "/stores").json)
-        known.update({store["id"]: store for store in told["stores"]})
-        return {known[store]["status"] for store in STORES} == {"up"}
+    def are_up() -> bool:  # a database that does not answer within a second is down
+        catalog.update(pair.gunicorn.call("GET", "/stores").json)
+        stores.update({store["id"]: store for store in catalog["stores"]})
+        return {stores[store]["status"] for store in STORES} == {"up"}
 
-    eventually(up)
-    assert told["process"]["port"] == pair.other.port
-    modes = {store["mode"] for store in told["stores"]}
-    connections = known["memory/blocking/volatile"]["ledger"]["connections"]
+    eventually(are_up)
+    assert catalog["process"]["port"] == pair.gunicorn.port
+    modes = {store["mode"] for store in catalog["stores"]}
+    connections = stores["memory/blocking/volatile"]["ledger"]["connections"]
     if pair.worker == "tornado":
         assert (modes, connections) == ({"blocking", "threads", "async"}, 1)
-        assert pair.other.call("GET", "/loop").json["exact"] is True
+        assert pair.gunicorn.call("GET", "/loop").json["exact"] is True
     else:
         assert (modes, connections) == ({"blocking"}, 4 if pair.worker == "gthread" else 1)
         for path in ("/loop", "/metrics", "/", "/sleep?ms=1&mode=async"):
-            answer = pair.other.call("GET", path)
+            answer = pair.gunicorn.call("GET", path)
             assert (answer.status, answer.json["title"]) == (501, "Not offered")
 
 
-def test_a_bug_is_logged_and_not_told(pair: Pair) -> None:
-    path = f"/buggy/blocking/volatile/records/{pair.other.create('/buggy/blocking/volatile')['id']}"
-    pair.tornado.create("/buggy/blocking/volatile")
-    _, other = pair.same("GET", path, X_Request_Id="bug-wsgi")
-    assert b"secret" not in other.body
+def test_a_bug_is_logged_and_not_sent(pair: Pair) -> None:
+    store = "/buggy/blocking/volatile"
+    path = f"{store}/records/{pair.gunicorn.create(store)['id']}"
+    pair.tornado.create(store)
+    _, answer = pair.compare("GET", path, X_Request_Id="bug-wsgi")
+    assert b"secret" not in answer.body
 
 
 @pytest.mark.parametrize(("worker", "threads"), [("sync", 1), ("gthread", 4)])
@@ -219,12 +222,12 @@ def test_a_database_that_is_gone_and_comes_back(toy: Toy, worker: str, threads: 
         assert server.call("GET", path).status == 200
         toy.stop()
         for _ in range(threads):
-            gone = server.call("GET", path)
-            assert (gone.status, gone.json["title"]) == (503, "Unavailable")
+            answer = server.call("GET", path)
+            assert (answer.status, answer.json["title"]) == (503, "Unavailable")
         toy.start()
-        found = [server.call("GET", path).status for _ in range(2 * threads)]
-        assert set(found) <= {200, 503}
-        assert found.count(503) < threads  # one was asked meanwhile, each other may fail once
+        statuses = [server.call("GET", path).status for _ in range(2 * threads)]
+        assert set(statuses) <= {200, 503}
+        assert statuses.count(503) < threads  # one was asked meanwhile, each other may fail once
 
 
 def test_each_thread_has_a_connection_and_waits_for_nobody(toy: Toy) -> None:
@@ -234,16 +237,16 @@ def test_each_thread_has_a_connection_and_waits_for_nobody(toy: Toy) -> None:
         toy.answering.clear()
         start = threading.Barrier(3)
 
-        def one(_: int) -> int:
+        def read(_: int) -> int:
             start.wait()
             return server.call("GET", path).status
 
-        hanging = [pool.submit(one, n) for n in range(3)]
+        hanging = [pool.submit(read, n) for n in range(3)]
         for _ in hanging:
             assert toy.asked.acquire(timeout=30)
         assert server.call("GET", "/ping").status == 200
         toy.answering.set()
-        assert {each.result() for each in hanging} == {200}
+        assert {call.result() for call in hanging} == {200}
         assert len(toy.connections) == 3
 
 
@@ -262,8 +265,8 @@ def test_a_wsgi_server_of_another_make_serves_it_too() -> None:
         assert process.stdout
         server = Server(process, int(process.stdout.readline()))
         created = server.create(f"/{STORES[0]}")
-        found = server.call("GET", f"/{STORES[0]}/records?min_duration=1e0&limit=5")
-        assert found.json["records"] == [created]
+        answer = server.call("GET", f"/{STORES[0]}/records?min_duration=1e0&limit=5")
+        assert answer.json["records"] == [created]
         assert server.call("GET", "/%20?x=1").status == 404
-        assert found.headers["X-Process"] == f"slow-{server.port}-{process.pid}"
+        assert answer.headers["X-Process"] == f"slow-{server.port}-{process.pid}"
         process.terminate()

@@ -44,12 +44,12 @@ def test_a_block_is_seen(kind: str) -> None:
     before, after = reports_around(kind, lambda: time.sleep(0.3))
     assert after["recent"]["longest_block_ms"] >= 250
     assert after["busy_s"] - before["busy_s"] >= 0.25
-    late = after["lag"]["counts"][BOUNDS.index(0.2) + 1 :]
-    assert sum(late) >= 1
+    late_counts = after["lag"]["counts"][BOUNDS.index(0.2) + 1 :]
+    assert sum(late_counts) >= 1
     assert after["lag"]["total_s"] >= 0.3 - 1.5 * TICK - 0.001
 
 
-def test_waiting_is_not_busy() -> None:
+def test_modes_is_not_busy() -> None:
     """A loop that waits for something in a thread is idle meanwhile."""
     event = threading.Event()
 
@@ -114,12 +114,12 @@ def match_without_yielding(_: IsSampled) -> None:
 def test_blocks_are_counted_by_who_caused_them(loop: str) -> None:
     """Each lasts until it is sampled: on a busy machine that may take more than 0.2 s."""
     info = report_of(loop, [sleep_long, spin, sleep_long])
-    (held,) = [held for held in info["blocks"]["by"] if held["handler"].endswith(".main")]
-    assert held["count"] >= 3
-    assert held["total_ms"] >= 500
-    assert held["longest_ms"] >= 250
-    assert held["where"].endswith(".sleep_long")
-    assert held["store"] == held["operation"] == ""
+    (holder,) = [entry for entry in info["blocks"]["by"] if entry["handler"].endswith(".main")]
+    assert holder["count"] >= 3
+    assert holder["total_ms"] >= 500
+    assert holder["longest_ms"] >= 250
+    assert holder["where"].endswith(".sleep_long")
+    assert holder["store"] == holder["operation"] == ""
 
 
 @pytest.mark.parametrize("loop", LOOPS)
@@ -131,7 +131,7 @@ def test_what_lets_nobody_look_still_counts(loop: str) -> None:
 
 def test_an_undisturbed_loop_names_nobody() -> None:
     info = report_of("asyncio", [lambda _: None])
-    assert not [held for held in info["blocks"]["by"] if held["longest_ms"] > 1000]
+    assert not [entry for entry in info["blocks"]["by"] if entry["longest_ms"] > 1000]
 
 
 def test_it_needs_the_standard_library_only() -> None:

@@ -23,7 +23,7 @@ from server.stores.modes.slots import ConnectionSlot
 
 
 class AsyncExecutor(QueuedExecutor):
-    """The call is awaited natively, each on a connection of its own."""
+    """Each call is awaited natively, on its own connection."""
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)

@@ -55,7 +55,7 @@ _ALWAYS: Errors = ((OSError, Unavailable), (EOFError, Unavailable))
 
 
 def translate_error(engine: Engine, error: Exception) -> Exception:
-    """Return the Problem that a driver's error stands for, or `error` where the fault is ours."""
+    """Return the Problem that a driver's error stands for, or `error` itself, which is a bug."""
     if isinstance(error, Problem):
         return error
     for kind, problem in (*engine.errors(), *_ALWAYS):
@@ -92,7 +92,7 @@ class OperationExecutor(ABC):
     async def call(self, times: CallTimes, operate: Operate, *args: Any) -> Any:
         """Run `operate(db, *args)` and fill in `times`.
 
-        Raises Problem where an answer can say what went wrong; anything else is a fault of ours.
+        Raises Problem where an answer can say what went wrong; anything else is a bug.
         """
 
     @property

@@ -23,7 +23,7 @@ from server.stores.modes.sync_connections import SyncConnections
 
 
 class ThreadExecutor(QueuedExecutor):
-    """The call runs in an executor of its own, with as many threads as connections."""
+    """The call runs in the store's own executor, with as many threads as connections."""
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
@@ -75,7 +75,7 @@ class ThreadExecutor(QueuedExecutor):
         times.driver = perf_counter() - begin
         try:
             self._loop.call_soon_threadsafe(self._finish, future, slot, result, error)
-        except RuntimeError:  # the loop has closed meanwhile
+        except RuntimeError:  # the loop is closed by now
             self._connections.drop([slot.db])
 
     def _finish(

@@ -50,5 +50,5 @@ class Watchdog:
     def _end(self, key: int, connection: Any) -> None:
         with self._severing:
             if self._since.pop(key, None) is not None:
-                with contextlib.suppress(Exception):  # it may have closed meanwhile
+                with contextlib.suppress(Exception):  # it may be closed by now
                     self._sever(connection)

@@ -73,14 +73,15 @@ def other_connection(store: Store) -> sqlite3.Connection:
 
 @pytest.mark.parametrize("mode", Mode)
 async def test_a_lock_holds_the_loop_only_when_blocking(opener: Opener, mode: Mode) -> None:
-    waiting = opener(f"sqlite/{mode}/fast", deadline=60)
+    default_store = opener(f"sqlite/{mode}/fast", deadline=60)
     original = record()
-    await waiting.create(CallTimes(), original)
+    await default_store.create(CallTimes(), original)
     for _ in range(3):
-        other = other_connection(waiting)
-        other.execute("BEGIN IMMEDIATE")
-        await held_as_it_says(mode, waiting.update(CallTimes(), original), other.rollback)
-        other.close()
+        connection = other_connection(default_store)
+        connection.execute("BEGIN IMMEDIATE")
+        update = default_store.update(CallTimes(), original)
+        await held_as_it_says(mode, update, connection.rollback)
+        connection.close()
 
 
 def open_connections(store: Store) -> int:
@@ -109,38 +110,38 @@ def allowed(store: Store) -> int:
     return store.connections + (2 if store.engine.shared else 0)
 
 
-async def test_leaks_no_connection(waiting: Store) -> None:
-    await at_most(0, waiting)  # what an earlier test closed
+async def test_leaks_no_connection(default_store: Store) -> None:
+    await at_most(0, default_store)  # what an earlier test closed
     for _ in range(20):
-        await asyncio.gather(*(waiting.read(CallTimes(), new_id()) for _ in range(50)))
-    assert waiting.engine.reference or open_connections(waiting) >= 1
-    await at_most(allowed(waiting), waiting)
-    await waiting.close()
-    await at_most(0, waiting)
+        await asyncio.gather(*(default_store.read(CallTimes(), new_id()) for _ in range(50)))
+    assert default_store.engine.reference or open_connections(default_store) >= 1
+    await at_most(allowed(default_store), default_store)
+    await default_store.close()
+    await at_most(0, default_store)
 
 
-async def test_closes_when_unused_and_opens_again(waiting: Store) -> None:
+async def test_closes_when_unused_and_opens_again(default_store: Store) -> None:
     original = Record(new_id(), "kept", NOON, 1.0, [])
-    await waiting.create(CallTimes(), original)
+    await default_store.create(CallTimes(), original)
     loop = asyncio.get_running_loop()
-    await waiting.close_unused(loop.time())
-    assert waiting.engine.reference or open_connections(waiting) >= 1
-    await waiting.close_unused(loop.time() + 61)
-    await at_most(0, waiting)
-    assert await waiting.read(CallTimes(), original.id) == original
+    await default_store.close_unused(loop.time())
+    assert default_store.engine.reference or open_connections(default_store) >= 1
+    await default_store.close_unused(loop.time() + 61)
+    await at_most(0, default_store)
+    assert await default_store.read(CallTimes(), original.id) == original
 
 
-async def test_cancelled_callers_leave_no_trace(waiting: Store) -> None:
+async def test_cancelled_callers_leave_no_trace(default_store: Store) -> None:
     """Clients that go away in the middle of a call cost neither places nor connections."""
-    await waiting.read(CallTimes(), new_id())
+    await default_store.read(CallTimes(), new_id())
     for turns in range(60):
-        call = asyncio.ensure_future(waiting.read(CallTimes(), new_id()))
+        call = asyncio.ensure_future(default_store.read(CallTimes(), new_id()))
         for _ in range(turns % 20):
             await asyncio.sleep(0)
         call.cancel()
         await asyncio.wait([call])
-    await asyncio.gather(*(waiting.read(CallTimes(), new_id()) for _ in range(20)))
-    await at_most(allowed(waiting), waiting)
-    await waiting.close()
+    await asyncio.gather(*(default_store.read(CallTimes(), new_id()) for _ in range(20)))
+    await at_most(allowed(default_store), default_store)
+    await default_store.close()
     gc.collect()  # PyMongo leaves the socket of an attempt that is cancelled to it
-    await at_most(0, waiting)
+    await at_most(0, default_store)
