@@ -35,7 +35,7 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-class Seen:
+class ObservedPage:
     """A page, what went wrong in it, and every address that it asked for."""
 
     def __init__(self, page: Page) -> None:
@@ -56,17 +56,17 @@ class Seen:
         return [url for url in self.asked if not url.startswith((*own, "data:", "blob:"))]
 
 
-Open = Callable[..., Seen]
+OpenPage = Callable[..., ObservedPage]
 
 
 @pytest.fixture
-def open_page(browser: Browser) -> Iterator[Open]:
+def open_page(browser: Browser) -> Iterator[OpenPage]:
     """Open an empty page; keyword arguments are those of a browser context."""
     contexts = []
 
-    def open_page(**settings: object) -> Seen:
+    def open_page(**settings: object) -> ObservedPage:
         contexts.append(browser.new_context(**settings))  # type: ignore[arg-type]
-        return Seen(contexts[-1].new_page())
+        return ObservedPage(contexts[-1].new_page())
 
     yield open_page
     for context in contexts:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Open
+from tests.browser.conftest import OpenPage
 
 BRIGHTNESS = "Number(getComputedStyle(document.body).backgroundColor.match(/\\d+/)[0])"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_index_says_what_is_up_and_where_to_go(open_page: Open, url: str, scheme: str) -> None:
+def test_the_index_says_what_is_up_and_where_to_go(
+    open_page: OpenPage, url: str, scheme: str
+) -> None:
     seen = open_page(color_scheme=scheme)
     page = seen.page
     page.goto(url)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import Open, Seen
+from tests.browser.conftest import ObservedPage, OpenPage
 from tests.windtunnel.interface import Interface
 
 MEMORY, SQLITE, OTHER = "memory/async/volatile", "sqlite/async/fast", "memory/blocking/volatile"
@@ -21,7 +21,7 @@ def interface(url: str) -> Iterator[Interface]:
 
 
 @pytest.fixture
-def seen(open_page: Open, interface: Interface) -> Seen:
+def seen(open_page: OpenPage, interface: Interface) -> ObservedPage:
     seen = open_page()
     seen.page.goto(interface.url)
     return seen
@@ -39,7 +39,7 @@ def row(page: Page, store: str, operation: str) -> Locator:
     return page.get_by_role("cell", name=f"{store} {operation}", exact=True)
 
 
-def test_what_cannot_run_is_said_in_the_form(seen: Seen, interface: Interface) -> None:
+def test_what_cannot_run_is_said_in_the_form(seen: ObservedPage, interface: Interface) -> None:
     form, alert = seen.page.locator("form"), seen.page.get_by_role("alert")
     expect(form.locator("select[name=stores] option:checked")).to_have_text([SQLITE])
     expect(alert).to_have_count(0)
@@ -57,7 +57,7 @@ def test_what_cannot_run_is_said_in_the_form(seen: Seen, interface: Interface) -
 
 
 def test_stores_are_loaded_exchanged_while_it_runs_stopped_and_begun_again(
-    seen: Seen, interface: Interface
+    seen: ObservedPage, interface: Interface
 ) -> None:
     page = seen.page
     submit(page.locator("form"), MEMORY, SQLITE, population="100", userCount="4")

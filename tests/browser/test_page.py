@@ -17,7 +17,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 from deploy import lifecycle
 from deploy.history import read_history
 from deploy.stack import Stack
-from tests.browser.conftest import Open, Seen
+from tests.browser.conftest import ObservedPage, OpenPage
 from tests.browser.test_index import BRIGHTNESS
 from tests.browser.test_interface import submit
 from tests.stacks import own_workspace
@@ -59,7 +59,7 @@ def workers(up: Stack) -> Iterator[Interface]:
         yield shown
 
 
-def begin(seen: Seen, interface: Interface, **fields: str) -> Page:
+def begin(seen: ObservedPage, interface: Interface, **fields: str) -> Page:
     """Start a test in Locust's own form, and follow the link to the page."""
     page = seen.page
     page.goto(interface.url)
@@ -82,7 +82,7 @@ def marks(page: Page, plot: str = "rate") -> Locator:
 
 
 def test_the_split_is_changed_seen_and_changed_back_from_the_keyboard(
-    open_page: Open, up: Stack, workers: Interface
+    open_page: OpenPage, up: Stack, workers: Interface
 ) -> None:
     seen = open_page()
     page = begin(seen, workers, rate="60", userCount="2")
@@ -128,7 +128,7 @@ def silent(interface: Interface, since: int) -> bool:
     return bool(told["seconds"]) and not any(p["rate"][-1] for p in told["pools"].values())
 
 
-def test_closed_and_open_load_are_paused_and_go_on(open_page: Open, alone: Interface) -> None:
+def test_closed_and_open_load_are_paused_and_go_on(open_page: OpenPage, alone: Interface) -> None:
     seen = open_page()
     page = begin(seen, alone, userCount="2")
     for fields in ({}, {"rate": "60"}):
@@ -151,7 +151,7 @@ def test_closed_and_open_load_are_paused_and_go_on(open_page: Open, alone: Inter
 
 
 def test_what_was_built_on_another_split_is_refused_and_changes_from_elsewhere_are_marked(
-    open_page: Open, up: Stack, alone: Interface
+    open_page: OpenPage, up: Stack, alone: Interface
 ) -> None:
     page = open_page().page
     page.goto(f"{alone.url}/windtunnel")
@@ -237,7 +237,7 @@ def held(route: Route) -> None:
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
 def test_it_fits_phones_and_the_dark_and_names_its_fields(
-    open_page: Open, alone: Interface, scheme: str, width: int
+    open_page: OpenPage, alone: Interface, scheme: str, width: int
 ) -> None:
     seen = open_page(color_scheme=scheme, viewport={"width": width, "height": 844})
     page = seen.page
@@ -254,7 +254,7 @@ def test_it_fits_phones_and_the_dark_and_names_its_fields(
 
 
 def test_the_focus_is_seen_and_goes_in_the_order_of_reading(
-    open_page: Open, alone: Interface
+    open_page: OpenPage, alone: Interface
 ) -> None:
     page = open_page().page
     page.goto(f"{alone.url}/windtunnel")

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 from rich.console import Console
 
-from tests.browser.conftest import Open
+from tests.browser.conftest import OpenPage
 from tests.browser.test_index import BRIGHTNESS
 from tests.server.conftest import Server
 from windtunnel.recording.results import CELLS_FILE
@@ -33,7 +33,7 @@ def report(served: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 375])
 def test_it_shows_itself_without_asking_anybody(
-    open_page: Open, report: Path, scheme: str, width: int
+    open_page: OpenPage, report: Path, scheme: str, width: int
 ) -> None:
     seen = open_page(color_scheme=scheme, viewport={"width": width, "height": 800})
     page = seen.page
@@ -47,7 +47,7 @@ def test_it_shows_itself_without_asking_anybody(
     assert not seen.foreign(report.as_uri())
 
 
-def test_a_store_is_drawn_second_by_second(open_page: Open, report: Path) -> None:
+def test_a_store_is_drawn_second_by_second(open_page: OpenPage, report: Path) -> None:
     page = open_page().page
     page.goto(report.as_uri())
     plot, boxes = page.locator("#second-plot"), page.locator("#second-stores")
@@ -61,7 +61,7 @@ def test_a_store_is_drawn_second_by_second(open_page: Open, report: Path) -> Non
 
 
 def test_a_run_that_was_killed_in_its_first_cell_is_drawn_too(
-    open_page: Open, report: Path, tmp_path: Path
+    open_page: OpenPage, report: Path, tmp_path: Path
 ) -> None:
     killed = tmp_path / "killed"
     copytree(report.parent, killed)
@@ -79,7 +79,7 @@ def texts(table: Locator) -> list[str]:
 
 
 @pytest.mark.parametrize("key", ["Enter", "Space"])
-def test_a_table_is_sorted_from_the_keyboard(open_page: Open, report: Path, key: str) -> None:
+def test_a_table_is_sorted_from_the_keyboard(open_page: OpenPage, report: Path, key: str) -> None:
     page = open_page().page
     page.goto(report.as_uri())
     table = page.locator("#tables table.sortable", has_text="sqlite").first

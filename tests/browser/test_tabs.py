@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Open
+from tests.browser.conftest import OpenPage
 from tests.windtunnel.interface import Interface
 
 STORE = "memory/async/volatile"
@@ -27,7 +27,7 @@ def interface(url: str) -> Iterator[Interface]:
 
 
 def test_stores_and_pools_have_tabs_of_the_last_ten_seconds(
-    open_page: Open, interface: Interface
+    open_page: OpenPage, interface: Interface
 ) -> None:
     interface.get("/swarm", **FORM)
     seen = open_page()

@@ -16,7 +16,7 @@ from windtunnel.live.load_profile import course
 from windtunnel.live.pausing import paused
 from windtunnel.live.recording_session import Keeper
 from windtunnel.live.security import front
-from windtunnel.live.server_probe import FIELDS, Neighbour, late, merged, p99, told
+from windtunnel.live.server_probe import FIELDS, ServerProbe, late, merged, p99, told
 from windtunnel.live.window import KINDS, Point
 from windtunnel.recording.histogram import NO_POOL
 
@@ -103,7 +103,7 @@ IDLE: Final = {
 QUANTILES: Final = ("p50", "p99", "p999")
 
 
-class Board:
+class LiveApi:
     """Answers from what a test has recorded lately."""
 
     def __init__(self, environment: Environment, keeper: Keeper) -> None:
@@ -154,7 +154,7 @@ class Board:
     def window(self) -> dict[str, Any]:
         """Return what is told of the last ten seconds."""
         found = {kind: self._window(kind) for kind in KINDS}
-        pools: dict[str, list[Neighbour]] = {}
+        pools: dict[str, list[ServerProbe]] = {}
         for one in self._neighbours():
             if one.here:
                 pools.setdefault(one.pool or NO_POOL, []).append(one)
@@ -177,7 +177,7 @@ class Board:
             "cpu_us": {n: round(s * 1e6 / answers, 1) for n, s in spent.items() if answers},
         }
 
-    def _neighbours(self) -> list[Neighbour]:
+    def _neighbours(self) -> list[ServerProbe]:
         monitor = self._keeper.monitor
         return [] if monitor is None else list(monitor.neighbours.values())
 
@@ -199,12 +199,12 @@ class Board:
         }
 
 
-def _process(one: Neighbour, seconds: Sequence[int]) -> dict[str, Any]:
+def _process(one: ServerProbe, seconds: Sequence[int]) -> dict[str, Any]:
     points = [told(one.seconds.get(at)) for at in seconds]
     return {"pool": one.pool, **{name: [point[name] for point in points] for name in FIELDS}}
 
 
-def _beside(some: Sequence[Neighbour]) -> dict[str, float | None]:
+def _beside(some: Sequence[ServerProbe]) -> dict[str, float | None]:
     """Return of the processes of a pool: of times p99 over all, of busy shares the mean."""
     lags = [lag for one in some if (lag := one.lag())]
     busy = [share for one in some if (share := one.busy()) is not None]

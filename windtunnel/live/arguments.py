@@ -50,14 +50,14 @@ class Defaults:
     work: Work | None = None
 
 
-class Open(list[str]):
+class OpenChoices(list[str]):
     """Choices that are offered and not enforced: globs and addresses may stand in their place."""
 
     def __contains__(self, value: object) -> bool:
         return isinstance(value, str | list)
 
 
-class Extend(argparse.Action):
+class ExtendAction(argparse.Action):
     """Gathers lists over repeated options; the first one replaces the default."""
 
     def __call__(
@@ -178,9 +178,9 @@ def add(
         "--stores",
         nargs="+",
         type=matching(stores),
-        action=Extend,
+        action=ExtendAction,
         is_multiple=True,
-        choices=Open(offer.id for offer in stores if offer.status == "up"),
+        choices=OpenChoices(offer.id for offer in stores if offer.status == "up"),
         default=preselected(stores),
         metavar="GLOB",
         help="Loaded at the same time, users divided evenly; on the command line globs: 'redis/*'",
@@ -190,7 +190,7 @@ def add(
     )
     parser.add_argument(
         "--target",
-        choices=Open(dict.fromkeys([*_PORTS, target])),
+        choices=OpenChoices(dict.fromkeys([*_PORTS, target])),
         default="nginx",
         metavar="{nginx,direct,URL}",
         help="All processes through nginx, or one process direct; Host wins over it",

@@ -125,7 +125,7 @@ def effect(found: Spans, pools: Mapping[str, Sides], failures: Failures) -> dict
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class EffectRow:
     """One figure of a pool on both sides; `lacking` says why it has no interval."""
 
     pool: str
@@ -171,7 +171,7 @@ class Row:
         return INCONCLUSIVE, "", more if seconds + more <= LONGEST and more > 0 else None
 
 
-def _rows(pool: str, found: Spans, sides: Sides) -> list[Row]:
+def _rows(pool: str, found: Spans, sides: Sides) -> list[EffectRow]:
     kind = "response" if all(_any_response(side) for side in sides) else "service"
     seconds = found.after.seconds
     if not any(sides) or not seconds:
@@ -196,15 +196,15 @@ def _rows(pool: str, found: Spans, sides: Sides) -> list[Row]:
     return rows
 
 
-def _failed(found: Spans, failures: Failures) -> Row:
+def _failed(found: Spans, failures: Failures) -> EffectRow:
     """The share of requests that failed, whichever pool they went to: some reach none."""
     sides = [Ratio(_shares(span, failures)) for span in (found.before, found.after)]
     if not all(side.rounds for side in sides):
-        return Row(ALL, "failures", "%", None, None, None, "no requests on one side")
+        return EffectRow(ALL, "failures", "%", None, None, None, "no requests on one side")
     before, after = map(Bootstrap, sides)
     if before.estimate > 0 and after.estimate > 0:
         return _row(ALL, "failures", "%", sides, found.after.seconds)
-    return Row(ALL, "failures", "%", before.figure, after.figure, None, "none on one side")
+    return EffectRow(ALL, "failures", "%", before.figure, after.figure, None, "none on one side")
 
 
 def _shares(span: Span, failures: Failures) -> dict[int, tuple[float, float]]:
@@ -219,28 +219,28 @@ def _shares(span: Span, failures: Failures) -> dict[int, tuple[float, float]]:
     return {block: pair for block, pair in found.items() if pair[1]}
 
 
-def _row(pool: str, measure: str, unit: str, sides: Sequence[Estimator], seconds: int) -> Row:
+def _row(pool: str, measure: str, unit: str, sides: Sequence[Estimator], seconds: int) -> EffectRow:
     if not all(side.rounds for side in sides):
-        return Row(pool, measure, unit, None, None, None, "no requests on one side")
+        return EffectRow(pool, measure, unit, None, None, None, "no requests on one side")
     before, after = map(Bootstrap, sides)
     spread = (
         None if min(before.estimate, after.estimate) <= 0 else unpaired_log_ratio(after, before)
     )
     if spread is not None:
-        return Row(pool, measure, unit, before.figure, after.figure, spread)
+        return EffectRow(pool, measure, unit, before.figure, after.figure, spread)
     needs, lacking = None, "answers in too few seconds"
     if seconds < LEAST:
         needs, lacking = LEAST - seconds, f"{seconds} s of {LEAST} s"
     elif min(before.estimate, after.estimate) <= 0:
         lacking = "no requests on one side"
-    return Row(pool, measure, unit, before.figure, after.figure, None, lacking, needs)
+    return EffectRow(pool, measure, unit, before.figure, after.figure, None, lacking, needs)
 
 
-def _too_few(pool: str, measure: str, samples: int, needed: int, seconds: int) -> Row:
+def _too_few(pool: str, measure: str, samples: int, needed: int, seconds: int) -> EffectRow:
     more = math.ceil(seconds * needed / samples) - seconds if samples else None
     within = more is not None and seconds + more <= LONGEST
     why = f"{samples:,} answers of {needed:,}"
-    return Row(pool, measure, "ms", None, None, None, why, more if within else None)
+    return EffectRow(pool, measure, "ms", None, None, None, why, more if within else None)
 
 
 class Block(NamedTuple):
@@ -302,7 +302,7 @@ def _ratio(spread: LogRatio | None) -> dict[str, float] | None:
     return {"estimate": math.exp(spread.log_ratio), "low": low, "high": high}
 
 
-class Question(msgspec.Struct, array_like=True):
+class EffectQuestion(msgspec.Struct, array_like=True):
     """What a process of its own is asked: `Spans` in parts, and the sides of each pool."""
 
     before: Span
@@ -314,7 +314,7 @@ class Question(msgspec.Struct, array_like=True):
 
 def main() -> None:
     """Answer the question on standard input (msgpack), on standard output (JSON)."""
-    asked = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Question)
+    asked = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=EffectQuestion)
     answer = effect(Spans(asked.before, asked.after, asked.ended), asked.pools, asked.failures)
     sys.stdout.buffer.write(msgspec.json.encode(answer))
 

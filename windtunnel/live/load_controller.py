@@ -14,7 +14,7 @@ from typing import Final
 
 import gevent
 
-from windtunnel.live.load_profile import Course, course
+from windtunnel.live.load_profile import LoadProfile, course
 
 LOOK_EVERY: Final = 0.2
 """Seconds between two looks at the arguments."""
@@ -22,7 +22,7 @@ LOOK_EVERY: Final = 0.2
 log = logging.getLogger("windtunnel")
 
 
-class Helm:
+class LoadController:
     """Tells courses until it is let go of. `members` names the processes that are there now.
 
     Should one of them end, the others take over its share, and `lose` is told which it was, and
@@ -34,15 +34,15 @@ class Helm:
         self,
         options: Namespace,
         members: Callable[[], Sequence[str]],
-        tell: Callable[[str, Course], None],
+        tell: Callable[[str, LoadProfile], None],
         lose: Callable[[str, int], None],
     ) -> None:
         self._options = options
         self._members = members
         self._tell = tell
         self._lose = lose
-        self._told: dict[str, Course] = {}
-        self._said: Course | None = None
+        self._told: dict[str, LoadProfile] = {}
+        self._said: LoadProfile | None = None
         self.turned: list[float] = []
         self._greenlet: gevent.Greenlet = gevent.spawn(self._work)
 

@@ -9,7 +9,7 @@ from typing import Final
 import gevent
 from locust.env import Environment
 
-from windtunnel.live.load_profile import Course
+from windtunnel.live.load_profile import LoadProfile
 from windtunnel.workload.arrivals import Share
 from windtunnel.workload.open_load import OpenLoad
 from windtunnel.workload.user import StoreUser
@@ -21,7 +21,7 @@ CHANGE_AT_MOST: Final = 3.0
 _STEP: Final = 0.01
 
 
-class Pilot:
+class LoadExecutor:
     """Follows one course after the other, until it is told to halt.
 
     `open_` says whether the first one is open, as users must not begin before it is there.
@@ -38,11 +38,11 @@ class Pilot:
     ) -> None:
         self.load = OpenLoad(user_classes, environment, crowd, bound)
         self._crowd = crowd
-        self._course = Course()
+        self._course = LoadProfile()
         if open_:
             crowd.closed.clear()
 
-    def steer(self, course: Course) -> None:
+    def steer(self, course: LoadProfile) -> None:
         """Follow a course from now on; it takes a while to turn from closed to open or back."""
         if course == self._course:
             return

@@ -12,7 +12,7 @@ from windtunnel.workload.slow import Kind, Work
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class LoadProfile:
     """What a process is to do: part `index` of `parts` of so many requests a second in all.
 
     `rates` are by stream; without any the load is closed. While `paused` nothing is sent, and
@@ -35,10 +35,10 @@ class Course:
         return f"{how}: times are response times, from the intended send"
 
 
-def course(options: Namespace, index: int = 0, parts: int = 1) -> Course:
+def course(options: Namespace, index: int = 0, parts: int = 1) -> LoadProfile:
     """Return what the arguments of a test say."""
     arrivals: Arrivals = "poisson" if options.poisson else "constant"
-    return Course(rates(options), arrivals, index, parts, paused(options))
+    return LoadProfile(rates(options), arrivals, index, parts, paused(options))
 
 
 def rates(options: Namespace) -> dict[str, float]:

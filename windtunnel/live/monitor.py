@@ -21,7 +21,7 @@ import psutil
 
 from windtunnel.client.client import Client, Target
 from windtunnel.client.timers import Deadlines
-from windtunnel.live.server_probe import Neighbour
+from windtunnel.live.server_probe import ServerProbe
 from windtunnel.recording.cpu import LOOPBACK, Spending, groups
 from windtunnel.recording.health import ticks
 from windtunnel.workload.open_loop import drain
@@ -55,20 +55,20 @@ _APART: Final = 0.03
 log = logging.getLogger("windtunnel")
 
 
-class _Process(msgspec.Struct):
+class _SplitProcess(msgspec.Struct):
     port: int
 
 
-class _Pool(msgspec.Struct):
-    processes: list[_Process]
+class _SplitPool(msgspec.Struct):
+    processes: list[_SplitProcess]
 
 
-class _Split(msgspec.Struct):
-    pools: dict[str, _Pool]
+class _SplitDocument(msgspec.Struct):
+    pools: dict[str, _SplitPool]
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class CpuReading:
     """CPU seconds of each group and ticks of the machine up to a second of the epoch."""
 
     at: int
@@ -80,7 +80,7 @@ class Monitor:
     """Watches what serves at `url` from when it is made until it is told to `stop`."""
 
     def __init__(self, url: str) -> None:
-        self.neighbours: dict[str, Neighbour] = {}
+        self.neighbours: dict[str, ServerProbe] = {}
         self.spending = Spending()
         self._url = url
         parts = urlsplit(url)
@@ -90,7 +90,7 @@ class Monitor:
         self._client = Client(Target(url), Deadlines(LOOK_EVERY))
         self.generator_s = 0.0
         """CPU seconds of all processes that send, as they report them."""
-        self._readings: deque[Reading] = deque(maxlen=2)
+        self._readings: deque[CpuReading] = deque(maxlen=2)
         self._groups: dict[str, list[int]] = {}
         self._greenlets = [gevent.spawn(self._follow), gevent.spawn(self._count)]
 
@@ -109,7 +109,7 @@ class Monitor:
         self._client.close()
 
     @property
-    def here(self) -> list[Neighbour]:
+    def here(self) -> list[ServerProbe]:
         """The processes that serve now."""
         return [one for one in self.neighbours.values() if one.here]
 
@@ -134,7 +134,7 @@ class Monitor:
         }
 
     @property
-    def spell(self) -> tuple[Reading, Reading] | None:
+    def spell(self) -> tuple[CpuReading, CpuReading] | None:
         """The last two readings, if there are two."""
         return (self._readings[0], self._readings[1]) if len(self._readings) == 2 else None
 
@@ -152,7 +152,7 @@ class Monitor:
         answer = self._client.request("GET", SPLIT)
         if answer.status == 200:
             try:
-                pools = msgspec.json.decode(answer.body, type=_Split).pools
+                pools = msgspec.json.decode(answer.body, type=_SplitDocument).pools
             except msgspec.MsgspecError:
                 return None
             self._through = True
@@ -174,11 +174,11 @@ class Monitor:
                 one.arrive()
                 self._greenlets.append(gevent.spawn(self._watch, one))
 
-    def _new(self, url: str) -> Neighbour:
-        one = self.neighbours[url] = Neighbour(url, len(self.neighbours))
+    def _new(self, url: str) -> ServerProbe:
+        one = self.neighbours[url] = ServerProbe(url, len(self.neighbours))
         return one
 
-    def _watch(self, one: Neighbour) -> None:
+    def _watch(self, one: ServerProbe) -> None:
         offset = LOOKS_AT + _APART * (len(self.neighbours) % 8)
         while one.here:
             one.look()
@@ -202,9 +202,9 @@ class Monitor:
                 log.debug("CPU time is not known: %s", error)
             gevent.sleep(CPU_EVERY)
 
-    def _reading(self) -> Reading:
+    def _reading(self) -> CpuReading:
         spent = self.spending.seconds()
-        return Reading(int(time.time()), {"generator": self.generator_s, **spent}, ticks())
+        return CpuReading(int(time.time()), {"generator": self.generator_s, **spent}, ticks())
 
     def _servers(self) -> Sequence[int]:
         return [one.pid for one in self.here if one.pid and psutil.pid_exists(one.pid)]

@@ -19,13 +19,13 @@ from locust.web import WebUI
 
 from windtunnel.live import split_control
 from windtunnel.live.arguments import url_of
+from windtunnel.live.change_effects import ChangeEffects
 from windtunnel.live.choices import ChoiceError, choices
-from windtunnel.live.comparison import Comparison
-from windtunnel.live.load_controller import Helm
+from windtunnel.live.load_controller import LoadController
 from windtunnel.live.pausing import pause, paused
 from windtunnel.live.security import HEADERS, Guard, front
-from windtunnel.live.split_control import ConflictError, SwitchError, UnfitError
-from windtunnel.live.window import KEPT, Recent
+from windtunnel.live.split_control import ConflictError, InvalidSplitError, SplitControlError
+from windtunnel.live.window import KEPT, RollingWindow
 
 PATH: Final = "/windtunnel"
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -38,27 +38,30 @@ ASSETS: Final = {
 A_DAY: Final = 86_400
 
 
-class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SplitChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A change of the split, built on the change number `base`."""
 
     base: int
     changes: dict[str, str]
 
 
-class Undone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class UndoRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """That the change number `base` is to be undone."""
 
     base: int
 
 
-class Held(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PauseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether the load is to be paused."""
 
     paused: bool
 
 
 def attach(
-    environment: Environment, web_ui: WebUI, recent: Recent, helm: Callable[[], Helm | None]
+    environment: Environment,
+    web_ui: WebUI,
+    recent: RollingWindow,
+    helm: Callable[[], LoadController | None],
 ) -> None:
     """Add the page to Locust's web app, below the address that its own routes have."""
     app = web_ui.app
@@ -73,13 +76,13 @@ class Page:
         self,
         environment: Environment,
         web_ui: WebUI,
-        recent: Recent,
-        helm: Callable[[], Helm | None],
+        recent: RollingWindow,
+        helm: Callable[[], LoadController | None],
     ) -> None:
         self._environment = environment
         self._web_ui = web_ui
         self._guard = Guard(web_ui.host, self._port)
-        self._comparison = Comparison(recent, helm)
+        self._comparison = ChangeEffects(recent, helm)
         self._applying = False
 
     def attach(self, app: Flask, prefix: str) -> None:
@@ -136,7 +139,7 @@ class Page:
         }
         try:
             found = split_control.shown()
-        except SwitchError as error:
+        except SplitControlError as error:
             return jsonify(**told, missing=str(error), history=[])
         allowed = choices(found.flat, found.balances)
         return jsonify(
@@ -160,7 +163,7 @@ class Page:
     def _effect(self, number: int) -> Response:
         try:
             return jsonify(self._comparison.of(number, split_control.shown().history))
-        except (SwitchError, LookupError) as error:
+        except (SplitControlError, LookupError) as error:
             return jsonify(nothing=str(error))
 
     # -- changing -------------------------------------------------------------------------------
@@ -168,7 +171,7 @@ class Page:
     def _differences(self) -> Response:
         """Tell what a change would change; it changes nothing."""
         try:
-            wanted = msgspec.json.decode(request.get_data(), type=Wanted)
+            wanted = msgspec.json.decode(request.get_data(), type=SplitChange)
             found = split_control.shown()
             choices(found.flat, found.balances).check(wanted.changes)
             return jsonify(differences=split_control.differences(wanted.changes))
@@ -177,7 +180,7 @@ class Page:
 
     def _change(self) -> Response:
         try:
-            wanted = msgspec.json.decode(request.get_data(), type=Wanted)
+            wanted = msgspec.json.decode(request.get_data(), type=SplitChange)
             found = split_control.shown()
             choices(found.flat, found.balances).check(wanted.changes)
             if not split_control.differences(wanted.changes):
@@ -188,7 +191,7 @@ class Page:
 
     def _undo(self) -> Response:
         try:
-            undone = msgspec.json.decode(request.get_data(), type=Undone)
+            undone = msgspec.json.decode(request.get_data(), type=UndoRequest)
             return self._switched(undone.base, None)
         except REFUSED as error:
             return _refused(error)
@@ -205,7 +208,7 @@ class Page:
     def _hold(self) -> Response:
         """Pause the load, or let it go on."""
         try:
-            held = msgspec.json.decode(request.get_data(), type=Held)
+            held = msgspec.json.decode(request.get_data(), type=PauseRequest)
         except REFUSED as error:
             return _refused(error)
         runner, options = self._environment.runner, self._environment.parsed_options
@@ -216,15 +219,15 @@ class Page:
         return jsonify(paused=paused(options))
 
 
-REFUSED: Final = (msgspec.MsgspecError, RecursionError, ChoiceError, SwitchError)
+REFUSED: Final = (msgspec.MsgspecError, RecursionError, ChoiceError, SplitControlError)
 
 
 def _refused(error: Exception) -> Response:
     if isinstance(error, ConflictError):
         return _wrong(409, str(error))
-    if isinstance(error, ChoiceError | UnfitError):
+    if isinstance(error, ChoiceError | InvalidSplitError):
         return _wrong(422, str(error))
-    return _wrong(503 if isinstance(error, SwitchError) else 400, str(error))
+    return _wrong(503 if isinstance(error, SplitControlError) else 400, str(error))
 
 
 def _wrong(status: int, line: str) -> Response:

@@ -14,7 +14,7 @@ from locust.runners import MasterRunner, WorkerRunner
 
 from windtunnel.live.monitor import Monitor
 from windtunnel.live.run_writer import Journal
-from windtunnel.live.window import Recent
+from windtunnel.live.window import RollingWindow
 from windtunnel.recording.results import ResultsError
 from windtunnel.recording.sampler import Sampler
 from windtunnel.runner import collector
@@ -50,7 +50,7 @@ class Keeper:
     """
 
     def __init__(self) -> None:
-        self.recent = Recent()
+        self.recent = RollingWindow()
         self.monitor: Monitor | None = None
         self._shown: Queue[tuple[Report, str]] = Queue()
         self._collector: Collector | None = None

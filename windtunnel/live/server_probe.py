@@ -30,22 +30,22 @@ TURNS: Final = 8
 """Neighbours take turns in sending, so many of them."""
 
 
-class _Lag(msgspec.Struct):
+class _LagHistogram(msgspec.Struct):
     le_s: list[float]
     counts: list[int]
 
 
-class _Loop(msgspec.Struct):
+class _LoopStatistics(msgspec.Struct):
     elapsed_s: float
     busy_s: float
-    lag: _Lag
+    lag: _LagHistogram
     connections: int | None = None
 
 
-_decode = msgspec.json.Decoder(_Loop).decode
+_decode = msgspec.json.Decoder(_LoopStatistics).decode
 
 
-def _loop(body: bytes) -> _Loop | None:
+def _loop(body: bytes) -> _LoopStatistics | None:
     try:
         return _decode(body)
     except msgspec.MsgspecError:
@@ -53,7 +53,7 @@ def _loop(body: bytes) -> _Loop | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class ProcessSecond:
     """What is drawn of a process in a second; of `SPAN` seconds, but for `connections`, now.
 
     `busy` is a share of 1. `lag_p99_ms` is the upper end of one of the server's own buckets.
@@ -65,7 +65,7 @@ class Beside:
     bystander_p99_ms: float | None = None
 
 
-class Neighbour:
+class ServerProbe:
     """Raises OSError or ValueError for an address that is none."""
 
     def __init__(self, url: str, place: int) -> None:
@@ -77,10 +77,10 @@ class Neighbour:
         """All that answered here since it came."""
         self.here = False
         self.bystander = Bystander(url, RATE, PATIENCE, Share(place % TURNS, TURNS))
-        self.seconds: dict[int, Beside] = {}
+        self.seconds: dict[int, ProcessSecond] = {}
         self._client = Client(Target(url), Deadlines(PATIENCE))
         self._process = ""
-        self._loops: deque[_Loop] = deque(maxlen=SPAN + 1)
+        self._loops: deque[_LoopStatistics] = deque(maxlen=SPAN + 1)
         self._pings: deque[Counts] = deque(maxlen=SPAN)
         self._intended = 0
 
@@ -155,8 +155,8 @@ class Neighbour:
         self.pid = int(pid) if pid.isdecimal() else None
         self.pids |= {self.pid} if self.pid else set()
 
-    def _beside(self, *, fresh: bool) -> Beside:
-        return Beside(
+    def _beside(self, *, fresh: bool) -> ProcessSecond:
+        return ProcessSecond(
             late(self.bounds, self.lag()),
             self.last_busy() if fresh else None,
             self._loops[-1].connections if self._loops else None,
@@ -192,7 +192,7 @@ def late(bounds: Sequence[float], counts: Sequence[int]) -> float | None:
     return round(1000 * bounds[min(place, len(bounds) - 1)], 3)
 
 
-def told(second: Beside | None) -> dict[str, Any]:
+def told(second: ProcessSecond | None) -> dict[str, Any]:
     """Return what is told of a process in a second."""
     return dict.fromkeys(FIELDS) if second is None else {n: getattr(second, n) for n in FIELDS}
 

@@ -36,11 +36,11 @@ from locust.runners import (
 
 from windtunnel.live import arguments, form, page, run_writer
 from windtunnel.live.admission import REFUSALS, admit
-from windtunnel.live.api import Board
+from windtunnel.live.api import LiveApi
 from windtunnel.live.arguments import Defaults
-from windtunnel.live.load_controller import Helm
-from windtunnel.live.load_executor import Pilot
-from windtunnel.live.load_profile import Course, rates
+from windtunnel.live.load_controller import LoadController
+from windtunnel.live.load_executor import LoadExecutor
+from windtunnel.live.load_profile import LoadProfile, rates
 from windtunnel.live.pausing import pause
 from windtunnel.live.preparation import gather, part, prepare
 from windtunnel.live.recording_session import ENVIRONMENT_NOT_RIGHT, HERE, Keeper
@@ -98,10 +98,10 @@ class Session:
         self._user_classes = user_classes
         self._defaults = defaults
         self._environment: Environment | None = None
-        self._pilot: Pilot | None = None
-        self._helm: Helm | None = None
+        self._pilot: LoadExecutor | None = None
+        self._helm: LoadController | None = None
         self._keeper = Keeper()
-        self.board: Board | None = None
+        self.board: LiveApi | None = None
         self._ranks: list[str] = []
         self._spawning = Event()
         self._listens = False
@@ -145,7 +145,7 @@ class Session:
         gevent.signal_handler(signal.SIGINT, _interrupt, WORKERS_PATIENCE if worker else 0.0)
         if environment.web_ui is not None:
             form.attach(environment, environment.web_ui)
-            self.board = Board(environment, self._keeper)
+            self.board = LiveApi(environment, self._keeper)
             self.board.attach(environment.web_ui)
             page.attach(environment, environment.web_ui, self._keeper.recent, lambda: self._helm)
         elif not worker:
@@ -175,17 +175,17 @@ class Session:
         if isinstance(runner, MasterRunner):
             self._send(runner, options, terms, ids)
             members_now, tell = partial(self._members, runner), partial(_tell, runner)
-            self._helm = Helm(options, members_now, tell, self._keeper.lose)
+            self._helm = LoadController(options, members_now, tell, self._keeper.lose)
         else:
             open_ = bool(rates(options))
             whole = {store: (0, named) for store, named in ids.items()}
             crowd = gather(terms, whole, runner.target_user_count)
             pilot = self._begin(environment, crowd, options.max_in_flight, open_)
 
-            def steer(_: str, its: Course) -> None:
+            def steer(_: str, its: LoadProfile) -> None:
                 pilot.steer(its)
 
-            self._helm = Helm(options, lambda: [HERE], steer, self._keeper.lose)
+            self._helm = LoadController(options, lambda: [HERE], steer, self._keeper.lose)
 
     def on_stopping(self, environment: Environment, **_: Any) -> None:
         """Send no more, and give what is under way the time that users get."""
@@ -241,10 +241,12 @@ class Session:
             log.warning("not recorded: %s", error)
         return None
 
-    def _begin(self, environment: Environment, crowd: UserPool, bound: int, open_: bool) -> Pilot:
+    def _begin(
+        self, environment: Environment, crowd: UserPool, bound: int, open_: bool
+    ) -> LoadExecutor:
         for kind in self._user_classes:
             kind.crowd = crowd
-        self._pilot = Pilot(self._user_classes, environment, crowd, bound, open_=open_)
+        self._pilot = LoadExecutor(self._user_classes, environment, crowd, bound, open_=open_)
         self._keeper.collect(crowd, self._pilot.load)
         return self._pilot
 
@@ -282,7 +284,7 @@ class Session:
     def _on_course(self, environment: Environment, msg: Any, **_: Any) -> None:  # noqa: ARG002
         self._spawning.wait(SPAWNS_WITHIN)  # Locust clears its statistics then
         if self._pilot is not None:
-            self._pilot.steer(Course(**msg.data))
+            self._pilot.steer(LoadProfile(**msg.data))
 
     def _on_halt(self, environment: Environment, msg: Any, **_: Any) -> None:
         if self._pilot is not None:
@@ -309,7 +311,7 @@ def present(runner: MasterRunner) -> list[str]:
     return [client.id for client in clients.ready + clients.running + clients.spawning]
 
 
-def _tell(runner: MasterRunner, worker: str, its: Course) -> None:
+def _tell(runner: MasterRunner, worker: str, its: LoadProfile) -> None:
     runner.send_message(COURSE, asdict(its), worker)
 
 

@@ -23,14 +23,14 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).parents[2]
 
 
-class BesideError(Exception):
+class ModuleError(Exception):
     """It broke down; the message is its last line."""
 
 
 def beside(module: str, question: bytes) -> bytes:
     """Return what a module answers on standard output to a question on standard input.
 
-    It goes on to its end even if this process is stopped. Raises BesideError.
+    It goes on to its end even if this process is stopped. Raises ModuleError.
     """
     paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
     done = subprocess.run(
@@ -43,7 +43,7 @@ def beside(module: str, question: bytes) -> bytes:
     )
     if done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
-        raise BesideError(lines[-1] if lines else f"status {done.returncode}")
+        raise ModuleError(lines[-1] if lines else f"status {done.returncode}")
     return done.stdout
 
 
@@ -58,20 +58,20 @@ TRIED: Final = 100
 NO_STACK: Final = "No stack runs on this machine: start one with `windtunnel up`."
 
 
-class SwitchError(Exception):
+class SplitControlError(Exception):
     """Nothing was changed, or nothing can be shown; the message is one line."""
 
 
-class ConflictError(SwitchError):
+class ConflictError(SplitControlError):
     """Somebody else has changed the split meanwhile."""
 
 
-class UnfitError(SwitchError):
+class InvalidSplitError(SplitControlError):
     """The choices do not fit each other; the line names the key."""
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class SplitState:
     """The split in force: `flat` has each key with its value as text, `history` every change."""
 
     nginx: str
@@ -114,8 +114,8 @@ MARK: Final = ("number", "trial", "began_at", "serving_at", "clean_at")
 """What is told of a trial that is over."""
 
 
-def shown() -> Shown:
-    """Look at the split in force; raises SwitchError."""
+def shown() -> SplitState:
+    """Look at the split in force; raises SplitControlError."""
     from deploy import splits, stack
     from deploy.errors import StackError
     from deploy.history import history_stamp
@@ -124,12 +124,12 @@ def shown() -> Shown:
     try:
         running = stack.running()
         if running is None:
-            raise SwitchError(NO_STACK)
+            raise SplitControlError(NO_STACK)
         plan = splits.plan(running)
         history = _history(running.layout.root, history_stamp())
     except (StackError, ValueError, OSError) as error:
-        raise SwitchError(_line(error)) from error
-    return Shown(running.state.nginx, plan.flat(), [str(one) for one in Balance], history)
+        raise SplitControlError(_line(error)) from error
+    return SplitState(running.state.nginx, plan.flat(), [str(one) for one in Balance], history)
 
 
 @lru_cache(maxsize=1)
@@ -156,7 +156,7 @@ def access_log(url: str) -> Path | None:
 
 
 def differences(changes: Mapping[str, str]) -> list[list[str]]:
-    """What changes would change: key, old and new; raises SwitchError naming the key."""
+    """What changes would change: key, old and new; raises SplitControlError naming the key."""
     from deploy import splits, stack
     from deploy.errors import StackError
     from nginx import plan as plans
@@ -165,30 +165,30 @@ def differences(changes: Mapping[str, str]) -> list[list[str]]:
     try:
         running = stack.running()
         if running is None:
-            raise SwitchError(NO_STACK)
+            raise SplitControlError(NO_STACK)
         before = splits.plan(running)
         after = plans.edit_plan(before, changes)
     except SplitError as error:
-        raise UnfitError(_line(error)) from error
+        raise InvalidSplitError(_line(error)) from error
     except (StackError, ValueError, OSError) as error:
-        raise SwitchError(_line(error)) from error
+        raise SplitControlError(_line(error)) from error
     return [list(one) for one in plans.differences(before, after)]
 
 
 def change(base: int, changes: Mapping[str, str] | None) -> dict[str, Any]:
     """Apply changes, or undo the last one if there are None, and return what became of it.
 
-    `base` is the number of the change that they build on. Raises SwitchError.
+    `base` is the number of the change that they build on. Raises SplitControlError.
     """
     order = json.dumps({"base": base, "changes": changes})
     try:
         answer = json.loads(beside("windtunnel.live.split_control", order.encode()))
-    except (BesideError, ValueError) as error:
-        raise SwitchError(f"the change broke down: {error}") from error
+    except (ModuleError, ValueError) as error:
+        raise SplitControlError(f"the change broke down: {error}") from error
     if "conflict" in answer:
         raise ConflictError(answer["conflict"])
     if "error" in answer:
-        raise SwitchError(answer["error"])
+        raise SplitControlError(answer["error"])
     return dict(answer["change"])
 
 
@@ -203,7 +203,7 @@ def main() -> None:
         answer = {"change": _told(_carried_out(order["base"], order["changes"]))}
     except ConflictError as error:
         answer = {"conflict": str(error)}
-    except SwitchError as error:
+    except SplitControlError as error:
         answer = {"error": str(error)}
     print(json.dumps(answer))
 
@@ -219,7 +219,7 @@ def _carried_out(base: int, changes: Mapping[str, str] | None) -> Any:
     try:
         running = stack.running()
         if running is None:
-            raise SwitchError(NO_STACK)
+            raise SplitControlError(NO_STACK)
         splits.put_back(lambda _: None, running.layout.workspace)  # which the next look shows
         history = read_history(running.layout.workspace)
         last = history[-1].number if history else 0
@@ -230,7 +230,7 @@ def _carried_out(base: int, changes: Mapping[str, str] | None) -> Any:
         before = splits.plan(running)
         return splits.apply(running, edit_plan(before, changes), by=BY, since=before)
     except (StackError, SplitError, ApplyError, OSError) as error:
-        raise SwitchError(_line(error)) from error
+        raise SplitControlError(_line(error)) from error
 
 
 def _told(change: Any) -> dict[str, Any]:

@@ -46,7 +46,7 @@ Quantiles = dict[str, float | None]
 """p50, p99 and p999 in milliseconds."""
 
 
-class Seen:
+class WindowCounts:
     """What a pool or a store got in a second; `service` and `response` are of right answers.
 
     `packed` makes it small, as nobody looks at it again but for a comparison.
@@ -107,19 +107,19 @@ class Point:
 
 
 @dataclass(slots=True)
-class Second:
+class WindowSecond:
     """One second of all."""
 
-    pools: dict[str, Seen] = field(default_factory=dict)
-    stores: dict[str, Seen] = field(default_factory=dict)
-    kinds: dict[str, Seen] = field(default_factory=dict)
-    routed: dict[str, Seen] = field(default_factory=dict)
+    pools: dict[str, WindowCounts] = field(default_factory=dict)
+    stores: dict[str, WindowCounts] = field(default_factory=dict)
+    kinds: dict[str, WindowCounts] = field(default_factory=dict)
+    routed: dict[str, WindowCounts] = field(default_factory=dict)
     points: dict[str, dict[str, Point]] = field(default_factory=dict)
     """By one of `KINDS` and name; there once the second is whole."""
 
-    def of(self, kind: str) -> dict[str, Seen]:
+    def of(self, kind: str) -> dict[str, WindowCounts]:
         """Its pools, its stores, its kinds of request, or each kind in each pool."""
-        found: dict[str, Seen] = getattr(self, kind)
+        found: dict[str, WindowCounts] = getattr(self, kind)
         return found
 
 
@@ -148,7 +148,7 @@ def coarse(counts: Counts) -> Counts:
     return found
 
 
-class Recent:
+class RollingWindow:
     """Takes reports of the processes of a test, and closes each second when all have told it.
 
     One report after the other: `take` lets others work meanwhile.
@@ -158,7 +158,7 @@ class Recent:
         self._clock = clock
         self.whole = 0
         """The last second that is closed: what comes for it later is counted in the next."""
-        self._seconds: dict[int, Second] = {}
+        self._seconds: dict[int, WindowSecond] = {}
         self._until: dict[str, int] = {}
         self._windows: dict[str, dict[str, Point]] = {}
         self._windows_of = 0
@@ -229,8 +229,8 @@ class Recent:
             if begin <= at and at + 1 <= end and at <= self.whole and name in second.of(kind)
         }
 
-    def _second(self, at: int) -> Second:
-        return self._seconds.setdefault(max(at, self.whole + 1), Second())
+    def _second(self, at: int) -> WindowSecond:
+        return self._seconds.setdefault(max(at, self.whole + 1), WindowSecond())
 
     def _complete(self, now: int) -> int:
         """The last second that every process has told; one that fell silent is let go."""
@@ -316,5 +316,5 @@ def known(counts: Mapping[int, int]) -> Quantiles:
     }
 
 
-def _seen(found: dict[str, Seen], name: str) -> Seen:
-    return found.setdefault(name, Seen())
+def _seen(found: dict[str, WindowCounts], name: str) -> WindowCounts:
+    return found.setdefault(name, WindowCounts())

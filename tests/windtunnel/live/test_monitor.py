@@ -16,7 +16,7 @@ import pytest
 
 from tests.windtunnel.served import Server, server
 from windtunnel.live.monitor import Monitor
-from windtunnel.live.server_probe import Beside
+from windtunnel.live.server_probe import ProcessSecond
 from windtunnel.recording.cpu import Spending, groups
 
 PATIENCE = 120
@@ -31,14 +31,14 @@ def wait_for(condition: Callable[[], Any]) -> Any:
     raise AssertionError("it did not come to pass")
 
 
-class Nginx:
+class FakeNginx:
     """Answers `GET /split` as nginx does; `ports` is what it holds, None that it is down."""
 
     def __init__(self) -> None:
         self.ports: dict[str, list[str]] = {}
         told = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class SplitHandler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 pools = {
                     name: {"processes": [{"port": int(port), "weight": 1} for port in ports]}
@@ -53,7 +53,7 @@ class Nginx:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.server = HTTPServer(("127.0.0.1", 0), SplitHandler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
@@ -63,8 +63,8 @@ class Nginx:
 
 
 @pytest.fixture
-def nginx() -> Iterator[Nginx]:
-    made = Nginx()
+def nginx() -> Iterator[FakeNginx]:
+    made = FakeNginx()
     yield made
     made.close()
 
@@ -76,7 +76,7 @@ def servers() -> Iterator[tuple[Server, Server]]:
 
 
 @pytest.fixture
-def monitor(nginx: Nginx, servers: tuple[Server, Server]) -> Iterator[Monitor]:
+def monitor(nginx: FakeNginx, servers: tuple[Server, Server]) -> Iterator[Monitor]:
     nginx.ports = {"fast": [servers[0].port]}
     made = Monitor(nginx.url)
     yield made
@@ -90,13 +90,13 @@ def pools(monitor: Monitor) -> dict[str | None, set[str]]:
     return found
 
 
-def whole(second: Beside) -> bool:
+def whole(second: ProcessSecond) -> bool:
     """Whether all is known of it; between two looks there may be no tick of the loop's timer."""
     return None not in (second.connections, second.lag_p99_ms, second.bystander_p99_ms)
 
 
 def test_the_split_is_followed_and_dead_processes_are_survived(
-    monitor: Monitor, nginx: Nginx, servers: tuple[Server, Server]
+    monitor: Monitor, nginx: FakeNginx, servers: tuple[Server, Server]
 ) -> None:
     first, second = servers
     wait_for(lambda: pools(monitor) == {"fast": {first.port}})
@@ -128,7 +128,7 @@ def test_the_split_is_followed_and_dead_processes_are_survived(
 
 
 def test_what_a_process_refused_while_it_went_is_no_failure(
-    monitor: Monitor, nginx: Nginx, servers: tuple[Server, Server]
+    monitor: Monitor, nginx: FakeNginx, servers: tuple[Server, Server]
 ) -> None:
     first, second = servers
     nginx.ports = {"fast": [first.port, second.port]}

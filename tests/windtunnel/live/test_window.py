@@ -7,7 +7,16 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from windtunnel.live.window import COARSE, KEPT, QUANTILES, SPAN, Recent, coarse, decided, nearest
+from windtunnel.live.window import (
+    COARSE,
+    KEPT,
+    QUANTILES,
+    SPAN,
+    RollingWindow,
+    coarse,
+    decided,
+    nearest,
+)
 from windtunnel.recording.histogram import (
     Counts,
     Key,
@@ -51,11 +60,11 @@ def reports(samples: Samples) -> dict[int, Report]:
     }
 
 
-def watching() -> Recent:
-    return Recent(lambda: NOW)
+def watching() -> RollingWindow:
+    return RollingWindow(lambda: NOW)
 
 
-def told(samples: Samples) -> Recent:
+def told(samples: Samples) -> RollingWindow:
     recent, workers = watching(), reports(samples)
     recent.begin(map(str, workers))
     for worker, report in workers.items():

@@ -23,7 +23,7 @@ from tests.stacks import eventually, own_workspace
 from tests.windtunnel.served import ROOT
 from windtunnel.analysis.analyse import analyse
 from windtunnel.live import split_control
-from windtunnel.live.split_control import SwitchError
+from windtunnel.live.split_control import SplitControlError
 from windtunnel.recording import results
 
 ONE = "one: pools.slow= routes./slow/= pools.fast.processes=2"
@@ -202,7 +202,7 @@ def test_nobody_changes_the_split_while_others_are_on_trial(
             assert cli(workspace, *words) == (3, line)
         monkeypatch.setenv("WINDTUNNEL_FOLDER", str(workspace.root))
         monkeypatch.setenv("WINDTUNNEL_OFFSET", str(workspace.offset))
-        with pytest.raises(SwitchError, match="is trying splits"):
+        with pytest.raises(SplitControlError, match="is trying splits"):
             split_control.change(read_history(workspace)[-1].number, {"pools.fast.retries": "2"})
         running.send_signal(signal.SIGINT)
         running.communicate(timeout=60)

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import msgspec
 
-from windtunnel.live.before_after import LEAST, Question, Sides, Spans, spans
-from windtunnel.live.load_controller import Helm
-from windtunnel.live.split_control import BesideError, beside
-from windtunnel.live.window import Recent
+from windtunnel.live.before_after import LEAST, EffectQuestion, Sides, Spans, spans
+from windtunnel.live.load_controller import LoadController
+from windtunnel.live.split_control import ModuleError, beside
+from windtunnel.live.window import RollingWindow
 from windtunnel.recording.histogram import NO_POOL
 
 STEP: Final = 1.1
@@ -22,10 +22,10 @@ GROUPS: Final = {"kinds": "requests: {}", "pools": "pool {}"}
 History = Sequence[Mapping[str, Any]]
 
 
-class Comparison:
+class ChangeEffects:
     """Compares the seconds before a change with those after it, and remembers what it found."""
 
-    def __init__(self, recent: Recent, helm: Callable[[], Helm | None]) -> None:
+    def __init__(self, recent: RollingWindow, helm: Callable[[], LoadController | None]) -> None:
         self._recent = recent
         self._helm = helm
         self._found: dict[int, dict[str, Any]] = {}
@@ -67,12 +67,12 @@ class Comparison:
                         recent.between(*before, name, kind),
                         recent.between(*after, name, kind),
                     )
-        question = Question(
+        question = EffectQuestion(
             compared.before, compared.after, compared.ended, pools, self._failures(seconds)
         )
         try:
             answer = beside("windtunnel.live.before_after", msgspec.msgpack.encode(question))
-        except BesideError as error:
+        except ModuleError as error:
             raise LookupError(f"The comparison broke down: {error}") from error
         return dict(msgspec.json.decode(answer))
 
