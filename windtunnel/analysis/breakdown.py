@@ -12,7 +12,7 @@ from math import ceil, fsum
 from windtunnel.analysis.grouping import clean, cut
 from windtunnel.analysis.summary import OVERALL, RESPONSE, SERVICE, Band, Parts
 from windtunnel.client.api import SLEEP
-from windtunnel.recording.conditions import Conditions
+from windtunnel.recording.conditions import Configuration
 from windtunnel.recording.results import Cell
 from windtunnel.recording.streams import SampledRequest
 
@@ -35,11 +35,11 @@ def parts(
     """
     counted = [cell for cell in cells if cell.void is None]
     known = clean(counted, steady=steady)
-    groups: dict[Conditions, list[SampledRequest]] = defaultdict(list)
+    groups: dict[Configuration, list[SampledRequest]] = defaultdict(list)
     for sample in samples:
         if sample.parts_us and cut(sample, steady=steady) in known:
             groups[sample.configuration].append(sample)
-    lasted: dict[Conditions, float] = defaultdict(float)
+    lasted: dict[Configuration, float] = defaultdict(float)
     for cell in counted if steady else ():
         lasted[cell.configuration] += cell.seconds
     return [

@@ -11,7 +11,7 @@ from typing import TypeVar
 import msgspec
 
 from windtunnel.analysis.summary import ALONE, RESPONSE, SERVICE, Load
-from windtunnel.recording.conditions import LOAD, Conditions
+from windtunnel.recording.conditions import LOAD, Conditions, Configuration
 from windtunnel.recording.histogram import NO_POOL, Histogram, decode, merge
 from windtunnel.recording.results import OK, Cell, Ledger, OperationResult, Run, StreamOfCell, Times
 from windtunnel.recording.streams import SampledRequest, Second
@@ -202,7 +202,7 @@ def load_of(cell: Cell) -> Load:
 
 def void_subjects(cells: Iterable[Cell]) -> list[Cell]:
     """Of each store, under each load as it was ordered, that has no clean cell: the first cell."""
-    ordered: dict[tuple[Conditions, str | None], list[Cell]] = defaultdict(list)
+    ordered: dict[tuple[Configuration, str | None], list[Cell]] = defaultdict(list)
     for cell in cells:
         ordered[cell.configuration, cell.target].append(cell)
     return [found[0] for found in ordered.values() if all(c.void is not None for c in found)]

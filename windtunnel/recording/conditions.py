@@ -11,12 +11,39 @@ REPETITION: Final = ("round", "attempt")
 SERVER: Final = "server"
 
 
-class Conditions(msgspec.Struct, frozen=True, kw_only=True):
+class LoadConditions(msgspec.Struct, frozen=True, kw_only=True):
+    """The load, and the variant and number of processes under it; stores are compared under one.
+
+    `users` is a closed load, `rate` an open one, `slow_rate` that of slow work beside it, both in
+    requests a second. `variant` and `mix` are None where a server has none.
+    """
+
+    mix: str | None = None
+    variant: str | None = None
+    processes: int = 1
+    users: int | None = None
+    rate: float | None = None
+    slow_rate: float | None = None
+
+
+class Configuration(LoadConditions, frozen=True, kw_only=True):
+    """What all rounds and attempts of a cell have in common: a store under a load.
+
+    `store` is None where a server has none.
+    """
+
+    store: str | None = None
+
+    @property
+    def subject(self) -> str:
+        """What reports call that which was measured: the store, `server` where there is none."""
+        return self.store or SERVER
+
+
+class Conditions(Configuration, frozen=True, kw_only=True):
     """What was measured, under which load, and in which repetition; a key that can be hashed.
 
-    `store`, `variant` and `mix` are None where a server has none. `users` is a closed load, `rate`
-    an open one, `slow_rate` that of slow work beside it, both in requests a second. `attempt`
-    counts the measurements of one cell in its `round`, as a spoiled one is repeated.
+    `attempt` counts the measurements of one cell in its `round`, as a spoiled one is repeated.
 
     Everything that is ordered is here, and nothing that follows from it: the address that was
     loaded (`target`), the process behind it and a store's connections are facts of a `Cell`. A
@@ -24,15 +51,8 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True):
     and sample, and no report merges what differs in it.
     """
 
-    store: str | None = None
-    mix: str | None = None
-    variant: str | None = None
-    processes: int = 1
     round: int = 1
     attempt: int = 1
-    users: int | None = None
-    rate: float | None = None
-    slow_rate: float | None = None
 
     @property
     def conditions(self) -> Conditions:
@@ -40,14 +60,9 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.convert(self, Conditions, from_attributes=True)
 
     @property
-    def subject(self) -> str:
-        """What reports call that which was measured: the store, `server` where there is none."""
-        return self.store or SERVER
-
-    @property
-    def configuration(self) -> Conditions:
+    def configuration(self) -> Configuration:
         """The conditions that all rounds and attempts of a cell have in common."""
-        return self.conditions.without(*REPETITION)
+        return msgspec.convert(self, Configuration, from_attributes=True)
 
     def without(self, *names: str) -> Self:
         """Return a copy in which these fields have their defaults, so that they tell no two apart.

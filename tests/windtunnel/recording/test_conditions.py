@@ -1,6 +1,6 @@
 """Conditions are the one place that says what a cell was measured under."""
 
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import msgspec
 import pytest
@@ -19,8 +19,8 @@ ROWS: dict[type[Conditions], dict[str, Any]] = {
 
 def other(name: str) -> Any:
     """A value of a condition that is not its default."""
-    annotation = Conditions.__annotations__[name]
-    return OTHER[{"str": str, "int": int, "float": float}[annotation.split(" ")[0]]]
+    kinds = get_args(get_type_hints(Conditions)[name]) or (get_type_hints(Conditions)[name],)
+    return OTHER[kinds[0]]
 
 
 @pytest.mark.parametrize("row", ROWS)
