@@ -61,7 +61,7 @@ class Delay:
     seconds: float
 
     def hold(self, moment: float) -> float:  # noqa: ARG002
-        """Always the same."""
+        """Constant the same."""
         return self.seconds
 
 

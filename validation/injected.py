@@ -13,7 +13,7 @@ from statistics import median
 
 from validation import known, shapes
 from validation.measuring import service
-from validation.proxy import Seen
+from validation.proxy import ProxiedRequest
 from validation.shapes import Loaded
 from validation.verdict import Verdict, ms
 from windtunnel.recording.histogram import Histogram
@@ -71,6 +71,6 @@ def _verdict(name: str, truth: float, found: float, beside: str) -> Verdict:
     return Verdict(name, ms(truth), ms(found), BOUND, passed, beside)
 
 
-def taken(read: Seen) -> float:
+def taken(read: ProxiedRequest) -> float:
     """For how long the server had a request, in microseconds."""
     return (read.answered - read.arrived) * 1e6

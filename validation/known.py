@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from validation.proxy import Seen
+from validation.proxy import ProxiedRequest
 from validation.verdict import ExperimentError
 from windtunnel.recording.histogram import Histogram
 
@@ -20,9 +20,9 @@ SHARE, NEAR_US, RANKS = 0.02, 1000.0, 3
 """A found percentile may be off by 2 %, or by 1 ms, or by 0.3 points (per mille: 3) of rank."""
 
 
-def cells(seen: Sequence[Seen], store: str) -> list[list[Seen]]:
+def cells(seen: Sequence[ProxiedRequest], store: str) -> list[list[ProxiedRequest]]:
     """The reads of each cell: each begins with a population, put in one request."""
-    found: list[list[Seen]] = []
+    found: list[list[ProxiedRequest]] = []
     for request in sorted(seen, key=lambda each: each.arrived):
         verb, path, _ = request.line.split(" ", 2)
         if verb == "PUT" and path == f"/{store}/records":
@@ -32,7 +32,9 @@ def cells(seen: Sequence[Seen], store: str) -> list[list[Seen]]:
     return found
 
 
-def responses(reads: Sequence[Seen], schedule: Iterable[float], counted: int) -> list[float]:
+def responses(
+    reads: Sequence[ProxiedRequest], schedule: Iterable[float], counted: int
+) -> list[float]:
     """The response times, in microseconds, of the last `counted` reads of a cell.
 
     `schedule` has the moment for which each was meant, from the first one of the warm-up on.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from validation.proxy import Seen
+from validation.proxy import ProxiedRequest
 from validation.verdict import ExperimentError
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +27,7 @@ def server() -> Iterator[int]:
         yield int(line.rpartition(":")[2])
 
 
-class Harmed:
+class ProxyProcess:
     """A proxy under way; `seen` ends it and returns what it saw."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
@@ -36,17 +36,17 @@ class Harmed:
         self.port = int(process.stdout.readline())
         self.url = f"http://127.0.0.1:{self.port}"
 
-    def seen(self) -> list[Seen]:
+    def seen(self) -> list[ProxiedRequest]:
         """Return every request, in the order of arrival."""
         told, _ = self._process.communicate(timeout=60)
-        return msgspec.json.decode(told, type=list[Seen])
+        return msgspec.json.decode(told, type=list[ProxiedRequest])
 
 
 @contextmanager
-def proxy(port: int, harm: str, *numbers: float) -> Iterator[Harmed]:
+def proxy(port: int, harm: str, *numbers: float) -> Iterator[ProxyProcess]:
     """Start a proxy before `port` that does a harm of `validation.harm`."""
     with _process("validation.proxy", str(port), harm, *map(str, numbers)) as process:
-        yield Harmed(process)
+        yield ProxyProcess(process)
 
 
 @contextmanager

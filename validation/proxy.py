@@ -1,8 +1,8 @@
 """A proxy that does harm, and remembers when each request came and when it was answered.
 
 `python -m validation.proxy PORT HARM NUMBER...` writes the port that it listens on, passes all
-on to PORT until its stdin ends, and then writes what it saw as JSON, a list of `Seen`. It never
-stands still itself: a request that is held has its arrival noted all the same.
+on to PORT until its stdin ends, and then writes what it saw as JSON, a list of `ProxiedRequest`. It
+never stands still itself: a request that is held has its arrival noted all the same.
 
 Nothing is parsed but for the first line and the request id: on a connection there is one request
 at a time, so bytes from the client are a new request once bytes of the last answer have come.
@@ -21,7 +21,7 @@ from validation.harm import HARMS, Harm
 _ID = b"\r\nX-Request-Id: "
 
 
-class Seen(msgspec.Struct, array_like=True):
+class ProxiedRequest(msgspec.Struct, array_like=True):
     """A request: first line, id, first byte seen and last byte of the answer passed on.
 
     The times are seconds of `time.perf_counter()`, on Linux the same clock in all processes.
@@ -39,7 +39,7 @@ class Proxy:
     def __init__(self, port: int, harm: Harm) -> None:
         self.port = port
         self.harm = harm
-        self.seen: list[Seen] = []
+        self.seen: list[ProxiedRequest] = []
         self.began = perf_counter()
 
 
@@ -48,7 +48,7 @@ class Front(asyncio.Protocol):
 
     def __init__(self, proxy: Proxy) -> None:
         self.transport: asyncio.Transport
-        self.request: Seen | None = None
+        self.request: ProxiedRequest | None = None
         self._proxy = proxy
         self._back: asyncio.Transport | None = None
         self._held: list[bytes] = []
@@ -82,7 +82,7 @@ class Front(asyncio.Protocol):
 
     def _begin(self, data: bytes) -> None:
         now = perf_counter()
-        self.request = Seen(data.partition(b"\r\n")[0].decode("latin-1"), now)
+        self.request = ProxiedRequest(data.partition(b"\r\n")[0].decode("latin-1"), now)
         self._proxy.seen.append(self.request)
         hold = self._proxy.harm.hold(now - self._proxy.began)
         self._free = not hold

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from validation import known, processes
 from validation.measuring import STORE, measure, reads, response, service
-from validation.proxy import Seen
+from validation.proxy import ProxiedRequest
 from validation.verdict import ExperimentError, Verdict, ms
 from windtunnel.recording.histogram import Histogram
 from windtunnel.recording.results import Cell
@@ -92,11 +92,11 @@ class Loaded:
     """
 
     cell: Cell
-    seen: Sequence[Seen]
+    seen: Sequence[ProxiedRequest]
     samples: Sequence[SampledRequest]
 
     @property
-    def measured(self) -> Sequence[Seen]:
+    def measured(self) -> Sequence[ProxiedRequest]:
         """Those that are counted, the last ones, but for one of each closed user's at the end."""
         end = len(self.seen) - (self.cell.users or 0)
         return self.seen[end - reads(self.cell).count : end]
@@ -121,7 +121,7 @@ def loaded(harm: tuple[str, *tuple[float, ...]], *options: str) -> list[Loaded]:
 
 
 def _samples_of(
-    cells: Sequence[Sequence[Seen]], samples: Sequence[SampledRequest]
+    cells: Sequence[Sequence[ProxiedRequest]], samples: Sequence[SampledRequest]
 ) -> list[list[SampledRequest]]:
     """The samples of each cell, joined by request id; raises ExperimentError for a stranger."""
     homes = {read.request_id: place for place, seen in enumerate(cells) for read in seen}

@@ -21,10 +21,10 @@ from validation.processes import ROOT, command
 from validation.verdict import ExperimentError, Verdict
 from windtunnel.analysis.slo import Slo, parse
 from windtunnel.recording import tuning_results
-from windtunnel.tuning.distributions import Always
+from windtunnel.tuning.distributions import Constant
 from windtunnel.tuning.forecast import Length, forecast
-from windtunnel.tuning.layout import FAST, SLOW, divisions
-from windtunnel.tuning.objectives import ALIKE, Standing, ranked
+from windtunnel.tuning.layout import FAST, SLOW, pool_layouts
+from windtunnel.tuning.objectives import ALIKE, Evaluation, ranked
 from windtunnel.tuning.system_model import work
 
 FAST_RATE, FAST_S = 100.0, 0.001
@@ -106,20 +106,20 @@ def tuner(quick: bool) -> Iterator[Verdict]:
 
 
 def as_good_as_the_best(load: Load) -> list[str]:
-    """By the model: the best division, and those that are as good."""
-    fast = work(FAST, FAST_RATE, Always(FAST_S), poisson=False)
-    slow = work(SLOW, load.rate, Always(load.sleep_ms / 1000), poisson=False, cpu=0.0)
+    """By the model: the best layout, and those that are as good."""
+    fast = work(FAST, FAST_RATE, Constant(FAST_S), poisson=False)
+    slow = work(SLOW, load.rate, Constant(load.sleep_ms / 1000), poisson=False, cpu=0.0)
     length = Length(warmup=5, duration=30)
     best, *others = ranked(
-        Standing(one, forecast(one.scene(fast, slow, None), length), [load.slo])
-        for one in divisions(load.processes)
+        Evaluation(one, forecast(one.scene(fast, slow, None), length), [load.slo])
+        for one in pool_layouts(load.processes)
     )
     if not best.holds:
         raise ExperimentError(f"no split holds {load.slo} by the model: {load.told}")
-    return [best.division.name, *(o.division.name for o in others if _as_good(o, best))]
+    return [best.layout.name, *(o.layout.name for o in others if _as_good(o, best))]
 
 
-def _as_good(one: Standing, best: Standing) -> bool:
+def _as_good(one: Evaluation, best: Evaluation) -> bool:
     enough = one.done.estimate >= best.done.estimate * (1 - ALIKE)
     return one.holds and enough and one.margin * AS_GOOD >= best.margin
 

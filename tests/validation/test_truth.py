@@ -18,7 +18,7 @@ from tests.windtunnel.served import ROOT
 from validation import counting, known, poisson, processes, tuner
 from validation.harm import Delay, Humps, Queue, Ramp, Stall
 from validation.measuring import measure
-from validation.proxy import Seen
+from validation.proxy import ProxiedRequest
 from validation.verdict import ExperimentError
 from windtunnel.client.client import Client, Target
 from windtunnel.client.timers import Deadlines
@@ -125,8 +125,8 @@ def test_a_server_that_is_gone_ends_the_connection() -> None:
 # -- the truth ----------------------------------------------------------------------------------
 
 
-def read(arrived: float, answered: float) -> Seen:
-    return Seen(f"GET /{STORE}/records/{'0' * 24} HTTP/1.1", arrived, "", answered)
+def read(arrived: float, answered: float) -> ProxiedRequest:
+    return ProxiedRequest(f"GET /{STORE}/records/{'0' * 24} HTTP/1.1", arrived, "", answered)
 
 
 def test_response_times_begin_when_a_request_was_meant_to_be_sent() -> None:
@@ -143,9 +143,9 @@ def test_more_counted_than_seen_is_no_truth() -> None:
 
 
 def test_cells_are_told_apart_by_their_population() -> None:
-    put = Seen(f"PUT /{STORE}/records HTTP/1.1", 1.0)
-    again = Seen(f"PUT /{STORE}/records HTTP/1.1", 4.0)
-    ping = Seen("GET /ping HTTP/1.1", 2.5)
+    put = ProxiedRequest(f"PUT /{STORE}/records HTTP/1.1", 1.0)
+    again = ProxiedRequest(f"PUT /{STORE}/records HTTP/1.1", 4.0)
+    ping = ProxiedRequest("GET /ping HTTP/1.1", 2.5)
     first, second, third = read(2, 2), read(3, 3), read(5, 5)
     assert known.cells([put, first, ping, second, again, third], STORE) == [
         [first, second],

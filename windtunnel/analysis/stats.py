@@ -33,7 +33,7 @@ class IntervalEstimate:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Evaluation:
     """Where a store stands: its figure, its place (None: cannot tell), its ratio to the best."""
 
     figure: IntervalEstimate
@@ -141,7 +141,7 @@ def compare(one: Bootstrap, other: Bootstrap) -> float:
     return math.nan if spread is None else spread.p_value
 
 
-def rank(rivals: Mapping[str, Bootstrap], *, higher_is_better: bool) -> dict[str, Standing]:
+def rank(rivals: Mapping[str, Bootstrap], *, higher_is_better: bool) -> dict[str, Evaluation]:
     """Places with ties, best first.
 
     The best is compared with each of the others, p-values Holm-corrected; whoever cannot be told
@@ -153,7 +153,7 @@ def rank(rivals: Mapping[str, Bootstrap], *, higher_is_better: bool) -> dict[str
     places = _places([name for name in order if len(rivals[name].rounds) >= MIN_ROUNDS], rivals)
     best = rivals[order[0]].estimate if order else math.nan
     return {
-        name: Standing(rivals[name].figure, places.get(name), rivals[name].estimate / best)
+        name: Evaluation(rivals[name].figure, places.get(name), rivals[name].estimate / best)
         for name in order
     }
 

@@ -102,13 +102,13 @@ def plan(
 def objectives(texts: list[str]) -> list[Slo]:
     """Return what was asked for; raises SloError and UsageError."""
     from windtunnel.analysis.slo import parse
-    from windtunnel.tuning.objectives import StandingError, kinds
+    from windtunnel.tuning.objectives import ObjectiveError, kinds
 
     slos = [parse(text) for text in texts]
     for slo in slos:
         try:
             kinds(slo)
-        except StandingError as error:
+        except ObjectiveError as error:
             raise UsageError(str(error)) from error
     return slos
 

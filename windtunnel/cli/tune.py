@@ -12,7 +12,7 @@ from windtunnel.cli.output import UsageError
 from windtunnel.cli.plan import known_balances, objectives
 
 if TYPE_CHECKING:
-    from windtunnel.tuning.layout import Division
+    from windtunnel.tuning.layout import PoolLayout
 
 
 def tune(
@@ -77,7 +77,7 @@ def tune(
         poisson=poisson,
         processes=processes,
         balances=known_balances(balance),
-        divisions=_divisions(split or []),
+        pool_layouts=_pool_layouts(split or []),
         duration=duration,
         warmup=warmup,
         seed=seed,
@@ -109,7 +109,7 @@ def _mix(name: str) -> str:
     return options.known_mixes([name])[0]
 
 
-def _divisions(names: list[str]) -> tuple[Division, ...]:
+def _pool_layouts(names: list[str]) -> tuple[PoolLayout, ...]:
     from windtunnel.tuning.layout import PROCESSES, read
 
     try:

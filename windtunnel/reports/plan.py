@@ -13,9 +13,9 @@ from rich.table import Table
 from windtunnel.analysis.stats import IntervalEstimate
 from windtunnel.analysis.wording import counted, number
 from windtunnel.recording.tuning_results import Error
-from windtunnel.tuning.distributions import Always, Duration, Exponential
-from windtunnel.tuning.objectives import P99, Judged, Standing
-from windtunnel.tuning.planner import Planned
+from windtunnel.tuning.distributions import Constant, Duration, Exponential
+from windtunnel.tuning.objectives import P99, Evaluation, JudgedObjective
+from windtunnel.tuning.planner import PlanResult
 from windtunnel.tuning.system_model import Work
 
 FEW = 4
@@ -24,20 +24,20 @@ FEW = 4
 NEVER = "The model was never checked here: windtunnel tune measures splits beside what it says."
 
 
-def show(planned: Planned, source: str, checked: str, console: Console) -> None:
+def show(planned: PlanResult, source: str, checked: str, console: Console) -> None:
     """Print the answer, what it rests on, and everything that was tried."""
     for line in lines(planned):
         console.print(line, markup=False, soft_wrap=True)
     console.print(f"For {asked(planned)}; {source}.", markup=False, soft_wrap=True)
     console.print(checked, markup=False, soft_wrap=True)
-    if planned.standings:
+    if planned.evaluations:
         console.print()
-        console.print(_table(planned.standings))
+        console.print(_table(planned.evaluations))
     for line in left_out(planned):
         console.print(line, style="dim", markup=False)
 
 
-def lines(planned: Planned) -> Iterator[str]:
+def lines(planned: PlanResult) -> Iterator[str]:
     """The answer in words: the split, the next best, the margins."""
     best, following = planned.best, planned.next_best
     if best is None:
@@ -46,7 +46,7 @@ def lines(planned: Planned) -> Iterator[str]:
         yield f"Split: {told(best)}"
     if following is not None:
         yield f"{'Nearest' if best is None else 'Next best'}: {told(following)}"
-    for kind, count in planned.too_few.items() if planned.standings else ():
+    for kind, count in planned.too_few.items() if planned.evaluations else ():
         came = counted(planned.requests[kind], "request")
         yield (
             f"Doubtful: about {came} of {kind} work were simulated, "
@@ -54,21 +54,21 @@ def lines(planned: Planned) -> Iterator[str]:
         )
 
 
-def left_out(planned: Planned) -> Iterator[str]:
+def left_out(planned: PlanResult) -> Iterator[str]:
     """The last few that cannot keep up, and how many others there are."""
-    some = list(planned.hopeless.items())
+    some = list(planned.overloaded.items())
     for name, why in some[-FEW:]:
         yield f"left out: {name}: {why}"
     if len(some) > FEW:
         yield f"left out besides: {counted(len(some) - FEW, 'split')} (--json has all)"
 
 
-def told(standing: Standing) -> str:
-    """A division, its tightest objective, its slow work."""
-    return f"{standing.division.told}: {'; '.join(map(judged, standing.judged))}"
+def told(evaluation: Evaluation) -> str:
+    """A layout, its tightest objective, its slow work."""
+    return f"{evaluation.layout.told}: {'; '.join(map(judged, evaluation.judged))}"
 
 
-def judged(one: Judged) -> str:
+def judged(one: JudgedObjective) -> str:
     """An objective's figure, and by how much it holds or is broken."""
     value = shown(one.slo.measure, one.figure)
     verdict = "holds" if one.holds else "broken"
@@ -111,7 +111,7 @@ def rate(value: float) -> str:
     return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
 
 
-def asked(planned: Planned) -> str:
+def asked(planned: PlanResult) -> str:
     """What the answer is for."""
     traffic = planned.traffic
     cores = "as many cores as processes" if traffic.cores is None else f"{traffic.cores:g} cores"
@@ -127,7 +127,7 @@ def _work(work: Work) -> str:
 def duration(one: Duration) -> str:
     """A service time in words."""
     value = f"{number(one.mean * 1000)} ms"
-    if isinstance(one, Always):
+    if isinstance(one, Constant):
         return value
     return f"{value} on average{', exponential' if isinstance(one, Exponential) else ''}"
 
@@ -143,15 +143,15 @@ def checked(error: Error | None, where: str) -> str:
     )
 
 
-def _table(standings: Sequence[Standing]) -> Table:
+def _table(evaluations: Sequence[Evaluation]) -> Table:
     grid = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for name in ("split", "processes", "fast p99", "slow p99", "slow done/s", "objectives"):
         grid.add_column(name, justify="left" if name in {"split", "objectives"} else "right")
-    for each in standings:
+    for each in evaluations:
         slow = each.works.get("slow")
         grid.add_row(
-            escape(each.division.name),
-            str(each.division.processes),
+            escape(each.layout.name),
+            str(each.layout.processes),
             escape(milliseconds(each.fast_p99)),
             escape(milliseconds(slow.quantile(P99))) if slow else "",
             rate(each.done.estimate),
@@ -213,7 +213,7 @@ class Answer(msgspec.Struct, frozen=True):
     requests: Mapping[str, int]
 
 
-def answer(planned: Planned, source: str, error: Error | None) -> bytes:
+def answer(planned: PlanResult, source: str, error: Error | None) -> bytes:
     """Return an `Answer` as JSON."""
     traffic = planned.traffic
     told = Answer(
@@ -222,8 +222,8 @@ def answer(planned: Planned, source: str, error: Error | None) -> bytes:
         traffic.cores,
         source,
         error,
-        [_split(each) for each in planned.standings],
-        planned.hopeless,
+        [_split(each) for each in planned.evaluations],
+        planned.overloaded,
         planned.bounds,
         planned.requests,
     )
@@ -234,20 +234,20 @@ def _asked(work: Work) -> Asked:
     return Asked(work.rate, work.service.mean, work.cpu, work.poisson)
 
 
-def _split(standing: Standing) -> Split:
-    slow = standing.works.get("slow")
-    division = standing.division
+def _split(evaluation: Evaluation) -> Split:
+    slow = evaluation.works.get("slow")
+    layout = evaluation.layout
     return Split(
-        division.name,
-        division.processes,
-        division.settings,
-        standing.holds,
-        [_objective(one) for one in standing.judged],
-        standing.fast_p99,
+        layout.name,
+        layout.processes,
+        layout.settings,
+        evaluation.holds,
+        [_objective(one) for one in evaluation.judged],
+        evaluation.fast_p99,
         slow.quantile(P99) if slow else None,
-        standing.done,
+        evaluation.done,
     )
 
 
-def _objective(one: Judged) -> Objective:
+def _objective(one: JudgedObjective) -> Objective:
     return Objective(str(one.slo), one.kind, one.figure, one.holds, one.margin)

@@ -129,7 +129,7 @@ def _ratio(ratio: Figure | None, second: Tried) -> str:
 
 
 def told(one: Tried) -> str:
-    """A division with its objectives and its slow work."""
+    """A layout with its objectives and its slow work."""
     judged = "; ".join(
         f"{each.slo}, {each.kind} work: {'holds' if each.holds else 'broken'}, "
         f"{margin(each.margin or 0.0)}"
@@ -159,7 +159,7 @@ def _unmeasured(found: Tuned) -> Iterator[str]:
     what = (
         f"The former split, {found.former},"
         if found.former
-        else "The former split (weights, balances that differ or another pool: no plain division)"
+        else "The former split (weights, balances that differ or another pool: no plain layout)"
     )
     yield f"{what} was not measured, so the recommended one was not compared with it."
 

@@ -16,7 +16,7 @@ from nginx.plan import SplitPlan, edit_plan
 from windtunnel.runner.plan import Variant
 from windtunnel.runner.stack import StackTarget, bring, trying
 from windtunnel.runner.targets import Lineup, server
-from windtunnel.tuning.layout import FAST, ROUTE, SLOW, Division
+from windtunnel.tuning.layout import FAST, ROUTE, SLOW, PoolLayout
 from windtunnel.workload.stores import discover
 
 BY_RUN = "run"
@@ -86,28 +86,28 @@ class TrialStack:
         return self.stack.state.nginx
 
     @property
-    def division(self) -> Division | None:
-        """The former split as a division; None where it is of another kind."""
-        return division_of(self.former)
+    def layout(self) -> PoolLayout | None:
+        """The former split as a layout; None where it is of another kind."""
+        return layout_of(self.former)
 
     @property
     def processes(self) -> int:
         """How many processes the former split has in both pools."""
         return sum(self.former.processes(n) for n in (FAST, SLOW) if n in self.former.pools)
 
-    def to(self, division: Division) -> None:
-        """Bring a division into force, if it is not; only pools that differ are resized."""
-        self._to(planned(self.former, division))
+    def to(self, layout: PoolLayout) -> None:
+        """Bring a layout into force, if it is not; only pools that differ are resized."""
+        self._to(planned(self.former, layout))
         self._idle()
 
     def back(self) -> None:
         """Bring the former split into force, whatever was done."""
         self._to(self.former)
 
-    def keep(self, division: Division) -> bool:
-        """Bring a division into force for good, as a change that can be undone."""
+    def keep(self, layout: PoolLayout) -> bool:
+        """Bring a layout into force for good, as a change that can be undone."""
         self.back()
-        wanted = planned(self.former, division)
+        wanted = planned(self.former, layout)
         if wanted == self.former:
             return False
         self.trial.end()
@@ -136,19 +136,19 @@ class TrialStack:
                 connection.close()
 
 
-def planned(former: SplitPlan, division: Division) -> SplitPlan:
-    """The former split with the sizes, the balance and the route of a division.
+def planned(former: SplitPlan, layout: PoolLayout) -> SplitPlan:
+    """The former split with the sizes, the balance and the route of a layout.
 
     A pool that it does not have is not made for nothing to go to. Raises SplitError.
     """
-    settings = {**division.settings, "pools.fast.weights": "", "pools.slow.weights": ""}
-    if SLOW not in former.pools and not division.slow:
+    settings = {**layout.settings, "pools.fast.weights": "", "pools.slow.weights": ""}
+    if SLOW not in former.pools and not layout.slow:
         settings = {key: text for key, text in settings.items() if f"pools.{SLOW}." not in key}
     return edit_plan(former, settings)
 
 
-def division_of(plan: SplitPlan) -> Division | None:
-    """A plan as a division; None where it has more pools, weights, or balances that differ."""
+def layout_of(plan: SplitPlan) -> PoolLayout | None:
+    """A plan as a layout; None where it has more pools, weights, or balances that differ."""
     where = plan.routes.get(ROUTE, plan.default)
     if FAST not in plan.pools or set(plan.pools) - {FAST, SLOW} or where not in {FAST, SLOW}:
         return None
@@ -157,7 +157,7 @@ def division_of(plan: SplitPlan) -> Division | None:
     if fast["weights"] or slow["weights"] or fast["balance"] != slow["balance"]:
         return None
     sizes = plan.processes(FAST), 0 if where == FAST else plan.processes(SLOW)
-    return Division(*sizes, str(fast["balance"]))
+    return PoolLayout(*sizes, str(fast["balance"]))
 
 
 def needed(store: str) -> list[str] | None:

@@ -22,9 +22,9 @@ from windtunnel.runner.plan import Load, unfit
 from windtunnel.runner.progress import Shown
 from windtunnel.runner.run import MEASURED, SAMPLES, NothingToMeasureError, settle
 from windtunnel.runner.splits import TrialStack, trial_stack
-from windtunnel.tuning.calibration import Alone, computing, cores_left
+from windtunnel.tuning.calibration import IsolatedRequests, computing, cores_left
 from windtunnel.tuning.conclusion import conclude
-from windtunnel.tuning.layout import FAST, SLOW, Division, divisions
+from windtunnel.tuning.layout import FAST, SLOW, PoolLayout, pool_layouts
 from windtunnel.tuning.tuner import Limits, Trials
 from windtunnel.workload.slow import Work, summarised, unaccompanied
 from windtunnel.workload.stores import StoreInfo, discover, select
@@ -62,7 +62,7 @@ class Wanted:
     poisson: bool = False
     processes: int | None = None
     balances: tuple[str, ...] = ("round_robin",)
-    divisions: tuple[Division, ...] = ()
+    pool_layouts: tuple[PoolLayout, ...] = ()
     duration: int = 3
     warmup: float = 0.5
     population: int = 1000
@@ -123,20 +123,20 @@ def offered(wanted: Wanted, stack: TrialStack) -> tuple[StoreInfo, str | None]:
     return offer, summarised(offer, offers)
 
 
-def candidates(wanted: Wanted, stack: TrialStack) -> list[Division]:
-    """What is tried: the divisions named, or every one of the processes; the former among them."""
-    if wanted.divisions:
-        return list(wanted.divisions)
+def candidates(wanted: Wanted, stack: TrialStack) -> list[PoolLayout]:
+    """What is tried: the layouts named, or every one of the processes; the former among them."""
+    if wanted.pool_layouts:
+        return list(wanted.pool_layouts)
     processes = wanted.processes or stack.processes
-    found = list(divisions(processes, wanted.balances))
-    former = stack.division
+    found = list(pool_layouts(processes, wanted.balances))
+    former = stack.layout
     if former is not None and former.processes == processes and former not in found:
         found.append(former)
     return found
 
 
 def begin(
-    wanted: Wanted, offer: StoreInfo, tried: Sequence[Division], into: Path
+    wanted: Wanted, offer: StoreInfo, tried: Sequence[PoolLayout], into: Path
 ) -> tuple[Path, results.RunInfo]:
     """Open the run's folder, and that of the cells alone; raises ResultsError."""
     settings = {**asdict(wanted), "objectives": wanted.slos, "tried": [d.name for d in tried]}
@@ -150,7 +150,7 @@ def begin(
         host=environment.gather(),
         settings=settings,
         stores=ledgers,
-        variants={division.name: ledgers for division in tried},
+        variants={layout.name: ledgers for layout in tried},
     )
     folder = results.begin(into, info)
     results.create(folder / ALONE, info)
@@ -169,7 +169,7 @@ class _Trying:
     alone: dict[str, Kind | None] = field(default_factory=dict)
     been_alone: set[int] = field(default_factory=set)
 
-    def run(self, tried: Sequence[Division], console: Console) -> Tuned:
+    def run(self, tried: Sequence[PoolLayout], console: Console) -> Tuned:
         limits, slos = self.wanted.limits, [parse(text) for text in self.wanted.slos]
         sure = min(limits.least, limits.rounds)
         cells_alone = sum(number <= limits.rounds for number in ROUNDS_ALONE)
@@ -179,11 +179,11 @@ class _Trying:
             Generator() as generator,
         ):
 
-            def measure(division: Division, number: int) -> None:
+            def measure(layout: PoolLayout, number: int) -> None:
                 if number in ROUNDS_ALONE and number not in self.been_alone:
                     self.been_alone.add(number)
-                    self._measure_alone(division, number, generator, shown)
-                self._cell(division, number, generator, shown)
+                    self._measure_alone(layout, number, generator, shown)
+                self._cell(layout, number, generator, shown)
 
             def more(number: int, cells: int) -> None:
                 if number > sure:
@@ -192,7 +192,7 @@ class _Trying:
             trials = Trials(tried, slos, self.folder, limits, self.wanted.seed, shown.note)
             trials.run(measure, more)
         self._know_kinds()
-        former = self.stack.division
+        former = self.stack.layout
         cells = [cell for cell in results.load(self.folder).cells if cell.void is None]
         found = conclude(trials, former.name if former else None, self._model(cells))
         found = msgspec.structs.replace(
@@ -211,15 +211,15 @@ class _Trying:
         return {**self.alone, "cores": cores, **length}
 
     def _measure_alone(
-        self, division: Division, number: int, generator: Generator, shown: Shown
+        self, layout: PoolLayout, number: int, generator: Generator, shown: Shown
     ) -> None:
         """Measure each kind of work while there is next to nothing of the other."""
         wanted = self.wanted
         slowly = min(wanted.slow_rate, SLOWLY)
         for kind, fast, slow in ((FAST, wanted.fast_rate, 0.0), (SLOW, SELDOM, slowly)):
             shown.begin(f"{kind} work alone")
-            self.stack.to(division)
-            order = self._order(division, number, self.folder / ALONE, fast, slow)
+            self.stack.to(layout)
+            order = self._order(layout, number, self.folder / ALONE, fast, slow)
             order["variant"] = f"{kind} alone"
             cell = self._told(generator, {**order, "sample": EVERY})
             results.append(self.folder / ALONE, cell)
@@ -234,21 +234,21 @@ class _Trying:
                 for each in requests
                 if self._is(each.operation, kind) and each.variant == f"{kind} alone"
             ]
-            known = Alone(own, awaits=kind == FAST and not blocking)
+            known = IsolatedRequests(own, awaits=kind == FAST and not blocking)
             cpu = 1.0 if kind == FAST else computing(wanted.work)
             self.alone[kind] = known.kind(rate, poisson=wanted.poisson, cpu=cpu)
 
     def _is(self, operation: str, kind: str) -> bool:
         return (operation == self.wanted.work.kind.value) is (kind == SLOW)
 
-    def _cell(self, division: Division, number: int, generator: Generator, shown: Shown) -> None:
-        what = f"round {number}  {division.name}"
+    def _cell(self, layout: PoolLayout, number: int, generator: Generator, shown: Shown) -> None:
+        what = f"round {number}  {layout.name}"
         shown.begin(what)
-        self.stack.to(division)
+        self.stack.to(layout)
         wanted = self.wanted
 
         def measure(attempt: int) -> results.Cell:
-            order = self._order(division, number, self.folder, wanted.fast_rate, wanted.slow_rate)
+            order = self._order(layout, number, self.folder, wanted.fast_rate, wanted.slow_rate)
             return self._told(generator, order | {"attempt": attempt})
 
         settle(measure, self.folder, what, shown.note)
@@ -266,7 +266,7 @@ class _Trying:
         return msgspec.convert({**facts, **measured}, results.Cell)
 
     def _order(
-        self, division: Division, number: int, folder: Path, fast: float, slow: float
+        self, layout: PoolLayout, number: int, folder: Path, fast: float, slow: float
     ) -> dict[str, Any]:
         wanted, target = self.wanted, self.stack.target
         return {
@@ -274,8 +274,8 @@ class _Trying:
             "store": self.offer.id,
             "mix": wanted.mix,
             "round": number,
-            "variant": division.name,
-            "processes": division.processes,
+            "variant": layout.name,
+            "processes": layout.processes,
             "rate": fast,
             "slow_rate": slow,
             "slow_work": wanted.work.kind.value,

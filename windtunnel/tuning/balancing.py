@@ -17,7 +17,7 @@ class Balancer(ABC):
 
     def __init__(self, weights: Sequence[int], source: random.Random) -> None:
         self.weights = tuple(weights)
-        self.under_way = [0] * len(weights)
+        self.in_flight = [0] * len(weights)
         """How many requests each process has, waiting and at work."""
         self._source = source
 
@@ -45,7 +45,7 @@ class LeastConn(Balancer):
         self._current = [0] * len(weights)
 
     def pick(self) -> int:
-        loads = [n / weight for n, weight in zip(self.under_way, self.weights, strict=True)]
+        loads = [n / weight for n, weight in zip(self.in_flight, self.weights, strict=True)]
         least = min(loads)
         ties = [place for place, load in enumerate(loads) if load == least]
         return ties[0] if len(ties) == 1 else turn(self._current, self.weights, ties)
@@ -66,7 +66,7 @@ class RandomTwo(Balancer):
         other = self._draw()
         while other == first:
             other = self._draw()
-        return min(first, other, key=lambda place: self.under_way[place] / self.weights[place])
+        return min(first, other, key=lambda place: self.in_flight[place] / self.weights[place])
 
     def _draw(self) -> int:
         return self._source.choices(self._places, cum_weights=self._cumulative)[0]

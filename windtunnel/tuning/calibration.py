@@ -25,7 +25,7 @@ MOST: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Alone:
+class IsolatedRequests:
     """Sampled requests of one kind that had the processes for itself."""
 
     requests: Sequence[SampledRequest]

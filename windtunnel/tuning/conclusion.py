@@ -11,40 +11,40 @@ from windtunnel.analysis.slo import Slo
 from windtunnel.recording.tuning_results import Figure, Kind, Objective, Tried, Tuned
 from windtunnel.tuning.forecast import Length, forecast
 from windtunnel.tuning.layout import FAST, SLOW
-from windtunnel.tuning.objectives import Judged, Standing, front
+from windtunnel.tuning.objectives import Evaluation, JudgedObjective, front
 from windtunnel.tuning.system_model import work_of
 from windtunnel.tuning.tuner import Trials, against, ties
 
 
 def conclude(trials: Trials, former: str | None, model: Mapping[str, Any]) -> Tuned:
-    """The recommended division and the rest of it.
+    """The recommended layout and the rest of it.
 
-    Among divisions that cannot be told apart the former one is recommended, if it is there and does
+    Among layouts that cannot be told apart the former one is recommended, if it is there and does
     not look as if it broke an objective: there is no reason to change it.
     """
-    standings = trials.standings()
-    alive = [one for one in standings if one.division.name not in trials.given_up]
+    evaluations = trials.evaluations()
+    alive = [one for one in evaluations if one.layout.name not in trials.dropped]
     alike = ties(alive) if alive else []
     best = alive[0] if alive else None
     kept = _kept(former, alive) if former in alike else None
     if best is not None and kept is not None:
-        alike = [best.division.name, *(name for name in alike if name != former)]
+        alike = [best.layout.name, *(name for name in alike if name != former)]
         best = kept
-    rest = [one for one in standings if one is not best]
+    rest = [one for one in evaluations if one is not best]
     second = rest[0] if rest else None
-    predicted = predictions(standings, trials.slos, model)
-    on_front = {one.division.name for one in front(standings)}
+    predicted = predictions(evaluations, trials.slos, model)
+    on_front = {one.layout.name for one in front(evaluations)}
     return Tuned(
         slos=[str(slo) for slo in trials.slos],
         former=former,
-        recommended=best.division.name if best else None,
+        recommended=best.layout.name if best else None,
         ties=alike,
-        runner_up=second.division.name if second else None,
+        runner_up=second.layout.name if second else None,
         ratio=_ratio(second, best) if best and second else None,
         ended=trials.ended,
         tried=[
-            _tried(one, predicted.get(one.division.name), on_front, trials.given_up)
-            for one in standings
+            _tried(one, predicted.get(one.layout.name), on_front, trials.dropped)
+            for one in evaluations
         ],
         fast=model.get(FAST),
         slow=model.get(SLOW),
@@ -52,33 +52,33 @@ def conclude(trials: Trials, former: str | None, model: Mapping[str, Any]) -> Tu
     )
 
 
-def _kept(former: str | None, alive: Sequence[Standing]) -> Standing | None:
-    """The former division, unless it breaks an objective that the best one holds."""
-    found = next(one for one in alive if one.division.name == former)
+def _kept(former: str | None, alive: Sequence[Evaluation]) -> Evaluation | None:
+    """The former layout, unless it breaks an objective that the best one holds."""
+    found = next(one for one in alive if one.layout.name == former)
     return found if found.holds is alive[0].holds else None
 
 
 def predictions(
-    standings: Sequence[Standing], slos: Sequence[Slo], model: Mapping[str, Any]
-) -> dict[str, Standing]:
-    """What the model says of each division, in rounds as long as the measured ones."""
+    evaluations: Sequence[Evaluation], slos: Sequence[Slo], model: Mapping[str, Any]
+) -> dict[str, Evaluation]:
+    """What the model says of each layout, in rounds as long as the measured ones."""
     fast, slow = model.get(FAST), model.get(SLOW)
     if not isinstance(fast, Kind) or not isinstance(slow, Kind):
         return {}
     length = Length(warmup=model["warmup"], duration=model["duration"])
     works = work_of(fast, FAST), work_of(slow, SLOW)
     return {
-        one.division.name: Standing(
-            one.division, forecast(one.division.scene(*works, model["cores"]), length), slos
+        one.layout.name: Evaluation(
+            one.layout, forecast(one.layout.scene(*works, model["cores"]), length), slos
         )
-        for one in standings
+        for one in evaluations
     }
 
 
 def _tried(
-    one: Standing, said: Standing | None, on_front: set[str], given_up: Mapping[str, str]
+    one: Evaluation, said: Evaluation | None, on_front: set[str], dropped: Mapping[str, str]
 ) -> Tried:
-    name = one.division.name
+    name = one.layout.name
     return Tried(
         name=name,
         rounds=one.fast_p99.rounds,
@@ -89,11 +89,11 @@ def _tried(
         objectives=[_objective(each) for each in one.judged],
         holds=one.holds,
         front=name in on_front,
-        pruned=given_up.get(name),
+        pruned=dropped.get(name),
     )
 
 
-def _objective(one: Judged) -> Objective:
+def _objective(one: JudgedObjective) -> Objective:
     return Objective(
         slo=str(one.slo),
         kind=one.kind,
@@ -103,7 +103,7 @@ def _objective(one: Judged) -> Objective:
     )
 
 
-def _ratio(second: Standing, best: Standing) -> Figure | None:
+def _ratio(second: Evaluation, best: Evaluation) -> Figure | None:
     """How many times the best's figure the runner-up's is, in its tightest objective."""
     spread = against(second, best)
     if spread is None:

@@ -1,4 +1,4 @@
-"""Cores that several processes share: more of them at work than cores, and each goes slower.
+"""SharedCores that several processes share: more of them at work than cores, and each goes slower.
 
 Processor sharing by a clock of its own: all at work advance at one speed, so each is done when
 that clock has come to its start plus its demand, and only the next to be done is ever scheduled.
@@ -14,7 +14,7 @@ from simpy import Environment
 from simpy.events import Event, Timeout
 
 
-class Cores:
+class SharedCores:
     """`number` of cores, whole or not, evenly divided among all that compute."""
 
     def __init__(self, env: Environment, number: float) -> None:
@@ -61,7 +61,7 @@ class Cores:
         done()
 
 
-class Plenty:
+class UnlimitedCores:
     """As many cores as there are processes: nobody waits for one."""
 
     def __init__(self, env: Environment) -> None:

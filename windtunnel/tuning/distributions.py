@@ -25,7 +25,7 @@ class Duration(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Always:
+class Constant:
     """The same for each."""
 
     seconds: float
@@ -71,7 +71,7 @@ class Measured:
         return self.values[int(source.random() * len(self.values))]
 
 
-NOTHING = Always(0.0)
+NOTHING = Constant(0.0)
 
 
 def parse(text: str) -> Duration:
@@ -89,4 +89,4 @@ def parse(text: str) -> Duration:
         raise DurationError(f"{text!r}: write milliseconds as 20, exp:20 or 12,15,40")
     if colon:
         return Exponential(values[0])
-    return Always(values[0]) if len(values) == 1 else Measured(tuple(values))
+    return Constant(values[0]) if len(values) == 1 else Measured(tuple(values))

@@ -10,8 +10,8 @@ from statistics import fmean, stdev
 
 from windtunnel.analysis.stats import MIN_ROUNDS, IntervalEstimate, t_quantile
 from windtunnel.analysis.summary import RESPONSE
-from windtunnel.tuning.simulation import Seen, simulate
-from windtunnel.tuning.system_model import Scene
+from windtunnel.tuning.simulation import WorkCounts, simulate
+from windtunnel.tuning.system_model import SystemModel
 
 ROUNDS = MIN_ROUNDS
 US = 1e6
@@ -21,7 +21,7 @@ US = 1e6
 class Forecast:
     """One kind of work in several simulated rounds of `seconds` each."""
 
-    rounds: Sequence[Seen]
+    rounds: Sequence[WorkCounts]
     seconds: float
 
     def quantile(
@@ -65,7 +65,7 @@ class Length:
     patience: float = 10.0
 
 
-def forecast(scene: Scene, length: Length, seed: object = 1) -> Mapping[str, Forecast]:
+def forecast(scene: SystemModel, length: Length, seed: object = 1) -> Mapping[str, Forecast]:
     """Simulate a scene; the same seed gives the same answer."""
     seen = [
         simulate(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from windtunnel.tuning.system_model import Pool, Scene, Work
+from windtunnel.tuning.system_model import Pool, SystemModel, Work
 
 FAST, SLOW = "fast", "slow"
 ROUTE: Final = "/slow/"
@@ -22,7 +22,7 @@ _NAME: Final = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Division:
+class PoolLayout:
     """So many processes for fast and for slow work; `slow` 0 is everything in one pool."""
 
     fast: int
@@ -59,26 +59,28 @@ class Division:
             f'routes."{ROUTE}"': SLOW if self.slow else FAST,
         }
 
-    def scene(self, fast: Work, slow: Work, cores: float | None) -> Scene:
+    def scene(self, fast: Work, slow: Work, cores: float | None) -> SystemModel:
         """What the model simulates of it."""
         pools = {FAST: Pool((1,) * self.fast, self.balance)}
         if self.slow:
             pools[SLOW] = Pool((1,) * self.slow, self.balance)
-        return Scene((fast, slow), pools, {FAST: FAST, SLOW: SLOW if self.slow else FAST}, cores)
+        return SystemModel(
+            (fast, slow), pools, {FAST: FAST, SLOW: SLOW if self.slow else FAST}, cores
+        )
 
 
-def divisions(processes: int, balances: Sequence[str] = (ROUND_ROBIN,)) -> Iterator[Division]:
+def pool_layouts(processes: int, balances: Sequence[str] = (ROUND_ROBIN,)) -> Iterator[PoolLayout]:
     """Every way to divide so many, by each balance; one process takes no balancing."""
     for balance in balances:
         for slow in range(processes):
-            division = Division(processes - slow, slow, balance)
-            if balance == balances[0] or max(division.fast, division.slow) > 1:
-                yield division
+            layout = PoolLayout(processes - slow, slow, balance)
+            if balance == balances[0] or max(layout.fast, layout.slow) > 1:
+                yield layout
 
 
-def read(name: str) -> Division:
-    """The division of a name as `3+1`, `4-together` or `2+2-least_conn`; raises ValueError."""
+def read(name: str) -> PoolLayout:
+    """The layout of a name as `3+1`, `4-together` or `2+2-least_conn`; raises ValueError."""
     found = _NAME.fullmatch(name.strip())
     if not found or not int(found["fast"]):
-        raise ValueError(f"{name!r} is no division: write 3+1, 4-together or 2+2-least_conn")
-    return Division(int(found["fast"]), int(found["slow"] or 0), found["balance"] or ROUND_ROBIN)
+        raise ValueError(f"{name!r} is no layout: write 3+1, 4-together or 2+2-least_conn")
+    return PoolLayout(int(found["fast"]), int(found["slow"] or 0), found["balance"] or ROUND_ROBIN)

@@ -1,4 +1,4 @@
-"""What the cells of one division measured of a kind of work, round by round."""
+"""What the cells of one layout measured of a kind of work, round by round."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ DEADLINE_US = 10_000_000
 
 
 @dataclass(frozen=True)
-class Observed:
-    """One kind of work under one division; `kind` is the stream of the cells."""
+class MeasuredWork:
+    """One kind of work under one layout; `kind` is the stream of the cells."""
 
     kind: str
     cells: Sequence[Cell]

@@ -1,4 +1,4 @@
-"""Which division is best: objectives first, then what slow work gets done, then the fast tail.
+"""Which layout is best: objectives first, then what slow work gets done, then the fast tail.
 
 The same rule for what was measured and for what the model says: whatever has figures can stand.
 """
@@ -14,7 +14,7 @@ from typing import Protocol
 from windtunnel.analysis.slo import LATENCIES, Slo
 from windtunnel.analysis.stats import IntervalEstimate
 from windtunnel.analysis.summary import PER_MILLE, RESPONSE
-from windtunnel.tuning.layout import FAST, SLOW, Division
+from windtunnel.tuning.layout import FAST, SLOW, PoolLayout
 
 SLOW_OPERATIONS = frozenset({"summary", "sleep"})
 ALIKE = 0.02
@@ -23,12 +23,12 @@ ALIKE = 0.02
 P99 = 990
 
 
-class StandingError(ValueError):
-    """An objective that says nothing about a division; the message is one line."""
+class ObjectiveError(ValueError):
+    """An objective that says nothing about a layout; the message is one line."""
 
 
 class Figures(Protocol):
-    """What is known of one kind of work under a division."""
+    """What is known of one kind of work under a layout."""
 
     def quantile(
         self, per_mille: int, operation: str | None = None, latency: str = RESPONSE
@@ -47,24 +47,26 @@ class Figures(Protocol):
 def kinds(slo: Slo) -> tuple[str, ...]:
     """The kinds of work that an objective speaks of, whichever pool serves them.
 
-    Raises StandingError where it is neither fast nor slow work.
+    Raises ObjectiveError where it is neither fast nor slow work.
     """
     if slo.measure == "regression":
-        raise StandingError(f"--slo {str(slo)!r}: a regression compares servers, not splits")
+        raise ObjectiveError(f"--slo {str(slo)!r}: a regression compares servers, not splits")
     if slo.pool not in {None, FAST, SLOW}:
-        raise StandingError(f"--slo {str(slo)!r}: splits are tried for fast and slow work only")
+        raise ObjectiveError(f"--slo {str(slo)!r}: splits are tried for fast and slow work only")
     if slo.operation is not None:
         kind = SLOW if slo.operation in SLOW_OPERATIONS else FAST
         if slo.pool not in {None, kind}:
-            raise StandingError(f"--slo {str(slo)!r}: {slo.operation} is {kind} work")
+            raise ObjectiveError(f"--slo {str(slo)!r}: {slo.operation} is {kind} work")
         if kind == FAST and slo.measure not in LATENCIES:
-            raise StandingError(f"--slo {str(slo)!r}: ask it of all fast work, {slo.measure}(fast)")
+            raise ObjectiveError(
+                f"--slo {str(slo)!r}: ask it of all fast work, {slo.measure}(fast)"
+            )
         return (kind,)
     return (FAST, SLOW) if slo.pool is None else (slo.pool,)
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class JudgedObjective:
     """An objective's figure in the unit of its limit, for one kind of work."""
 
     slo: Slo
@@ -92,18 +94,18 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Standing:
-    """A division with what is known of it, judged by the objectives."""
+class Evaluation:
+    """A layout with what is known of it, judged by the objectives."""
 
-    division: Division
+    layout: PoolLayout
     works: Mapping[str, Figures]
     slos: Sequence[Slo]
 
     @cached_property
-    def judged(self) -> list[Judged]:
+    def judged(self) -> list[JudgedObjective]:
         """Every objective for every kind of work that it speaks of and that there is."""
         return [
-            Judged(slo, kind, _figure(slo, self.works[kind]))
+            JudgedObjective(slo, kind, _figure(slo, self.works[kind]))
             for slo in self.slos
             for kind in kinds(slo)
             if kind in self.works
@@ -115,7 +117,7 @@ class Standing:
         return all(each.holds for each in self.judged)
 
     @cached_property
-    def tightest(self) -> Judged:
+    def tightest(self) -> JudgedObjective:
         """The objective with the least margin."""
         return min(self.judged, key=lambda each: each.margin)
 
@@ -144,16 +146,16 @@ def _figure(slo: Slo, work: Figures) -> IntervalEstimate:
     return work.quantile(per_mille, slo.operation, slo.latency or RESPONSE)
 
 
-def ranked(standings: Iterable[Standing]) -> list[Standing]:
+def ranked(evaluations: Iterable[Evaluation]) -> list[Evaluation]:
     """Best first: those that hold, most slow work done, then the greatest margin.
 
     What slow work gets done counts in steps of `ALIKE` below the most that any gets done. Of those
     that break an objective the one that is nearest to holding is first.
     """
-    some = list(standings)
+    some = list(evaluations)
     most = max((each.done.estimate for each in some if each.holds), default=0.0)
 
-    def place(each: Standing) -> tuple[bool, float, float]:
+    def place(each: Evaluation) -> tuple[bool, float, float]:
         short = 1 - each.done.estimate / most if most else 0.0
         worse = math.floor(short / ALIKE) if each.holds and short > ALIKE else 0
         return (not each.holds, worse, -each.margin)
@@ -161,13 +163,13 @@ def ranked(standings: Iterable[Standing]) -> list[Standing]:
     return sorted(some, key=place)
 
 
-def front(standings: Iterable[Standing]) -> list[Standing]:
+def front(evaluations: Iterable[Evaluation]) -> list[Evaluation]:
     """Pareto's front: no other has a lower fast p99 and as much slow work done, or the reverse."""
-    some = list(standings)
+    some = list(evaluations)
     return [one for one in some if not any(_dominates(other, one) for other in some)]
 
 
-def _dominates(one: Standing, other: Standing) -> bool:
+def _dominates(one: Evaluation, other: Evaluation) -> bool:
     p99 = one.fast_p99.estimate, other.fast_p99.estimate
     done = one.done.estimate, other.done.estimate
     return p99[0] <= p99[1] and done[0] >= done[1] and (p99[0], done[0]) != (p99[1], done[1])

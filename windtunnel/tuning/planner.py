@@ -11,9 +11,9 @@ from windtunnel.analysis.slo import Slo
 from windtunnel.analysis.summary import PER_MILLE
 from windtunnel.analysis.wording import number
 from windtunnel.tuning.forecast import Length, forecast
-from windtunnel.tuning.layout import FAST, PROCESSES, SLOW, Division, divisions
-from windtunnel.tuning.objectives import P99, Standing, kinds, ranked
-from windtunnel.tuning.system_model import Traffic, Work, occupied
+from windtunnel.tuning.layout import FAST, PROCESSES, SLOW, PoolLayout, pool_layouts
+from windtunnel.tuning.objectives import P99, Evaluation, kinds, ranked
+from windtunnel.tuning.system_model import Traffic, Work, offered_load
 
 # What no split can keep, however the processes are divided: service times, cores, processes.
 
@@ -62,7 +62,7 @@ def _alone_us(work: Work, per_mille: int) -> float:
 
 
 def _too_few(traffic: Traffic, most: int) -> Iterator[str]:
-    cores, load = traffic.cores, occupied(traffic.fast) + occupied(traffic.slow)
+    cores, load = traffic.cores, offered_load(traffic.fast) + offered_load(traffic.slow)
     if cores is not None and traffic.computing > FULL * cores:
         yield (
             f"it is {traffic.computing:,.1f} cores of work, and {cores:,g} there: give "
@@ -109,24 +109,24 @@ MOST_REQUESTS = 3_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class PlanResult:
     """What the model was asked and answers: the best first, and what cannot keep up and why."""
 
     traffic: Traffic
     slos: Sequence[Slo]
     most: int
-    standings: list[Standing] = field(default_factory=list)
-    hopeless: dict[str, str] = field(default_factory=dict)
+    evaluations: list[Evaluation] = field(default_factory=list)
+    overloaded: dict[str, str] = field(default_factory=dict)
 
     @property
-    def best(self) -> Standing | None:
+    def best(self) -> Evaluation | None:
         """The smallest that holds every objective, if any does."""
-        return next((each for each in self.standings if each.holds), None)
+        return next((each for each in self.evaluations if each.holds), None)
 
     @property
-    def next_best(self) -> Standing | None:
+    def next_best(self) -> Evaluation | None:
         """The one after it."""
-        return next((each for each in self.standings if each is not self.best), None)
+        return next((each for each in self.evaluations if each is not self.best), None)
 
     @property
     def bounds(self) -> list[str]:
@@ -153,36 +153,36 @@ class Planned:
 
 def plan(
     traffic: Traffic, slos: Sequence[Slo], *, most: int, balances: Sequence[str], seed: int = 1
-) -> Planned:
+) -> PlanResult:
     """Try sizes from the smallest on until some hold, then one process more, `most` at most."""
-    planned = Planned(traffic, slos, most)
+    planned = PlanResult(traffic, slos, most)
     found: int | None = None
     for processes in range(1, most + 1):
         if found is not None and processes > found + 1:
             break
         tried = list(_of_size(processes, planned, balances, seed))
-        planned.standings.extend(tried)
+        planned.evaluations.extend(tried)
         if found is None and any(each.holds for each in tried):
             found = processes
-    planned.standings[:] = _in_order(planned.standings)
+    planned.evaluations[:] = _in_order(planned.evaluations)
     return planned
 
 
 def _of_size(
-    processes: int, planned: Planned, balances: Sequence[str], seed: int
-) -> Iterator[Standing]:
-    for division in divisions(processes, balances):
-        why = hopeless(division, planned.traffic)
+    processes: int, planned: PlanResult, balances: Sequence[str], seed: int
+) -> Iterator[Evaluation]:
+    for layout in pool_layouts(processes, balances):
+        why = overloaded(layout, planned.traffic)
         if why is None:
-            yield standing(division, planned.traffic, planned.slos, seed)
+            yield evaluation(layout, planned.traffic, planned.slos, seed)
         else:
-            planned.hopeless[division.name] = why
+            planned.overloaded[layout.name] = why
 
 
-def standing(division: Division, traffic: Traffic, slos: Sequence[Slo], seed: int) -> Standing:
-    """What the model says of a division in the long run."""
-    scene = division.scene(traffic.fast, traffic.slow, traffic.cores)
-    return Standing(division, forecast(scene, length(traffic, slos), seed), slos)
+def evaluation(layout: PoolLayout, traffic: Traffic, slos: Sequence[Slo], seed: int) -> Evaluation:
+    """What the model says of a layout in the long run."""
+    scene = layout.scene(traffic.fast, traffic.slow, traffic.cores)
+    return Evaluation(layout, forecast(scene, length(traffic, slos), seed), slos)
 
 
 def enough(slos: Sequence[Slo], kind: str) -> int:
@@ -203,12 +203,12 @@ def length(traffic: Traffic, slos: Sequence[Slo]) -> Length:
     return Length(warmup=duration * WARMUP, duration=duration)
 
 
-def hopeless(division: Division, traffic: Traffic) -> str | None:
-    """Why a division cannot keep up however long it is given, or None."""
-    fast, slow = occupied(traffic.fast), occupied(traffic.slow)
-    loads = [(FAST, fast, division.fast), (SLOW, slow, division.slow)]
-    if not division.slow:
-        loads = [("only", fast + slow, division.fast)]
+def overloaded(layout: PoolLayout, traffic: Traffic) -> str | None:
+    """Why a layout cannot keep up however long it is given, or None."""
+    fast, slow = offered_load(traffic.fast), offered_load(traffic.slow)
+    loads = [(FAST, fast, layout.fast), (SLOW, slow, layout.slow)]
+    if not layout.slow:
+        loads = [("only", fast + slow, layout.fast)]
     for name, load, processes in loads:
         if load > FULL * processes:
             return f"the {name} pool would be {load / processes:.0%} busy"
@@ -217,11 +217,11 @@ def hopeless(division: Division, traffic: Traffic) -> str | None:
     return None
 
 
-def _in_order(standings: list[Standing]) -> list[Standing]:
+def _in_order(evaluations: list[Evaluation]) -> list[Evaluation]:
     """Those that hold, the smallest first; then the rest by how near they are."""
-    order = {id(each): place for place, each in enumerate(ranked(standings))}
+    order = {id(each): place for place, each in enumerate(ranked(evaluations))}
 
-    def key(each: Standing) -> tuple[bool, int, int]:
-        return not each.holds, each.division.processes if each.holds else 0, order[id(each)]
+    def key(each: Evaluation) -> tuple[bool, int, int]:
+        return not each.holds, each.layout.processes if each.holds else 0, order[id(each)]
 
-    return sorted(standings, key=key)
+    return sorted(evaluations, key=key)

@@ -16,14 +16,14 @@ from simpy import Environment
 from simpy.events import Event, Timeout
 
 from windtunnel.tuning.balancing import BALANCERS
-from windtunnel.tuning.cores import Cores, Plenty, after
-from windtunnel.tuning.system_model import Pool, Scene, Work
+from windtunnel.tuning.cores import SharedCores, UnlimitedCores, after
+from windtunnel.tuning.system_model import Pool, SystemModel, Work
 
 # The model's stations: processes that are queues, and nginx before each pool of them.
 
 
 class Computing(Protocol):
-    """Cores, scarce or not."""
+    """SharedCores, scarce or not."""
 
     def compute(self, seconds: float, done: Callable[[], None]) -> None:
         """Call `done` when so much work is done."""
@@ -42,10 +42,10 @@ class Job:
 
 
 class Process:
-    """A queue, first come first served, with as many lanes as it serves requests at once."""
+    """A queue, first come first served, with as many concurrency as it serves requests at once."""
 
-    def __init__(self, env: Environment, cores: Computing, lanes: int) -> None:
-        self._env, self._cores, self._free = env, cores, lanes
+    def __init__(self, env: Environment, cores: Computing, concurrency: int) -> None:
+        self._env, self._cores, self._free = env, cores, concurrency
         self._waiting: deque[Job] = deque()
 
     def take(self, job: Job) -> None:
@@ -85,23 +85,23 @@ class Process:
             self._free += 1
 
 
-class Balanced:
+class BalancedPool:
     """The processes of a pool, behind a balancer that knows how many requests each has."""
 
     def __init__(
         self, env: Environment, cores: Computing, pool: Pool, source: random.Random
     ) -> None:
-        self._processes = [Process(env, cores, pool.lanes) for _ in pool.weights]
+        self._processes = [Process(env, cores, pool.concurrency) for _ in pool.weights]
         self._balancer = BALANCERS[pool.balance](pool.weights, source)
 
     def take(self, job: Job) -> None:
         """Pass it on to the process whose turn it is."""
         place = self._balancer.pick()
-        under_way, leave = self._balancer.under_way, job.leave
-        under_way[place] += 1
+        in_flight, leave = self._balancer.in_flight, job.leave
+        in_flight[place] += 1
 
         def left() -> None:
-            under_way[place] -= 1
+            in_flight[place] -= 1
             leave()
 
         job.leave = left
@@ -109,7 +109,7 @@ class Balanced:
 
 
 @dataclass(slots=True)
-class Seen:
+class WorkCounts:
     """What became of one kind of work, times in seconds.
 
     `arrived` counts what came within the window, `within` what of that was also answered within
@@ -137,12 +137,17 @@ class _Stream:
     """One kind of work, from the clock that sends it to what is counted of it."""
 
     def __init__(
-        self, env: Environment, work: Work, pool: Balanced, source: random.Random, window: _Window
+        self,
+        env: Environment,
+        work: Work,
+        pool: BalancedPool,
+        source: random.Random,
+        window: _Window,
     ) -> None:
         self._env, self._work, self._pool = env, work, pool
         self._source, self._window = source, window
         self._changed = 0.0
-        self.seen = Seen()
+        self.seen = WorkCounts()
 
     def run(self) -> Generator[Event]:
         """Send until the window is over: a process of simpy's."""
@@ -179,18 +184,18 @@ class _Stream:
 
 
 def simulate(
-    scene: Scene, seed: object, *, warmup: float, duration: float, patience: float = 10.0
-) -> dict[str, Seen]:
+    scene: SystemModel, seed: object, *, warmup: float, duration: float, patience: float = 10.0
+) -> dict[str, WorkCounts]:
     """Let `scene` go on for a warm-up and a window, and return what each kind of work got.
 
     Nothing comes after the window's end; what came is given `patience` seconds to be answered. The
     same seed gives the same answer.
     """
     env, window = Environment(), _Window(warmup, warmup + duration)
-    scarce = scene.cores is not None and scene.cores < scene.lanes
-    cores: Computing = Cores(env, scene.cores or 0.0) if scarce else Plenty(env)
+    scarce = scene.cores is not None and scene.cores < scene.concurrency
+    cores: Computing = SharedCores(env, scene.cores or 0.0) if scarce else UnlimitedCores(env)
     pools = {
-        name: Balanced(env, cores, pool, random.Random(f"{seed}:pool:{name}"))
+        name: BalancedPool(env, cores, pool, random.Random(f"{seed}:pool:{name}"))
         for name, pool in scene.pools.items()
     }
     streams = {

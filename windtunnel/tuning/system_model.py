@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from windtunnel.recording.tuning_results import Kind
-from windtunnel.tuning.distributions import NOTHING, Always, Duration, Measured
+from windtunnel.tuning.distributions import NOTHING, Constant, Duration, Measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,11 @@ class Pool:
 
     weights: tuple[int, ...]
     balance: str = "round_robin"
-    lanes: int = 1
+    concurrency: int = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class SystemModel:
     """All of it: `routes` is the pool of each kind of work; `cores` None are plenty."""
 
     works: Sequence[Work]
@@ -49,9 +49,9 @@ class Scene:
     cores: float | None = None
 
     @property
-    def lanes(self) -> int:
+    def concurrency(self) -> int:
         """How many requests can be served at once."""
-        return sum(len(pool.weights) * pool.lanes for pool in self.pools.values())
+        return sum(len(pool.weights) * pool.concurrency for pool in self.pools.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Traffic:
 
     @property
     def computing(self) -> float:
-        """Cores that are busy with it on average."""
+        """SharedCores that are busy with it on average."""
         return sum(w.rate * w.service.mean * w.cpu for w in (self.fast, self.slow))
 
     def at(self, fast: float, slow: float) -> Traffic:
@@ -72,7 +72,7 @@ class Traffic:
         return replace(self, fast=replace(self.fast, rate=fast), slow=replace(self.slow, rate=slow))
 
 
-def occupied(work: Work) -> float:
+def offered_load(work: Work) -> float:
     """How many processes it keeps busy on average: its load in Erlang."""
     share = 1.0 if work.holds else work.cpu
     return work.rate * work.service.mean * share
@@ -106,4 +106,4 @@ def work_of(kind: Kind, name: str) -> Work:
 
 def _duration(samples_us: Sequence[float]) -> Duration:
     seconds = tuple(value / 1e6 for value in samples_us) or (0.0,)
-    return Always(seconds[0]) if len(seconds) == 1 else Measured(seconds)
+    return Constant(seconds[0]) if len(seconds) == 1 else Measured(seconds)

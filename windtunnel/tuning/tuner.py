@@ -25,24 +25,24 @@ from windtunnel.analysis.wording import counted
 from windtunnel.recording import results, streams
 from windtunnel.recording.results import Cell
 from windtunnel.recording.streams import Second
-from windtunnel.tuning.layout import FAST, SLOW, Division
-from windtunnel.tuning.measurements import Observed, done
-from windtunnel.tuning.objectives import ALIKE, Judged, Standing, ranked
+from windtunnel.tuning.layout import FAST, SLOW, PoolLayout
+from windtunnel.tuning.measurements import MeasuredWork, done
+from windtunnel.tuning.objectives import ALIKE, Evaluation, JudgedObjective, ranked
 
-# When a division is given up, and when two cannot be told apart: whole rounds, in pairs.
+# When a layout is dropped, and when two cannot be told apart: whole rounds, in pairs.
 
 
 LEAST = 4
-"""Common rounds before anything is given up."""
+"""Common rounds before anything is dropped."""
 
 SURE = 0.01
 TIE = 0.05
 
 
-def pruned(standings: Sequence[Standing]) -> dict[str, str]:
+def pruned(evaluations: Sequence[Evaluation]) -> dict[str, str]:
     """Which of these are clearly worse than the first of them, by name, and why."""
-    leader, *others = standings
-    reasons = {one.division.name: worse(one, leader) for one in others}
+    leader, *others = evaluations
+    reasons = {one.layout.name: worse(one, leader) for one in others}
     known = {name: found for name, found in reasons.items() if found is not None}
     corrected = holm([p for p, _ in known.values()])
     return {
@@ -50,7 +50,7 @@ def pruned(standings: Sequence[Standing]) -> dict[str, str]:
     }
 
 
-def worse(one: Standing, leader: Standing) -> tuple[float, str] | None:
+def worse(one: Evaluation, leader: Evaluation) -> tuple[float, str] | None:
     """How sure it is that `one` is worse than the leader (a p-value), and in what; or None."""
     found = [_broken(one, leader), _does_less(one, leader), _slower(one, leader)]
     told = [each for each in found if each is not None]
@@ -60,7 +60,7 @@ def worse(one: Standing, leader: Standing) -> tuple[float, str] | None:
     return surest[0], next((why for p, why in told if p < SURE), surest[1])
 
 
-def _broken(one: Standing, leader: Standing) -> tuple[float, str] | None:
+def _broken(one: Evaluation, leader: Evaluation) -> tuple[float, str] | None:
     """An objective that the leader holds is broken."""
     judged = one.tightest
     sampled = figure(judged.slo, one, judged.kind)
@@ -70,7 +70,7 @@ def _broken(one: Standing, leader: Standing) -> tuple[float, str] | None:
     return _told(spread, f"breaks {judged.slo}")
 
 
-def _does_less(one: Standing, leader: Standing) -> tuple[float, str] | None:
+def _does_less(one: Evaluation, leader: Evaluation) -> tuple[float, str] | None:
     """Less slow work gets done, while the leader holds."""
     ours, theirs = one.done.estimate, leader.done.estimate
     if not leader.holds or ours >= theirs * (1 - ALIKE):
@@ -79,7 +79,7 @@ def _does_less(one: Standing, leader: Standing) -> tuple[float, str] | None:
     return _told(spread, f"gets {1 - ours / theirs:.0%} less slow work done")
 
 
-def _slower(one: Standing, leader: Standing) -> tuple[float, str] | None:
+def _slower(one: Evaluation, leader: Evaluation) -> tuple[float, str] | None:
     """Worse in the objective that is tightest, and no more slow work done."""
     if one.done.estimate > leader.done.estimate * (1 + ALIKE) and leader.holds is one.holds:
         return None
@@ -90,7 +90,7 @@ def _slower(one: Standing, leader: Standing) -> tuple[float, str] | None:
     return _told(spread, f"{one.tightest.slo}: {times:.2g} times the best")
 
 
-def against(one: Standing, leader: Standing, least: int = MIN_ROUNDS) -> LogRatio | None:
+def against(one: Evaluation, leader: Evaluation, least: int = MIN_ROUNDS) -> LogRatio | None:
     """The ratio of both in the objective that is tightest for `one`; None: too few rounds."""
     judged = one.tightest
     mine, theirs = (figure(judged.slo, each, judged.kind) for each in (one, leader))
@@ -99,15 +99,15 @@ def against(one: Standing, leader: Standing, least: int = MIN_ROUNDS) -> LogRati
     return paired_log_ratio(mine, theirs, least)
 
 
-def ties(standings: Sequence[Standing]) -> list[str]:
+def ties(evaluations: Sequence[Evaluation]) -> list[str]:
     """Which of these cannot be told from the first: in no figure at 5 %, Holm-corrected."""
-    leader, *others = standings
-    found = {one.division.name: _differs(one, leader) for one in others}
+    leader, *others = evaluations
+    found = {one.layout.name: _differs(one, leader) for one in others}
     corrected = holm(list(found.values()))
     return [name for name, p in zip(found, corrected, strict=True) if p >= TIE]
 
 
-def _differs(one: Standing, leader: Standing) -> float:
+def _differs(one: Evaluation, leader: Evaluation) -> float:
     if one.holds is not leader.holds:
         broken = leader if one.holds else one
         return 0.0 if broken.tightest.sure else 1.0
@@ -119,10 +119,10 @@ def _differs(one: Standing, leader: Standing) -> float:
     return min((each.p_value for each in spreads if each is not None), default=1.0)
 
 
-def figure(slo: Slo, standing: Standing, kind: str) -> Bootstrap | None:
+def figure(slo: Slo, evaluation: Evaluation, kind: str) -> Bootstrap | None:
     """What an objective asks for, by round; None for the share of failures."""
-    work = standing.works[kind]
-    assert isinstance(work, Observed)
+    work = evaluation.works[kind]
+    assert isinstance(work, MeasuredWork)
     if slo.measure == "throughput":
         return work.rate
     if slo.measure == "failures":
@@ -131,14 +131,14 @@ def figure(slo: Slo, standing: Standing, kind: str) -> Bootstrap | None:
     return work.times(per_mille, slo.operation, slo.latency or RESPONSE)
 
 
-def _rate(standing: Standing) -> Bootstrap:
-    work: Mapping[str, object] = standing.works
+def _rate(evaluation: Evaluation) -> Bootstrap:
+    work: Mapping[str, object] = evaluation.works
     slow = work.get("slow") or work["fast"]
-    assert isinstance(slow, Observed)
+    assert isinstance(slow, MeasuredWork)
     return slow.rate
 
 
-def _is_worse(spread: LogRatio, judged: Judged) -> bool:
+def _is_worse(spread: LogRatio, judged: JudgedObjective) -> bool:
     return spread.log_ratio < 0 if judged.slo.at_least else spread.log_ratio > 0
 
 
@@ -147,9 +147,9 @@ def _told(spread: LogRatio | None, why: str) -> tuple[float, str] | None:
 
 
 class Measure(Protocol):
-    """Brings a division into force, measures one cell of it in a round, puts that on disk."""
+    """Brings a layout into force, measures one cell of it in a round, puts that on disk."""
 
-    def __call__(self, division: Division, number: int) -> None: ...
+    def __call__(self, layout: PoolLayout, number: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,15 +164,15 @@ class Limits:
 
 @dataclass(slots=True)
 class Trials:
-    """All that is tried; `given_up` says of those that no longer are why, and after which round."""
+    """All that is tried; `dropped` says of those that no longer are why, and after which round."""
 
-    divisions: Sequence[Division]
+    pool_layouts: Sequence[PoolLayout]
     slos: Sequence[Slo]
     folder: Path
     limits: Limits
     seed: int = 1
     note: Callable[[str], None] = print
-    given_up: dict[str, str] = field(default_factory=dict)
+    dropped: dict[str, str] = field(default_factory=dict)
     ended: str = ""
 
     def run(self, measure: Measure, more: Callable[[int, int], None] = lambda *_: None) -> None:
@@ -182,8 +182,8 @@ class Trials:
             alive = self.alive
             more(number, len(alive))
             random.Random(f"{self.seed}:{number}").shuffle(alive)
-            for division in alive:
-                measure(division, number)
+            for layout in alive:
+                measure(layout, number)
             self._prune(number)
             self.ended = self._over(number, monotonic() - began) or ""
             if self.ended:
@@ -191,32 +191,34 @@ class Trials:
         self.ended = f"{counted(self.limits.rounds, 'round')}, as many as were allowed"
 
     @property
-    def alive(self) -> list[Division]:
-        """Those that are not given up."""
-        return [each for each in self.divisions if each.name not in self.given_up]
+    def alive(self) -> list[PoolLayout]:
+        """Those that are not dropped."""
+        return [each for each in self.pool_layouts if each.name not in self.dropped]
 
-    def standings(self) -> list[Standing]:
-        """All that was measured, best first; those that were given up last."""
+    def evaluations(self) -> list[Evaluation]:
+        """All that was measured, best first; those that were dropped last."""
         run, damaged = results.load(self.folder), list[str]()
         seconds = list(streams.series(self.folder, damaged))
-        found = [s for d in self.divisions if (s := standing(d, run.cells, seconds, self.slos))]
+        found = [
+            s for d in self.pool_layouts if (s := evaluation(d, run.cells, seconds, self.slos))
+        ]
         order = ranked(found)
-        return sorted(order, key=lambda each: each.division.name in self.given_up)
+        return sorted(order, key=lambda each: each.layout.name in self.dropped)
 
-    def _contenders(self) -> list[Standing]:
-        return [one for one in self.standings() if one.division.name not in self.given_up]
+    def _contenders(self) -> list[Evaluation]:
+        return [one for one in self.evaluations() if one.layout.name not in self.dropped]
 
     def _prune(self, number: int) -> None:
         if number < LEAST:
             return
         some = self._contenders()
         for name, why in pruned(some).items() if len(some) > 1 else ():
-            self.given_up[name] = f"after round {number}: {why}"
-            self.note(f"given up {self.given_up[name].replace(':', f': {name}', 1)}")
+            self.dropped[name] = f"after round {number}: {why}"
+            self.note(f"given up {self.dropped[name].replace(':', f': {name}', 1)}")
 
     def _over(self, number: int, seconds: float) -> str | None:
         some, least = self._contenders(), self.limits.least
-        if len(self.divisions) == 1:
+        if len(self.pool_layouts) == 1:
             return self._alone(number, seconds, measured=bool(some))
         if not some:
             return "no cell could be measured" if number >= least else None
@@ -243,7 +245,7 @@ class Trials:
             return f"time is over after {counted(number, 'round')} of one split only"
         return None
 
-    def _width(self, some: Sequence[Standing]) -> float:
+    def _width(self, some: Sequence[Evaluation]) -> float:
         """The widest half interval of a ratio to the best."""
         leader, *others = some
         spreads = [against(one, leader) for one in others]
@@ -252,19 +254,19 @@ class Trials:
         )
 
 
-def standing(
-    division: Division, cells: Sequence[Cell], seconds: Sequence[Second], slos: Sequence[Slo]
-) -> Standing | None:
-    """What the cells of a division say; None before there is one."""
-    own = [cell for cell in cells if cell.variant == division.name and cell.void is None]
+def evaluation(
+    layout: PoolLayout, cells: Sequence[Cell], seconds: Sequence[Second], slos: Sequence[Slo]
+) -> Evaluation | None:
+    """What the cells of a layout say; None before there is one."""
+    own = [cell for cell in cells if cell.variant == layout.name and cell.void is None]
     if not own:
         return None
-    return Standing(division, dict(_works(own, seconds)), slos)
+    return Evaluation(layout, dict(_works(own, seconds)), slos)
 
 
-def _works(own: Sequence[Cell], seconds: Sequence[Second]) -> Iterator[tuple[str, Observed]]:
+def _works(own: Sequence[Cell], seconds: Sequence[Second]) -> Iterator[tuple[str, MeasuredWork]]:
     for kind in (FAST, SLOW):
         some: Mapping[int, Cell] = {c.round: c for c in own if c.streams[kind].intended}
         if some:
             cells = list(some.values())
-            yield kind, Observed(kind, cells, done(kind, cells, seconds))
+            yield kind, MeasuredWork(kind, cells, done(kind, cells, seconds))

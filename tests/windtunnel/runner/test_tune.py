@@ -30,9 +30,9 @@ from windtunnel.recording.results import Cell, OperationResult, RunInfo, StreamO
 from windtunnel.reports import report
 from windtunnel.reports.tuning import lines, scatter
 from windtunnel.runner.progress import Shown
-from windtunnel.runner.splits import division_of, planned
+from windtunnel.runner.splits import layout_of, planned
 from windtunnel.tuning.conclusion import conclude
-from windtunnel.tuning.layout import Division, read
+from windtunnel.tuning.layout import PoolLayout, read
 from windtunnel.tuning.tuner import Limits, Trials
 
 FOUR = [read(name) for name in ("4-together", "3+1", "2+2", "1+3")]
@@ -40,7 +40,7 @@ RATES = {"fast": 500.0, "slow": 20.0}
 SECONDS = 2
 
 Truth = Mapping[str, tuple[float, float]]
-"""By division: the fast p99 in ms, and the slow requests done a second."""
+"""By layout: the fast p99 in ms, and the slow requests done a second."""
 
 
 class Made:
@@ -52,15 +52,15 @@ class Made:
         info = RunInfo(scenario="pools", started=datetime.now(UTC), seed=1)
         results.create(folder, info)
 
-    def __call__(self, division: Division, number: int) -> None:
-        p99, done = self._truth[division.name]
+    def __call__(self, layout: PoolLayout, number: int) -> None:
+        p99, done = self._truth[layout.name]
         drift = random.Random(number).lognormvariate(0, 3 * self._noise)
         p99 *= 1000 * drift * self._draw.lognormvariate(0, self._noise)
-        self.order.append((number, division.name))
+        self.order.append((number, layout.name))
         slow = round(done * SECONDS)
         cell = Cell(
             store="redis/async/fast",
-            variant=division.name,
+            variant=layout.name,
             mix="balanced",
             round=number,
             rate=RATES["fast"],
@@ -118,10 +118,10 @@ def tried(folder: Path, truth: Truth, slo: str = "p99(fast) < 50ms", **limits: f
 def test_what_is_clearly_worse_is_given_up_and_the_best_is_found(tmp_path: Path) -> None:
     truth = {"4-together": (300, 20), "3+1": (3, 10), "2+2": (4, 20), "1+3": (20, 20)}
     trials = tried(tmp_path, truth)
-    assert trials.given_up.keys() == {"4-together", "3+1", "1+3"}
-    assert "breaks p99(fast) < 50ms" in trials.given_up["4-together"]
-    assert "50% less slow work" in trials.given_up["3+1"]
-    assert "times the best" in trials.given_up["1+3"]
+    assert trials.dropped.keys() == {"4-together", "3+1", "1+3"}
+    assert "breaks p99(fast) < 50ms" in trials.dropped["4-together"]
+    assert "50% less slow work" in trials.dropped["3+1"]
+    assert "times the best" in trials.dropped["1+3"]
     assert trials.ended == "all others were given up, after 6 rounds"
     found = conclude(trials, "3+1", {})
     assert (found.recommended, found.ties, found.runner_up) == ("2+2", [], "1+3")
@@ -131,9 +131,9 @@ def test_what_is_clearly_worse_is_given_up_and_the_best_is_found(tmp_path: Path)
 
 def test_what_cannot_be_told_apart_is_a_tie_and_the_former_split_stays(tmp_path: Path) -> None:
     trials = tried(tmp_path, {"3+1": (3, 20), "2+2": (3, 20)}, rounds=6)
-    assert not trials.given_up
+    assert not trials.dropped
     assert trials.ended == "6 rounds, as many as were allowed"
-    first, second = (each.division.name for each in trials.standings())
+    first, second = (each.layout.name for each in trials.evaluations())
     found = conclude(trials, second, {})
     assert (found.recommended, found.ties) == (second, [first])
     assert conclude(trials, None, {}).recommended == first
@@ -208,7 +208,7 @@ def test_requests_without_an_answer_are_the_slowest(tmp_path: Path) -> None:
         )
     )
     trials = Trials(FOUR, [parse("p99(fast) < 50ms")], made.folder, Limits())
-    [one] = trials.standings()
+    [one] = trials.evaluations()
     assert one.fast_p99.estimate >= 10_000_000
     assert one.works["fast"].lost == pytest.approx(0.5)
     assert not one.holds
@@ -223,24 +223,24 @@ def test_a_plot_has_every_point_and_its_letters() -> None:
     assert list(scatter({}, [], "", "")) == []
 
 
-@pytest.mark.parametrize("division", FOUR, ids=lambda division: division.name)
-def test_a_split_is_told_as_the_division_that_it_was_made_of(division: Division) -> None:
-    assert division_of(planned(read_plan(), division)) == division
+@pytest.mark.parametrize("layout", FOUR, ids=lambda layout: layout.name)
+def test_a_split_is_told_as_the_division_that_it_was_made_of(layout: PoolLayout) -> None:
+    assert layout_of(planned(read_plan(), layout)) == layout
 
 
 def test_a_split_without_a_slow_pool_is_everything_together() -> None:
     without = edit_plan(read_plan(), {"pools.slow": "", 'routes."/slow/"': ""})
-    assert division_of(without) == Division(3, 0)
+    assert layout_of(without) == PoolLayout(3, 0)
     assert set(planned(without, read("4-together")).pools) == {"fast"}
-    assert division_of(planned(without, read("2+2"))) == Division(2, 2)
+    assert layout_of(planned(without, read("2+2"))) == PoolLayout(2, 2)
 
 
 def test_a_split_of_another_kind_is_no_division() -> None:
     weighted = edit_plan(read_plan(), {"pools.fast.weights": "3,1,1"})
-    assert division_of(weighted) is None
+    assert layout_of(weighted) is None
     more = {"pools.heavy.processes": "1", 'routes."/heavy/"': "heavy"}
-    assert division_of(edit_plan(read_plan(), more)) is None
-    assert division_of(planned(weighted, read("3+1"))) == read("3+1")
+    assert layout_of(edit_plan(read_plan(), more)) is None
+    assert layout_of(planned(weighted, read("3+1"))) == read("3+1")
 
 
 # -- the command, on a stack of its own ---------------------------------------------------------
@@ -357,7 +357,7 @@ def test_the_former_split_comes_back_when_the_generator_dies(
     ("arguments", "said"),
     [
         (("--rates", "5"), "write both with a comma"),
-        (("--split", "half"), "'half' is no division"),
+        (("--split", "half"), "'half' is no layout"),
         (("--split", "40+40"), "--split 40+40: give 64 processes or fewer"),
         (("--split", "1+1-fair"), "choose from round_robin"),
         (("--slow-work", "nap"), "choose from sleep, summary"),

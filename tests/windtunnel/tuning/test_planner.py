@@ -19,11 +19,11 @@ from windtunnel.analysis.slo import parse
 from windtunnel.analysis.stats import IntervalEstimate
 from windtunnel.recording import tuning_results
 from windtunnel.reports.plan import left_out, lines
-from windtunnel.tuning.distributions import Always
+from windtunnel.tuning.distributions import Constant
 from windtunnel.tuning.forecast import Forecast, Length, forecast
-from windtunnel.tuning.layout import FAST, SLOW, Division, divisions, read
-from windtunnel.tuning.objectives import Standing, StandingError, front, kinds, ranked
-from windtunnel.tuning.planner import Planned, bounds, hopeless, plan
+from windtunnel.tuning.layout import FAST, SLOW, PoolLayout, pool_layouts, read
+from windtunnel.tuning.objectives import Evaluation, ObjectiveError, front, kinds, ranked
+from windtunnel.tuning.planner import PlanResult, bounds, overloaded, plan
 from windtunnel.tuning.system_model import Traffic, work
 
 
@@ -45,32 +45,32 @@ class Known:
         return IntervalEstimate(self.rate, None, None, 1)
 
 
-def standing(name: str, fast: float, done: float, slo: str = "p99(fast) < 50ms") -> Standing:
-    return Standing(read(name), {FAST: Known(fast), SLOW: Known(100, done)}, [parse(slo)])
+def evaluation(name: str, fast: float, done: float, slo: str = "p99(fast) < 50ms") -> Evaluation:
+    return Evaluation(read(name), {FAST: Known(fast), SLOW: Known(100, done)}, [parse(slo)])
 
 
-def names(some: list[Standing]) -> list[str]:
-    return [each.division.name for each in some]
+def names(some: list[Evaluation]) -> list[str]:
+    return [each.layout.name for each in some]
 
 
-# -- divisions ----------------------------------------------------------------------------------
+# -- layouts ----------------------------------------------------------------------------------
 
 
 def test_every_way_to_divide_four() -> None:
-    assert [d.name for d in divisions(4)] == ["4-together", "3+1", "2+2", "1+3"]
-    both = [d.name for d in divisions(2, ["round_robin", "least_conn"])]
+    assert [d.name for d in pool_layouts(4)] == ["4-together", "3+1", "2+2", "1+3"]
+    both = [d.name for d in pool_layouts(2, ["round_robin", "least_conn"])]
     assert both == ["2-together", "1+1", "2-together-least_conn"]
 
 
 @given(st.integers(1, 64), st.integers(0, 64), st.sampled_from(["round_robin", "random_two"]))
 def test_a_division_is_read_by_its_name(fast: int, slow: int, balance: str) -> None:
-    division = Division(fast, slow, balance)
-    assert read(division.name) == division
+    layout = PoolLayout(fast, slow, balance)
+    assert read(layout.name) == layout
 
 
 @pytest.mark.parametrize("name", ["", "3", "0+1", "a+b", "3+", "-1+2", "3+1 least_conn"])
 def test_what_is_no_division_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="is no division"):
+    with pytest.raises(ValueError, match="is no layout"):
         read(name)
 
 
@@ -85,22 +85,22 @@ def test_together_sends_slow_work_to_the_fast_pool() -> None:
 
 def test_objectives_come_first_then_slow_work_then_the_margin() -> None:
     some = [
-        standing("4-together", 60, 100),
-        standing("3+1", 1, 60),
-        standing("2+2", 3, 99.5),
-        standing("1+3", 9, 100),
+        evaluation("4-together", 60, 100),
+        evaluation("3+1", 1, 60),
+        evaluation("2+2", 3, 99.5),
+        evaluation("1+3", 9, 100),
     ]
     assert names(ranked(some)) == ["2+2", "1+3", "3+1", "4-together"]
 
 
 def test_where_nothing_holds_the_nearest_is_first() -> None:
-    some = [standing("4-together", 200, 100), standing("3+1", 60, 1)]
+    some = [evaluation("4-together", 200, 100), evaluation("3+1", 60, 1)]
     assert names(ranked(some)) == ["3+1", "4-together"]
     assert not ranked(some)[0].holds
 
 
 def test_the_front_has_who_is_beaten_by_nobody_in_both() -> None:
-    some = [standing("4-together", 60, 100), standing("3+1", 1, 60), standing("2+2", 3, 59)]
+    some = [evaluation("4-together", 60, 100), evaluation("3+1", 1, 60), evaluation("2+2", 3, 59)]
     assert names(front(some)) == ["4-together", "3+1"]
 
 
@@ -108,7 +108,7 @@ def test_the_front_has_who_is_beaten_by_nobody_in_both() -> None:
 def test_everyone_off_the_front_is_beaten_by_someone_on_it(
     points: list[tuple[float, float]],
 ) -> None:
-    some = [standing("3+1", fast, done) for fast, done in points]
+    some = [evaluation("3+1", fast, done) for fast, done in points]
     on = front(some)
     assert on
     for one in some:
@@ -134,7 +134,7 @@ def test_whom_an_objective_speaks_of(slo: str, of: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("slo", ["p99(sleep, fast) < 5ms", "regression < 5%", "p99(pool:x) < 5ms"])
 def test_an_objective_that_says_nothing_of_splits_is_refused(slo: str) -> None:
-    with pytest.raises(StandingError):
+    with pytest.raises(ObjectiveError):
         kinds(parse(slo))
 
 
@@ -144,8 +144,8 @@ def test_an_objective_that_says_nothing_of_splits_is_refused(slo: str) -> None:
 def traffic(fast: float, slow: float, cores: float | None = None) -> Traffic:
     """Fast work of 1 ms, slow work of 20 ms that waits."""
     return Traffic(
-        work(FAST, fast, Always(0.001), poisson=True),
-        work(SLOW, slow, Always(0.02), poisson=True, cpu=0),
+        work(FAST, fast, Constant(0.001), poisson=True),
+        work(SLOW, slow, Constant(0.02), poisson=True, cpu=0),
         cores,
     )
 
@@ -153,17 +153,17 @@ def traffic(fast: float, slow: float, cores: float | None = None) -> Traffic:
 def test_the_smallest_that_holds_is_the_answer() -> None:
     planned = plan(traffic(300, 60), [parse("p99(fast) < 15ms")], most=5, balances=("round_robin",))
     assert planned.best is not None
-    assert planned.best.division == Division(1, 2)
+    assert planned.best.layout == PoolLayout(1, 2)
     assert planned.next_best is not None
-    assert planned.next_best.division.processes == 4
-    assert planned.hopeless["1+1"] == "the slow pool would be 120% busy"
-    assert {each.division.processes for each in planned.standings} == {2, 3, 4}
+    assert planned.next_best.layout.processes == 4
+    assert planned.overloaded["1+1"] == "the slow pool would be 120% busy"
+    assert {each.layout.processes for each in planned.evaluations} == {2, 3, 4}
 
 
 def test_no_split_holds_what_cannot_be() -> None:
     planned = plan(traffic(50, 5), [parse("p99(fast) < 900us")], most=2, balances=("round_robin",))
     assert planned.best is None
-    assert planned.standings
+    assert planned.evaluations
 
 
 @pytest.mark.parametrize(
@@ -205,38 +205,40 @@ def test_where_nothing_holds_a_few_left_out_are_named_and_the_rest_counted() -> 
 @pytest.mark.parametrize(("fast", "slow"), [(0.1, 0.1), (100, 0.1), (0.1, 100), (300, 20)])
 def test_a_p99_stands_on_a_thousand_requests_of_its_kind(fast: float, slow: float) -> None:
     asked, slos = traffic(fast, slow), [parse("p99(slow) < 1s")]
-    found = Planned(asked, slos, 4).requests
+    found = PlanResult(asked, slos, 4).requests
     assert min(found.values()) >= 1000
-    assert not Planned(asked, slos, 4).too_few
+    assert not PlanResult(asked, slos, 4).too_few
 
 
 def test_a_higher_quantile_stands_on_more() -> None:
-    planned = Planned(traffic(0.1, 0.1), [parse("p99.9(slow) < 1s")], 4)
+    planned = PlanResult(traffic(0.1, 0.1), [parse("p99.9(slow) < 1s")], 4)
     assert planned.requests[SLOW] >= 10_000
 
 
 def test_what_is_asked_for_does_come() -> None:
     planned = plan(traffic(0.1, 0.1), [parse("p99 < 1s")], most=1, balances=("round_robin",))
-    (only,) = planned.standings
+    (only,) = planned.evaluations
     for each in only.works.values():
         assert isinstance(each, Forecast)
         assert each.arrived >= 1000
 
 
 def test_work_too_rare_beside_the_other_is_called_doubtful() -> None:
-    some = [standing("3+1", 1, 1)]
-    planned = Planned(traffic(20_000, 0.1), [parse("p99(slow) < 1s")], 4, some)
+    some = [evaluation("3+1", 1, 1)]
+    planned = PlanResult(traffic(20_000, 0.1), [parse("p99(slow) < 1s")], 4, some)
     assert planned.too_few == {SLOW: 1000}
     assert "Doubtful: about 120 requests of slow work were simulated" in "".join(lines(planned))
 
 
 def test_too_little_of_a_machine_is_said() -> None:
-    assert hopeless(Division(9, 9), traffic(3000, 1, cores=2)) == "3.0 cores of work, and 2 there"
-    assert hopeless(Division(4, 1), traffic(3000, 1)) is None
+    assert (
+        overloaded(PoolLayout(9, 9), traffic(3000, 1, cores=2)) == "3.0 cores of work, and 2 there"
+    )
+    assert overloaded(PoolLayout(4, 1), traffic(3000, 1)) is None
 
 
 def test_what_cannot_keep_up_is_never_answered_in_the_tail() -> None:
-    scene = Division(1, 1).scene(traffic(10, 200).fast, traffic(10, 200).slow, None)
+    scene = PoolLayout(1, 1).scene(traffic(10, 200).fast, traffic(10, 200).slow, None)
     found = forecast(scene, Length(warmup=0, duration=2, patience=1))
     assert math.isinf(found[SLOW].quantile(990).estimate)
     assert found[SLOW].throughput.estimate == pytest.approx(50, rel=0.05)

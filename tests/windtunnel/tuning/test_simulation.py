@@ -18,16 +18,18 @@ from hypothesis import strategies as st
 from validation import queueing
 from windtunnel.analysis.stats import t_two_sided
 from windtunnel.tuning.balancing import BALANCERS
-from windtunnel.tuning.distributions import Always, DurationError, Exponential, Measured, parse
-from windtunnel.tuning.simulation import Seen, simulate
-from windtunnel.tuning.system_model import Pool, Scene, Work
+from windtunnel.tuning.distributions import Constant, DurationError, Exponential, Measured, parse
+from windtunnel.tuning.simulation import WorkCounts, simulate
+from windtunnel.tuning.system_model import Pool, SystemModel, Work
 
 ROUNDS = 20
 MD1, MMC = (40.0, 0.02), (120.0, 0.02, 3)
 
 
-def seen(work: Work, pool: Pool, cores: float | None = None, seconds: float = 150) -> list[Seen]:
-    scene = Scene([work], {"pool": pool}, {work.name: "pool"}, cores)
+def seen(
+    work: Work, pool: Pool, cores: float | None = None, seconds: float = 150
+) -> list[WorkCounts]:
+    scene = SystemModel([work], {"pool": pool}, {work.name: "pool"}, cores)
     return [
         simulate(scene, number, warmup=seconds / 10, duration=seconds)[work.name]
         for number in range(ROUNDS)
@@ -40,7 +42,7 @@ def agrees(found: Sequence[float], theory: float) -> bool:
     return t_two_sided((fmean(found) - theory) / error, len(found) - 1) > 0.001
 
 
-def below(some: Sequence[Seen], time: float) -> list[float]:
+def below(some: Sequence[WorkCounts], time: float) -> list[float]:
     """The share of each round that waited at most so long, give or take what a float cannot."""
     return [sum(wait <= time + 1e-9 for wait in one.waits) / len(one.waits) for one in some]
 
@@ -49,41 +51,41 @@ def below(some: Sequence[Seen], time: float) -> list[float]:
 
 
 @pytest.fixture(scope="module")
-def md1() -> list[Seen]:
+def md1() -> list[WorkCounts]:
     rate, service = MD1
-    return seen(Work("work", rate, Always(service), poisson=True), Pool((1,)))
+    return seen(Work("work", rate, Constant(service), poisson=True), Pool((1,)))
 
 
 @pytest.fixture(scope="module")
-def mmc() -> list[Seen]:
+def mmc() -> list[WorkCounts]:
     rate, service, servers = MMC
     return seen(
         Work("work", rate, Exponential(service), poisson=True),
-        Pool((1,), lanes=servers),
+        Pool((1,), concurrency=servers),
         seconds=50,
     )
 
 
-def test_the_mean_wait_is_that_of_m_d_1(md1: list[Seen]) -> None:
+def test_the_mean_wait_is_that_of_m_d_1(md1: list[WorkCounts]) -> None:
     assert agrees([fmean(one.waits) for one in md1], queueing.md1_mean_wait(*MD1))
 
 
 @pytest.mark.parametrize("share", [0.5, 0.9, 0.99, 0.999])
-def test_waits_are_spread_as_in_m_d_1(md1: list[Seen], share: float) -> None:
+def test_waits_are_spread_as_in_m_d_1(md1: list[WorkCounts], share: float) -> None:
     time = queueing.md1_wait(share, *MD1)
     assert agrees(below(md1, time), queueing.md1_wait_below(time, *MD1))
 
 
-def test_the_mean_wait_is_that_of_m_m_c(mmc: list[Seen]) -> None:
+def test_the_mean_wait_is_that_of_m_m_c(mmc: list[WorkCounts]) -> None:
     assert agrees([fmean(one.waits) for one in mmc], queueing.mmc_mean_wait(*MMC))
 
 
 @pytest.mark.parametrize("share", [0.5, 0.9, 0.99])
-def test_waits_are_spread_as_in_m_m_c(mmc: list[Seen], share: float) -> None:
+def test_waits_are_spread_as_in_m_m_c(mmc: list[WorkCounts], share: float) -> None:
     assert agrees(below(mmc, queueing.mmc_wait(share, *MMC)), share)
 
 
-def test_who_waits_at_all_is_erlangs_c(mmc: list[Seen]) -> None:
+def test_who_waits_at_all_is_erlangs_c(mmc: list[WorkCounts]) -> None:
     assert agrees([1 - share for share in below(mmc, 0.0)], queueing.mmc_wait_at_all(*MMC))
 
 
@@ -91,18 +93,18 @@ def test_shared_cores_are_m_m_c_in_the_mean() -> None:
     """Where each request has a lane of its own, so many are there as in M/M/c."""
     rate, service, cores = MMC
     work = Work("work", rate, Exponential(service), poisson=True)
-    found = seen(work, Pool((1,), lanes=100), cores=cores, seconds=25)
+    found = seen(work, Pool((1,), concurrency=100), cores=cores, seconds=25)
     whole = queueing.mmc_mean_wait(*MMC) + service
     assert agrees([fmean(one.responses) for one in found], whole)
 
 
 def test_a_hash_over_processes_is_as_many_m_d_1() -> None:
-    work = Work("work", 80, Always(0.02), poisson=True)
+    work = Work("work", 80, Constant(0.02), poisson=True)
     found = seen(work, Pool((1, 1), "hash"), seconds=50)
     assert agrees([fmean(one.waits) for one in found], queueing.md1_mean_wait(*MD1))
 
 
-def test_wrong_theory_does_not_agree(md1: list[Seen]) -> None:
+def test_wrong_theory_does_not_agree(md1: list[WorkCounts]) -> None:
     assert not agrees([fmean(one.waits) for one in md1], 1.2 * queueing.md1_mean_wait(*MD1))
 
 
@@ -124,7 +126,7 @@ def test_a_queue_that_grows_for_ever_has_no_theory() -> None:
 # -- what can never be otherwise ----------------------------------------------------------------
 
 durations = st.one_of(
-    st.floats(0.0001, 0.05).map(Always),
+    st.floats(0.0001, 0.05).map(Constant),
     st.floats(0.0001, 0.05).map(Exponential),
     st.lists(st.floats(0.0, 0.05), min_size=1, max_size=5).map(Measured),
 )
@@ -156,7 +158,7 @@ def test_all_that_comes_leaves_and_littles_law_holds(
     fast: Work, slow: Work, one: Pool, other: Pool, cores: float | None, apart: bool
 ) -> None:
     routes = {"fast": "one", "slow": "other" if apart else "one"}
-    scene = Scene([fast, slow], {"one": one, "other": other}, routes, cores)
+    scene = SystemModel([fast, slow], {"one": one, "other": other}, routes, cores)
     found = simulate(scene, "any", warmup=0.2, duration=1.0, patience=1e6)
     for name, of in found.items():
         assert of.gone == of.sent >= of.arrived == len(of.responses) >= of.within
@@ -173,7 +175,7 @@ def test_a_balancer_picks_processes_that_there_are(weights: list[int], balance: 
     for _ in range(30):
         place = balancer.pick()
         assert 0 <= place < len(weights)
-        balancer.under_way[place] += 1
+        balancer.in_flight[place] += 1
 
 
 def picks(balance: str, weights: Sequence[int], number: int) -> list[int]:
@@ -188,9 +190,9 @@ def test_round_robin_is_smooth_as_nginx_has_it() -> None:
 
 def test_least_conn_prefers_who_has_less_for_its_weight() -> None:
     balancer = BALANCERS["least_conn"]([2, 1], random.Random(1))
-    balancer.under_way[:] = [2, 0]
+    balancer.in_flight[:] = [2, 0]
     assert balancer.pick() == 1
-    balancer.under_way[:] = [1, 1]
+    balancer.in_flight[:] = [1, 1]
     assert balancer.pick() == 0
 
 
@@ -198,9 +200,9 @@ def test_a_blocked_process_makes_others_wait_and_an_async_one_does_not() -> None
     """What blocks holds its process for 50 ms, what awaits for none of them."""
 
     def worst(holds: bool) -> float:
-        slow = Work("slow", 2, Always(0.05), cpu=0, holds=holds)
-        fast = Work("fast", 500, Always(0.0001))
-        scene = Scene([fast, slow], {"one": Pool((1,))}, {"fast": "one", "slow": "one"})
+        slow = Work("slow", 2, Constant(0.05), cpu=0, holds=holds)
+        fast = Work("fast", 500, Constant(0.0001))
+        scene = SystemModel([fast, slow], {"one": Pool((1,))}, {"fast": "one", "slow": "one"})
         return max(simulate(scene, 1, warmup=0, duration=5)["fast"].responses)
 
     assert worst(holds=True) > 0.045
@@ -209,22 +211,22 @@ def test_a_blocked_process_makes_others_wait_and_an_async_one_does_not() -> None
 
 def test_more_processes_than_cores_slow_each_other() -> None:
     """Two that compute all the time on one core: each takes twice as long, less its start."""
-    work = Work("work", 2, Always(10.0))
-    scene = Scene([work], {"pool": Pool((1, 1), "least_conn")}, {"work": "pool"}, cores=1)
+    work = Work("work", 2, Constant(10.0))
+    scene = SystemModel([work], {"pool": Pool((1, 1), "least_conn")}, {"work": "pool"}, cores=1)
     found = simulate(scene, 1, warmup=0, duration=1, patience=100)["work"]
     assert found.responses == pytest.approx([19.5, 19.5])
 
 
 def test_what_is_never_answered_is_not_there() -> None:
-    work = Work("work", 100, Always(1.0))
-    scene = Scene([work], {"pool": Pool((1,))}, {"work": "pool"})
+    work = Work("work", 100, Constant(1.0))
+    scene = SystemModel([work], {"pool": Pool((1,))}, {"work": "pool"})
     found = simulate(scene, 1, warmup=0, duration=1, patience=3)["work"]
     assert (found.arrived, len(found.responses)) == (100, 3)
 
 
 def test_the_same_seed_gives_the_same_answer() -> None:
     def answer(seed: int) -> list[float]:
-        scene = Scene(
+        scene = SystemModel(
             [Work("work", 90, Exponential(0.01), poisson=True)], {"p": Pool((1, 1))}, {"work": "p"}
         )
         return simulate(scene, seed, warmup=0, duration=2)["work"].responses
