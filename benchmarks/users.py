@@ -21,8 +21,9 @@ from locust.env import Environment
 
 from benchmarks.fixed import PATH, RECORD
 from windtunnel.client import descriptors
+from windtunnel.client.address import Address
 from windtunnel.client.api import decode_record
-from windtunnel.client.client import Client, Target
+from windtunnel.client.client import Client
 from windtunnel.client.timers import Deadlines
 from windtunnel.workload import checks
 
@@ -63,7 +64,7 @@ class Asking(User):
 class Lean(Asking):
     """On the client of this suite."""
 
-    target: Target
+    target: Address
     deadlines: Deadlines
     _client: Client | None = None
 
@@ -104,7 +105,7 @@ KINDS: Final[dict[str, type[Asking]]] = {"lean": Lean, "fast": Fast}
 def environment(url: str) -> Environment:
     """Return one with Locust's own statistics, as under `locust -f`."""
     Lean.host = Fast.host = url
-    Lean.target, Lean.deadlines = Target(url), Deadlines(60)
+    Lean.target, Lean.deadlines = Address(url), Deadlines(60)
     made = Environment(user_classes=[Lean, Fast])
     made.create_local_runner()
     return made

@@ -11,13 +11,13 @@ from locust import events
 from windtunnel.live.arguments import Defaults
 from windtunnel.live.session import Session
 from windtunnel.workload.record_user import RecordUser
-from windtunnel.workload.slow import Kind, Work
+from windtunnel.workload.slow import SlowKind, SlowWork
 from windtunnel.workload.slow_user import SlowUser
 
 STORES = ("postgres-asyncpg/async/fast",)
 MIX = "balanced"
 RATES = {"fast": 100.0, "slow": 5.0}
-WORK = Work(Kind.SLEEP, ms=100)
+WORK = SlowWork(SlowKind.SLEEP, ms=100)
 POISSON = True
 DURATION = 10.0
 POPULATION = 1_000

@@ -17,7 +17,8 @@ from time import perf_counter
 import gevent
 from gevent.event import Event
 
-from windtunnel.client.client import Client, Target
+from windtunnel.client.address import Address
+from windtunnel.client.client import Client
 from windtunnel.client.timers import Deadlines
 from windtunnel.workload.arrivals import constant
 
@@ -31,7 +32,7 @@ class Load:
     """Requests on schedule, over connections that take turns."""
 
     def __init__(self, port: int, connections: int) -> None:
-        self._deadlines, self._target = Deadlines(20), Target(f"http://127.0.0.1:{port}")
+        self._deadlines, self._target = Deadlines(20), Address(f"http://127.0.0.1:{port}")
         self.idle = deque(self._client() for _ in range(connections))
         self.outcomes: Counter[str] = Counter()
         self.done = Event()

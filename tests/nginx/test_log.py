@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from nginx.apply import Nginx
 from nginx.render import ACCESS_LOG
-from windtunnel.client.client import Client, Target
+from windtunnel.client.address import Address
+from windtunnel.client.client import Client
 from windtunnel.client.timers import Deadlines
 from windtunnel.recording.nginx_log import RESOLVED, Tail, upstream_times, with_nginx
 from windtunnel.recording.sampler import Sample, told
@@ -35,7 +36,7 @@ def total(sample: dict[str, Any]) -> float:
 
 
 def test_the_log_tells_nginx_and_loop_apart(nginx: Nginx, tmp_path: Path) -> None:
-    client = Client(Target(f"http://127.0.0.1:{nginx.port}"), Deadlines(60))
+    client = Client(Address(f"http://127.0.0.1:{nginx.port}"), Deadlines(60))
     assert client.request("PUT", SUMMARY, b'{"size":%d}' % ROWS).status == 200
     tail = Tail(nginx.folder / ACCESS_LOG)
     before = sampled(client, SUMMARY, 5)

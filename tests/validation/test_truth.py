@@ -20,7 +20,8 @@ from validation.harm import Delay, Humps, Queue, Ramp, Stall
 from validation.measuring import measure
 from validation.proxy import ProxiedRequest
 from validation.verdict import ExperimentError
-from windtunnel.client.client import Client, Target
+from windtunnel.client.address import Address
+from windtunnel.client.client import Client
 from windtunnel.client.timers import Deadlines
 from windtunnel.recording.histogram import Histogram
 from windtunnel.workload.arrivals import WHOLE, constant
@@ -97,7 +98,7 @@ def ask(url: str, count: int, at_once: int) -> list[str]:
     ids: list[str] = []
 
     def work() -> None:
-        client = Client(Target(url), Deadlines(10.0))
+        client = Client(Address(url), Deadlines(10.0))
         ids.extend(client.request("GET", "/ping").field(b"X-Request-Id").decode() for _ in turns)
         client.close()
 

@@ -12,7 +12,8 @@ import gevent
 from gevent import socket as gsocket
 from gevent.server import StreamServer
 
-from windtunnel.client.client import Client, Target
+from windtunnel.client.address import Address
+from windtunnel.client.client import Client
 from windtunnel.client.timers import Deadlines
 
 Handler = Callable[[gsocket.socket], None]
@@ -72,7 +73,7 @@ def served(
     server = StreamServer(("127.0.0.1", 0), handle)
     server.start()
     client = Client(
-        Target(f"http://127.0.0.1:{server.server_port}"),
+        Address(f"http://127.0.0.1:{server.server_port}"),
         Deadlines(timeout),
         limit,
         retry_stale=retry_stale,

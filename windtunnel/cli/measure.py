@@ -64,7 +64,7 @@ def run(
     users: options.Users = None,
     rate: options.Rates = None,
     slow_rate: options.SlowRates = None,
-    slow_work: options.SlowWork = "sleep",
+    slow_work: options.SlowWorkOption = "sleep",
     sleep_ms: options.SleepMs = 100,
     split: options.Splits = None,
     poisson: options.Poisson = False,
@@ -90,7 +90,7 @@ def run(
     Writes a folder with a report.html, and prints the ranking.
     """
     from windtunnel.runner.request import Request
-    from windtunnel.workload.slow import Slow
+    from windtunnel.workload.slow import SlowLoad
 
     usual = options.usually(options.known_scenario(scenario))
     if not (rate or users):
@@ -108,7 +108,7 @@ def run(
         rates=options.rates(rate),
         arrivals="poisson" if poisson else "constant",
         sleep_ms=sleep_ms,
-        slow=tuple(Slow(each, work) for each in options.slow_rates(slow_rate)),
+        slow=tuple(SlowLoad(each, work) for each in options.slow_rates(slow_rate)),
         splits=options.splits(split or []),
         processes=options.numbers("--processes", processes or usual_processes, 64),
         **options.timing(quick, usual.duration, rounds=rounds, duration=duration, warmup=warmup),
@@ -188,7 +188,7 @@ def capacity(
         float, typer.Option(min=1, max=100_000, metavar="R", help="the rate to begin with")
     ] = 200.0,
     slow_rate: options.SlowRates = None,
-    slow_work: options.SlowWork = "sleep",
+    slow_work: options.SlowWorkOption = "sleep",
     sleep_ms: options.SleepMs = 100,
     poisson: options.Poisson = False,
     rounds: Annotated[int, typer.Option(min=1, max=100, help="rounds at each rate")] = 3,
@@ -208,7 +208,7 @@ def capacity(
     from windtunnel.runner import run
     from windtunnel.runner.request import Request
     from windtunnel.runner.strategies import search
-    from windtunnel.workload.slow import Slow
+    from windtunnel.workload.slow import SlowLoad
 
     usual = options.usually(options.known_scenario(scenario))
     if usual.rates:
@@ -219,7 +219,7 @@ def capacity(
         stores=tuple(stores or usual.stores),
         mixes=options.known_mixes(mix or list(usual.mixes)),
         rates=(first,),
-        slow=tuple(Slow(each, work) for each in options.slow_rates(slow_rate)),
+        slow=tuple(SlowLoad(each, work) for each in options.slow_rates(slow_rate)),
         processes=(3,) if usual.rates and not host else (1,),
         arrivals="poisson" if poisson else "constant",
         rounds=rounds,

@@ -16,7 +16,7 @@ import typer
 from windtunnel.cli.output import UsageError
 
 if TYPE_CHECKING:
-    from windtunnel.workload.slow import Work
+    from windtunnel.workload.slow import SlowWork
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -60,7 +60,7 @@ SlowRates = Annotated[
     str | None,
     typer.Option(metavar="R[,R...]", help="slow requests a second beside --rate, in pools"),
 ]
-SlowWork = Annotated[
+SlowWorkOption = Annotated[
     str, typer.Option(metavar="NAME", help="what these ask for: sleep, or summary (blocking)")
 ]
 SleepMs = Annotated[
@@ -200,14 +200,14 @@ def splits(texts: list[str]) -> dict[str, dict[str, str]]:
     return found
 
 
-def slow_work(name: str, ms: int) -> Work:
+def slow_work(name: str, ms: int) -> SlowWork:
     """Return the slow work of this name; raises UsageError."""
-    from windtunnel.workload.slow import Kind, Work
+    from windtunnel.workload.slow import SlowKind, SlowWork
 
     try:
-        return Work(Kind(name), ms)
+        return SlowWork(SlowKind(name), ms)
     except ValueError:
-        raise UsageError(f"--slow-work {name}: choose from {', '.join(Kind)}") from None
+        raise UsageError(f"--slow-work {name}: choose from {', '.join(SlowKind)}") from None
 
 
 def rates(text: str | None, option: str = "--rate", least: float = 0.1) -> tuple[float, ...]:
@@ -254,10 +254,10 @@ def known_url(option: str, text: str | None) -> str | None:
     """Return the address; raises UsageError unless it is one of HTTP or a unix socket."""
     if text is None:
         return None
-    from windtunnel.client.address import Target
+    from windtunnel.client.address import Address
 
     try:
-        return Target(text).url
+        return Address(text).url
     except ValueError as error:
         raise UsageError(f"{option}: {error}") from error
     except OSError as error:

@@ -23,7 +23,7 @@ def tune(
     rates: Annotated[
         str, typer.Option(metavar="FAST,SLOW", help="requests a second of either kind")
     ] = "200,5",
-    slow_work: options.SlowWork = "sleep",
+    slow_work: options.SlowWorkOption = "sleep",
     sleep_ms: options.SleepMs = 100,
     store: Annotated[
         str, typer.Option(metavar="ID", help="whom fast work asks")

@@ -13,7 +13,7 @@ _LONGEST: Final = 107 if sys.platform == "linux" else 103
 """Bytes of a unix socket's path that `sockaddr_un` has room for."""
 
 
-class Target:
+class Address:
     """`http://host[:port]`, `unix:/path/of.sock` or `http+unix://%2Fpath%2Fof.sock`.
 
     `authority` is what Host says, `tail` what follows the path in a request's head, `base` the

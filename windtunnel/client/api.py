@@ -28,7 +28,7 @@ class Operation(StrEnum):
 SLEEP: Final = "sleep"
 """What is asked of a process and of no store: to take a set time."""
 
-VERB: Final[Mapping[str, str]] = {
+METHOD: Final[Mapping[str, str]] = {
     Operation.CREATE: "POST",
     Operation.READ: "GET",
     Operation.UPDATE: "PUT",
@@ -69,13 +69,13 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     tags: tuple[str, ...]
 
 
-class Found(msgspec.Struct, frozen=True, gc=False):
+class FindResult(msgspec.Struct, frozen=True, gc=False):
     """What find answers: newest `when` first."""
 
     records: tuple[Record, ...]
 
 
-class Populated(msgspec.Struct, frozen=True):
+class PopulationIds(msgspec.Struct, frozen=True):
     """What recreating a population answers: ids in the order of the drafts."""
 
     ids: list[str]
@@ -90,20 +90,20 @@ class TagSummary(msgspec.Struct, frozen=True, gc=False):
     longest: float
 
 
-class Summary(msgspec.Struct, frozen=True, gc=False):
+class SummaryResult(msgspec.Struct, frozen=True, gc=False):
     """What a summary answers: rows sorted by tag, over a table of `size` rows."""
 
     size: int
     tags: tuple[TagSummary, ...]
 
 
-class Seeded(msgspec.Struct, frozen=True):
+class SummarySize(msgspec.Struct, frozen=True):
     """What seeding the summary's table takes and answers."""
 
     size: int
 
 
-class Slept(msgspec.Struct, frozen=True, gc=False):
+class SleepResult(msgspec.Struct, frozen=True, gc=False):
     """What a sleep answers: how long it was, in milliseconds."""
 
     ms: int
@@ -119,11 +119,11 @@ class Problem(msgspec.Struct, frozen=True):
 
 encode = msgspec.json.Encoder().encode
 decode_record = msgspec.json.Decoder(Record).decode
-decode_found = msgspec.json.Decoder(Found).decode
-decode_populated = msgspec.json.Decoder(Populated).decode
-decode_summary = msgspec.json.Decoder(Summary).decode
-decode_seeded = msgspec.json.Decoder(Seeded).decode
-decode_slept = msgspec.json.Decoder(Slept).decode
+decode_find_result = msgspec.json.Decoder(FindResult).decode
+decode_population_ids = msgspec.json.Decoder(PopulationIds).decode
+decode_summary_result = msgspec.json.Decoder(SummaryResult).decode
+decode_summary_size = msgspec.json.Decoder(SummarySize).decode
+decode_sleep_result = msgspec.json.Decoder(SleepResult).decode
 decode_problem = msgspec.json.Decoder(Problem).decode
 
 

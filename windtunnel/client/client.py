@@ -11,7 +11,7 @@ from http.cookiejar import CookieJar
 from time import perf_counter
 from typing import Final
 
-from windtunnel.client.address import Target
+from windtunnel.client.address import Address
 from windtunnel.client.connection import Connection
 from windtunnel.client.cookies import Cookies
 from windtunnel.client.response import (
@@ -21,14 +21,12 @@ from windtunnel.client.response import (
     RESET,
     STALE,
     TIMEOUT,
-    Answer,
-    AnswerError,
+    Response,
+    ResponseError,
 )
 from windtunnel.client.timers import Deadlines
 
-__all__ = ["IDEMPOTENT", "MAX_ANSWER", "Client", "Target"]
-
-MAX_ANSWER: Final = 16 * 1024 * 1024
+MAX_RESPONSE: Final = 16 * 1024 * 1024
 """Bytes from which on an answer counts as oversize."""
 
 IDEMPOTENT: Final = frozenset({"GET", "PUT", "DELETE", "OPTIONS", "TRACE"})
@@ -60,9 +58,9 @@ class Client:
 
     def __init__(
         self,
-        target: Target,
+        target: Address,
         deadlines: Deadlines,
-        limit: int = MAX_ANSWER,
+        limit: int = MAX_RESPONSE,
         *,
         retry_stale: bool = False,
         jar: CookieJar | None = None,
@@ -77,8 +75,8 @@ class Client:
         self._cookies = None if jar is None else Cookies(jar)
         self._connection: Connection | None = None
 
-    def request(self, verb: str, path: str, body: bytes = b"", fields: str = "") -> Answer:
-        """Send a request and wait for its answer; failures are told in `Answer.outcome`.
+    def request(self, verb: str, path: str, body: bytes = b"", fields: str = "") -> Response:
+        """Send a request and wait for its answer; failures are told in `Response.outcome`.
 
         `body` is JSON; `fields` are more header lines, each with its CRLF.
         """
@@ -112,7 +110,7 @@ class Client:
         if self._connection is not None:
             self._connection.interrupt()
 
-    def _exchange(self, message: bytes) -> Answer:
+    def _exchange(self, message: bytes) -> Response:
         sent = perf_counter()
         connection = self._connection
         try:
@@ -121,11 +119,11 @@ class Client:
                 sent = perf_counter()
             whole = connection.send(message)
             reader = connection.receive(self._limit)
-        except (OSError, AnswerError) as error:
+        except (OSError, ResponseError) as error:
             self.close()
-            return Answer(name(error), 0, b"", b"", sent, perf_counter())
+            return Response(name(error), 0, b"", b"", sent, perf_counter())
         done = perf_counter()
-        answer = Answer(OK, reader.status, reader.raw, reader.body, sent, done)
+        answer = Response(OK, reader.status, reader.raw, reader.body, sent, done)
         if reader.keep and whole:
             reader.give_back()
             connection.reused = True
@@ -133,7 +131,7 @@ class Client:
             self.close()
         return answer
 
-    def _again(self, message: bytes, stale: Answer) -> Answer:
+    def _again(self, message: bytes, stale: Response) -> Response:
         self.retried += 1
         answer = self._exchange(message)
         answer.sent = stale.sent  # the server's fault or not, the client waited
@@ -147,10 +145,10 @@ class Client:
         return made
 
 
-def name(error: OSError | AnswerError) -> str:
+def name(error: OSError | ResponseError) -> str:
     """The outcome that an exception stands for."""
     match error:
-        case AnswerError():
+        case ResponseError():
             return str(error)
         case TimeoutError():
             return TIMEOUT

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from gevent import get_hub, getcurrent
 
-from windtunnel.client.address import Target
-from windtunnel.client.response import CLOSED, MALFORMED, STALE, AnswerError, Reader
+from windtunnel.client.address import Address
+from windtunnel.client.response import CLOSED, MALFORMED, STALE, Reader, ResponseError
 
 _READ: Final = 1
 _WRITE: Final = 2
@@ -44,7 +44,7 @@ class Connection:
         self._greenlet: Any = None
         self.reused = False
 
-    def connect(self, target: Target) -> None:
+    def connect(self, target: Address) -> None:
         """Connect; raises OSError."""
         if not target.local:
             self._socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
@@ -75,7 +75,7 @@ class Connection:
             return False  # it may have answered before it closed
 
     def receive(self, limit: int) -> Reader:
-        """Wait for an answer of at most `limit` bytes; raises OSError or AnswerError."""
+        """Wait for an answer of at most `limit` bytes; raises OSError or ResponseError."""
         reader: Reader | None = None
         receive = self._socket.recv_into
         while True:
@@ -86,11 +86,11 @@ class Connection:
                 continue
             except ConnectionError:
                 if reader is None and self.reused:
-                    raise AnswerError(STALE) from None
+                    raise ResponseError(STALE) from None
                 raise
             if reader is None:
                 if not size:
-                    raise AnswerError(STALE if self.reused else CLOSED)
+                    raise ResponseError(STALE if self.reused else CLOSED)
                 reader = Reader.borrow(limit)
             if size:
                 reader.feed(bytes(_buffer[:size]))
@@ -145,7 +145,7 @@ class Connection:
     # -- parts ------------------------------------------------------------------------------
 
     def _look(self) -> None:
-        """See what came while nobody waited; raises AnswerError unless it was a false alarm."""
+        """See what came while nobody waited; raises ResponseError unless it was a false alarm."""
         try:
             size = self._socket.recv_into(_buffer)
         except BlockingIOError:
@@ -154,7 +154,7 @@ class Connection:
             size = 0
         came = bytes(_buffer[:size])
         gone = not came or came.startswith(_UNASKED)
-        raise AnswerError(STALE if gone else MALFORMED)
+        raise ResponseError(STALE if gone else MALFORMED)
 
     def _send_rest(self, rest: memoryview) -> bool:
         while rest:

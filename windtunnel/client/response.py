@@ -24,11 +24,11 @@ def unexpected(status: int) -> str:
     return f"status-{status}"
 
 
-class AnswerError(Exception):
+class ResponseError(Exception):
     """Bytes that are no answer, or too many of them; its text is the outcome's name."""
 
 
-class Answer:
+class Response:
     """What came back: `status` is 0 and `outcome` a failure's name where nothing whole did.
 
     `sent` and `done` are `time.perf_counter()` seconds of the actual send and of the last byte
@@ -129,26 +129,26 @@ class Reader:
     def feed(self, data: bytes) -> None:
         """Take what was received; `complete` says afterwards whether the answer is whole.
 
-        Raises AnswerError.
+        Raises ResponseError.
         """
         if not self._chunks and data[0] != _H:  # the parser would skip empty lines
-            raise AnswerError(MALFORMED)
+            raise ResponseError(MALFORMED)
         self._chunks.append(data)
         self._size += len(data)
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as error:
-            raise AnswerError(MALFORMED) from error
+            raise ResponseError(MALFORMED) from error
         if self._size > self._limit:
-            raise AnswerError(OVERSIZE)
+            raise ResponseError(OVERSIZE)
 
     def end(self) -> None:
-        """Take the end of the connection; raises AnswerError if the answer is not whole.
+        """Take the end of the connection; raises ResponseError if the answer is not whole.
 
         An answer that gives no length is whole when the connection ends (RFC 9112, 6.3).
         """
         if not (self.complete or self._ends_with_connection()):
-            raise AnswerError(CLOSED)
+            raise ResponseError(CLOSED)
         self.status = self.status or self._parser.get_status_code()
         self.complete = True
 
@@ -174,7 +174,7 @@ class Reader:
     def on_message_begin(self) -> None:
         """Refuse what nobody asked for."""
         if self.complete:
-            raise AnswerError(MALFORMED)
+            raise ResponseError(MALFORMED)
 
     def on_body(self, data: bytes) -> None:
         """Take a part of the body."""

@@ -7,14 +7,15 @@ from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from windtunnel.client.client import Client, Target
+from windtunnel.client.address import Address
+from windtunnel.client.client import Client
 from windtunnel.client.timers import Deadlines
 from windtunnel.live import arguments
 from windtunnel.live.load_profile import work as work_of
 from windtunnel.runner.plan import Load, unfit
 from windtunnel.workload import dataset
 from windtunnel.workload.mixes import MIXES
-from windtunnel.workload.slow import Kind, Work, summarised, unaccompanied
+from windtunnel.workload.slow import SlowKind, SlowWork, summarised, unaccompanied
 from windtunnel.workload.stores import (
     ServerDownError,
     StoreInfo,
@@ -53,7 +54,7 @@ class Admitted:
     stores: list[StoreInfo]
     left_out: dict[str, list[str]]
     size: int
-    work: Work | None
+    work: SlowWork | None
     summarised: dict[str, str]
 
 
@@ -70,16 +71,16 @@ def admit(options: Namespace, users: int) -> Admitted:
     through_nginx = _is_nginx(client)
     work = _work(options)
     stores, left_out = chosen(offers, options.stores, options.mix, through_nginx, work)
-    asked = work is not None and work.kind is Kind.SUMMARY
+    asked = work is not None and work.kind is SlowKind.SUMMARY
     theirs = {one.id: summarised(one, offers) or one.id for one in stores if asked}
     return Admitted(url, client, stores, left_out, size, work, theirs)
 
 
-def _work(options: Namespace) -> Work | None:
+def _work(options: Namespace) -> SlowWork | None:
     try:
         return work_of(options)
     except ValueError:
-        known = ", ".join(Kind)
+        known = ", ".join(SlowKind)
         raise RefusedError(f"there is no slow work {options.slow_work!r}: choose {known}") from None
 
 
@@ -88,7 +89,7 @@ def chosen(
     globs: Sequence[str],
     mix: str,
     through_nginx: bool,
-    work: Work | None = None,
+    work: SlowWork | None = None,
 ) -> tuple[list[StoreInfo], dict[str, list[str]]]:
     """Return the stores that `globs` select and that can be loaded so, and the others by reason.
 
@@ -122,7 +123,7 @@ def hindrance(offer: StoreInfo, mix: str, *, through_nginx: bool) -> str | None:
 
 def _client(url: str) -> Client:
     try:
-        return Client(Target(url), Deadlines(RESET_TIMEOUT))
+        return Client(Address(url), Deadlines(RESET_TIMEOUT))
     except (OSError, ValueError) as error:
         raise RefusedError(f"no target: {error}") from error
 

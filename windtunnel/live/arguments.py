@@ -13,7 +13,7 @@ from typing import Any, Final
 from locust.argument_parser import LocustArgumentParser
 
 from windtunnel.workload.mixes import MIXES
-from windtunnel.workload.slow import LONGEST_MS, Kind, Work
+from windtunnel.workload.slow import LONGEST_MS, SlowKind, SlowWork
 from windtunnel.workload.stores import StoreInfo, UnknownStoreError, discover, select
 
 _PORTS: Final = {"nginx": 10000, "direct": 10001}
@@ -47,7 +47,7 @@ class Defaults:
     summary_size: int
     seed: int
     rates: Mapping[str, float] = field(default_factory=dict)
-    work: Work | None = None
+    work: SlowWork | None = None
 
 
 class OpenChoices(list[str]):
@@ -247,13 +247,13 @@ def _add_rates(parser: LocustArgumentParser, defaults: Defaults) -> None:
     if defaults.work is not None:
         parser.add_argument(
             "--slow-work",
-            choices=[kind.value for kind in Kind],
+            choices=[kind.value for kind in SlowKind],
             default=defaults.work.kind.value,
             help="What slow requests ask for: to block so long, or the summary of a blocking store",
         )
     parser.add_argument(
         "--sleep-ms",
         type=between(*WHOLE["sleep_ms"]),
-        default=Work().ms if defaults.work is None else defaults.work.ms,
+        default=SlowWork().ms if defaults.work is None else defaults.work.ms,
         help="Milliseconds of each sleep, where that is what is asked for",
     )

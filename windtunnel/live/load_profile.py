@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from windtunnel.live.pausing import paused
 from windtunnel.workload.arrivals import Arrivals
-from windtunnel.workload.slow import Kind, Work
+from windtunnel.workload.slow import SlowKind, SlowWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,8 @@ def rates(options: Namespace) -> dict[str, float]:
     return {"": options.rate} if options.rate else {}
 
 
-def work(options: Namespace) -> Work | None:
+def work(options: Namespace) -> SlowWork | None:
     """Return what slow work the arguments of a test say; raises ValueError for no kind of it."""
     if not hasattr(options, "slow_work"):
         return None
-    return Work(Kind(options.slow_work), options.sleep_ms)
+    return SlowWork(SlowKind(options.slow_work), options.sleep_ms)

@@ -19,7 +19,8 @@ import gevent
 import msgspec
 import psutil
 
-from windtunnel.client.client import Client, Target
+from windtunnel.client.address import Address
+from windtunnel.client.client import Client
 from windtunnel.client.timers import Deadlines
 from windtunnel.live.server_probe import ServerProbe
 from windtunnel.recording.cpu import LOOPBACK, Spending, groups
@@ -87,7 +88,7 @@ class Monitor:
         self._host, self._port = parts.hostname or "", parts.port or 80
         self._through = False
         self._ticks = ticks()
-        self._client = Client(Target(url), Deadlines(LOOK_EVERY))
+        self._client = Client(Address(url), Deadlines(LOOK_EVERY))
         self.generator_s = 0.0
         """CPU seconds of all processes that send, as they report them."""
         self._readings: deque[CpuReading] = deque(maxlen=2)

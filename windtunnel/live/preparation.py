@@ -11,7 +11,7 @@ from windtunnel.client.api import Operation
 from windtunnel.live.admission import admit
 from windtunnel.workload import dataset
 from windtunnel.workload.mixes import MIXES
-from windtunnel.workload.slow import Work
+from windtunnel.workload.slow import SlowWork
 from windtunnel.workload.stores import StoreInfo
 from windtunnel.workload.user_pool import UserConfig, UserPool
 
@@ -65,7 +65,7 @@ def prepare(
         options.summary_size,
         retry_stale=options.retry_stale,
         cookies=options.cookies,
-        work=admitted.work or Work(ms=options.sleep_ms),
+        work=admitted.work or SlowWork(ms=options.sleep_ms),
         summarised=admitted.summarised,
     )
     return terms, ids, admitted.stores

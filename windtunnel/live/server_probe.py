@@ -12,7 +12,8 @@ from typing import Any, Final
 
 import msgspec
 
-from windtunnel.client.client import Client, Target
+from windtunnel.client.address import Address
+from windtunnel.client.client import Client
 from windtunnel.client.timers import Deadlines
 from windtunnel.live.window import KEPT, SPAN
 from windtunnel.recording.histogram import Counts, add, quantile
@@ -78,7 +79,7 @@ class ServerProbe:
         self.here = False
         self.bystander = Bystander(url, RATE, PATIENCE, Share(place % TURNS, TURNS))
         self.seconds: dict[int, ProcessSecond] = {}
-        self._client = Client(Target(url), Deadlines(PATIENCE))
+        self._client = Client(Address(url), Deadlines(PATIENCE))
         self._process = ""
         self._loops: deque[_LoopStatistics] = deque(maxlen=SPAN + 1)
         self._pings: deque[Counts] = deque(maxlen=SPAN)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from windtunnel.client.response import Answer
+from windtunnel.client.response import Response
 
 TIMING_HEADER: Final = b"Server-Timing"
 ID_HEADER: Final = b"X-Request-Id"
@@ -20,7 +20,7 @@ class Sample(NamedTuple):
 
     store: str
     operation: str
-    answer: Answer
+    answer: Response
     service_us: float
     response_us: float | None
 
@@ -84,7 +84,7 @@ def parts(sample: Sample) -> dict[str, float | None]:
     return {"nginx": None} | {name: round(max(us, 0.0), 1) for name, us in found.items()}
 
 
-def timing(answer: Answer) -> dict[str, float]:
+def timing(answer: Response) -> dict[str, float]:
     """Return what the server's clocks say, in microseconds; nothing if it said nothing."""
     field = answer.field(TIMING_HEADER)
     return {name.decode(): float(ms) * 1000 for name, ms in _PART.findall(field)}

@@ -7,8 +7,9 @@ from functools import partial
 from time import perf_counter
 from typing import Any, Final
 
+from windtunnel.client.address import Address
 from windtunnel.client.api import POOL_HEADER
-from windtunnel.client.client import Client, Target
+from windtunnel.client.client import Client
 from windtunnel.client.timers import Deadlines
 from windtunnel.recording.histogram import Counts, count, summarise
 from windtunnel.workload.arrivals import Share, constant
@@ -33,7 +34,7 @@ class Bystander:
         self._since = 0.0
         self._rate, self._share = rate, share
         self.lane = OpenLoop(
-            partial(_Ping, self, Target(url), Deadlines(timeout)), max(1, int(rate * timeout))
+            partial(_Ping, self, Address(url), Deadlines(timeout)), max(1, int(rate * timeout))
         )
 
     def run(self) -> None:
@@ -128,7 +129,7 @@ class Bystanders:
 
 
 class _Ping:
-    def __init__(self, bystander: Bystander, target: Target, deadlines: Deadlines) -> None:
+    def __init__(self, bystander: Bystander, target: Address, deadlines: Deadlines) -> None:
         self._bystander = bystander
         self._client = Client(target, deadlines)
         self.close = self._client.close

@@ -11,8 +11,9 @@ import gevent
 import msgspec
 
 from windtunnel.client import descriptors
+from windtunnel.client.address import Address
 from windtunnel.client.api import Operation
-from windtunnel.client.client import Client, Target
+from windtunnel.client.client import Client
 from windtunnel.client.timers import Deadlines
 from windtunnel.recording import cpu
 from windtunnel.recording.health import Health, flags
@@ -22,11 +23,11 @@ from windtunnel.runner.bystander import RATE, Bystanders
 from windtunnel.runner.collector import Recording, counts, measured, schedule
 from windtunnel.workload import dataset
 from windtunnel.workload.arrivals import Arrivals
-from windtunnel.workload.load import CellError, Load, Streams, Swarm
+from windtunnel.workload.cell_load import CellError, CellLoad, ClosedCellLoad, OpenCellLoad
 from windtunnel.workload.mixes import MIXES
 from windtunnel.workload.open_load import MOST_UNDER_WAY, Rates
 from windtunnel.workload.open_loop import ScheduleStats
-from windtunnel.workload.slow import LONGEST_MS, SLOW, Kind, Work, blocking, described
+from windtunnel.workload.slow import LONGEST_MS, SLOW, SlowKind, SlowWork, blocking, described
 from windtunnel.workload.user import StoreUser
 from windtunnel.workload.user_pool import UserConfig, UserPool
 
@@ -42,7 +43,7 @@ class Window:
     def __init__(
         self,
         crowd: UserPool,
-        load: Load,
+        load: CellLoad,
         beside: Bystanders,
         groups: cpu.Groups,
         folder: Path | None,
@@ -128,7 +129,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     arrivals: Arrivals = "constant"
     max_in_flight: int = MOST_UNDER_WAY
     slow_rate: float | None = None
-    slow_work: Kind = Kind.SLEEP
+    slow_work: SlowKind = SlowKind.SLEEP
     sleep_ms: Annotated[int, msgspec.Meta(ge=1, le=LONGEST_MS)] = 100
     slow_store: str | None = None
     seed: int = 1
@@ -161,9 +162,9 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         return self.max_in_flight if self.rate is not None else self.users
 
     @property
-    def work(self) -> Work:
+    def work(self) -> SlowWork:
         """What slow work there is."""
-        return Work(self.slow_work, self.sleep_ms)
+        return SlowWork(self.slow_work, self.sleep_ms)
 
     @property
     def summarised(self) -> str:
@@ -238,11 +239,11 @@ def told(
 
 def begin(
     order: Order, user_classes: Sequence[type[StoreUser]], crowd: UserPool, rates: Rates
-) -> Load:
+) -> CellLoad:
     """Put the load on."""
     if not rates:
-        return Swarm(user_classes[0], crowd, order.users)
-    return Streams(user_classes, crowd, rates, order.arrivals, order.max_in_flight)
+        return ClosedCellLoad(user_classes[0], crowd, order.users)
+    return OpenCellLoad(user_classes, crowd, rates, order.arrivals, order.max_in_flight)
 
 
 def _bystanders(order: Order) -> Bystanders:
@@ -269,7 +270,7 @@ def assemble(order: Order, rates: Rates) -> UserPool:
         ids = dataset.recreate(client, order.store, order.seed, size)
         if Operation.SUMMARY in mix:
             dataset.seed_summary(client, order.store, order.summary_size)
-        if rates.get(SLOW) and order.slow_work is Kind.SUMMARY:
+        if rates.get(SLOW) and order.slow_work is SlowKind.SUMMARY:
             dataset.seed_summary(client, order.summarised, order.summary_size)
     except dataset.ResetError as error:
         raise CellError(str(error)) from error
@@ -293,9 +294,9 @@ def assemble(order: Order, rates: Rates) -> UserPool:
     return UserPool(terms, free, order.users or 1, round=order.round)
 
 
-def _target(url: str) -> Target:
+def _target(url: str) -> Address:
     try:
-        return Target(url)
+        return Address(url)
     except (OSError, ValueError) as error:
         raise CellError(f"no target: {error}") from error
 

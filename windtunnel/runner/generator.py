@@ -25,7 +25,7 @@ from gevent.queue import Queue
 
 from windtunnel.client import descriptors
 from windtunnel.runner.cell import Order, measure
-from windtunnel.workload.load import CellError
+from windtunnel.workload.cell_load import CellError
 from windtunnel.workload.user import StoreUser
 
 Lines = IO[bytes]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, product
 
-from windtunnel.workload.slow import Slow, summarised, unaccompanied
+from windtunnel.workload.slow import SlowLoad, summarised, unaccompanied
 from windtunnel.workload.stores import StoreInfo, select
 
 COMPARED_MODES = ("blocking", "async")
@@ -25,7 +25,7 @@ class Load:
     users: int | None
     processes: int
     rate: float | None = None
-    slow: Slow | None = None
+    slow: SlowLoad | None = None
 
 
 @dataclass(frozen=True, slots=True)

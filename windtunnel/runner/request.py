@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import product
 
 from windtunnel.runner.plan import Load
-from windtunnel.workload.slow import Slow
+from windtunnel.workload.slow import SlowLoad
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Request:
     mixes: tuple[str, ...] = ("balanced",)
     users: tuple[int, ...] = (8,)
     rates: tuple[float, ...] = ()
-    slow: tuple[Slow, ...] = ()
+    slow: tuple[SlowLoad, ...] = ()
     splits: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     arrivals: str = "constant"
     processes: tuple[int, ...] = (1,)

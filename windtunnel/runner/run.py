@@ -31,7 +31,7 @@ from windtunnel.runner.splits import split_variants
 from windtunnel.runner.stack import StackTarget, slow_part, stacked
 from windtunnel.runner.strategies import Orders, rounds
 from windtunnel.runner.targets import AGAINST, BASE, Lineup, Server, foreign, server
-from windtunnel.workload.slow import Slow
+from windtunnel.workload.slow import SlowLoad
 from windtunnel.workload.stores import StoreInfo, discover
 
 AGAIN = 2
@@ -204,7 +204,7 @@ def _keep(folder: Path, cell: results.Cell) -> None:
     hlog.append(folder, cell)
 
 
-def beside(slow: Slow | None, whose: str | None) -> dict[str, Any]:
+def beside(slow: SlowLoad | None, whose: str | None) -> dict[str, Any]:
     """Return what of an order is slow work; `whose` is the store that gives summaries."""
     if slow is None:
         return {}

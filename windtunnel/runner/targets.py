@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from windtunnel.client.address import Target as Address
+from windtunnel.client.address import Address
 from windtunnel.runner.plan import Variant
-from windtunnel.workload.stores import Process, StoreInfo, discover
+from windtunnel.workload.stores import ServerProcess, StoreInfo, discover
 
 
 class Target(Protocol):
@@ -43,7 +43,7 @@ class Foreign:
     name = "host"
     log: Path | None = None
 
-    def __init__(self, url: str, process: Process) -> None:
+    def __init__(self, url: str, process: ServerProcess) -> None:
         self._url = url
         here = Address(url).local or urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}
         self._server = [process.pid] if here and psutil.pid_exists(process.pid) else []

@@ -26,7 +26,7 @@ from windtunnel.tuning.calibration import IsolatedRequests, computing, cores_lef
 from windtunnel.tuning.conclusion import conclude
 from windtunnel.tuning.layout import FAST, SLOW, PoolLayout, pool_layouts
 from windtunnel.tuning.tuner import Limits, Trials
-from windtunnel.workload.slow import Work, summarised, unaccompanied
+from windtunnel.workload.slow import SlowWork, summarised, unaccompanied
 from windtunnel.workload.stores import StoreInfo, discover, select
 
 SCENARIO: Final = "pools"
@@ -56,7 +56,7 @@ class Wanted:
     slos: tuple[str, ...]
     fast_rate: float = 200.0
     slow_rate: float = 5.0
-    work: Work = field(default_factory=Work)
+    work: SlowWork = field(default_factory=SlowWork)
     store: str = "redis/async/fast"
     mix: str = "balanced"
     poisson: bool = False

@@ -14,8 +14,7 @@ from typing import Final
 from windtunnel.recording.results import Cell, CpuSeconds
 from windtunnel.recording.streams import SampledRequest
 from windtunnel.recording.tuning_results import Kind
-from windtunnel.workload.slow import Kind as SlowWork
-from windtunnel.workload.slow import Work
+from windtunnel.workload.slow import SlowKind, SlowWork
 
 TORNADO_US: Final = 100.0
 """What Tornado takes of a CPU for an answer, around the handler (`make perf`)."""
@@ -53,12 +52,12 @@ class IsolatedRequests:
         return TORNADO_US + sum(parts.get(name) or 0.0 for name in names)
 
 
-def computing(work: Work) -> float:
+def computing(work: SlowWork) -> float:
     """The share of slow work that computes: a sleep does not, a summary does all the time.
 
     Where the database computes a summary, it does so on the same machine.
     """
-    return 0.0 if work.kind is SlowWork.SLEEP else 1.0
+    return 0.0 if work.kind is SlowKind.SLEEP else 1.0
 
 
 def cores_left(cells: Iterable[Cell], machine: float) -> float:

@@ -14,19 +14,19 @@ import msgspec
 from windtunnel.client.api import (
     Draft,
     Record,
-    Summary,
-    decode_found,
+    SummaryResult,
+    decode_find_result,
     decode_record,
-    decode_slept,
-    decode_summary,
+    decode_sleep_result,
+    decode_summary_result,
 )
-from windtunnel.client.response import Answer, unexpected
+from windtunnel.client.response import Response, unexpected
 from windtunnel.workload.dataset import LONGEST
 
 NO_JSON = "not the JSON that was agreed on"
 
 
-def failure(answer: Answer, status: int) -> str:
+def failure(answer: Response, status: int) -> str:
     """The name of the failure if there is no answer, or one with another status than `status`."""
     if answer.status == status:
         return ""
@@ -61,7 +61,7 @@ def differing(record: Record, expected: Record, fields: Iterable[str]) -> str:
     return f"not as written: {', '.join(wrong)}" if wrong else ""
 
 
-def created(record: Record | None, draft: Draft, answer: Answer, path: str) -> str:
+def created(record: Record | None, draft: Draft, answer: Response, path: str) -> str:
     """Check the answer to a create; `path` is where records of this store are."""
     if record is None:
         return NO_JSON
@@ -79,7 +79,7 @@ def found(body: bytes, min_duration: float, limit: int, population: int) -> str:
     reached; where five times the limit are not to be expected, fewer are taken as right.
     """
     try:
-        records = decode_found(body).records
+        records = decode_find_result(body).records
     except msgspec.MsgspecError:
         return NO_JSON
     expected = population * (1 - min_duration / LONGEST)
@@ -98,7 +98,7 @@ def _in_order(records: tuple[Record, ...], min_duration: float) -> str:
     return "" if len({record.id for record in records}) == len(records) else "a record twice"
 
 
-def summarised(summary: Summary, first: Summary, size: int) -> str:
+def summarised(summary: SummaryResult, first: SummaryResult, size: int) -> str:
     """Check a summary against the first one: nobody writes to its table."""
     if summary.size != size:
         return "not the size that was seeded"
@@ -111,10 +111,10 @@ def summarised(summary: Summary, first: Summary, size: int) -> str:
     return "" if all(_equal(a, b) for a, b in pairs) else "other figures than before"
 
 
-def slept(answer: Answer, ms: int) -> str:
+def slept(answer: Response, ms: int) -> str:
     """Check a sleep of `ms` milliseconds: nothing that takes a set time takes less."""
     try:
-        told = decode_slept(answer.body)
+        told = decode_sleep_result(answer.body)
     except msgspec.MsgspecError:
         return NO_JSON
     return "" if told.ms == ms and answer.service_us >= ms * 1000 else "not as long as asked for"
@@ -134,13 +134,13 @@ class Summaries:
     __slots__ = ("_first", "_size")
 
     def __init__(self, size: int) -> None:
-        self._first: Summary | None = None
+        self._first: SummaryResult | None = None
         self._size = size
 
     def flaw(self, body: bytes) -> str:
         """Return what is wrong with an answer in a few words, or ""."""
         try:
-            summary = decode_summary(body)
+            summary = decode_summary_result(body)
         except msgspec.MsgspecError:
             return NO_JSON
         self._first = self._first or summary

@@ -8,9 +8,9 @@ from typing import Final, Protocol
 
 import msgspec
 
-from windtunnel.client.api import SLEEP, STATUS, VERB, Operation, Record, Routes, sleep_path
+from windtunnel.client.api import METHOD, SLEEP, STATUS, Operation, Record, Routes, sleep_path
 from windtunnel.client.client import Client
-from windtunnel.client.response import OK, WRONG, Answer, unexpected
+from windtunnel.client.response import OK, WRONG, Response, unexpected
 from windtunnel.workload import checks
 from windtunnel.workload.checks import Summaries
 from windtunnel.workload.dataset import LONGEST, PreparedWrite, RecordPool
@@ -26,7 +26,7 @@ _GONE: Final = unexpected(404)
 class Report(Protocol):
     """Takes the outcome of an operation, and a few words on what was wrong."""
 
-    def __call__(self, operation: str, answer: Answer, outcome: str, flaw: str) -> None:
+    def __call__(self, operation: str, answer: Response, outcome: str, flaw: str) -> None:
         """Count it."""
 
 
@@ -70,11 +70,11 @@ class Crud:
         self._above = {above: self._routes.find(above, FIND_LIMIT) for above in FIND_ABOVE}
         self._summaries = Summaries(summary_size)
         self._sleep = sleep_path(sleep_ms, store.split("/")[1], slow=slow), sleep_ms
-        self._do: Mapping[str, Callable[[], Answer]] = {
+        self._do: Mapping[str, Callable[[], Response]] = {
             operation: getattr(self, operation) for operation in (*Operation, SLEEP)
         }
 
-    def step(self) -> Answer:
+    def step(self) -> Response:
         """Do the next operation of the mix; with no record left, a create in its place."""
         operation = self._deck.draw()
         if not self._stock.records and operation in NEEDS_RECORD:
@@ -83,7 +83,7 @@ class Crud:
             operation = self._deck.create_first(operation)
         return self._do[operation]()
 
-    def create(self) -> Answer:
+    def create(self) -> Response:
         """Create a record."""
         sample = self._sample()
         answer, failed = self._ask(Operation.CREATE, self._routes.records, sample.body)
@@ -95,7 +95,7 @@ class Crud:
                 self._stock.put(record)
         return answer
 
-    def read(self) -> Answer:
+    def read(self) -> Response:
         """Read a record."""
         expected = self._stock.take(self._random)
         answer, failed = self._ask(Operation.READ, self._routes.one + expected.id)
@@ -112,20 +112,20 @@ class Crud:
             self._stock.trust(expected.id)
         return answer
 
-    def update(self) -> Answer:
+    def update(self) -> Response:
         """Replace a record."""
         before, sample = self._stock.take(self._random), self._sample()
         expected = checks.named(before.id, sample.draft)
         return self._write(Operation.UPDATE, before, sample.body, expected)
 
-    def edit(self) -> Answer:
+    def edit(self) -> Response:
         """Change some fields of a record."""
         before, sample = self._stock.take(self._random), self._sample()
         expected = msgspec.structs.replace(before, **sample.change)
         fields = ("id", *sample.change)
         return self._write(Operation.EDIT, before, sample.change_body, expected, fields)
 
-    def delete(self) -> Answer:
+    def delete(self) -> Response:
         """Delete a record; whatever the answer, it is not put back."""
         record = self._stock.take(self._random)
         self._stock.trust(record.id)
@@ -134,7 +134,7 @@ class Crud:
             self._judge(Operation.DELETE, answer, "a body where none belongs" * bool(answer.body))
         return answer
 
-    def find(self) -> Answer:
+    def find(self) -> Response:
         """Find the newest of the longer records."""
         above = FIND_ABOVE[int(self._random() * len(FIND_ABOVE))]
         answer, failed = self._ask(Operation.FIND, self._above[above])
@@ -143,14 +143,14 @@ class Crud:
             self._judge(Operation.FIND, answer, flaw)
         return answer
 
-    def summary(self) -> Answer:
+    def summary(self) -> Response:
         """Ask for the summary."""
         answer, failed = self._ask(Operation.SUMMARY, self._routes.summary)
         if not failed:
             self._judge(Operation.SUMMARY, answer, self._summaries.flaw(answer.body))
         return answer
 
-    def sleep(self) -> Answer:
+    def sleep(self) -> Response:
         """Ask the process to take a set time, waiting as the store would be waited for."""
         path, ms = self._sleep
         answer, failed = self._ask(SLEEP, path)
@@ -160,14 +160,14 @@ class Crud:
 
     # -- parts ------------------------------------------------------------------------------
 
-    def _ask(self, operation: str, path: str, body: bytes = b"") -> tuple[Answer, str]:
-        answer = self._client.request(VERB[operation], path, body)
+    def _ask(self, operation: str, path: str, body: bytes = b"") -> tuple[Response, str]:
+        answer = self._client.request(METHOD[operation], path, body)
         failed = checks.failure(answer, STATUS[operation])
         if failed:
             self._report(operation, answer, failed, "")
         return answer, failed
 
-    def _judge(self, operation: str, answer: Answer, flaw: str) -> None:
+    def _judge(self, operation: str, answer: Response, flaw: str) -> None:
         self._report(operation, answer, WRONG if flaw else OK, flaw)
 
     def _write(
@@ -177,7 +177,7 @@ class Crud:
         body: bytes,
         expected: Record,
         certain: tuple[str, ...] = Record.__struct_fields__,
-    ) -> Answer:
+    ) -> Response:
         answer, failed = self._ask(operation, self._routes.one + before.id, body)
         if not failed:
             record = checks.as_record(answer.body)
@@ -196,7 +196,7 @@ class Crud:
     def _believe(
         self,
         operation: Operation,
-        answer: Answer,
+        answer: Response,
         record: Record | None,
         expected: Record,
         before: Record,

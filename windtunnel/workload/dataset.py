@@ -17,14 +17,14 @@ from windtunnel.client.api import (
     Draft,
     Record,
     Routes,
-    Seeded,
-    decode_populated,
+    SummarySize,
+    decode_population_ids,
     decode_problem,
-    decode_seeded,
+    decode_summary_size,
     encode,
 )
 from windtunnel.client.client import Client
-from windtunnel.client.response import Answer
+from windtunnel.client.response import Response
 from windtunnel.workload.mixes import Mix, consumes
 
 LONGEST: Final = 1000.0
@@ -122,7 +122,7 @@ def recreate(client: Client, store: str, seed: int, size: int) -> list[str]:
     Raises ResetError.
     """
     answer = client.request("PUT", Routes(store).records, _prepared(seed, size)[1])
-    ids = _decoded(decode_populated, answer, store).ids
+    ids = _decoded(decode_population_ids, answer, store).ids
     if len(set(ids)) != size:
         raise ResetError(f"{store} took {size} records and answered {len(set(ids))} ids")
     return ids
@@ -139,13 +139,13 @@ def records(seed: int, size: int, ids: Sequence[str], start: int = 0) -> list[Re
 
 def seed_summary(client: Client, store: str, size: int) -> None:
     """Make the table that a store's summary aggregates hold `size` rows; raises ResetError."""
-    answer = client.request("PUT", Routes(store).summary, encode(Seeded(size)))
-    seeded = _decoded(decode_seeded, answer, store).size
+    answer = client.request("PUT", Routes(store).summary, encode(SummarySize(size)))
+    seeded = _decoded(decode_summary_size, answer, store).size
     if seeded != size:
         raise ResetError(f"{store} was to seed {size} rows for its summary and seeded {seeded}")
 
 
-def _decoded(decode: Callable[[bytes], T], answer: Answer, store: str) -> T:
+def _decoded(decode: Callable[[bytes], T], answer: Response, store: str) -> T:
     if answer.status == 0:
         raise ResetError(f"{store} could not be reset: {answer.outcome}, no answer")
     if answer.status != 200:

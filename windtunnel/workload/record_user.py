@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from windtunnel.client.response import Answer
+from windtunnel.client.response import Response
 from windtunnel.workload.crud import Crud
 from windtunnel.workload.dataset import samples
 from windtunnel.workload.mixes import OperationBag
@@ -42,6 +42,6 @@ class RecordUser(StoreUser):
             sleep_ms=terms.work.ms,
         )
 
-    def step(self) -> Answer:
+    def step(self) -> Response:
         """Do the next operation of the mix."""
         return self.crud.step()

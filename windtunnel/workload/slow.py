@@ -19,7 +19,7 @@ SLOW: Final = "slow"
 LONGEST_MS: Final = 10_000
 
 
-class Kind(StrEnum):
+class SlowKind(StrEnum):
     """What slow work there is: a sleep of a set time, or a store's heavy aggregation."""
 
     SLEEP = "sleep"
@@ -27,27 +27,27 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class SlowWork:
     """One request of slow work; `ms` is of a sleep."""
 
-    kind: Kind = Kind.SLEEP
+    kind: SlowKind = SlowKind.SLEEP
     ms: int = 100
 
     def __str__(self) -> str:
-        return f"sleep of {self.ms} ms" if self.kind is Kind.SLEEP else "summary"
+        return f"sleep of {self.ms} ms" if self.kind is SlowKind.SLEEP else "summary"
 
 
 @dataclass(frozen=True, slots=True)
-class Slow:
+class SlowLoad:
     """So many requests a second of slow work."""
 
     rate: float
-    work: Work
+    work: SlowWork
 
     @property
     def needs(self) -> frozenset[str]:
         """What a store has to offer, that this may come beside its load."""
-        return frozenset({Operation.SUMMARY} if self.work.kind is Kind.SUMMARY else ())
+        return frozenset({Operation.SUMMARY} if self.work.kind is SlowKind.SUMMARY else ())
 
     def __str__(self) -> str:
         return f"{self.rate:g}/s slow ({self.work})"
@@ -59,9 +59,9 @@ def blocking(store: str) -> str:
     return f"{engine}/blocking/{rest.partition('/')[2]}"
 
 
-def unaccompanied(store: StoreInfo, work: Work, offers: Sequence[StoreInfo]) -> str | None:
+def unaccompanied(store: StoreInfo, work: SlowWork, offers: Sequence[StoreInfo]) -> str | None:
     """Return why a store cannot be accompanied by slow work, or None."""
-    if work.kind is Kind.SLEEP or summarised(store, offers) is not None:
+    if work.kind is SlowKind.SLEEP or summarised(store, offers) is not None:
         return None
     lacking = "no blocking store of its database that is up offers it"
     return f"slow work summary: {store.not_available.get(Operation.SUMMARY, lacking)}"
@@ -83,10 +83,10 @@ def summarised(store: StoreInfo, offers: Sequence[StoreInfo]) -> str | None:
 
 
 def described(
-    rates: Mapping[str, float], mix: str, work: Work, summarised: str = ""
+    rates: Mapping[str, float], mix: str, work: SlowWork, summarised: str = ""
 ) -> dict[str, dict[str, Any]]:
     """Return what a cell says of each of several streams: its rate, and what it asks for."""
-    of_whom = f" of {summarised}" if summarised and work.kind is Kind.SUMMARY else ""
+    of_whom = f" of {summarised}" if summarised and work.kind is SlowKind.SUMMARY else ""
     told = {
         SLOW: {"work": f"{work}{of_whom}", "operations": [work.kind.value]},
         "": {"work": f"{mix} mix", "operations": [str(operation) for operation in MIXES[mix]]},

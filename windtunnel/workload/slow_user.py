@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from windtunnel.workload.mixes import OperationBag
 from windtunnel.workload.record_user import RecordUser
-from windtunnel.workload.slow import Kind, blocking
+from windtunnel.workload.slow import SlowKind, blocking
 from windtunnel.workload.user_pool import Assignment
 
 
@@ -20,4 +20,4 @@ class SlowUser(RecordUser):
         terms = self.crowd.terms
         asked = terms.summarised.get(place.store, blocking(place.store))
         self.crud = self.operations(asked, OperationBag({terms.work.kind.value: 1}, place.rng))
-        self.shown = f"{terms.work.ms} ms" if terms.work.kind is Kind.SLEEP else asked
+        self.shown = f"{terms.work.ms} ms" if terms.work.kind is SlowKind.SLEEP else asked

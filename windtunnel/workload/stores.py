@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from windtunnel.client.address import Target
+from windtunnel.client.address import Address
 
 
 class ServerDownError(Exception):
@@ -38,7 +38,7 @@ class StoreInfo:
     ledger: Mapping[str, object]
 
 
-class _Store(msgspec.Struct):
+class _ListedStore(msgspec.Struct):
     id: str
     mode: str
     durability: str
@@ -53,7 +53,7 @@ class _Store(msgspec.Struct):
     reference: bool | None = None
 
 
-class Process(msgspec.Struct):
+class ServerProcess(msgspec.Struct):
     """The server process that answered."""
 
     pool: str
@@ -65,15 +65,15 @@ class Process(msgspec.Struct):
     connections: int
 
 
-class _Answer(msgspec.Struct):
-    process: Process
-    stores: list[_Store]
+class _StoreList(msgspec.Struct):
+    process: ServerProcess
+    stores: list[_ListedStore]
 
 
-def discover(url: str, timeout: float = 10.0) -> tuple[Process, list[StoreInfo]]:
+def discover(url: str, timeout: float = 10.0) -> tuple[ServerProcess, list[StoreInfo]]:
     """Return the process at `url` and its stores; raises ServerDownError."""
     try:
-        told = msgspec.json.decode(_got(Target(url), "/stores", timeout), type=_Answer)
+        told = msgspec.json.decode(_got(Address(url), "/stores", timeout), type=_StoreList)
     except (OSError, ValueError, HTTPException) as error:
         reason = getattr(error, "strerror", None) or error
         raise ServerDownError(
@@ -82,10 +82,10 @@ def discover(url: str, timeout: float = 10.0) -> tuple[Process, list[StoreInfo]]
     return told.process, [_offer(store) for store in told.stores]
 
 
-class _Connection(HTTPConnection):
+class _DirectConnection(HTTPConnection):
     """Goes to a unix socket as well, and through no proxy, as the load does."""
 
-    def __init__(self, target: Target, timeout: float) -> None:
+    def __init__(self, target: Address, timeout: float) -> None:
         super().__init__(target.authority, timeout=timeout)
         self._target = target
 
@@ -95,9 +95,9 @@ class _Connection(HTTPConnection):
         self.sock.connect(self._target.address)
 
 
-def _got(target: Target, path: str, timeout: float) -> bytes:
+def _got(target: Address, path: str, timeout: float) -> bytes:
     """Return the body of a right answer; raises OSError, ValueError or HTTPException."""
-    connection = _Connection(target, timeout)
+    connection = _DirectConnection(target, timeout)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
@@ -109,7 +109,7 @@ def _got(target: Target, path: str, timeout: float) -> bytes:
     return body
 
 
-def _offer(store: _Store) -> StoreInfo:
+def _offer(store: _ListedStore) -> StoreInfo:
     return StoreInfo(
         id=store.id,
         mode=store.mode,

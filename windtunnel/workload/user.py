@@ -11,9 +11,9 @@ import msgspec
 from locust import User, task
 from locust.user.task import LOCUST_STATE_RUNNING, LOCUST_STATE_WAITING
 
-from windtunnel.client.api import POOL_HEADER, VERB, decode_problem
+from windtunnel.client.api import METHOD, POOL_HEADER, decode_problem
 from windtunnel.client.client import Client
-from windtunnel.client.response import OK, Answer
+from windtunnel.client.response import OK, Response
 from windtunnel.recording.histogram import NO_POOL
 from windtunnel.recording.sampler import Sample
 from windtunnel.workload.user_pool import Assignment, UserPool
@@ -69,7 +69,7 @@ class StoreUser(User):
         )
         self.client.owner = self
 
-    def step(self) -> Answer:
+    def step(self) -> Response:
         """Do one operation and report it."""
         raise NotImplementedError
 
@@ -110,7 +110,7 @@ class StoreUser(User):
         """Close the connection."""
         self.client.close()
 
-    def report(self, operation: str, answer: Answer, outcome: str, flaw: str) -> None:
+    def report(self, operation: str, answer: Response, outcome: str, flaw: str) -> None:
         """Count an operation, in the recorder and in whatever listens to Locust's requests.
 
         These hear of the response time under open load, of the service time under closed.
@@ -128,7 +128,7 @@ class StoreUser(User):
             if answer.retried:
                 crowd.retried[store] += 1
         self.environment.events.request.fire(
-            request_type=VERB[operation],
+            request_type=METHOD[operation],
             name=f"{self.shown} {operation}",
             response_time=shown_us / 1000,
             response_length=len(answer.body),
@@ -146,7 +146,7 @@ def _text(value: bytes) -> str:
     return value.decode("latin-1")
 
 
-def _told(answer: Answer) -> str:
+def _told(answer: Response) -> str:
     """What the server says of a failure of its own; refusals name ids, each of them another."""
     if answer.status < 500:
         return ""

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 
 from gevent.event import Event
 
+from windtunnel.client.address import Address
 from windtunnel.client.api import Record
-from windtunnel.client.client import Target
 from windtunnel.client.timers import Deadlines
 from windtunnel.recording.histogram import Recorder
 from windtunnel.recording.sampler import Sampler
 from windtunnel.workload.dataset import RecordPool
 from windtunnel.workload.mixes import MIXES, Mix, OperationBag, consumes
-from windtunnel.workload.slow import Work
+from windtunnel.workload.slow import SlowWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class UserConfig:
     spread: float = 0.1
     retry_stale: bool = False
     cookies: bool = False
-    work: Work = field(default_factory=Work)
+    work: SlowWork = field(default_factory=SlowWork)
     summarised: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -82,14 +82,14 @@ class UserPool:
     retried: Counter[str] = field(default_factory=Counter)
     depleted: Event = field(default_factory=Event)
     closed: Event = field(default_factory=_set)
-    target: Target = field(init=False)
+    target: Address = field(init=False)
     deadlines: Deadlines = field(init=False)
     _at: Counter[str] = field(default_factory=Counter)
     _joined: int = 0
     _shares: dict[str, int] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.target = Target(self.terms.target)
+        self.target = Address(self.terms.target)
         self.deadlines = Deadlines(self.terms.timeout)
         of_a_store = max(1, -(-self.users // len(self.free)))
         self._shares = {s: max(1, len(free) // of_a_store) for s, free in self.free.items()}

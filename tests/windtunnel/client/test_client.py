@@ -21,7 +21,8 @@ from tests.windtunnel.scripted import (
     receive_head,
     served,
 )
-from windtunnel.client.client import Client, Target
+from windtunnel.client.address import Address
+from windtunnel.client.client import Client
 from windtunnel.client.response import (
     CLOSED,
     MALFORMED,
@@ -182,7 +183,7 @@ def test_a_port_where_nobody_listens_refuses() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        client = Client(Target(url), Deadlines(5))
+        client = Client(Address(url), Deadlines(5))
         assert [client.request("GET", "/").outcome for _ in range(2)] == [REFUSED] * 2
 
 
@@ -263,4 +264,4 @@ def test_a_request_that_is_given_up_leaves_a_client_that_works() -> None:
 @pytest.mark.parametrize("url", ["127.0.0.1:1", "https://127.0.0.1", "http://", "http://h/path"])
 def test_what_is_no_address_is_said(url: str) -> None:
     with pytest.raises(ValueError, match="is not an address"):
-        Target(url)
+        Address(url)

@@ -27,8 +27,9 @@ from tests.windtunnel.scripted import (
     send_in_pieces,
     served,
 )
-from windtunnel.client.client import IDEMPOTENT, Client, Target
-from windtunnel.client.response import CLOSED, MALFORMED, OK, REFUSED, STALE, TIMEOUT, Answer
+from windtunnel.client.address import Address
+from windtunnel.client.client import IDEMPOTENT, Client
+from windtunnel.client.response import CLOSED, MALFORMED, OK, REFUSED, STALE, TIMEOUT, Response
 from windtunnel.client.timers import Deadlines
 
 WAYS_TO_END = ["shutdown", "reset"]
@@ -142,7 +143,7 @@ def test_an_answer_that_has_begun_is_not_stale_wherever_it_ends(place: int) -> N
         assert (client.connections, client.retried) == (1, 0)
 
 
-def unasked(data: bytes) -> list[Answer]:
+def unasked(data: bytes) -> list[Response]:
     """Send `data` after a whole answer, while the client does not ask for anything."""
     answered, said = Event(), Event()
 
@@ -228,7 +229,7 @@ def test_a_unix_socket_is_a_target(quoted: bool) -> None:
         server.start()
         plain = f"unix:{path}"
         url = f"http+unix://{str(path).replace('/', '%2F').replace(' ', '%20')}"
-        client = Client(Target(url if quoted else plain), Deadlines(5))
+        client = Client(Address(url if quoted else plain), Deadlines(5))
         assert outcomes(client, "GET", 2) == [OK, OK]
         client.close()
         server.stop()
@@ -238,7 +239,7 @@ def test_a_unix_socket_is_a_target(quoted: bool) -> None:
 def test_a_unix_socket_without_a_server_refuses() -> None:
     with listening() as (path, _):
         pass
-    assert Client(Target(f"unix:{path}"), Deadlines(5)).request("GET", "/").outcome == REFUSED
+    assert Client(Address(f"unix:{path}"), Deadlines(5)).request("GET", "/").outcome == REFUSED
 
 
 def test_a_unix_socket_with_a_full_queue_is_waited_for_until_the_deadline() -> None:
@@ -250,7 +251,7 @@ def test_a_unix_socket_with_a_full_queue_is_waited_for_until_the_deadline() -> N
 
     with listening(backlog=0) as (path, listener), gsocket.socket(socket.AF_UNIX) as first:
         first.connect(str(path))
-        client = Client(Target(f"unix:{path}"), Deadlines(0.2))
+        client = Client(Address(f"unix:{path}"), Deadlines(0.2))
         assert client.request("GET", "/").outcome == TIMEOUT
         client.deadlines = Deadlines(10)
         accepting = gevent.spawn(accept_late)
@@ -264,4 +265,4 @@ def test_a_unix_socket_with_a_full_queue_is_waited_for_until_the_deadline() -> N
 )
 def test_what_is_no_address_of_a_socket_is_said(url: str) -> None:
     with pytest.raises(ValueError, match="is not an address"):
-        Target(url)
+        Address(url)

@@ -20,13 +20,14 @@ CODE = f"""
 import sys
 import gevent
 from windtunnel.client import descriptors
-from windtunnel.client.client import Client, Target
+from windtunnel.client.address import Address
+from windtunnel.client.client import Client
 from windtunnel.client.timers import Deadlines
 
 url, users = sys.argv[1], int(sys.argv[2])
 short = descriptors.allow(users)
 assert short is None, short
-target, deadlines = Target(url), Deadlines(60)
+address, deadlines = Address(url), Deadlines(60)
 wrong = []
 
 def ask(client):
@@ -35,7 +36,7 @@ def ask(client):
         if answer.status != 200:
             wrong.append(answer.outcome)
 
-clients = [Client(target, deadlines) for _ in range(users)]
+clients = [Client(address, deadlines) for _ in range(users)]
 gevent.joinall([gevent.spawn(ask, client) for client in clients], timeout=120, raise_error=True)
 assert not wrong, set(wrong)
 assert all(client.connections == 1 for client in clients)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from windtunnel.client.response import OK, Answer
+from windtunnel.client.response import OK, Response
 from windtunnel.recording.sampler import Sample, Sampler, told
 
 TIMING = b"Server-Timing: handler;dur=2.000, wait;dur=0.500, driver;dur=1.250\r\n"
@@ -14,7 +14,7 @@ TIMING = b"Server-Timing: handler;dur=2.000, wait;dur=0.500, driver;dur=1.250\r\
 
 def sample(number: float = 0, fields: bytes = TIMING, response_us: float | None = None) -> Sample:
     raw = b"HTTP/1.1 200 OK\r\nX-Request-Id: a-1\r\n" + fields + b"\r\n"
-    return Sample("s", "read", Answer(OK, 200, raw, b"", 0.0, 0.0), 3000 + number, response_us)
+    return Sample("s", "read", Response(OK, 200, raw, b"", 0.0, 0.0), 3000 + number, response_us)
 
 
 def test_the_parts_of_a_request_add_up_to_its_response_time() -> None:

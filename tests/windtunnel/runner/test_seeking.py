@@ -19,7 +19,7 @@ from windtunnel.runner.plan import Order, Plan
 from windtunnel.runner.progress import Shown
 from windtunnel.runner.request import Request
 from windtunnel.runner.strategies import search
-from windtunnel.workload.slow import Slow, Work
+from windtunnel.workload.slow import SlowLoad, SlowWork
 
 
 def test_rates_double_until_the_objective_breaks_and_then_close_in(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_too_few_samples_end_the_search_with_what_is_needed(tmp_path: Path) -> N
 def test_each_slow_rate_has_a_search_of_its_own(tmp_path: Path) -> None:
     made = Made(stores=("redis/async/fast",))
     create(tmp_path / "run", info(made))
-    slow = tuple(Slow(rate, Work()) for rate in (1.0, 2.0))
+    slow = tuple(SlowLoad(rate, SlowWork()) for rate in (1.0, 2.0))
     request = Request(mixes=("read",), rates=(10.0,), slow=slow, slos=("failures < 1%",))
     plan = Plan((offer("redis/async/fast"),), tuple(request.loads), 1, 1)
     told = io.StringIO()

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from tests.windtunnel.liar import Liar
+from windtunnel.client.address import Address
 from windtunnel.client.api import Operation
-from windtunnel.client.client import Client, Target
-from windtunnel.client.response import OK, WRONG, Answer
+from windtunnel.client.client import Client
+from windtunnel.client.response import OK, WRONG, Response
 from windtunnel.client.timers import Deadlines
 from windtunnel.workload.crud import Crud
 from windtunnel.workload.dataset import RecordPool, drafts, samples
@@ -36,7 +37,7 @@ class One:
         self.depleted = 0
         self.stock = RecordPool(liar.populate(list(drafts(1, size))))
         rng = random.Random(4)
-        self.client = Client(Target(liar.url), Deadlines(5))
+        self.client = Client(Address(liar.url), Deadlines(5))
         self.crud = Crud(
             client=self.client,
             store="an/engine/fast",
@@ -50,7 +51,7 @@ class One:
             on_depleted=self._deplete,
         )
 
-    def _report(self, operation: str, answer: Answer, outcome: str, flaw: str) -> None:
+    def _report(self, operation: str, answer: Response, outcome: str, flaw: str) -> None:
         self.told.append((operation, outcome, flaw))
 
     def _deplete(self) -> None:

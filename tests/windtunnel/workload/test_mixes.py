@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from windtunnel.client.api import SLEEP, STATUS, VERB, Operation
+from windtunnel.client.api import METHOD, SLEEP, STATUS, Operation
 from windtunnel.workload.mixes import MIXES, NEEDS_RECORD, OperationBag, consumes
 
 HANDS = 7
@@ -29,7 +29,7 @@ def test_a_mix_keeps_a_population_level_unless_it_is_one_operation(name: str) ->
 def test_each_operation_can_be_had_alone() -> None:
     assert all(MIXES[operation] == {operation: 1} for operation in Operation)
     assert [name for name, mix in MIXES.items() if consumes(mix)] == ["delete"]
-    assert set(VERB) == set(STATUS) == {*Operation, SLEEP}
+    assert set(METHOD) == set(STATUS) == {*Operation, SLEEP}
 
 
 @pytest.mark.parametrize("name", ["balanced", "read-heavy", "write-heavy", "find-heavy"])

@@ -14,7 +14,8 @@ import pytest
 
 from tests.windtunnel.interface import PATIENCE
 from tests.windtunnel.stalling import stalling
-from windtunnel.client.client import Client, Target
+from windtunnel.client.address import Address
+from windtunnel.client.client import Client
 from windtunnel.client.timers import Deadlines, Timer
 from windtunnel.runner.bystander import Bystanders
 from windtunnel.workload.arrivals import constant
@@ -25,7 +26,7 @@ class Asker:
     """Sends GET over one connection, and tells when it was meant to and when it was done."""
 
     def __init__(self, url: str, told: list[tuple[float, float, bytes]]) -> None:
-        self.client = Client(Target(url), Deadlines(10))
+        self.client = Client(Address(url), Deadlines(10))
         self.told = told
         self.close = self.client.close
 
@@ -64,7 +65,7 @@ def test_what_a_stall_does_to_those_who_meant_to_come_is_seen() -> None:
         lane = OpenLoop(lambda: Asker(url, told), 200)
         began = run(lane, 100, 2.5)
         lane.close()
-        client = Client(Target(url), Deadlines(10))
+        client = Client(Address(url), Deadlines(10))
         stalls = json.loads(client.request("GET", "/stalls").body)
         client.close()
     assert [begin for begin, _ in stalls if began < begin < began + 2.2]

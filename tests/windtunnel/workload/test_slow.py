@@ -8,9 +8,9 @@ import pytest
 
 from windtunnel.runner.plan import Load, plan, unfit
 from windtunnel.workload.slow import (
-    Kind,
-    Slow,
-    Work,
+    SlowKind,
+    SlowLoad,
+    SlowWork,
     blocking,
     described,
     summarised,
@@ -18,7 +18,7 @@ from windtunnel.workload.slow import (
 )
 from windtunnel.workload.stores import StoreInfo
 
-SLEEP, SUMMARY = Work(Kind.SLEEP, 50), Work(Kind.SUMMARY)
+SLEEP, SUMMARY = SlowWork(SlowKind.SLEEP, 50), SlowWork(SlowKind.SUMMARY)
 
 
 def offer(id: str, service: str | None, *operations: str) -> StoreInfo:
@@ -78,7 +78,7 @@ def test_what_cannot_be_accompanied_says_why() -> None:
 
 
 def test_a_run_leaves_out_what_cannot_be_accompanied() -> None:
-    loads = [Load("balanced", None, 3, 100.0, Slow(5.0, work)) for work in (SLEEP, SUMMARY)]
+    loads = [Load("balanced", None, 3, 100.0, SlowLoad(5.0, work)) for work in (SLEEP, SUMMARY)]
     assert [unfit(REDIS, load) for load in loads] == [
         None,
         "slow work summary: a key-value store does not aggregate",

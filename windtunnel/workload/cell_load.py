@@ -21,7 +21,7 @@ class CellError(Exception):
     """A cell that could not be measured; the message is one line."""
 
 
-class Load(Protocol):
+class CellLoad(Protocol):
     """What works on a store until it is told to stop."""
 
     def run(self, seconds: float) -> None:
@@ -45,7 +45,7 @@ class Load(Protocol):
         """The same, by stream."""
 
 
-class Swarm:
+class ClosedCellLoad:
     """Closed users, Locust's own `User`s, without a runner.
 
     Locust's runners ramp up and down in ticks of a second; here all start and stop at once. What
@@ -90,7 +90,7 @@ class Swarm:
         self._over.set()
 
 
-class Streams:
+class OpenCellLoad:
     """Requests on schedule; what is counted is what was intended in time, whenever it ended."""
 
     def __init__(
