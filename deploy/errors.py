@@ -12,6 +12,8 @@ from __future__ import annotations
 class StackError(Exception):
     """The environment is not right; the text is one line for the user."""
 
+    exit_code = 3
+
 
 class PortTakenError(StackError):
     """A port of ours is held by someone else."""

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 class ApplyError(RuntimeError):
     """The new configuration is not in force; the text says why."""
 
+    exit_code = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Nginx:

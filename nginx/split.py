@@ -11,6 +11,8 @@ from enum import StrEnum
 class SplitError(ValueError):
     """A split that is not valid; the message says which part, and what is valid."""
 
+    exit_code = 2
+
 
 class Balance(StrEnum):
     """How nginx picks a process of a pool."""

@@ -44,6 +44,7 @@ WATCH_LAYERS = (
 )
 
 WINDTUNNEL_LAYERS = (
+    "windtunnel.errors",
     "windtunnel.client",
     "windtunnel.recording",
     "windtunnel.workload windtunnel.analysis",

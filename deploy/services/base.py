@@ -33,6 +33,8 @@ Say = Callable[[str], None]
 class UnavailableError(Exception):
     """Something is not available here: the reason in one line, and the command that fixes it."""
 
+    exit_code = 3
+
     def __init__(self, reason: str, fix: str | None = None) -> None:
         super().__init__(reason)
         self.reason = reason

@@ -21,6 +21,8 @@ _interrupted = threading.Event()
 class CommandFailedError(Exception):
     """A command failed: its own message, in one line."""
 
+    exit_code = 3
+
 
 def run(
     command: Sequence[str],

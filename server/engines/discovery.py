@@ -24,6 +24,8 @@ _NO_ENGINES = ("base", "discovery")
 class EngineError(Exception):
     """An engine file of the user's that cannot be used; says which and why."""
 
+    exit_code = 3
+
 
 def discover(folder: Path | None = None) -> dict[str, type[Engine]]:
     """Return name -> engine for ours and for those in `folder`, sorted by name.

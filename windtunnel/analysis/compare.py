@@ -38,6 +38,7 @@ from windtunnel.analysis.summary import (
     Load,
     Outcome,
 )
+from windtunnel.errors import UsageError
 from windtunnel.recording.results import Run, RunInfo
 
 EQUAL_WITHIN = 0.05
@@ -48,7 +49,7 @@ DRIFT = (
 )
 
 
-class VariantsError(Exception):
+class VariantsError(UsageError):
     """Runs that cannot be compared as they were given; the message is one line for the user."""
 
 

@@ -15,6 +15,7 @@ from fnmatch import fnmatchcase
 from typing import Final, TypeAlias
 
 from windtunnel.analysis.summary import PER_MILLE, RESPONSE, SERVICE
+from windtunnel.errors import UsageError
 
 LATENCIES: Final = (*PER_MILLE, "max")
 RATES: Final = ("throughput", "failures", "regression")
@@ -38,7 +39,7 @@ _ORDER: Final = ("latency", "operation", "pool")
 _Inside: TypeAlias = tuple[str | None, str | None, str | None]
 
 
-class SloError(ValueError):
+class SloError(UsageError):
     """An objective that cannot be read; the message is one line that names the place."""
 
 

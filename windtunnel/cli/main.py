@@ -19,7 +19,8 @@ import typer
 from windtunnel.cli import measure, plan, split, stack
 from windtunnel.cli import measure as running
 from windtunnel.cli import tune as tuning
-from windtunnel.cli.output import INTERRUPTED, exit_code, one_line
+from windtunnel.cli.output import error_line, exit_code
+from windtunnel.errors import ExitCode
 
 ENDING = (signal.SIGTERM, signal.SIGHUP)
 
@@ -85,7 +86,7 @@ def run(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (KeyboardInterrupt, typer.Abort):
-        return INTERRUPTED
+        return ExitCode.INTERRUPTED
     except Exception as error:
         return _fail(error)
 
@@ -93,5 +94,5 @@ def run(arguments: list[str] | None = None) -> int:
 def _fail(error: Exception) -> int:
     if os.environ.get("WINDTUNNEL_DEBUG"):
         traceback.print_exception(error)
-    print(f"windtunnel: {one_line(error)}", file=sys.stderr)
+    print(f"windtunnel: {error_line(error)}", file=sys.stderr)
     return exit_code(error)

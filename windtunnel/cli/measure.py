@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from windtunnel.cli import options
-from windtunnel.cli.output import UsageError
+from windtunnel.errors import ExitCode, UsageError
 
 # Objectives that cannot be judged by what was asked for: refused before anything is measured.
 
@@ -138,7 +138,7 @@ def measure(request: Request, into: Path) -> None:
 
     folder = run.run(request, Console(highlight=False, soft_wrap=True), into)
     if failed(reports.report(folder).verdicts):
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def report(
@@ -265,4 +265,4 @@ def compare(
     from windtunnel.reports import report
 
     if report.compare(first, second, slo or [], json=json):
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILED)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from windtunnel.cli.output import UsageError
+from windtunnel.errors import UsageError
 
 if TYPE_CHECKING:
     from windtunnel.workload.slow import SlowWork

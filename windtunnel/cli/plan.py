@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from windtunnel.cli.output import UsageError
+from windtunnel.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from windtunnel.analysis.slo import Slo
@@ -96,7 +96,7 @@ def plan(
         checked = plan.checked(error, str(where))
         plan.show(planned, source, checked, report.console())
     if planned.best is None:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def objectives(texts: list[str]) -> list[Slo]:

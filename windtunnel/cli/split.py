@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from windtunnel.cli.output import SetupError, UsageError, say, table
+from windtunnel.cli.output import say, table
+from windtunnel.errors import SetupError, UsageError
 
 if TYPE_CHECKING:
     from deploy.history import SplitChange

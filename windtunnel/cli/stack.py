@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from windtunnel.cli.options import known_url
-from windtunnel.cli.output import SetupError, UsageError, say, table
+from windtunnel.cli.output import say, table
+from windtunnel.errors import SetupError, UsageError
 
 if TYPE_CHECKING:
     from deploy.stack import Stack

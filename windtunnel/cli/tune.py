@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from windtunnel.cli import options
-from windtunnel.cli.output import UsageError
 from windtunnel.cli.plan import known_balances, objectives
+from windtunnel.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from windtunnel.tuning.layout import PoolLayout
@@ -90,7 +90,7 @@ def tune(
     page = report.write(folder)
     console.print(f"Full report: {page}", soft_wrap=True, markup=False)
     if not found.holds:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def _rates(text: str) -> tuple[float, float]:

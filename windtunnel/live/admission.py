@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from windtunnel.client.address import Address
 from windtunnel.client.client import Client
 from windtunnel.client.timers import Deadlines
+from windtunnel.errors import UsageError
 from windtunnel.live import arguments
 from windtunnel.live.load_profile import work as work_of
 from windtunnel.runner.plan import Load, unfit
@@ -34,7 +35,7 @@ DELETING_SECONDS = 10.0
 log = logging.getLogger("windtunnel")
 
 
-class RefusedError(Exception):
+class RefusedError(UsageError):
     """A test that cannot be started; the message is one line."""
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from windtunnel.errors import UsageError
+
 PROCESSES_AT_MOST: Final = 8
 """Of a pool that has no more already; whoever wants more has `windtunnel split set`."""
 
@@ -16,7 +18,7 @@ _WEIGHTS: Final = ".weights"
 _BALANCE: Final = ".balance"
 
 
-class ChoiceError(ValueError):
+class ChoiceError(UsageError):
     """A change that is not among the choices; the line names the key."""
 
 

@@ -12,6 +12,7 @@ from gevent.queue import Queue
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
+from windtunnel.errors import ExitCode
 from windtunnel.live.monitor import Monitor
 from windtunnel.live.run_writer import Journal
 from windtunnel.live.window import RollingWindow
@@ -24,9 +25,6 @@ from windtunnel.workload.user_pool import UserPool
 
 LAST: Final = "recorded"
 """The message with which a worker that has halted tells the rest."""
-
-ENVIRONMENT_NOT_RIGHT: Final = 3
-"""The exit code of a test that cannot be made, or not recorded, where it is."""
 
 HERE: Final = "here"
 """What a test's only process is called."""
@@ -131,7 +129,7 @@ class Keeper:
             log.error("%s: make room, or choose another folder (--results)", error)
             options = self._environment.parsed_options
             if options is not None and options.headless:
-                self._environment.process_exit_code = ENVIRONMENT_NOT_RIGHT
+                self._environment.process_exit_code = ExitCode.SETUP
         else:
             log.info("recorded: windtunnel report %s", journal.folder)
         finally:

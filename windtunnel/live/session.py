@@ -34,6 +34,7 @@ from locust.runners import (
     WorkerRunner,
 )
 
+from windtunnel.errors import ExitCode
 from windtunnel.live import arguments, form, page, run_writer
 from windtunnel.live.admission import REFUSALS, admit
 from windtunnel.live.api import LiveApi
@@ -43,7 +44,7 @@ from windtunnel.live.load_executor import LoadExecutor
 from windtunnel.live.load_profile import LoadProfile, rates
 from windtunnel.live.pausing import pause
 from windtunnel.live.preparation import gather, part, prepare
-from windtunnel.live.recording_session import ENVIRONMENT_NOT_RIGHT, HERE, Keeper
+from windtunnel.live.recording_session import HERE, Keeper
 from windtunnel.live.run_writer import Journal
 from windtunnel.live.split_control import access_log
 from windtunnel.recording.results import ResultsError
@@ -121,7 +122,7 @@ class Session:
         except ServerDownError as error:
             if self._environment is None:
                 print(error, file=sys.stderr)
-                sys.exit(ENVIRONMENT_NOT_RIGHT)
+                sys.exit(ExitCode.SETUP)
             stores = []
         target = arguments.address(sys.argv[1:]).target
         arguments.add(parser, stores, target, self._defaults)
@@ -135,7 +136,7 @@ class Session:
         line = refused(parser.parse_known_args(sys.argv[1:])[0])
         if line is not None:
             print(line, file=sys.stderr)
-            sys.exit(ENVIRONMENT_NOT_RIGHT)
+            sys.exit(ExitCode.SETUP)
 
     def on_init(self, environment: Environment, runner: Runner, **_: Any) -> None:
         """Remember the environment; a worker listens for its part of the records."""
@@ -300,7 +301,7 @@ class Session:
         runner.log_exception("local", line, "")
         runner.update_state(STATE_STOPPED)
         if options is not None and options.headless:
-            environment.process_exit_code = ENVIRONMENT_NOT_RIGHT
+            environment.process_exit_code = ExitCode.SETUP
             gevent.spawn(runner.quit)
         raise gevent.GreenletExit
 
@@ -330,4 +331,4 @@ def _refuse_early(environment: Environment) -> None:
         admit(options, options.num_users)
     except REFUSALS as error:
         print(error, file=sys.stderr)
-        sys.exit(ENVIRONMENT_NOT_RIGHT)
+        sys.exit(ExitCode.SETUP)

@@ -17,13 +17,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
+from windtunnel.errors import SetupError
+
 # Runs a module of ours in a process of its own, so that it holds up no load of this one.
 
 
 ROOT: Final = Path(__file__).parents[2]
 
 
-class ModuleError(Exception):
+class ModuleError(SetupError):
     """It broke down; the message is its last line."""
 
 
@@ -58,7 +60,7 @@ TRIED: Final = 100
 NO_STACK: Final = "No stack runs on this machine: start one with `windtunnel up`."
 
 
-class SplitControlError(Exception):
+class SplitControlError(SetupError):
     """Nothing was changed, or nothing can be shown; the message is one line."""
 
 

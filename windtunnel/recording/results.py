@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from windtunnel.errors import SetupError
 from windtunnel.recording import jsonl
 from windtunnel.recording.conditions import Conditions
 
@@ -23,7 +24,7 @@ PARTIAL_FILE = "partial.jsonl"
 OK = "ok"
 
 
-class ResultsError(Exception):
+class ResultsError(SetupError):
     """A results folder that cannot be read or written; the message is one line for the user."""
 
 

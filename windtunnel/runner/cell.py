@@ -15,6 +15,7 @@ from windtunnel.client.address import Address
 from windtunnel.client.api import Operation
 from windtunnel.client.client import Client
 from windtunnel.client.timers import Deadlines
+from windtunnel.errors import CellError
 from windtunnel.recording import cpu
 from windtunnel.recording.health import Health, flags
 from windtunnel.recording.histogram import Recorded
@@ -23,7 +24,7 @@ from windtunnel.runner.bystander import RATE, Bystanders
 from windtunnel.runner.collector import Recording, counts, measured, schedule
 from windtunnel.workload import dataset
 from windtunnel.workload.arrivals import Arrivals
-from windtunnel.workload.cell_load import CellError, CellLoad, ClosedCellLoad, OpenCellLoad
+from windtunnel.workload.cell_load import CellLoad, ClosedCellLoad, OpenCellLoad
 from windtunnel.workload.mixes import MIXES
 from windtunnel.workload.open_load import MOST_UNDER_WAY, Rates
 from windtunnel.workload.open_loop import ScheduleStats

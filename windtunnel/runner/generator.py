@@ -24,8 +24,8 @@ from gevent.fileobject import FileObjectPosix
 from gevent.queue import Queue
 
 from windtunnel.client import descriptors
+from windtunnel.errors import CellError
 from windtunnel.runner.cell import Order, measure
-from windtunnel.workload.cell_load import CellError
 from windtunnel.workload.user import StoreUser
 
 Lines = IO[bytes]

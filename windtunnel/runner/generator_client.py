@@ -11,8 +11,10 @@ from typing import Any, Self
 
 import psutil
 
+from windtunnel.errors import CellError, SetupError
 
-class GeneratorError(Exception):
+
+class GeneratorError(SetupError):
     """The generator ended or answered what is no answer; the message is one line."""
 
 
@@ -83,7 +85,3 @@ class Generator:
 
     def _ended(self) -> GeneratorError:
         return GeneratorError(f"the load generator ended with status {self._process.wait()}")
-
-
-class CellError(Exception):
-    """A cell that could not be measured, and why, in one line; the generator goes on."""

@@ -19,11 +19,12 @@ from windtunnel.analysis.grouping import display_name, is_reference
 from windtunnel.analysis.slo import SloError, parse
 from windtunnel.analysis.verdicts import unnamed
 from windtunnel.analysis.wording import amount, listed
+from windtunnel.errors import CellError, SetupError
 from windtunnel.recording import environment, hlog, results
 from windtunnel.recording.environment import generator_cores, kept_off
 from windtunnel.recording.nginx_log import Tail
 from windtunnel.runner.bystander import LOADED_RATE, called
-from windtunnel.runner.generator_client import CellError, Generator
+from windtunnel.runner.generator_client import Generator
 from windtunnel.runner.plan import Order, Plan, Variant, plan
 from windtunnel.runner.progress import Shown
 from windtunnel.runner.request import Request
@@ -53,7 +54,7 @@ MEASURED = (
 """What of a cell the generator tells; the rest is what was ordered."""
 
 
-class NothingToMeasureError(Exception):
+class NothingToMeasureError(SetupError):
     """Every store that was asked for is out; the message says why, in one line."""
 
 

@@ -15,9 +15,10 @@ from rich.console import Console
 
 from windtunnel.analysis.grouping import is_generator_limited
 from windtunnel.analysis.slo import parse
+from windtunnel.errors import CellError
 from windtunnel.recording import environment, results, streams, tuning_results
 from windtunnel.recording.tuning_results import Kind, Tuned
-from windtunnel.runner.generator_client import CellError, Generator
+from windtunnel.runner.generator_client import Generator
 from windtunnel.runner.plan import Load, unfit
 from windtunnel.runner.progress import Shown
 from windtunnel.runner.run import MEASURED, SAMPLES, NothingToMeasureError, settle

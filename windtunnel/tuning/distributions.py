@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
+from windtunnel.errors import UsageError
 
-class DurationError(ValueError):
+
+class DurationError(UsageError):
     """A duration that cannot be read; the message is one line."""
 
 

@@ -14,6 +14,7 @@ from typing import Protocol
 from windtunnel.analysis.slo import LATENCIES, Slo
 from windtunnel.analysis.stats import IntervalEstimate
 from windtunnel.analysis.summary import PER_MILLE, RESPONSE
+from windtunnel.errors import UsageError
 from windtunnel.tuning.layout import FAST, SLOW, PoolLayout
 
 SLOW_OPERATIONS = frozenset({"summary", "sleep"})
@@ -23,7 +24,7 @@ ALIKE = 0.02
 P99 = 990
 
 
-class ObjectiveError(ValueError):
+class ObjectiveError(UsageError):
     """An objective that says nothing about a layout; the message is one line."""
 
 

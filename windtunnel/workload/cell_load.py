@@ -10,15 +10,12 @@ from gevent.pool import Group
 from locust.env import Environment
 from locust.event import Events
 
+from windtunnel.errors import CellError
 from windtunnel.workload.arrivals import Arrivals
 from windtunnel.workload.open_load import OpenLoad, Rates, total
 from windtunnel.workload.open_loop import ScheduleStats
 from windtunnel.workload.user import StoreUser
 from windtunnel.workload.user_pool import UserPool
-
-
-class CellError(Exception):
-    """A cell that could not be measured; the message is one line."""
 
 
 class CellLoad(Protocol):

@@ -25,6 +25,7 @@ from windtunnel.client.api import (
 )
 from windtunnel.client.client import Client
 from windtunnel.client.response import Response
+from windtunnel.errors import SetupError
 from windtunnel.workload.mixes import Mix, consumes
 
 LONGEST: Final = 1000.0
@@ -95,7 +96,7 @@ LARGEST: Final = 20_000
 """Records that `delete` alone starts from at most, as recreating them takes its time too."""
 
 
-class ResetError(Exception):
+class ResetError(SetupError):
     """A store that could not be brought to its starting state; the message is one line."""
 
 

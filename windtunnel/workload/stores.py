@@ -12,13 +12,14 @@ from typing import Any
 import msgspec
 
 from windtunnel.client.address import Address
+from windtunnel.errors import SetupError, UsageError
 
 
-class ServerDownError(Exception):
+class ServerDownError(SetupError):
     """No server of this suite answers at an address; the message says how to start one."""
 
 
-class UnknownStoreError(Exception):
+class UnknownStoreError(UsageError):
     """A glob that selects no store; the message is one line for the user."""
 
 

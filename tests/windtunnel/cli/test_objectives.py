@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from windtunnel.cli import measure
-from windtunnel.cli.output import UsageError
+from windtunnel.errors import UsageError
 from windtunnel.runner.request import Request
 
 TWO: dict[str, dict[str, str]] = {"apart": {}, "together": {"pools.slow.processes": "0"}}
