@@ -17,7 +17,7 @@ from windtunnel import errors
 from windtunnel.errors import ExitCode, SetupError, UsageError, WindtunnelError
 
 ROOT = Path(__file__).parent.parent.parent
-INTERNAL = {"AnswerError", "FailureError", "Lacking", "Problem"}
+INTERNAL = {"FailureError", "Lacking", "Problem", "ResponseError"}
 """What never ends a command: counted as a failed request, answered by HTTP, or of the bootstrap."""
 
 
