@@ -24,7 +24,7 @@ from validation.verdict import ExperimentError, Verdict
 from windtunnel.analysis.breakdown import NAMES
 from windtunnel.client.response import OK
 from windtunnel.recording import environment, hlog, results
-from windtunnel.recording.histogram import Recorded, Recorder, merge_recorded, quantiles, summarise
+from windtunnel.recording.recorder import Histograms, Recorder, merge_into
 from windtunnel.recording.results import Cell, RunInfo, Times
 from windtunnel.runner import collector
 
@@ -55,7 +55,7 @@ def made(number: int, seed: str) -> Iterator[Sample]:
         yield Sample(draw.choice(OPERATIONS), service, service + draw.expovariate(1 / 200))
 
 
-def recorded(samples: Iterator[Sample], store: str) -> Recorded:
+def recorded(samples: Iterator[Sample], store: str) -> Histograms:
     """Record samples."""
     recorder = Recorder()
     for operation, service, response in samples:
@@ -163,11 +163,11 @@ def merging(quick: bool) -> Iterator[Verdict]:
     """Let four processes record a quarter each, and one record all."""
     number = MILLION // 10 if quick else MILLION
     alone = recorded(made(number, "merge"), STORES[0])
-    total: Recorded = {}
+    total: Histograms = {}
     for report in _reports(number):
         for entries in collector.decode(report).seconds.values():
-            merge_recorded(total, dict(entries))
-    counts = sum(sum(times.service.values()) for times in total.values())
+            merge_into(total, dict(entries))
+    counts = sum(times.service.count for times in total.values())
     one, four = _figures(alone), _figures(total)
     yield Verdict(
         "merge: counts of 4 processes",
@@ -197,12 +197,12 @@ def _reports(number: int) -> list[bytes]:
     return [worker.communicate(timeout=120)[0] for worker in workers]
 
 
-def _figures(counted: Recorded) -> dict[tuple[str, str, str], object]:
+def _figures(counted: Histograms) -> dict[tuple[str, str, str], object]:
     return {
         (key.operation, latency, name): figure
         for key, times in counted.items()
-        for latency, counts in times._asdict().items()
-        for name, figure in {**quantiles(counts), **summarise(counts)}.items()
+        for latency, histogram in times._asdict().items()
+        for name, figure in histogram.as_dict().items()
     }
 
 

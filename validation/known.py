@@ -67,5 +67,5 @@ def near(found: float, times: Sequence[float], per_mille: int) -> bool:
 def reportable(histogram: Histogram) -> Iterator[tuple[str, int]]:
     """The percentiles that so many samples allow, by name, in per mille."""
     for name, per_mille in PERCENTILES.items():
-        if histogram.total * (1000 - per_mille) >= 10_000:
+        if histogram.enough(per_mille / 1000):
             yield name, per_mille

@@ -72,8 +72,8 @@ def compared(shape: Shape, cells: Sequence[Loaded]) -> Iterator[Verdict]:
     closed = _closed(shape)
     beside = dict(known.reportable(closed))
     for name, per_mille in known.reportable(found):
-        reported, truth = found.quantile(per_mille), known.at(times, per_mille)
-        told = ms(closed.quantile(per_mille)) if name in beside else "n/a"
+        reported, truth = found.quantile(per_mille / 1000), known.at(times, per_mille)
+        told = ms(closed.quantile(per_mille / 1000)) if name in beside else "n/a"
         yield Verdict(
             f"{shape.name}: response {name}",
             ms(truth),

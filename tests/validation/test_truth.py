@@ -171,8 +171,8 @@ def test_three_thousandths_of_rank_are_near_enough() -> None:
 
 
 def test_too_few_samples_report_no_tail() -> None:
-    assert dict(known.reportable(Histogram([(5, 999)]))) == {"p50": 500, "p90": 900, "p95": 950}
-    assert "p99.9" in dict(known.reportable(Histogram([(5, 10_000)])))
+    assert dict(known.reportable(Histogram({5: 999}))) == {"p50": 500, "p90": 900, "p95": 950}
+    assert "p99.9" in dict(known.reportable(Histogram({5: 10_000})))
 
 
 def test_arrivals_are_judged_by_their_gaps_and_their_counts() -> None:

@@ -23,13 +23,13 @@ from windtunnel.analysis.grouping import (
 from windtunnel.analysis.summary import RESPONSE, SERVICE, Load, Table
 from windtunnel.analysis.wording import amount
 from windtunnel.recording.conditions import Conditions
-from windtunnel.recording.histogram import Histogram
+from windtunnel.recording.histogram import Histogram, nearest_rank
+from windtunnel.recording.limits import SAMPLES_BEYOND
 from windtunnel.recording.results import OK, Run, Times
 from windtunnel.recording.streams import Second
 
 STACKED = ("create", "edit", "delete")
 POINTS_PER_DECADE = 12
-SAMPLES_BEYOND = 10
 
 T = TypeVar("T")
 
@@ -42,15 +42,13 @@ def percentiles(histogram: Histogram, wrong: float = 0.0) -> list[tuple[float, f
 
     Where `wrong` of all requests got no right answer, it ends before these would count.
     """
-    points = []
-    reach = max(1.0, histogram.total / SAMPLES_BEYOND)
+    reach = max(1.0, histogram.count / SAMPLES_BEYOND)
     if wrong:
-        reach = min(reach, (histogram.total + wrong) / wrong)
-    for step in range(int(POINTS_PER_DECADE * math.log10(reach) + 1e-9) + 1):
-        scale = 10 ** (step / POINTS_PER_DECADE)
-        rank = max(1, math.ceil(histogram.total * (1 - 1 / scale)))
-        points.append((round(scale, 4), histogram.at_rank(rank) / 1000))
-    return points
+        reach = min(reach, (histogram.count + wrong) / wrong)
+    steps = int(POINTS_PER_DECADE * math.log10(reach) + 1e-9) + 1
+    scales = [10 ** (step / POINTS_PER_DECADE) for step in range(steps)]
+    values = histogram.at_ranks(nearest_rank(histogram.count, 1 - 1 / scale) for scale in scales)
+    return [(round(scale, 4), us / 1000) for scale, us in zip(scales, values, strict=True)]
 
 
 def overlaid(drawn: Iterable[tuple[View, Charts]]) -> list[Charts]:
@@ -117,7 +115,7 @@ def _curves(view: View, table: Table, latency: str) -> dict[str, list[tuple[floa
         if row.scores and table.subject in view.stores[row.store].operations:
             measured = view.stores[row.store].operations[table.subject]
             found = measured.latencies[latency].together
-            if found.total:
+            if found.count:
                 curves[row.store] = percentiles(found, lost_or_failed(measured))
     return curves
 
@@ -130,7 +128,7 @@ def _bars(view: View, seen: StoreView) -> dict[str, dict[str, float]] | None:
     for latency in view.latencies:
         found = {name: seen.operations[name].latencies[latency].together for name in STACKED}
         bars[f"mean {latency}"] = {n: round(each.mean / 1000, 4) for n, each in found.items()}
-        bars[f"median {latency}"] = {n: each.quantile(500) / 1000 for n, each in found.items()}
+        bars[f"median {latency}"] = {n: each.quantile(0.5) / 1000 for n, each in found.items()}
     return bars
 
 

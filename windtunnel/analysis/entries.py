@@ -118,7 +118,7 @@ def _told(
 
     `lasting` says what would give enough samples.
     """
-    total, beyond = sum(histogram.total for histogram in by_round.values()), 1000 - per_mille
+    total, beyond = sum(histogram.count for histogram in by_round.values()), 1000 - per_mille
     if wrong * 1000 > (total + wrong) * beyond:
         return PAST_DEADLINE
     needed = samples_needed(per_mille)
@@ -142,7 +142,7 @@ def _bystander(cells: list[Cell], pool: str | None = None) -> Either:
             except ValueError:
                 return "a histogram of it cannot be read"
     merged = {number: merge(some) for number, some in histograms.items()}
-    clean = {number: histogram for number, histogram in merged.items() if histogram.total}
+    clean = {number: histogram for number, histogram in merged.items() if histogram.count}
     if not histograms:
         return "nobody stood by"
     return _told(clean, failed, 990, _lasting(cells, clean))
@@ -150,7 +150,7 @@ def _bystander(cells: list[Cell], pool: str | None = None) -> Either:
 
 def _lasting(cells: list[Cell], clean: dict[int, Histogram]) -> str:
     """How long cells, or how many rounds, would give p99 the samples it needs."""
-    got = sum(histogram.total for histogram in clean.values())
+    got = sum(histogram.count for histogram in clean.values())
     if not got:
         return ""
     times = samples_needed(990) / got

@@ -54,15 +54,15 @@ class Quantile:
 
     @cached_property
     def _totals(self) -> list[int]:
-        return [self.by_round[number].total for number in self.rounds]
+        return [self.by_round[number].count for number in self.rounds]
 
     @cached_property
     def _window(self) -> tuple[list[int], list[tuple[int, ...]]]:
         histograms = [self.by_round[number] for number in self.rounds]
-        own = [histogram.quantile(self.per_mille) for histogram in histograms]
+        own = [histogram.quantile(self.per_mille / 1000) for histogram in histograms]
         low, high = min(own), max(own)
         values = sorted({value for h in histograms for value in h.between(low, high)})
-        return values, [tuple(h.up_to(value) for h in histograms) for value in values]
+        return values, list(zip(*(h.up_to(values) for h in histograms), strict=True))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ import msgspec
 
 from windtunnel.analysis.summary import ALONE, RESPONSE, SERVICE, Load
 from windtunnel.recording.conditions import LOAD, Conditions, Configuration
-from windtunnel.recording.histogram import NO_POOL, Histogram, decode, merge
+from windtunnel.recording.histogram import Histogram, decode, merge
+from windtunnel.recording.recorder import NO_POOL
 from windtunnel.recording.results import OK, Cell, Ledger, OperationResult, Run, StreamOfCell, Times
 from windtunnel.recording.streams import SampledRequest, Second
 
@@ -95,7 +96,7 @@ class Latency:
     def by_round(self) -> dict[int, Histogram]:
         """One histogram a round."""
         merged = {number: merge(some) for number, some in sorted(self.histograms.items())}
-        return {number: histogram for number, histogram in merged.items() if histogram.total}
+        return {number: histogram for number, histogram in merged.items() if histogram.count}
 
     @cached_property
     def together(self) -> Histogram:
@@ -121,7 +122,7 @@ class Measured:
     @property
     def samples(self) -> int:
         """How many answers were right."""
-        return self.latencies[SERVICE].together.total
+        return self.latencies[SERVICE].together.count
 
 
 @dataclass

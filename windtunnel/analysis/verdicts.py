@@ -179,7 +179,7 @@ def _latency(measure: str, latency: str, measured: Measured) -> float | str:
         together = measured.latencies[latency].together
         if lost_or_failed(measured):
             return PAST_DEADLINE
-        return together.values[-1] if together.total else "no answer was measured"
+        return together.max or "no answer was measured"
     metric = Metric(label="", unit="ms", per_mille=PER_MILLE[measure], latency=latency)
     found = quantile(measured, metric)
     if isinstance(found, str):

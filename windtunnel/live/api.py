@@ -16,9 +16,10 @@ from windtunnel.live.load_profile import course
 from windtunnel.live.pausing import paused
 from windtunnel.live.recording_session import Keeper
 from windtunnel.live.security import front
-from windtunnel.live.server_probe import FIELDS, ServerProbe, late, merged, p99, told
+from windtunnel.live.server_probe import FIELDS, ServerProbe, late, p99, told
 from windtunnel.live.window import KINDS, Point
-from windtunnel.recording.histogram import NO_POOL
+from windtunnel.recording.histogram import merge
+from windtunnel.recording.recorder import NO_POOL
 
 # The tabs Stores and Pools on Locust's own page: the last ten seconds, a row for each.
 
@@ -212,7 +213,7 @@ def _beside(some: Sequence[ServerProbe]) -> dict[str, float | None]:
     return {
         "lag_p99_ms": late(bounds, [sum(counts) for counts in zip(*lags, strict=True)]),
         "busy": round(sum(busy) / len(busy), 3) if busy else None,
-        "bystander_p99_ms": p99(merged(one.pings() for one in some)),
+        "bystander_p99_ms": p99(merge(one.pings() for one in some)),
     }
 
 

@@ -28,7 +28,8 @@ from windtunnel.analysis.stats import (
     holm,
     unpaired_log_ratio,
 )
-from windtunnel.recording.histogram import Counts, Histogram, Times, add, upper_end
+from windtunnel.recording.histogram import Histogram, samples_needed
+from windtunnel.recording.recorder import Latencies
 
 BLOCK: Final = 2
 """Seconds of the shortest block."""
@@ -48,7 +49,7 @@ INCONCLUSIVE: Final = "cannot tell"
 
 QUANTILES: Final = {"p50": 500, "p99": 990, "p99.9": 999}
 
-Seconds = Mapping[int, Times]
+Seconds = Mapping[int, Latencies]
 """What a pool got in each second that it got anything in: right answers alone."""
 
 Failures = Mapping[int, tuple[int, int]]
@@ -186,8 +187,8 @@ def _rows(pool: str, found: Spans, sides: Sides) -> list[EffectRow]:
         return rows
     for name, per_mille in QUANTILES.items():
         by_block = [_histograms(blocks, kind) for blocks in cut]
-        samples = min(sum(h.total for h in each.values()) for each in by_block)
-        label, needed = f"{name} {kind}", 10_000 // (1000 - per_mille)
+        samples = min(sum(h.count for h in each.values()) for each in by_block)
+        label, needed = f"{name} {kind}", samples_needed(per_mille / 1000)
         if samples < needed:
             rows.append(_too_few(pool, label, samples, needed, seconds))
         else:
@@ -247,7 +248,7 @@ class Block(NamedTuple):
     """Some seconds that are counted as one."""
 
     seconds: int
-    times: Times
+    times: Latencies
 
 
 def _blocks(side: Seconds, begin: int, seconds: int, *, from_end: bool) -> dict[int, Block]:
@@ -258,28 +259,21 @@ def _blocks(side: Seconds, begin: int, seconds: int, *, from_end: bool) -> dict[
     start = begin + (seconds - number * length if from_end else 0)
     found: dict[int, Block] = {}
     for index in range(number):
-        total = Times({}, {})
+        total = Latencies.empty()
         for at in range(start + index * length, start + (index + 1) * length):
             if at in side:
-                add(total.service, side[at].service)
-                add(total.response, side[at].response)
+                total.merge(side[at])
         found[index] = Block(length, total)
     return found
 
 
 def _rate(blocks: Mapping[int, Block]) -> Ratio:
-    return Ratio(
-        {i: (float(sum(b.times.service.values())), float(b.seconds)) for i, b in blocks.items()}
-    )
+    return Ratio({i: (float(b.times.service.count), float(b.seconds)) for i, b in blocks.items()})
 
 
 def _histograms(blocks: Mapping[int, Block], kind: str) -> dict[int, Histogram]:
-    counts: dict[int, Counts] = {i: getattr(b.times, kind) for i, b in blocks.items()}
-    return {
-        i: Histogram((upper_end(bucket), number) for bucket, number in each.items())
-        for i, each in counts.items()
-        if each
-    }
+    histograms: dict[int, Histogram] = {i: getattr(b.times, kind) for i, b in blocks.items()}
+    return {index: histogram for index, histogram in histograms.items() if histogram}
 
 
 def _any_response(side: Seconds) -> bool:

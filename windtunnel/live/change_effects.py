@@ -11,7 +11,7 @@ from windtunnel.live.before_after import LEAST, EffectQuestion, Sides, Spans, sp
 from windtunnel.live.load_controller import LoadController
 from windtunnel.live.split_control import ModuleError, beside
 from windtunnel.live.window import RollingWindow
-from windtunnel.recording.histogram import NO_POOL
+from windtunnel.recording.recorder import NO_POOL
 
 STEP: Final = 1.1
 """It is worked out again once there is so much more of it."""

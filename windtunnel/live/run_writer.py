@@ -23,8 +23,9 @@ from windtunnel.live.load_profile import rates, work
 from windtunnel.live.pausing import paused
 from windtunnel.recording import environment, hlog, results
 from windtunnel.recording.health import flags as doubts
-from windtunnel.recording.histogram import Counts, Recorded, add, merge_recorded, quantile
+from windtunnel.recording.histogram import Histogram
 from windtunnel.recording.nginx_log import Tail
+from windtunnel.recording.recorder import Histograms, merge_into
 from windtunnel.recording.streams import SAMPLES_FILE, SERIES_FILE
 from windtunnel.runner.collector import (
     INCOMPLETE,
@@ -89,12 +90,12 @@ class Journal:
         self._under = load()
         self._flags: list[str] = []
         self._began, self._first = perf_counter(), int(time.time())
-        self._total: dict[str, Recorded] = {store: {} for store in facts}
+        self._total: dict[str, Histograms] = {store: {} for store in facts}
         self._sent: dict[str, defaultdict[str, ScheduleStats]] = {
             s: defaultdict(ScheduleStats) for s in facts
         }
         self._retried: Counter[str] = Counter()
-        self._pending: dict[int, Recorded] = {}
+        self._pending: dict[int, Histograms] = {}
         self._members: dict[str, Member] = {}
         self._samples: list[dict[str, Any]] = []
         self._written = self._first
@@ -107,9 +108,9 @@ class Journal:
         for second, entries in report.seconds.items():
             recorded = dict(entries)
             if self._error is None:
-                merge_recorded(self._pending.setdefault(max(second, self._written), {}), recorded)
+                merge_into(self._pending.setdefault(max(second, self._written), {}), recorded)
             for store, part in by_store(recorded).items():
-                merge_recorded(self._total[store], part)
+                merge_into(self._total[store], part)
         if self._error is None:
             self._samples += report.samples
         for store, streams in report.sent.items():
@@ -286,14 +287,14 @@ class Member:
         self.gone = False
         self.missing: dict[str, int] = {}
         self.cpu_s = 0.0
-        self.lag: Counts = {}
+        self.lag = Histogram()
         self.descriptors = 0
 
     def take(self, report: Report) -> None:
         """Add a report."""
         self.heard, self.gone, self.missing = perf_counter(), False, {}
         self.cpu_s += report.cpu_s
-        add(self.lag, report.lag)
+        self.lag.merge(report.lag)
         self.descriptors = max(self.descriptors, report.descriptors)
 
     def lose(self, missing: dict[str, int]) -> None:
@@ -304,7 +305,7 @@ class Member:
 def generator(members: Iterable[Member], seconds: float) -> dict[str, Any]:
     """Return of all who send what `health` of a cell says of its one: of each the worst."""
     some = list(members)
-    lags = [quantile(member.lag, 0.99) / 1000 for member in some if member.lag]
+    lags = [member.lag.quantile(0.99) / 1000 for member in some if member.lag]
     return {
         "generator_cpu": round(max((m.cpu_s for m in some), default=0.0) / seconds, 4),
         "lag_p99_ms": max(lags, default=None),

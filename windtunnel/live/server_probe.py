@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Any, Final
@@ -16,7 +16,7 @@ from windtunnel.client.address import Address
 from windtunnel.client.client import Client
 from windtunnel.client.timers import Deadlines
 from windtunnel.live.window import KEPT, SPAN
-from windtunnel.recording.histogram import Counts, add, quantile
+from windtunnel.recording.histogram import Histogram, merge
 from windtunnel.runner.bystander import Bystander
 from windtunnel.workload.arrivals import Share
 
@@ -82,7 +82,7 @@ class ServerProbe:
         self._client = Client(Address(url), Deadlines(PATIENCE))
         self._process = ""
         self._loops: deque[_LoopStatistics] = deque(maxlen=SPAN + 1)
-        self._pings: deque[Counts] = deque(maxlen=SPAN)
+        self._pings: deque[Histogram] = deque(maxlen=SPAN)
         self._intended = 0
 
     def arrive(self) -> None:
@@ -93,7 +93,7 @@ class ServerProbe:
     def leave(self) -> None:
         """Send no more; what it refused while it went counts for nothing."""
         self.here = False
-        self.bystander.pause(max(self._intended, sum(self.bystander.times.values())))
+        self.bystander.pause(max(self._intended, self.bystander.times.count))
         self._client.close()
         self._loops.clear()
         self._pings.clear()
@@ -139,9 +139,9 @@ class ServerProbe:
         first, last = self._loops[0], self._loops[-1]
         return round((last.busy_s - first.busy_s) / (last.elapsed_s - first.elapsed_s), 3)
 
-    def pings(self) -> Counts:
+    def pings(self) -> Histogram:
         """The bystander's response times in the window."""
-        return merged(self._pings)
+        return merge(self._pings)
 
     def _identify(self, process: str) -> None:
         """Take note of who answered, as `X-Process` says: `fast-10001-<pid>`."""
@@ -171,17 +171,9 @@ class ServerProbe:
         return None
 
 
-def merged(all_: Iterable[Counts]) -> Counts:
-    """Return the counts of all together."""
-    total: Counts = {}
-    for counts in all_:
-        add(total, counts)
-    return total
-
-
-def p99(counts: Counts) -> float | None:
+def p99(histogram: Histogram) -> float | None:
     """Return p99 in milliseconds, by nearest rank, however few there are."""
-    return quantile(counts, 0.99) / 1000 if counts else None
+    return histogram.quantile(0.99) / 1000 if histogram else None
 
 
 def late(bounds: Sequence[float], counts: Sequence[int]) -> float | None:

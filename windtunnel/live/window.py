@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -20,15 +20,8 @@ import gevent
 
 from windtunnel.client.api import SLEEP, Operation
 from windtunnel.client.response import OK
-from windtunnel.recording.histogram import (
-    HIGHEST_US,
-    NO_POOL,
-    Counts,
-    Times,
-    add,
-    bucket_of,
-    quantile,
-)
+from windtunnel.recording.histogram import Histogram, bucket_masks, samples_needed
+from windtunnel.recording.recorder import NO_POOL, Latencies
 from windtunnel.runner.collector import Report
 
 KEPT: Final = 600
@@ -55,41 +48,40 @@ class WindowCounts:
     __slots__ = ("_packed", "failed", "right", "times", "under_way")
 
     def __init__(self) -> None:
-        self.times = Times({}, {})
+        self.times = Latencies.empty()
         self.right = 0
         self.failed = 0
         self.under_way = 0
         self._packed: tuple[array[int], array[int]] | None = None
 
-    def count(self, outcome: str, times: Times) -> None:
+    def count(self, outcome: str, times: Latencies) -> None:
         """Count what has this outcome."""
-        number = sum(times.service.values())
+        number = times.service.count
         if outcome != OK:
             self.failed += number
             return
         self.right += number
-        add(self.times.service, times.service)
-        add(self.times.response, times.response)
+        self.times.merge(times)
 
     def pack(self) -> None:
         """Keep it in an eighth of its memory; what is counted later is lost."""
         if self._packed is None:
             self._packed = _packed(self.times.service), _packed(self.times.response)
-            self.times = Times({}, {})
+            self.times = Latencies.empty()
 
-    def whole(self) -> Times:
+    def whole(self) -> Latencies:
         """Return its histograms, packed or not."""
         if self._packed is None:
             return self.times
-        return Times(*map(_unpacked, self._packed))
+        return Latencies(*map(_unpacked, self._packed))
 
 
-def _packed(counts: Counts) -> array[int]:
-    return array("I", (number for pair in counts.items() for number in pair))
+def _packed(histogram: Histogram) -> array[int]:
+    return array("I", (number for pair in histogram.counts.items() for number in pair))
 
 
-def _unpacked(pairs: array[int]) -> Counts:
-    return dict(zip(pairs[::2], pairs[1::2], strict=True))
+def _unpacked(pairs: array[int]) -> Histogram:
+    return Histogram(dict(zip(pairs[::2], pairs[1::2], strict=True)))
 
 
 @dataclass(slots=True)
@@ -131,21 +123,17 @@ pool, whose figures then change because other requests are in them; those of a k
 """
 
 
-def _coarse(bucket: int) -> int:
-    return bucket | ((1 << max(0, min(bucket.bit_length() - 8, 3))) - 1)
+COARSE_MASKS: Final = bucket_masks(8)
+"""8 bits make buckets of up to 0.8 %."""
 
 
-COARSE: Final = [_coarse(bucket) for bucket in range(bucket_of(HIGHEST_US) + 1)]
-"""The last bucket of those that are taken for one, for each; up to 0.8 % are between their ends."""
-
-
-def coarse(counts: Counts) -> Counts:
-    """Return counts of wider buckets, each told by its last."""
-    found: Counts = {}
-    for bucket, number in counts.items():
-        wide = COARSE[bucket]
-        found[wide] = found.get(wide, 0) + number
-    return found
+def coarse(histogram: Histogram) -> Histogram:
+    """Return a histogram of wider buckets."""
+    counts: dict[int, int] = {}
+    for value, number in histogram.counts.items():
+        end = value | COARSE_MASKS[value.bit_length()]
+        counts[end] = counts.get(end, 0) + number
+    return Histogram(counts)
 
 
 class RollingWindow:
@@ -172,7 +160,7 @@ class RollingWindow:
         for at, entries in report.seconds.items():
             second = self._second(at)
             for key, times in entries:
-                wide = Times(coarse(times.service), coarse(times.response))
+                wide = Latencies(coarse(times.service), coarse(times.response))
                 _seen(second.pools, key.pool).count(key.outcome, wide)
                 kind = SLOW.get(key.operation, "records")
                 _seen(second.kinds, kind).count(key.outcome, wide)
@@ -221,7 +209,9 @@ class RollingWindow:
             for seen in second.pools.values()
         )
 
-    def between(self, begin: float, end: float, name: str, kind: str = "pools") -> dict[int, Times]:
+    def between(
+        self, begin: float, end: float, name: str, kind: str = "pools"
+    ) -> dict[int, Latencies]:
         """Return what a pool (or other) got in each whole second from `begin` to before `end`."""
         return {
             at: second.of(kind)[name].whole()
@@ -264,7 +254,7 @@ class RollingWindow:
             response if seen.times.response else None,
         )
 
-    def _back(self, kind: str, name: str, at: int) -> Iterator[Times]:
+    def _back(self, kind: str, name: str, at: int) -> Iterator[Latencies]:
         for earlier in range(at, at - SPAN, -1):
             second = self._seconds.get(earlier)
             if second is not None and name in second.of(kind):
@@ -272,46 +262,38 @@ class RollingWindow:
 
     def _over(self, kind: str, name: str, last: list[int]) -> Point:
         seen = [s for at in last if (s := self._seconds[at].of(kind).get(name)) is not None]
-        service, response = Times({}, {})
+        total = Latencies.empty()
         for each in seen:
-            times = each.whole()
-            add(service, times.service)
-            add(response, times.response)
+            total.merge(each.whole())
         return Point(
             round(sum(each.right for each in seen) / SPAN, 1),
             sum(each.failed for each in seen),
             round(sum(each.under_way for each in seen) / SPAN, 1),
-            known(service),
-            known(response) if response else None,
+            known(total.service),
+            known(total.response) if total.response else None,
         )
 
 
-def nearest(back: Iterable[Counts]) -> Quantiles:
+def nearest(histograms: Iterable[Histogram]) -> Quantiles:
     """Return each quantile of the least that has the samples for it, the latest second first."""
-    total: Counts = {}
-    found: Quantiles = dict.fromkeys(QUANTILES)
-    missing, number = list(QUANTILES), 0
-    for counts in back:
-        add(total, counts)
-        number += sum(counts.values())
-        for name in [name for name in missing if decided(number, QUANTILES[name])]:
-            found[name] = quantile(total, QUANTILES[name]) / 1000
+    total = Histogram()
+    quantiles: Quantiles = dict.fromkeys(QUANTILES)
+    missing, count = list(QUANTILES), 0
+    for histogram in histograms:
+        total.merge(histogram)
+        count += histogram.count
+        for name in [name for name in missing if count >= samples_needed(QUANTILES[name])]:
+            quantiles[name] = total.quantile(QUANTILES[name]) / 1000
             missing.remove(name)
         if not missing:
             break
-    return found
+    return quantiles
 
 
-def decided(number: int, q: float) -> bool:
-    """Whether so many samples decide a quantile: ten or more lie beyond it."""
-    return number * (1 - q) >= 10 - 1e-6
-
-
-def known(counts: Mapping[int, int]) -> Quantiles:
-    """Return the quantiles that these counts decide, in milliseconds."""
-    total = sum(counts.values())
+def known(histogram: Histogram) -> Quantiles:
+    """Return the quantiles that a histogram has the samples for, in milliseconds."""
     return {
-        name: quantile(counts, q) / 1000 if decided(total, q) else None
+        name: histogram.quantile(q) / 1000 if histogram.enough(q) else None
         for name, q in QUANTILES.items()
     }
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import gevent
 
-from windtunnel.recording.histogram import Counts, count, quantile
+from windtunnel.recording.histogram import Histogram
 
 LAG_EVERY: Final = 0.01
 """Seconds between two looks at how late the generator's loop is."""
@@ -38,24 +38,24 @@ class Lag:
     """Watches how much later than asked for the loop comes round; milliseconds."""
 
     def __init__(self) -> None:
-        self._seen: Counts = {}
+        self._seen = Histogram()
         self._greenlet: gevent.Greenlet = gevent.spawn(self._watch)
 
     def stop(self) -> float | None:
         """Stop, and return the 99th percentile; None if it never came round."""
         self._greenlet.kill()
-        return quantile(self._seen, 0.99) / 1000 if self._seen else None
+        return self._seen.quantile(0.99) / 1000 if self._seen else None
 
-    def take(self) -> Counts:
-        """Return what was seen since the last call, in microseconds by bucket."""
-        taken, self._seen = self._seen, {}
+    def take(self) -> Histogram:
+        """Return what was seen since the last call, in microseconds."""
+        taken, self._seen = self._seen, Histogram()
         return taken
 
     def _watch(self) -> None:
         while True:
             intended = perf_counter() + LAG_EVERY
             gevent.sleep(LAG_EVERY)
-            count(self._seen, (perf_counter() - intended) * 1e6)
+            self._seen.record((perf_counter() - intended) * 1e6)
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from windtunnel.client.address import Address
 from windtunnel.client.api import POOL_HEADER
 from windtunnel.client.client import Client
 from windtunnel.client.timers import Deadlines
-from windtunnel.recording.histogram import Counts, count, summarise
+from windtunnel.recording.histogram import Histogram
 from windtunnel.workload.arrivals import Share, constant
 from windtunnel.workload.open_loop import OpenLoop, drain
 
@@ -29,8 +29,8 @@ class Bystander:
     def __init__(self, url: str, rate: float, timeout: float, share: Share) -> None:
         self.process = called(url)
         self.pool: str | None = None
-        self.times: Counts = {}
-        self._fresh: Counts = {}
+        self.times = Histogram()
+        self._fresh = Histogram()
         self._since = 0.0
         self._rate, self._share = rate, share
         self.lane = OpenLoop(
@@ -44,18 +44,18 @@ class Bystander:
 
     def count_from(self, since: float) -> None:
         """Count anew, and only what is intended for `since` or later."""
-        self.times, self._since = {}, since
+        self.times, self._since = Histogram(), since
         self.lane.count_from(since)
 
     def note(self, intended: float, done: float) -> None:
         """Take note of a right answer."""
         if intended >= self._since:
-            count(self.times, (done - intended) * 1e6)
-            count(self._fresh, (done - intended) * 1e6)
+            self.times.record((done - intended) * 1e6)
+            self._fresh.record((done - intended) * 1e6)
 
-    def take(self) -> Counts:
+    def take(self) -> Histogram:
         """Return the response times since the last call, to be watched."""
-        taken, self._fresh = self._fresh, {}
+        taken, self._fresh = self._fresh, Histogram()
         return taken
 
     def pause(self, intended: int) -> None:
@@ -70,8 +70,8 @@ class Bystander:
             "process": self.process,
             "pool": self.pool,
             "intended": intended,
-            "failed": intended - sum(self.times.values()),
-            "response_us": summarise(self.times),
+            "failed": intended - self.times.count,
+            "response_us": self.times.as_dict(),
         }
 
 

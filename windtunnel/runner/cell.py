@@ -18,7 +18,7 @@ from windtunnel.client.timers import Deadlines
 from windtunnel.errors import CellError
 from windtunnel.recording import cpu
 from windtunnel.recording.health import Health, flags
-from windtunnel.recording.histogram import Recorded
+from windtunnel.recording.recorder import Histograms
 from windtunnel.recording.sampler import Sampler
 from windtunnel.runner.bystander import RATE, Bystanders
 from windtunnel.runner.collector import Recording, counts, measured, schedule
@@ -85,7 +85,7 @@ class Window:
             "void": None,
         }
 
-    def _counts(self, recorded: Recorded) -> dict[str, int | None]:
+    def _counts(self, recorded: Histograms) -> dict[str, int | None]:
         retried = self._crowd.retried.total()
         return {**counts(recorded, self._load.sent), "retried": retried}
 

@@ -16,18 +16,8 @@ import msgspec
 from windtunnel.client.client import Client
 from windtunnel.client.response import OK, STALE
 from windtunnel.recording.health import Lag, descriptors
-from windtunnel.recording.histogram import (
-    NO_POOL,
-    Counts,
-    Key,
-    Recorded,
-    Recorder,
-    Times,
-    merge_recorded,
-    quantile,
-    quantiles,
-    summarise,
-)
+from windtunnel.recording.histogram import Histogram
+from windtunnel.recording.recorder import NO_POOL, Histograms, Key, Latencies, Recorder, merge_into
 from windtunnel.recording.results import PARTIAL_FILE
 from windtunnel.recording.sampler import Sampler, told
 from windtunnel.recording.streams import SAMPLES_FILE, SERIES_FILE
@@ -49,17 +39,17 @@ class Report(msgspec.Struct, frozen=True, array_like=True):
 
     `under_way` is as it was when a second ended, `until` the last second that is whole, `samples`
     are lines of `samples.jsonl` but for what names the cell; `cpu_s` is what the process itself
-    spent, `lag` how late its loop was (microseconds by bucket).
+    spent, `lag` how late its loop was.
     """
 
-    seconds: dict[int, list[tuple[Key, Times]]]
+    seconds: dict[int, list[tuple[Key, Latencies]]]
     sent: ScheduleStatsByStream
     retried: dict[str, int]
     until: int = 0
     under_way: dict[int, UnderWay] = {}
     samples: list[dict[str, Any]] = []
     cpu_s: float = 0.0
-    lag: Counts = {}
+    lag: Histogram = msgspec.field(default_factory=Histogram)
     descriptors: int = 0
 
 
@@ -82,7 +72,7 @@ class Collector:
         self._crowd = crowd
         self._take_sent = take_sent
         self._deliver = deliver
-        self._seconds: dict[int, Recorded] = {}
+        self._seconds: dict[int, Histograms] = {}
         self._under_way: dict[int, UnderWay] = {}
         self._samples: list[dict[str, Any]] = []
         self._answering: dict[tuple[type, str], str] = {}
@@ -131,7 +121,7 @@ class Collector:
 
     def _drain(self, second: int) -> None:
         crowd = self._crowd
-        merge_recorded(self._seconds.setdefault(second, {}), crowd.recorder.take())
+        merge_into(self._seconds.setdefault(second, {}), crowd.recorder.take())
         self._under_way[second] = under_way(crowd, self._answering)
         self._until = second
         if crowd.sampler is not None:
@@ -161,9 +151,9 @@ def under_way(crowd: UserPool, answering: dict[tuple[type, str], str]) -> UnderW
     return [(store, pool, number) for (store, pool), number in found.items()]
 
 
-def by_store(recorded: Mapping[Key, Times]) -> dict[str, Recorded]:
+def by_store(recorded: Mapping[Key, Latencies]) -> dict[str, Histograms]:
     """Part what was recorded by store."""
-    parts: dict[str, Recorded] = {}
+    parts: dict[str, Histograms] = {}
     for key, times in recorded.items():
         parts.setdefault(key.store, {})[key] = times
     return parts
@@ -194,7 +184,7 @@ class Recording:
         folder: Path | None,
         facts: Mapping[str, Any],
         sampler: Sampler | None = None,
-        counted: Callable[[Recorded], Mapping[str, Any]] = lambda _: {},
+        counted: Callable[[Histograms], Mapping[str, Any]] = lambda _: {},
     ) -> None:
         self.error: OSError | None = None
         self._recorder = recorder
@@ -202,7 +192,7 @@ class Recording:
         self._facts = facts
         self._sampler = sampler
         self._counted = counted
-        self._total: Recorded = {}
+        self._total: Histograms = {}
         self._second = 0
         self._began = perf_counter()
         recorder.take()
@@ -210,7 +200,7 @@ class Recording:
             sampler.take()
         self._greenlet = gevent.spawn(self._work)
 
-    def end(self) -> Recorded:
+    def end(self) -> Histograms:
         """Return all that was recorded, each second of it on disk."""
         self._greenlet.kill()
         self._drain(last=True)
@@ -228,7 +218,7 @@ class Recording:
         taken = self._recorder.take()
         if last and not taken:
             return
-        merge_recorded(self._total, taken)
+        merge_into(self._total, taken)
         line = {**self._facts, "second": self._second, "operations": seconds(taken)}
         self._second += 1
         self._write(partial(append_second, line=line))
@@ -249,12 +239,12 @@ class Recording:
             self.error, self._folder = error, None
 
 
-def unfinished(facts: Mapping[str, Any], recorded: Recorded, seconds: float) -> dict[str, Any]:
+def unfinished(facts: Mapping[str, Any], recorded: Histograms, seconds: float) -> dict[str, Any]:
     """Return what is known of a cell under way, as a line of `partial.jsonl`."""
     return {**facts, **measured(recorded, seconds), "flags": [INCOMPLETE]}
 
 
-def measured(recorded: Recorded, seconds: float) -> dict[str, Any]:
+def measured(recorded: Histograms, seconds: float) -> dict[str, Any]:
     """Return what a cell says of `seconds` in which this was recorded."""
     return {
         "seconds": round(seconds, 6),
@@ -286,48 +276,48 @@ def _no_partial(folder: Path) -> None:
     (folder / PARTIAL_FILE).unlink(missing_ok=True)
 
 
-def right(recorded: Recorded) -> int:
+def right(recorded: Histograms) -> int:
     """How many answers were right."""
-    return sum(sum(t.service.values()) for key, t in recorded.items() if key.outcome == OK)
+    return sum(t.service.count for key, t in recorded.items() if key.outcome == OK)
 
 
-def seconds(taken: Recorded) -> list[dict[str, Any]]:
+def seconds(taken: Histograms) -> list[dict[str, Any]]:
     """Return `operations` of a line of `series.jsonl`."""
     return [
         named(key, times)
         | {
-            "service_us": quantiles(times.service, *_SHOWN),
-            "response_us": quantiles(times.response, *_SHOWN) if times.response else None,
+            "service_us": times.service.quantiles(*_SHOWN),
+            "response_us": times.response.quantiles(*_SHOWN) if times.response else None,
         }
         for key, times in sorted(taken.items())
     ]
 
 
-def operations(recorded: Recorded) -> list[dict[str, Any]]:
+def operations(recorded: Histograms) -> list[dict[str, Any]]:
     """Return `operations` of a cell. It takes up to a millisecond each, so others get a turn."""
     found = []
     for key, times in sorted(recorded.items()):
-        response = summarise(times.response) if times.response else None
+        response = times.response.as_dict() if times.response else None
         found.append(
-            named(key, times) | {"service_us": summarise(times.service), "response_us": response}
+            named(key, times) | {"service_us": times.service.as_dict(), "response_us": response}
         )
         gevent.sleep(0)
     return found
 
 
-def named(key: Key, times: Times) -> dict[str, Any]:
+def named(key: Key, times: Latencies) -> dict[str, Any]:
     """What an entry of `operations` begins with."""
     return {
         "operation": key.operation,
         "pool": key.pool,
         "outcome": key.outcome,
-        "count": sum(times.service.values()),
+        "count": times.service.count,
     }
 
 
-def counts(recorded: Recorded, sent: ScheduleStats | None) -> dict[str, int | None]:
+def counts(recorded: Histograms, sent: ScheduleStats | None) -> dict[str, int | None]:
     """Return the counts of a cell; those of a schedule are None where there was none."""
-    stale = sum(sum(t.service.values()) for key, t in recorded.items() if key.outcome == STALE)
+    stale = sum(t.service.count for key, t in recorded.items() if key.outcome == STALE)
     return {
         "intended": None if sent is None else sent.intended,
         "late": None if sent is None else sent.late,
@@ -338,5 +328,5 @@ def counts(recorded: Recorded, sent: ScheduleStats | None) -> dict[str, int | No
 
 def schedule(sent: ScheduleStats | None) -> dict[str, float | None]:
     """Return what a cell's `health` says of how late it sent."""
-    lag = sent.lag if sent is not None else {}
-    return {"schedule_lag_p99_ms": quantile(lag, 0.99) / 1000 if lag else None}
+    lag = sent.lag if sent is not None else Histogram()
+    return {"schedule_lag_p99_ms": lag.quantile(0.99) / 1000 if lag else None}

@@ -65,7 +65,7 @@ class MeasuredWork:
         key = per_mille, operation, latency
         if key not in self._sampled:
             found = {cell.round: self._histogram(cell, operation, latency) for cell in self.cells}
-            kept = {number: one for number, one in found.items() if one.total}
+            kept = {number: one for number, one in found.items() if one.count}
             self._sampled[key] = Bootstrap(Quantile(per_mille, kept))
         return self._sampled[key]
 
@@ -78,8 +78,7 @@ class MeasuredWork:
         missing = round(((cell.streams[self.kind].intended or whole) - whole) * share)
         if missing <= 0:
             return found
-        answered = zip(found.values, found.counts, strict=True)
-        return Histogram([*answered, (DEADLINE_US, missing)])
+        return merge([found, Histogram({DEADLINE_US: missing})])
 
     def _of(self, cell: Cell, operation: str | None) -> list[OperationResult]:
         known = cell.streams[self.kind].operations

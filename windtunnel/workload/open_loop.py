@@ -13,10 +13,8 @@ from gevent import get_hub, getcurrent
 from gevent.event import Event
 
 from windtunnel.client.timers import Timer
-from windtunnel.recording.histogram import Counts, add, count
-
-LATE: Final = 0.002
-"""Seconds after the intended time from which on a request counts as sent late."""
+from windtunnel.recording.histogram import Histogram
+from windtunnel.recording.limits import LATE_S
 
 IDLE_AT_MOST: Final = 2.0
 """Seconds after which connections that nobody needed are closed, before the server does it.
@@ -43,21 +41,21 @@ class Sender(Protocol):
 class ScheduleStats:
     """What became of intended requests. `skipped`: as many as may be were under way.
 
-    `lag` holds how late the loop came round to sending, in microseconds by bucket; what a burst
+    `lag` holds how late the loop came round to sending, in microseconds; what a burst
     of answers caused, which a server that had stalled lets go at once, is no part of it.
     """
 
     intended: int = 0
     late: int = 0
     skipped: int = 0
-    lag: Counts = field(default_factory=dict)
+    lag: Histogram = field(default_factory=Histogram)
 
     def add(self, other: ScheduleStats) -> None:
         """Merge another's counts into these."""
         self.intended += other.intended
         self.late += other.late
         self.skipped += other.skipped
-        add(self.lag, other.lag)
+        self.lag.merge(other.lag)
 
     def counts(self) -> dict[str, int]:
         """How many were intended, late and skipped, as a stream of a cell has it."""
@@ -136,7 +134,7 @@ class OpenLoop:
         """
         over = perf_counter() + timeout
         while self._next < self._until and perf_counter() < over:
-            gevent.sleep(LATE)
+            gevent.sleep(LATE_S)
         self._give_up()
         self._quiet.clear()
         if self.under_way and self.broken is None:
@@ -187,7 +185,7 @@ class OpenLoop:
     def _note_lag(self, now: float) -> None:
         expected = self._rate * (now - self._woken)
         if self._answered <= 2 * expected + BATCH and self._next >= self._since:
-            count(self.sent.lag, (now - self._next) * 1e6)
+            self.sent.lag.record((now - self._next) * 1e6)
         self._woken, self._answered = now, 0
 
     def _send(self, intended: float, now: float) -> None:
@@ -195,7 +193,7 @@ class OpenLoop:
         if intended >= self._since:
             sent = self.sent
             sent.intended += 1
-            sent.late += able and now - intended > LATE
+            sent.late += able and now - intended > LATE_S
             sent.skipped += not able
         if self._idle:
             greenlet, _ = self._idle.pop()

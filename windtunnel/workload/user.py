@@ -14,7 +14,7 @@ from locust.user.task import LOCUST_STATE_RUNNING, LOCUST_STATE_WAITING
 from windtunnel.client.api import METHOD, POOL_HEADER, decode_problem
 from windtunnel.client.client import Client
 from windtunnel.client.response import OK, Response
-from windtunnel.recording.histogram import NO_POOL
+from windtunnel.recording.recorder import NO_POOL
 from windtunnel.recording.sampler import Sample
 from windtunnel.workload.user_pool import Assignment, UserPool
 

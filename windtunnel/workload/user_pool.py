@@ -12,7 +12,7 @@ from gevent.event import Event
 from windtunnel.client.address import Address
 from windtunnel.client.api import Record
 from windtunnel.client.timers import Deadlines
-from windtunnel.recording.histogram import Recorder
+from windtunnel.recording.recorder import Recorder
 from windtunnel.recording.sampler import Sampler
 from windtunnel.workload.dataset import RecordPool
 from windtunnel.workload.mixes import MIXES, Mix, OperationBag, consumes

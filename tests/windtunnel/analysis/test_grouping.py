@@ -7,7 +7,7 @@ import pytest
 
 from tests.windtunnel.generate import Made, cells, info
 from windtunnel.analysis.grouping import attributed, views
-from windtunnel.recording.histogram import NO_POOL
+from windtunnel.recording.recorder import NO_POOL
 from windtunnel.recording.results import Cell, OperationResult
 
 MADE = Made(stores=("redis/async/fast",), mixes=("read",), rounds=6, samples=1000)

@@ -30,7 +30,7 @@ p_values = st.lists(st.floats(min_value=0, max_value=1), max_size=30)
 
 
 def of(values: list[int]) -> Histogram:
-    return Histogram(Counter(values).items())
+    return Histogram(dict(Counter(values)))
 
 
 def rounds(
@@ -60,7 +60,7 @@ def test_a_quantile_is_the_nearest_rank_at_the_bucket_s_upper_end(
 ) -> None:
     ruler = HdrHistogram(1, 60_000_000, 3)
     exact = sorted(values)[-(-len(values) * per_mille // 1000) - 1]
-    found = decode(histogram(values)).quantile(per_mille)
+    found = decode(histogram(values)).quantile(per_mille / 1000)
     assert found == ruler.get_highest_equivalent_value(exact)
     assert exact <= found <= exact * 1.001 + 1
 
@@ -72,7 +72,7 @@ def test_the_mean_is_right_to_the_histogram_s_resolution(values: list[int]) -> N
 
 
 def test_an_empty_histogram_has_no_samples() -> None:
-    assert decode(histogram([])).total == 0
+    assert decode(histogram([])).count == 0
 
 
 @pytest.mark.parametrize("text", ["", "no", "AAAA", "HISTFAAAABh4nJNpmSzMwMDAxQABzFCaEUqz"])
@@ -90,7 +90,7 @@ def test_a_weighted_quantile_is_that_of_the_repeated_rounds(
     )
     weights = [picks.count(number) for number in range(len(values))]
     parts = dict(enumerate(map(of, values)))
-    expected = merge(parts[pick] for pick in picks).quantile(990)
+    expected = merge(parts[pick] for pick in picks).quantile(0.99)
     assert Quantile(990, parts).value(weights) == expected
 
 

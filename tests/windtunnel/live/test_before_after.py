@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from windtunnel.live.before_after import LEAST, Seconds, Span, Spans, effect, spans
-from windtunnel.recording.histogram import Times, count
+from windtunnel.recording.recorder import Latencies
 
 CHANGE = {"began_at": 100.4, "clean_at": 103.2}
 NONE = dict.fromkeys(range(400), (0, 100))
@@ -38,12 +38,12 @@ def side(span: Span, scale: float, number: int = 100, *, open_: bool = True) -> 
     found = {}
     rng = random.Random(span.begin)
     for at in range(*span):
-        found[at] = times = Times({}, {})
+        found[at] = times = Latencies.empty()
         for _ in range(number):
             us = scale * rng.lognormvariate(7, 0.5)
-            count(times.service, us)
+            times.service.record(us)
             if open_:
-                count(times.response, us * 2)
+                times.response.record(us * 2)
     return found
 
 

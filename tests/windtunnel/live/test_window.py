@@ -8,25 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from windtunnel.live.window import (
-    COARSE,
     KEPT,
     QUANTILES,
     SPAN,
     RollingWindow,
     coarse,
-    decided,
     nearest,
 )
-from windtunnel.recording.histogram import (
-    Counts,
-    Key,
-    Recorded,
-    Recorder,
-    Times,
-    add,
-    quantile,
-    upper_end,
-)
+from windtunnel.recording.histogram import MASKS, Histogram, merge
+from windtunnel.recording.recorder import Histograms, Key, Latencies, Recorder
 from windtunnel.runner.collector import Report
 
 NOW = 1_700_000_000
@@ -74,11 +64,10 @@ def told(samples: Samples) -> RollingWindow:
     return recent
 
 
-def together(times: Iterable[Times]) -> Times:
-    total = Times({}, {})
+def together(times: Iterable[Latencies]) -> Latencies:
+    total = Latencies.empty()
     for each in times:
-        add(total.service, each.service)
-        add(total.response, each.response)
+        total.merge(each)
     return total
 
 
@@ -114,39 +103,40 @@ def test_an_interval_is_what_lies_in_it_packed_or_not(
         if 3 <= second < 8 and key.pool == "slow" and key.outcome == "ok":
             alone.record(*key, us, us + 1)
     whole = together(alone.take().values())
-    wanted = Times(coarse(whole.service), coarse(whole.response))
+    wanted = Latencies(coarse(whole.service), coarse(whole.response))
     found = recent.between(NOW + 2.5, NOW + 8.5, "slow")
     assert together(found.values()) == wanted
     assert set(found) <= {NOW + second for second in range(3, 8)}
 
 
 def test_wide_buckets_are_less_than_a_hundredth_wide() -> None:
-    for bucket, wide in enumerate(COARSE[:-8]):
-        assert bucket <= wide
-        assert COARSE[wide] == wide
-        assert upper_end(wide) <= max(upper_end(bucket) * 1.008, upper_end(bucket))
-        assert COARSE[bucket + 1] >= wide
+    ends = sorted({value | MASKS[value.bit_length()] for value in range(1 << 14)})
+    (wide,) = zip(*(coarse(Histogram({end: 1})).counts for end in ends), strict=True)
+    for end, wide_end in zip(ends, wide, strict=True):
+        assert end <= wide_end <= max(end * 1.008, end)
+        assert list(coarse(Histogram({wide_end: 1})).counts) == [wide_end]
+    assert list(wide) == sorted(wide)
 
 
 COUNTS = st.dictionaries(st.integers(1, 20_000), st.integers(1, 2_000), max_size=20)
 
 
 @given(st.lists(COUNTS, max_size=12))
-def test_a_point_is_of_the_shortest_span_that_decides_it(back: list[Counts]) -> None:
-    found = nearest(back)
+def test_a_point_is_of_the_shortest_span_that_decides_it(back: list[dict[int, int]]) -> None:
+    histograms = [Histogram(counts) for counts in back]
+    found = nearest(histograms)
     for name, q in QUANTILES.items():
-        total: Counts = {}
-        for counts in back:
-            add(total, counts)
-            if decided(sum(total.values()), q):
-                assert found[name] == quantile(total, q) / 1000
+        for length in range(1, len(histograms) + 1):
+            total = merge(histograms[:length])
+            if total.enough(q):
+                assert found[name] == total.quantile(q) / 1000
                 break
         else:
             assert found[name] is None
 
 
 def one(second: int) -> Report:
-    recorded: Recorded = {KEYS[0]: Times({100: 1}, {})}
+    recorded: Histograms = {KEYS[0]: Latencies(Histogram({100: 1}), Histogram())}
     return Report({second: list(recorded.items())}, {}, {}, second)
 
 
@@ -179,7 +169,7 @@ def test_a_kind_of_request_is_told_whichever_pool_served_it() -> None:
     recent.take(Report({at: list(recorder.take().items())}, {}, {}, at), "one")
 
     def number(kind: str, name: str) -> int:
-        return sum(recent.between(at, at + 1, name, kind)[at].service.values())
+        return recent.between(at, at + 1, name, kind)[at].service.count
 
     assert recent.names("kinds", [at]) == ["records", "slow work"]
     assert (number("kinds", "records"), number("kinds", "slow work")) == (1, 2)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from windtunnel.live.run_writer import Journal, Load
 from windtunnel.recording import results
-from windtunnel.recording.histogram import Key, Recorded, Recorder, Times, merge_recorded, summarise
+from windtunnel.recording.histogram import Histogram
+from windtunnel.recording.recorder import Histograms, Key, Latencies, Recorder, merge_into
 from windtunnel.runner import collector
 from windtunnel.runner.collector import Collector, Report
 from windtunnel.workload.open_loop import ScheduleStats
@@ -29,10 +30,10 @@ def crowd() -> UserPool:
     return UserPool(UserConfig("http://127.0.0.1:9", "balanced", 1, 1), {"a/async/fast": []}, 1)
 
 
-def reported(report: Report) -> Recorded:
-    total: Recorded = {}
+def reported(report: Report) -> Histograms:
+    total: Histograms = {}
     for entries in report.seconds.values():
-        merge_recorded(total, dict(entries))
+        merge_into(total, dict(entries))
     return total
 
 
@@ -46,26 +47,26 @@ def test_four_processes_record_what_one_would(
     for number, (key, service, response) in enumerate(samples):
         one.record(*key, service, response)
         workers[number % processes].recorder.record(*key, service, response)
-    total: Recorded = {}
+    total: Histograms = {}
     for each in collectors:
-        merge_recorded(total, reported(collector.decode(collector.encode(each.end()))))
+        merge_into(total, reported(collector.decode(collector.encode(each.end()))))
     alone = one.take()
     assert total == alone
-    for key, times in alone.items():
-        assert summarise(total[key].service) == summarise(times.service)
-        assert summarise(total[key].response) == summarise(times.response)
+    for key, latencies in alone.items():
+        assert total[key].service.as_dict() == latencies.service.as_dict()
+        assert total[key].response.as_dict() == latencies.response.as_dict()
 
 
 def test_what_is_fetched_is_told_once() -> None:
     worker = crowd()
-    sent = [{"a/async/fast": {"": ScheduleStats(3, 2, 1, {5: 1})}}, {}]
+    sent = [{"a/async/fast": {"": ScheduleStats(3, 2, 1, Histogram({5: 1}))}}, {}]
     collected = Collector(worker, lambda: sent.pop(0))
     worker.recorder.record(*KEYS[0], 10)
     worker.retried["a/async/fast"] += 2
     gevent.sleep(1.1)
     first = collector.decode(collector.encode(collected.fetch()))
-    assert reported(first) == {KEYS[0]: Times({10: 1}, {})}
-    assert first.sent == {"a/async/fast": {"": ScheduleStats(3, 2, 1, {5: 1})}}
+    assert reported(first) == {KEYS[0]: Latencies(Histogram({10: 1}), Histogram())}
+    assert first.sent == {"a/async/fast": {"": ScheduleStats(3, 2, 1, Histogram({5: 1}))}}
     assert first.retried == {"a/async/fast": 2}
     assert reported(collected.end()) == {}
 
@@ -94,7 +95,9 @@ def test_a_load_that_changes_is_flagged(tmp_path: Path) -> None:
     folder = results.begin(tmp_path, info)
     journal = Journal(folder, info, facts, now, patience=1)
     sent = {"a/async/fast": {"": ScheduleStats(4)}}
-    journal.take(Report({0: [(KEYS[0], Times({10: 3}, {20: 3}))]}, sent, {}))
+    journal.take(
+        Report({0: [(KEYS[0], Latencies(Histogram({10: 3}), Histogram({20: 3})))]}, sent, {})
+    )
     load["rate"] = 20.0
     journal.finish()
     (cell,) = results.load(folder).cells

@@ -1,0 +1,23 @@
+"""The limits that say which figures count: of the machine, of the generator, of samples."""
+
+from __future__ import annotations
+
+from typing import Final
+
+STEAL: Final = 0.05
+"""The share of the machine's CPU time that the hypervisor may steal before a cell is spoiled."""
+
+GENERATOR_CPU: Final = 0.85
+"""The share of one core from which on the generator is the limit, not the server."""
+
+SCHEDULE_LAG_MS: Final = 2.0
+"""How late the generator's p99 may be sent, in milliseconds, before the generator is the limit."""
+
+LATE_S: Final = 0.002
+"""Seconds after its scheduled start from which on a request counts as sent late."""
+
+SAMPLES_BEYOND: Final = 10
+"""How many samples lie beyond a quantile that is shown: fewer would decide it by chance."""
+
+FAILED: Final = 0.001
+"""The share of requests that may fail or be skipped before a store is not ranked."""
