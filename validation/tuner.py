@@ -41,7 +41,7 @@ PORTS = (10000, 10001, 10002, 10003, 10004, 16379, 16380, 16381)
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class TunerLoad:
     """So many processes to divide, and slow work: how long it sleeps, how much of it comes."""
 
     processes: int
@@ -65,16 +65,16 @@ class Load:
 
 
 LOADS = (
-    Load(4, 100, 6),
-    Load(4, 100, 15),
-    Load(4, 100, 25),
-    Load(2, 100, 15, gets_done=12),
-    Load(3, 100, 6),
-    Load(3, 100, 15),
-    Load(4, 200, 7.5),
-    Load(4, 200, 12.5),
-    Load(2, 200, 7.5, gets_done=6),
-    Load(3, 200, 7.5),
+    TunerLoad(4, 100, 6),
+    TunerLoad(4, 100, 15),
+    TunerLoad(4, 100, 25),
+    TunerLoad(2, 100, 15, gets_done=12),
+    TunerLoad(3, 100, 6),
+    TunerLoad(3, 100, 15),
+    TunerLoad(4, 200, 7.5),
+    TunerLoad(4, 200, 12.5),
+    TunerLoad(2, 200, 7.5, gets_done=6),
+    TunerLoad(3, 200, 7.5),
 )
 
 
@@ -105,7 +105,7 @@ def tuner(quick: bool) -> Iterator[Verdict]:
     )
 
 
-def as_good_as_the_best(load: Load) -> list[str]:
+def as_good_as_the_best(load: TunerLoad) -> list[str]:
     """By the model: the best layout, and those that are as good."""
     fast = work(FAST, FAST_RATE, Constant(FAST_S), poisson=False)
     slow = work(SLOW, load.rate, Constant(load.sleep_ms / 1000), poisson=False, cpu=0.0)
@@ -124,7 +124,7 @@ def _as_good(one: Evaluation, best: Evaluation) -> bool:
     return one.holds and enough and one.margin * AS_GOOD >= best.margin
 
 
-def tune(load: Load, seed: int, environment: Mapping[str, str]) -> tuple[str, str]:
+def tune(load: TunerLoad, seed: int, environment: Mapping[str, str]) -> tuple[str, str]:
     """Return what is recommended, and how the tuner came to it; raises ExperimentError."""
     with tempfile.TemporaryDirectory(prefix="windtunnel-truth-") as into:
         _windtunnel(

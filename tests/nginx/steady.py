@@ -28,7 +28,7 @@ FIND = ("GET", f"/slow{RECORDS}?min_duration=2", b"", 200)
 WORK = (("GET", "/ping", b"", 200), ("POST", RECORDS, RECORD, 201), FIND)
 
 
-class Load:
+class SteadyLoad:
     """Requests on schedule, over connections that take turns."""
 
     def __init__(self, port: int, connections: int) -> None:
@@ -63,7 +63,7 @@ class Load:
 
 if __name__ == "__main__":
     port, rate, requests, connections, marks = map(int, sys.argv[1:])
-    load = Load(port, connections)
+    load = SteadyLoad(port, connections)
     load.run(rate, requests, marks)
     opened = sum(client.connections for client in load.idle)
     print(json.dumps({"outcomes": load.outcomes, "clients": len(load.idle), "opened": opened}))

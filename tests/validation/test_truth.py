@@ -225,16 +225,16 @@ def test_a_process_ends_with_the_experiment_that_breaks_down() -> None:
 @pytest.mark.parametrize(
     ("load", "best"),
     [
-        (tuner.Load(4, 100, 6), ["3+1", "2+2", "1+3"]),
-        (tuner.Load(4, 100, 25), ["1+3"]),
-        (tuner.Load(2, 100, 15, gets_done=12), ["2-together"]),
-        (tuner.Load(3, 100, 15), ["1+2"]),
+        (tuner.TunerLoad(4, 100, 6), ["3+1", "2+2", "1+3"]),
+        (tuner.TunerLoad(4, 100, 25), ["1+3"]),
+        (tuner.TunerLoad(2, 100, 15, gets_done=12), ["2-together"]),
+        (tuner.TunerLoad(3, 100, 15), ["1+2"]),
     ],
 )
-def test_how_many_processes_sleeps_need_is_known(load: tuner.Load, best: list[str]) -> None:
+def test_how_many_processes_sleeps_need_is_known(load: tuner.TunerLoad, best: list[str]) -> None:
     assert tuner.as_good_as_the_best(load) == best
 
 
 def test_an_objective_that_no_split_holds_is_no_truth() -> None:
     with pytest.raises(ExperimentError, match="no split holds"):
-        tuner.as_good_as_the_best(tuner.Load(2, 100, 50, gets_done=40))
+        tuner.as_good_as_the_best(tuner.TunerLoad(2, 100, 50, gets_done=40))

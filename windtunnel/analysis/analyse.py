@@ -33,9 +33,9 @@ from windtunnel.analysis.summary import (
     Conduct,
     DoubtfulCell,
     Incomplete,
-    Load,
     Summary,
     Table,
+    TableLoad,
 )
 from windtunnel.analysis.verdicts import judge_regressions, judged
 from windtunnel.analysis.wording import answer, counted
@@ -208,7 +208,7 @@ def _title(view: View, several: set[str]) -> str:
     return "; ".join([f"{view.durability} durability", mix, load.kind, *extra])
 
 
-def _extra(load: Load, name: str) -> str:
+def _extra(load: TableLoad, name: str) -> str:
     if name == "processes":
         return counted(load.processes, "process")
     return f"{name} {getattr(load, name) or 'none'}"

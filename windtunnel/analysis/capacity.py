@@ -12,7 +12,7 @@ import msgspec
 from windtunnel.analysis.entries import samples_needed
 from windtunnel.analysis.grouping import attributed, label
 from windtunnel.analysis.slo import parse
-from windtunnel.analysis.summary import PER_MILLE, Capacity, Load, State, Verdict
+from windtunnel.analysis.summary import PER_MILLE, Capacity, State, TableLoad, Verdict
 from windtunnel.analysis.verdicts import GENERATOR
 from windtunnel.recording.results import OK, Cell
 
@@ -80,7 +80,7 @@ def readable(rate: float, lowest: float, highest: float) -> float:
     return min(max(float(f"{rate:.3g}"), lowest), highest)
 
 
-Question = tuple[str, str, Load]
+Question = tuple[str, str, TableLoad]
 """Objective, store, and the load but for its rate."""
 
 

@@ -20,7 +20,7 @@ from windtunnel.analysis.grouping import (
     spoiled,
     steady,
 )
-from windtunnel.analysis.summary import RESPONSE, SERVICE, Load, Table
+from windtunnel.analysis.summary import RESPONSE, SERVICE, Table, TableLoad
 from windtunnel.analysis.wording import amount
 from windtunnel.recording.conditions import Conditions
 from windtunnel.recording.histogram import Histogram, nearest_rank
@@ -53,7 +53,7 @@ def percentiles(histogram: Histogram, wrong: float = 0.0) -> list[tuple[float, f
 
 def overlaid(drawn: Iterable[tuple[View, Charts]]) -> list[Charts]:
     """Charts of one load under several variants become one, where a store is told with each."""
-    groups: dict[tuple[str, Load], list[tuple[str, Charts]]] = defaultdict(list)
+    groups: dict[tuple[str, TableLoad], list[tuple[str, Charts]]] = defaultdict(list)
     for view, one in drawn:
         load = msgspec.structs.replace(view.load, variant=None)
         groups[view.durability, load].append((view.load.variant or "", one))

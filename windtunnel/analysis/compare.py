@@ -35,8 +35,8 @@ from windtunnel.analysis.summary import (
     PAST_DEADLINE,
     Compared,
     Comparison,
-    Load,
     Outcome,
+    TableLoad,
 )
 from windtunnel.errors import UsageError
 from windtunnel.recording.results import Run, RunInfo
@@ -57,7 +57,7 @@ class VariantsError(UsageError):
 class Pair:
     """One store under one load, seen twice."""
 
-    load: Load
+    load: TableLoad
     store: str
     first: StoreView
     second: StoreView
@@ -151,7 +151,7 @@ def _pairs(first: Sequence[View], second: Sequence[View]) -> list[Pair]:
     return list(pairs.values())
 
 
-def _bare(load: Load) -> Load:
+def _bare(load: TableLoad) -> TableLoad:
     return msgspec.structs.replace(load, variant=None, target=None)
 
 

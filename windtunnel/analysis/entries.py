@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from math import ceil
 
 from windtunnel.analysis.estimators import Estimator, GeometricMean, Quantile, Ratio
-from windtunnel.analysis.grouping import Measured, StoreView, is_generator_limited, lost
+from windtunnel.analysis.grouping import Measured, StoreView, is_generator_limited, unanswered
 from windtunnel.analysis.stats import Bootstrap
 from windtunnel.analysis.summary import METRICS, PAST_DEADLINE, Metric
 from windtunnel.recording.histogram import Histogram, decode, merge
@@ -61,7 +61,7 @@ class Candidate:
 
 def of_operation(store: str, measured: Measured, metrics: list[str]) -> Candidate:
     """A store's figures for one operation; CPU and throughput only where it ran alone."""
-    skipped = round(measured.lost)
+    skipped = round(measured.unanswered)
     found = Candidate(store, measured.samples, measured.failures, skipped, measured.cells)
     for name in metrics:
         if name == "bystander_p99":
@@ -81,7 +81,7 @@ def overall(store: str, seen: StoreView, operations: list[str], metrics: list[st
     """A store's figures for a mix as a whole, or for all operations that ran alone."""
     parts = list(seen.operations.values())
     failures = sum((part.failures for part in parts), Counter[str]())
-    skipped = sum(map(lost, seen.cells))
+    skipped = sum(map(unanswered, seen.cells))
     found = Candidate(store, sum(part.samples for part in parts), failures, skipped, seen.cells)
     for name in metrics:
         if name == "bystander_p99":
@@ -103,7 +103,7 @@ def quantile(measured: Measured, metric: Metric) -> Either:
 
 def lost_or_failed(measured: Measured) -> float:
     """How many of an operation's intended requests got no right answer."""
-    return measured.failures.total() + measured.lost
+    return measured.failures.total() + measured.unanswered
 
 
 def samples_needed(per_mille: int) -> int:

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
-from windtunnel.analysis.summary import ALONE, RESPONSE, SERVICE, Load
+from windtunnel.analysis.summary import ALONE, RESPONSE, SERVICE, TableLoad
 from windtunnel.recording.conditions import LOAD, Conditions, Configuration
 from windtunnel.recording.histogram import Histogram, decode, merge
 from windtunnel.recording.recorder import NO_POOL
@@ -20,7 +20,7 @@ from windtunnel.recording.streams import SampledRequest, Second
 # What was intended and has no outcome: of a cell, of a stream of it, of each of its results.
 
 
-def lost(cell: Cell) -> int:
+def unanswered(cell: Cell) -> int:
     """How many intended requests of a cell have no outcome: skipped, or never answered."""
     if cell.intended is None:
         return 0
@@ -34,9 +34,9 @@ def shares(cell: Cell) -> Callable[[OperationResult], float]:
 
     def share(stream: StreamOfCell | None, result: OperationResult) -> float:
         if stream is None:
-            return lost(cell) * result.count / total(cell.operations)
+            return unanswered(cell) * result.count / total(cell.operations)
         own = [each for each in cell.operations if each.operation in stream.operations]
-        return lost_of(stream, own) * result.count / total(own) if result in own else 0.0
+        return unanswered_of(stream, own) * result.count / total(own) if result in own else 0.0
 
     return lambda result: sum(share(stream, result) for stream in streams)
 
@@ -46,8 +46,8 @@ def total(results: Iterable[OperationResult]) -> int:
     return sum(result.count for result in results) or 1
 
 
-def lost_of(stream: StreamOfCell, results: Iterable[OperationResult]) -> int:
-    """How many intended requests of a stream have no outcome, as `lost` of a cell."""
+def unanswered_of(stream: StreamOfCell, results: Iterable[OperationResult]) -> int:
+    """How many intended requests of a stream have no outcome, as `unanswered` of a cell."""
     if stream.intended is None:
         return 0
     return max(stream.skipped or 0, stream.intended - sum(each.count for each in results))
@@ -108,12 +108,12 @@ class Latency:
 class Measured:
     """One operation of one store under one load.
 
-    `lost` is its share of the requests that were intended and have no outcome.
+    `unanswered` is its share of the requests that were intended and have no outcome.
     """
 
     latencies: dict[str, Latency] = field(default_factory=lambda: defaultdict(Latency))
     failures: Counter[str] = field(default_factory=Counter)
-    lost: float = 0.0
+    unanswered: float = 0.0
     cells: list[Cell] = field(default_factory=list)
     alone: bool = True
     pool: str | None = None
@@ -141,7 +141,7 @@ class StoreView:
 class View:
     """The stores of one durability under one load, with the reference beside them."""
 
-    load: Load
+    load: TableLoad
     durability: str
     stores: dict[str, StoreView]
     references: frozenset[str] = frozenset()
@@ -165,7 +165,7 @@ def streams(view: View) -> list[str]:
             name
             for seen in view.stores.values()
             for name, measured in seen.streams.items()
-            if measured.samples or measured.failures or measured.lost
+            if measured.samples or measured.failures or measured.unanswered
         )
     )
 
@@ -180,7 +180,7 @@ def views(cells: Iterable[Cell], damaged: list[str], ledgers: Mapping[str, Ledge
 
     A histogram that cannot be read is named in `damaged`.
     """
-    loads: dict[Load, dict[str, StoreView]] = defaultdict(lambda: defaultdict(StoreView))
+    loads: dict[TableLoad, dict[str, StoreView]] = defaultdict(lambda: defaultdict(StoreView))
     for cell in cells:
         if cell.void is None:
             _add(loads[load_of(cell)][cell.subject], cell, damaged)
@@ -188,9 +188,9 @@ def views(cells: Iterable[Cell], damaged: list[str], ledgers: Mapping[str, Ledge
     return [view for load in ordered for view in _split(load, loads[load], ledgers)]
 
 
-def load_of(cell: Cell) -> Load:
+def load_of(cell: Cell) -> TableLoad:
     """Under what a cell was measured; mixes of a single operation belong together."""
-    return Load(
+    return TableLoad(
         mix=ALONE if _alone(cell) else cell.mix or "",
         users=cell.users,
         rate=cell.rate,
@@ -232,11 +232,11 @@ def _add(view: StoreView, cell: Cell, damaged: list[str]) -> None:
     for result in cell.operations:
         if result.count and _label(result) in wanted:
             measured = view.operations[_label(result)]
-            measured.lost += share(result)
+            measured.unanswered += share(result)
             _count(measured, cell, result, damaged)
     _add_streams(view, cell, damaged)
     if not seen and alone:
-        view.operations[mix].lost += lost(cell)
+        view.operations[mix].unanswered += unanswered(cell)
 
 
 def attributed(cell: Cell) -> Cell:
@@ -264,7 +264,7 @@ def _add_streams(view: StoreView, cell: Cell, damaged: list[str]) -> None:
         measured.pool, measured.alone = name, False
         measured.cells.append(cell)
         own = [each for each in cell.operations if each.operation in stream.operations]
-        measured.lost += lost_of(stream, own)
+        measured.unanswered += unanswered_of(stream, own)
         for result in own:
             _count(measured, cell, result, damaged)
 
@@ -305,7 +305,7 @@ def unlabelled(label: str) -> tuple[str, str]:
 
 
 def _split(
-    load: Load, stores: dict[str, StoreView], ledgers: Mapping[str, Ledger]
+    load: TableLoad, stores: dict[str, StoreView], ledgers: Mapping[str, Ledger]
 ) -> Iterator[View]:
     reference = {store: view for store, view in stores.items() if is_reference(store, ledgers)}
     rivals = sorted({durability_of(store) for store in stores.keys() - reference.keys()})
@@ -320,7 +320,7 @@ def _operation_order(label: str) -> tuple[int, str]:
     return (OPERATIONS.index(name) if name in OPERATIONS else len(OPERATIONS), label)
 
 
-def _load_order(load: Load) -> tuple[bool, bool, str, int, float, int, str, str, str]:
+def _load_order(load: TableLoad) -> tuple[bool, bool, str, int, float, int, str, str, str]:
     return (
         not load.open,
         load.mix == ALONE,

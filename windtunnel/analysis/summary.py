@@ -54,7 +54,7 @@ METRICS = {
 }
 
 
-class Load(msgspec.Struct, frozen=True, kw_only=True):
+class TableLoad(msgspec.Struct, frozen=True, kw_only=True):
     """Under what the cells of a table were measured; equal loads are compared, others never.
 
     `mix` is `ALONE` for the cells in which one operation ran by itself; `beside` is what came at a
@@ -128,7 +128,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     `metrics` names the columns, keys of METRICS; rows come best first by the first of them.
     """
 
-    load: Load
+    load: TableLoad
     title: str
     durability: str
     subject: str
@@ -260,7 +260,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     slo: str
     store: str | None = None
     operation: str | None = None
-    load: Load | None = None
+    load: TableLoad | None = None
     found: float | None = None
     limit: float | None = None
     state: State
@@ -283,7 +283,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     store: str
-    load: Load
+    load: TableLoad
     operation: str
     metric: str
     first: float | None

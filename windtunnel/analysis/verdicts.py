@@ -15,7 +15,7 @@ from windtunnel.analysis.grouping import (
     is_mostly_limited,
     is_reference,
     load_of,
-    lost,
+    unanswered,
     unlabelled,
     views,
     void_subjects,
@@ -149,7 +149,7 @@ def _throughput(slo: Slo, seen: StoreView) -> float:
 
 def _failures(seen: StoreView) -> Found:
     results = [result for cell in seen.cells for result in cell.operations]
-    wrong = sum(r.count for r in results if r.outcome != OK) + sum(map(lost, seen.cells))
+    wrong = sum(r.count for r in results if r.outcome != OK) + sum(map(unanswered, seen.cells))
     right = sum(r.count for r in results if r.outcome == OK)
     return _share(None, wrong, right)
 
@@ -168,7 +168,7 @@ def _figure(slo: Slo, view: View, operation: str, measured: Measured) -> Found:
     if found != PAST_DEADLINE:
         told = (None, found) if isinstance(found, str) else (found, None)
         return Found(operation, *told)
-    answered = replace(measured, lost=0.0)
+    answered = replace(measured, unanswered=0.0)
     sure = _latency(slo.measure, latency, answered) == PAST_DEADLINE
     return Found(operation, None, PAST_DEADLINE, sure)
 

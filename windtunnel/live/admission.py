@@ -13,10 +13,10 @@ from windtunnel.client.timers import Deadlines
 from windtunnel.errors import UsageError
 from windtunnel.live import arguments
 from windtunnel.live.load_profile import work as work_of
-from windtunnel.runner.plan import Load, unfit
+from windtunnel.runner.plan import LoadSpec, why_unsuitable
 from windtunnel.workload import dataset
 from windtunnel.workload.mixes import MIXES
-from windtunnel.workload.slow import SlowKind, SlowWork, summarised, unaccompanied
+from windtunnel.workload.slow import SlowKind, SlowWork, summary_store, why_no_slow_work
 from windtunnel.workload.stores import (
     ServerDownError,
     StoreInfo,
@@ -47,7 +47,7 @@ REFUSALS = (RefusedError, ServerDownError, UnknownStoreError, dataset.ResetError
 class Admitted:
     """A test that may start: on which stores, with how many records in each.
 
-    `summarised` has, by store, whose summary its slow `work` asks for, if that is what it does.
+    `summary_stores` has, by store, whose summary its slow `work` asks for, if that is what it does.
     """
 
     url: str
@@ -56,7 +56,7 @@ class Admitted:
     left_out: dict[str, list[str]]
     size: int
     work: SlowWork | None
-    summarised: dict[str, str]
+    summary_stores: dict[str, str]
 
 
 def admit(options: Namespace, users: int) -> Admitted:
@@ -73,7 +73,7 @@ def admit(options: Namespace, users: int) -> Admitted:
     work = _work(options)
     stores, left_out = chosen(offers, options.stores, options.mix, through_nginx, work)
     asked = work is not None and work.kind is SlowKind.SUMMARY
-    theirs = {one.id: summarised(one, offers) or one.id for one in stores if asked}
+    theirs = {one.id: summary_store(one, offers) or one.id for one in stores if asked}
     return Admitted(url, client, stores, left_out, size, work, theirs)
 
 
@@ -101,9 +101,9 @@ def chosen(
     able: list[StoreInfo] = []
     left_out: dict[str, list[str]] = {}
     for offer in select(offers, globs):
-        reason = hindrance(offer, mix, through_nginx=through_nginx)
+        reason = why_not_loadable(offer, mix, through_nginx=through_nginx)
         if reason is None and work is not None:
-            reason = unaccompanied(offer, work, offers)
+            reason = why_no_slow_work(offer, work, offers)
         if reason is None:
             able.append(offer)
         else:
@@ -113,13 +113,13 @@ def chosen(
     return able, left_out
 
 
-def hindrance(offer: StoreInfo, mix: str, *, through_nginx: bool) -> str | None:
+def why_not_loadable(offer: StoreInfo, mix: str, *, through_nginx: bool) -> str | None:
     """Why a store cannot be loaded with `mix`, or None."""
     if offer.status != "up":
         return offer.detail or offer.status
     if offer.local and through_nginx:
         return "it lives in one process, so load that one (target: direct)"
-    return unfit(offer, Load(mix, users=1, processes=1))
+    return why_unsuitable(offer, LoadSpec(mix, users=1, processes=1))
 
 
 def _client(url: str) -> Client:

@@ -54,7 +54,7 @@ def prepare(
         ids[store.id] = dataset.recreate(admitted.client, store.id, options.seed, admitted.size)
         if Operation.SUMMARY in MIXES[options.mix]:
             dataset.seed_summary(admitted.client, store.id, options.summary_size)
-    for asked in dict.fromkeys(admitted.summarised.values()):
+    for asked in dict.fromkeys(admitted.summary_stores.values()):
         dataset.seed_summary(admitted.client, asked, options.summary_size)
     admitted.client.close()
     terms = UserConfig(
@@ -66,6 +66,6 @@ def prepare(
         retry_stale=options.retry_stale,
         cookies=options.cookies,
         work=admitted.work or SlowWork(ms=options.sleep_ms),
-        summarised=admitted.summarised,
+        summary_stores=admitted.summary_stores,
     )
     return terms, ids, admitted.stores

@@ -41,7 +41,7 @@ from windtunnel.runner.collector import (
     write_partial,
 )
 from windtunnel.workload.open_loop import ScheduleStats, added
-from windtunnel.workload.slow import SLOW, SlowWork, described
+from windtunnel.workload.slow import SLOW, SlowWork, describe_streams
 from windtunnel.workload.stores import StoreInfo
 
 log = logging.getLogger("windtunnel")
@@ -353,7 +353,7 @@ def _load(options: Namespace, users: Callable[[], int]) -> Load:
     paces = rates(options)
     if not paces:
         return {"users": users(), "rate": None, "slow_rate": None}
-    streams = described(paces, options.mix, work(options) or SlowWork())
+    streams = describe_streams(paces, options.mix, work(options) or SlowWork())
     rate, slow = next(iter(paces.values())), paces.get(SLOW)
     return {"users": None, "rate": rate, "slow_rate": slow, "streams": streams}
 

@@ -14,9 +14,9 @@ from windtunnel.analysis.summary import (
     OVERALL,
     Compared,
     Comparison,
-    Load,
     Outcome,
     State,
+    TableLoad,
     Verdict,
 )
 from windtunnel.analysis.wording import NO_FIGURE, counted, number, scaled
@@ -117,7 +117,7 @@ def amount(verdict: Verdict) -> str | None:
     return f"found {number(verdict.found / 1000)} ms"
 
 
-def loaded(load: Load) -> str:
+def loaded(load: TableLoad) -> str:
     """A load in a few words."""
     amount = (
         f"{load.rate:g} requests/s open"
@@ -149,7 +149,7 @@ def _differences(compared: Compared, console: Console) -> None:
         say(console, line)
 
 
-def _table(compared: Compared, load: Load, console: Console) -> None:
+def _table(compared: Compared, load: TableLoad, console: Console) -> None:
     console.print(f"\n[bold]{escape(loaded(load))}[/]  [dim]{escape(load.kind)}[/]")
     grid = Grid(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     heads = ("store", "", "figure", compared.first, compared.second, "ratio", "verdict")

@@ -28,7 +28,14 @@ from windtunnel.workload.cell_load import CellLoad, ClosedCellLoad, OpenCellLoad
 from windtunnel.workload.mixes import MIXES
 from windtunnel.workload.open_load import MOST_UNDER_WAY, Rates
 from windtunnel.workload.open_loop import ScheduleStats
-from windtunnel.workload.slow import LONGEST_MS, SLOW, SlowKind, SlowWork, blocking, described
+from windtunnel.workload.slow import (
+    LONGEST_MS,
+    SLOW,
+    SlowKind,
+    SlowWork,
+    blocking_store,
+    describe_streams,
+)
 from windtunnel.workload.user import StoreUser
 from windtunnel.workload.user_pool import UserConfig, UserPool
 
@@ -168,9 +175,9 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         return SlowWork(self.slow_work, self.sleep_ms)
 
     @property
-    def summarised(self) -> str:
+    def summary_store(self) -> str:
         """Whose summary slow work asks for: that of the same engine, blocking, unless told."""
-        return self.slow_store or blocking(self.store)
+        return self.slow_store or blocking_store(self.store)
 
     def rates(self, streams: Iterable[str]) -> Rates:
         """Return the rate of each stream; raises CellError where several have none."""
@@ -234,7 +241,7 @@ def told(
     order: Order, rates: Rates, sent: Mapping[str, ScheduleStats]
 ) -> dict[str, dict[str, object]]:
     """Return what a cell says of each of several streams: what it asked for, and how that went."""
-    theirs = described(rates, order.mix, order.work, order.summarised)
+    theirs = describe_streams(rates, order.mix, order.work, order.summary_store)
     return {name: {**its, **sent[name].counts()} for name, its in theirs.items()}
 
 
@@ -272,7 +279,7 @@ def assemble(order: Order, rates: Rates) -> UserPool:
         if Operation.SUMMARY in mix:
             dataset.seed_summary(client, order.store, order.summary_size)
         if rates.get(SLOW) and order.slow_work is SlowKind.SUMMARY:
-            dataset.seed_summary(client, order.summarised, order.summary_size)
+            dataset.seed_summary(client, order.summary_store, order.summary_size)
     except dataset.ResetError as error:
         raise CellError(str(error)) from error
     finally:
@@ -289,7 +296,7 @@ def assemble(order: Order, rates: Rates) -> UserPool:
         retry_stale=order.retry_stale,
         cookies=order.cookies,
         work=order.work,
-        summarised={order.store: order.summarised},
+        summary_stores={order.store: order.summary_store},
     )
     free = {order.store: dataset.records(order.seed, size, ids)}
     return UserPool(terms, free, order.users or 1, round=order.round)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, product
 
-from windtunnel.workload.slow import SlowLoad, summarised, unaccompanied
+from windtunnel.workload.slow import SlowLoad, summary_store, why_no_slow_work
 from windtunnel.workload.stores import StoreInfo, select
 
 COMPARED_MODES = ("blocking", "async")
@@ -15,7 +15,7 @@ COMPARED_MODES = ("blocking", "async")
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class LoadSpec:
     """What a store is put under: a mix, and closed users or an open rate (requests a second).
 
     With `slow` that rate is of fast requests, and so many slow ones come beside them.
@@ -33,7 +33,7 @@ class Order:
     """One cell to measure: a store of a variant under a load in a round (from 1)."""
 
     store: StoreInfo
-    load: Load
+    load: LoadSpec
     round: int
     variant: str | None = None
 
@@ -57,16 +57,16 @@ class Variant:
 class Plan:
     """What a run will measure, and why the rest of what was asked for is left out.
 
-    A store that bears some loads only is in `stores` and in `skipped`. `summarised` has, by store,
-    whose summary slow work asks for beside it.
+    A store that bears some loads only is in `stores` and in `skipped`. `summary_stores` says, by
+    store, whose summary the slow work beside it requests.
     """
 
     stores: tuple[StoreInfo, ...]
-    loads: tuple[Load, ...]
+    loads: tuple[LoadSpec, ...]
     rounds: int
     seed: int
     skipped: Mapping[str, str] = field(default_factory=dict)
-    summarised: Mapping[str, str] = field(default_factory=dict)
+    summary_stores: Mapping[str, str] = field(default_factory=dict)
     variants: tuple[Variant, ...] = (Variant(),)
 
     @property
@@ -91,14 +91,14 @@ class Plan:
         return [
             Order(store, load, number, variant.name)
             for variant, load, store in product(self.variants, self.loads, self.stores)
-            if variant.takes(store) and unfit(store, load) is None
+            if variant.takes(store) and why_unsuitable(store, load) is None
         ]
 
 
 def plan(
     offers: Sequence[StoreInfo],
     globs: Sequence[str],
-    loads: Sequence[Load],
+    loads: Sequence[LoadSpec],
     *,
     full: bool,
     rounds: int,
@@ -115,17 +115,19 @@ def plan(
     for offer in chosen:
         if offer.id in skipped:
             continue
-        reasons = [unfit(offer, load) or _unaccompanied(offer, load, offers) for load in loads]
+        reasons = [
+            why_unsuitable(offer, load) or _why_no_slow_work(offer, load, offers) for load in loads
+        ]
         if None in reasons:
             able.append(offer)
         if left_out := "; ".join(dict.fromkeys(reason for reason in reasons if reason)):
             skipped[offer.id] = left_out
-    theirs = {one.id: whose for one in able if (whose := summarised(one, offers))}
+    theirs = {one.id: whose for one in able if (whose := summary_store(one, offers))}
     return Plan(tuple(able), tuple(loads), rounds, seed, skipped, theirs, variants)
 
 
-def _unaccompanied(offer: StoreInfo, load: Load, offers: Sequence[StoreInfo]) -> str | None:
-    return None if load.slow is None else unaccompanied(offer, load.slow.work, offers)
+def _why_no_slow_work(offer: StoreInfo, load: LoadSpec, offers: Sequence[StoreInfo]) -> str | None:
+    return None if load.slow is None else why_no_slow_work(offer, load.slow.work, offers)
 
 
 def compared(offer: StoreInfo) -> bool:
@@ -133,7 +135,7 @@ def compared(offer: StoreInfo) -> bool:
     return offer.default and offer.mode in COMPARED_MODES
 
 
-def unfit(offer: StoreInfo, load: Load) -> str | None:
+def why_unsuitable(offer: StoreInfo, load: LoadSpec) -> str | None:
     """Return why `offer` cannot bear `load`, or None."""
     if offer.local and load.processes > 1:
         return f"{load.processes} processes: each has data of its own, so only one can be loaded"

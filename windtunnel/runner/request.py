@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import product
 
-from windtunnel.runner.plan import Load
+from windtunnel.runner.plan import LoadSpec
 from windtunnel.workload.slow import SlowLoad
 
 
@@ -46,13 +46,13 @@ class Request:
     slos: tuple[str, ...] = ()
 
     @property
-    def loads(self) -> list[Load]:
+    def loads(self) -> list[LoadSpec]:
         """Every mix with every number of users, or every rate, and of processes."""
         if self.rates:
             return [
-                Load(m, None, p, r, s)
+                LoadSpec(m, None, p, r, s)
                 for m, r, p, s in product(
                     self.mixes, self.rates, self.processes, self.slow or [None]
                 )
             ]
-        return [Load(m, u, p) for m, u, p in product(self.mixes, self.users, self.processes)]
+        return [LoadSpec(m, u, p) for m, u, p in product(self.mixes, self.users, self.processes)]

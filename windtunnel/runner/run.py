@@ -160,7 +160,7 @@ class Run:
             "users": load.users or 0,
             "rate": load.rate,
             "sleep_ms": self.request.sleep_ms,
-            **beside(load.slow, self.plan.summarised.get(order.store.id)),
+            **beside(load.slow, self.plan.summary_stores.get(order.store.id)),
             "arrivals": self.request.arrivals,
             "retry_stale": self.request.retry_stale,
             "cookies": self.request.cookies,

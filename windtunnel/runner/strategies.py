@@ -19,7 +19,7 @@ from windtunnel.analysis.slo import Slo, parse
 from windtunnel.analysis.summary import State
 from windtunnel.analysis.verdicts import judge
 from windtunnel.recording import results
-from windtunnel.runner.plan import Load, Order, Plan, unfit
+from windtunnel.runner.plan import LoadSpec, Order, Plan, why_unsuitable
 from windtunnel.runner.progress import Shown
 from windtunnel.runner.request import Request
 from windtunnel.workload.stores import StoreInfo
@@ -66,7 +66,7 @@ class _Search:
     """What is known of one store under one load so far: by rate, whether the objectives held."""
 
     store: StoreInfo
-    load: Load
+    load: LoadSpec
     variant: str | None = None
     outcomes: dict[float, State] = field(default_factory=dict)
     lacking: str | None = None
@@ -113,7 +113,7 @@ def search(request: Request, first: float) -> Orders:
         searches = [
             _Search(store, load, variant.name)
             for variant, store, load in product(plan.variants, plan.stores, plan.loads)
-            if variant.takes(store) and not unfit(store, load)
+            if variant.takes(store) and not why_unsuitable(store, load)
         ]
         while step := _next(searches, first):
             for number in range(1, plan.rounds + 1):

@@ -19,7 +19,7 @@ from windtunnel.errors import CellError
 from windtunnel.recording import environment, results, streams, tuning_results
 from windtunnel.recording.tuning_results import Kind, Tuned
 from windtunnel.runner.generator_client import Generator
-from windtunnel.runner.plan import Load, unfit
+from windtunnel.runner.plan import LoadSpec, why_unsuitable
 from windtunnel.runner.progress import Shown
 from windtunnel.runner.run import MEASURED, SAMPLES, NothingToMeasureError, settle
 from windtunnel.runner.splits import TrialStack, trial_stack
@@ -27,7 +27,7 @@ from windtunnel.tuning.calibration import IsolatedRequests, computing, cores_lef
 from windtunnel.tuning.conclusion import conclude
 from windtunnel.tuning.layout import FAST, SLOW, PoolLayout, pool_layouts
 from windtunnel.tuning.tuner import Limits, Trials
-from windtunnel.workload.slow import SlowWork, summarised, unaccompanied
+from windtunnel.workload.slow import SlowWork, summary_store, why_no_slow_work
 from windtunnel.workload.stores import StoreInfo, discover, select
 
 SCENARIO: Final = "pools"
@@ -116,12 +116,12 @@ def offered(wanted: Wanted, stack: TrialStack) -> tuple[StoreInfo, str | None]:
         raise NothingToMeasureError(f"--store {wanted.store}: a tune is of one store")
     reason = (
         (offer.detail or offer.status if offer.status != "up" else None)
-        or unfit(offer, Load(wanted.mix, None, 2))
-        or unaccompanied(offer, wanted.work, offers)
+        or why_unsuitable(offer, LoadSpec(wanted.mix, None, 2))
+        or why_no_slow_work(offer, wanted.work, offers)
     )
     if reason:
         raise NothingToMeasureError(f"nothing to measure: {offer.id}: {reason}")
-    return offer, summarised(offer, offers)
+    return offer, summary_store(offer, offers)
 
 
 def candidates(wanted: Wanted, stack: TrialStack) -> list[PoolLayout]:

@@ -46,7 +46,7 @@ class Forecast:
         return sum(seen.arrived for seen in self.rounds)
 
     @property
-    def lost(self) -> float:
+    def unanswered(self) -> float:
         """The share that was not answered."""
         return 1 - len(self._together) / self.arrived if self.arrived else 0.0
 

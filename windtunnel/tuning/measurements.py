@@ -41,7 +41,7 @@ class MeasuredWork:
         return self.rate.figure
 
     @property
-    def lost(self) -> float:
+    def unanswered(self) -> float:
         """The share without a right answer."""
         return 1 - self.right / self.intended if self.intended else 0.0
 

@@ -41,7 +41,7 @@ class Figures(Protocol):
         """Requests answered a second."""
 
     @property
-    def lost(self) -> float:
+    def unanswered(self) -> float:
         """The share without a right answer."""
 
 
@@ -142,7 +142,7 @@ def _figure(slo: Slo, work: Figures) -> IntervalEstimate:
     if slo.measure == "throughput":
         return work.throughput
     if slo.measure == "failures":
-        return IntervalEstimate(work.lost, None, None, 0)
+        return IntervalEstimate(work.unanswered, None, None, 0)
     per_mille = 1000 if slo.measure == "max" else PER_MILLE[slo.measure]
     return work.quantile(per_mille, slo.operation, slo.latency or RESPONSE)
 

@@ -23,7 +23,7 @@ FIND_ABOVE: Final = tuple(LONGEST * share / 20 for share in range(10, 18))
 _GONE: Final = unexpected(404)
 
 
-class Report(Protocol):
+class Reporter(Protocol):
     """Takes the outcome of an operation, and a few words on what was wrong."""
 
     def __call__(self, operation: str, answer: Response, outcome: str, flaw: str) -> None:
@@ -52,7 +52,7 @@ class Crud:
         samples: list[PreparedWrite],
         population: int,
         summary_size: int,
-        report: Report,
+        report: Reporter,
         on_depleted: Callable[[], None],
         *,
         slow: bool = False,

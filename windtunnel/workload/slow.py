@@ -53,21 +53,21 @@ class SlowLoad:
         return f"{self.rate:g}/s slow ({self.work})"
 
 
-def blocking(store: str) -> str:
+def blocking_store(store: str) -> str:
     """Return the id of the store of the same engine and durability that blocks."""
     engine, _, rest = store.partition("/")
     return f"{engine}/blocking/{rest.partition('/')[2]}"
 
 
-def unaccompanied(store: StoreInfo, work: SlowWork, offers: Sequence[StoreInfo]) -> str | None:
+def why_no_slow_work(store: StoreInfo, work: SlowWork, offers: Sequence[StoreInfo]) -> str | None:
     """Return why a store cannot be accompanied by slow work, or None."""
-    if work.kind is SlowKind.SLEEP or summarised(store, offers) is not None:
+    if work.kind is SlowKind.SLEEP or summary_store(store, offers) is not None:
         return None
     lacking = "no blocking store of its database that is up offers it"
     return f"slow work summary: {store.not_available.get(Operation.SUMMARY, lacking)}"
 
 
-def summarised(store: StoreInfo, offers: Sequence[StoreInfo]) -> str | None:
+def summary_store(store: StoreInfo, offers: Sequence[StoreInfo]) -> str | None:
     """Return the blocking store of the same database and durability that gives summaries."""
     engine, _, durability = store.id.split("/")
     able = [
@@ -82,11 +82,11 @@ def summarised(store: StoreInfo, offers: Sequence[StoreInfo]) -> str | None:
     return min(able, key=lambda one: not one.startswith(f"{engine}/"), default=None)
 
 
-def described(
-    rates: Mapping[str, float], mix: str, work: SlowWork, summarised: str = ""
+def describe_streams(
+    rates: Mapping[str, float], mix: str, work: SlowWork, summary_store: str = ""
 ) -> dict[str, dict[str, Any]]:
     """Return what a cell says of each of several streams: its rate, and what it asks for."""
-    of_whom = f" of {summarised}" if summarised and work.kind is SlowKind.SUMMARY else ""
+    of_whom = f" of {summary_store}" if summary_store and work.kind is SlowKind.SUMMARY else ""
     told = {
         SLOW: {"work": f"{work}{of_whom}", "operations": [work.kind.value]},
         "": {"work": f"{mix} mix", "operations": [str(operation) for operation in MIXES[mix]]},

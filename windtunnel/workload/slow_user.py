@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from windtunnel.workload.mixes import OperationBag
 from windtunnel.workload.record_user import RecordUser
-from windtunnel.workload.slow import SlowKind, blocking
+from windtunnel.workload.slow import SlowKind, blocking_store
 from windtunnel.workload.user_pool import Assignment
 
 
@@ -18,6 +18,6 @@ class SlowUser(RecordUser):
         """Begin to ask for the work that comes beside the store of a place."""
         super().enter(place)
         terms = self.crowd.terms
-        asked = terms.summarised.get(place.store, blocking(place.store))
+        asked = terms.summary_stores.get(place.store, blocking_store(place.store))
         self.crud = self.operations(asked, OperationBag({terms.work.kind.value: 1}, place.rng))
         self.shown = f"{terms.work.ms} ms" if terms.work.kind is SlowKind.SLEEP else asked

@@ -25,7 +25,7 @@ class UserConfig:
 
     `spread` is the time over which users begin, so that they do not march in step. With `cookies`
     each user keeps those that it is sent. `work` is what slow work there is, if there is any;
-    `summarised` has, by store, whose summary that asks for.
+    `summary_stores` has, by store, whose summary that asks for.
     """
 
     target: str
@@ -38,7 +38,7 @@ class UserConfig:
     retry_stale: bool = False
     cookies: bool = False
     work: SlowWork = field(default_factory=SlowWork)
-    summarised: Mapping[str, str] = field(default_factory=dict)
+    summary_stores: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from tests.windtunnel.reports.test_report import shown
 from windtunnel.analysis import wording
 from windtunnel.analysis.analyse import Analysis, analyse
 from windtunnel.analysis.capacity import capacities, lacking, together
-from windtunnel.analysis.summary import Load, Outcome, State, Verdict
+from windtunnel.analysis.summary import Outcome, State, TableLoad, Verdict
 from windtunnel.analysis.verdicts import GENERATOR
 from windtunnel.recording.results import Run
 from windtunnel.reports import comparison, html
@@ -22,7 +22,7 @@ HOLDS, FAILS, INCONCLUSIVE = State.HOLDS, State.FAILS, State.INCONCLUSIVE
 
 
 def verdict(rate: float | None, state: State, store: str = STORES[0]) -> Verdict:
-    load = Load(mix="balanced", rate=rate, users=None if rate else 8)
+    load = TableLoad(mix="balanced", rate=rate, users=None if rate else 8)
     return Verdict(slo="p99 < 1ms", store=store, operation="read", load=load, state=state)
 
 

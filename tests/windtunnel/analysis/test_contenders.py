@@ -20,7 +20,7 @@ from windtunnel.analysis.slo import parse
 from windtunnel.analysis.verdicts import judge
 from windtunnel.cli import main, options
 from windtunnel.recording.results import Run
-from windtunnel.runner.plan import Load, Variant, plan
+from windtunnel.runner.plan import LoadSpec, Variant, plan
 from windtunnel.runner.progress import Shown
 from windtunnel.runner.request import Request
 from windtunnel.runner.strategies import search
@@ -99,7 +99,7 @@ def test_each_variant_measures_its_modes_only() -> None:
     both = [offer(ASYNC), offer(BLOCKING)]
     line = lineup(("a", "async", both), ("b", "blocking", both), ("c", "blocking", both[1:]))
     assert [one.id for one in line.offers()] == [ASYNC, BLOCKING]
-    load = Load("read", None, 1, 40.0)
+    load = LoadSpec("read", None, 1, 40.0)
     planned = plan(line.offers(), [], [load], full=True, rounds=1, seed=1, variants=line.variants)
     cells = {(order.variant, order.store.id) for order in planned}
     assert cells == {("a", ASYNC), ("b", BLOCKING), ("c", BLOCKING)}

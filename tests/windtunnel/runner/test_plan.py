@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from windtunnel.runner.plan import Load, Plan, plan
+from windtunnel.runner.plan import LoadSpec, Plan, plan
 from windtunnel.workload.mixes import MIXES
 from windtunnel.workload.stores import StoreInfo, UnknownStoreError, select
 
@@ -40,12 +40,12 @@ OFFERS = [
 
 
 def planned(
-    globs: list[str], loads: list[Load], rounds: int = 2, seed: int = 1, *, full: bool = False
+    globs: list[str], loads: list[LoadSpec], rounds: int = 2, seed: int = 1, *, full: bool = False
 ) -> Plan:
     return plan(OFFERS, globs, loads, full=full, rounds=rounds, seed=seed)
 
 
-BALANCED = Load("balanced", 8, 1)
+BALANCED = LoadSpec("balanced", 8, 1)
 
 
 def test_a_run_that_names_no_store_compares_default_durabilities_without_threads() -> None:
@@ -69,12 +69,12 @@ def test_what_is_down_is_skipped_with_its_reason() -> None:
 
 
 def test_what_an_engine_does_not_offer_is_skipped_with_its_reason() -> None:
-    skipped = planned(["redis/async/*"], [Load("find", 8, 1)]).skipped
+    skipped = planned(["redis/async/*"], [LoadSpec("find", 8, 1)]).skipped
     assert skipped["redis/async/fast"] == "mix find needs find: no index"
 
 
 def test_a_store_is_measured_under_the_loads_that_it_bears() -> None:
-    made = planned(["redis/async/fast", "memory/*"], [BALANCED, Load("balanced", 8, 2)])
+    made = planned(["redis/async/fast", "memory/*"], [BALANCED, LoadSpec("balanced", 8, 2)])
     assert Counter(order.store.id for order in made) == {
         "redis/async/fast": 4,
         "memory/async/volatile": 2,
@@ -82,7 +82,7 @@ def test_a_store_is_measured_under_the_loads_that_it_bears() -> None:
 
 
 def test_the_loads_that_a_store_does_not_bear_are_told_too() -> None:
-    made = planned(["redis/async/fast", "memory/*"], [BALANCED, Load("find", 8, 2)])
+    made = planned(["redis/async/fast", "memory/*"], [BALANCED, LoadSpec("find", 8, 2)])
     assert {o.id for o in made.stores} == {"redis/async/fast", "memory/async/volatile"}
     assert made.skipped == {
         "redis/async/fast": "mix find needs find: no index",
@@ -97,14 +97,14 @@ def test_a_glob_that_selects_nothing_is_an_error_that_names_the_engines() -> Non
 
 def test_every_mix_is_known_to_the_plan() -> None:
     for mix in MIXES:
-        planned([], [Load(mix, 1, 1)])
+        planned([], [LoadSpec(mix, 1, 1)])
 
 
 @given(rounds=st.integers(1, 8), seed=st.integers(0, 1000))
 def test_each_round_holds_every_cell_once_and_a_seed_fixes_the_order(
     rounds: int, seed: int
 ) -> None:
-    loads = [BALANCED, Load("read", 16, 1)]
+    loads = [BALANCED, LoadSpec("read", 16, 1)]
     made = planned([], loads, rounds, seed, full=True)
     orders = list(made)
     assert orders == list(planned([], loads, rounds, seed, full=True))

@@ -286,11 +286,11 @@ def test_what_a_stream_skips_is_lost_by_it_alone() -> None:
     )  # fmt: skip
     (view,) = views([cell], [], {})
     seen = view.stores[STORE]
-    assert {name: measured.lost for name, measured in seen.operations.items()} == {
+    assert {name: measured.unanswered for name, measured in seen.operations.items()} == {
         "read": 0,
         "sleep": 16,
     }
-    assert {name: measured.lost for name, measured in seen.streams.items()} == {
+    assert {name: measured.unanswered for name, measured in seen.streams.items()} == {
         "fast": 0,
         "slow": 16,
     }

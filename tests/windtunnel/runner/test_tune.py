@@ -210,7 +210,7 @@ def test_requests_without_an_answer_are_the_slowest(tmp_path: Path) -> None:
     trials = Trials(FOUR, [parse("p99(fast) < 50ms")], made.folder, Limits())
     [one] = trials.evaluations()
     assert one.fast_p99.estimate >= 10_000_000
-    assert one.works["fast"].lost == pytest.approx(0.5)
+    assert one.works["fast"].unanswered == pytest.approx(0.5)
     assert not one.holds
 
 

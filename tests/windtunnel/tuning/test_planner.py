@@ -33,7 +33,7 @@ class Known:
 
     ms: float
     rate: float = 100.0
-    lost: float = 0.0
+    unanswered: float = 0.0
 
     def quantile(
         self, per_mille: int, operation: str | None = None, latency: str = "response"
@@ -242,8 +242,8 @@ def test_what_cannot_keep_up_is_never_answered_in_the_tail() -> None:
     found = forecast(scene, Length(warmup=0, duration=2, patience=1))
     assert math.isinf(found[SLOW].quantile(990).estimate)
     assert found[SLOW].throughput.estimate == pytest.approx(50, rel=0.05)
-    assert found[SLOW].lost > 0.5
-    assert found[FAST].lost == 0
+    assert found[SLOW].unanswered > 0.5
+    assert found[FAST].unanswered == 0
 
 
 def command(*arguments: str, into: Path) -> subprocess.CompletedProcess[str]:

@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from windtunnel.runner.plan import Load, plan, unfit
+from windtunnel.runner.plan import LoadSpec, plan, why_unsuitable
 from windtunnel.workload.slow import (
     SlowKind,
     SlowLoad,
     SlowWork,
-    blocking,
-    described,
-    summarised,
-    unaccompanied,
+    blocking_store,
+    describe_streams,
+    summary_store,
+    why_no_slow_work,
 )
 from windtunnel.workload.stores import StoreInfo
 
@@ -65,27 +65,27 @@ ALL = [MEMORY, MARIADB, SAFE, PSYCOPG2, PSYCOPG, PSYCOPG_ASYNC, ASYNCPG, REDIS, 
 def test_the_summary_is_that_of_a_blocking_store_of_the_same_database(
     store: StoreInfo, offers: list[StoreInfo], whose: str | None
 ) -> None:
-    assert summarised(store, offers) == whose
+    assert summary_store(store, offers) == whose
 
 
 def test_what_cannot_be_accompanied_says_why() -> None:
-    assert unaccompanied(REDIS, SLEEP, ALL) is None
-    assert unaccompanied(ASYNCPG, SUMMARY, ALL) is None
-    why = unaccompanied(REDIS, SUMMARY, ALL)
+    assert why_no_slow_work(REDIS, SLEEP, ALL) is None
+    assert why_no_slow_work(ASYNCPG, SUMMARY, ALL) is None
+    why = why_no_slow_work(REDIS, SUMMARY, ALL)
     assert why == "slow work summary: a key-value store does not aggregate"
-    why = unaccompanied(ASYNCPG, SUMMARY, [ASYNCPG])
+    why = why_no_slow_work(ASYNCPG, SUMMARY, [ASYNCPG])
     assert why == "slow work summary: no blocking store of its database that is up offers it"
 
 
 def test_a_run_leaves_out_what_cannot_be_accompanied() -> None:
-    loads = [Load("balanced", None, 3, 100.0, SlowLoad(5.0, work)) for work in (SLEEP, SUMMARY)]
-    assert [unfit(REDIS, load) for load in loads] == [
+    loads = [LoadSpec("balanced", None, 3, 100.0, SlowLoad(5.0, work)) for work in (SLEEP, SUMMARY)]
+    assert [why_unsuitable(REDIS, load) for load in loads] == [
         None,
         "slow work summary: a key-value store does not aggregate",
     ]
     found = plan(ALL, ["redis/*", "asyncpg/*"], loads[1:], full=False, rounds=1, seed=1)
     assert [store.id for store in found.stores] == [ASYNCPG.id]
-    assert found.summarised == {ASYNCPG.id: PSYCOPG2.id}
+    assert found.summary_stores == {ASYNCPG.id: PSYCOPG2.id}
     assert set(found.skipped) == {REDIS.id}
     alone = plan([ASYNCPG, REDIS], ["asyncpg/*"], loads[1:], full=False, rounds=1, seed=1)
     assert not alone.stores
@@ -93,14 +93,18 @@ def test_a_run_leaves_out_what_cannot_be_accompanied() -> None:
 
 
 def test_the_blocking_store_of_an_engine() -> None:
-    assert blocking("redis/async/fast") == blocking("redis/blocking/fast") == "redis/blocking/fast"
+    assert (
+        blocking_store("redis/async/fast")
+        == blocking_store("redis/blocking/fast")
+        == "redis/blocking/fast"
+    )
 
 
 def test_streams_are_told_by_what_they_ask_for() -> None:
     rates = {"fast": 100.0, "slow": 5.0}
-    told = described(rates, "read", SLEEP)
+    told = describe_streams(rates, "read", SLEEP)
     assert told["fast"] == {"rate": 100.0, "work": "read mix", "operations": ["read"]}
     assert told["slow"] == {"rate": 5.0, "work": "sleep of 50 ms", "operations": ["sleep"]}
-    told = described(rates, "read", SUMMARY, "psycopg/blocking/fast")
+    told = describe_streams(rates, "read", SUMMARY, "psycopg/blocking/fast")
     assert told["slow"]["work"] == "summary of psycopg/blocking/fast"
-    assert described({"": 10.0}, "read", SLEEP) == {}
+    assert describe_streams({"": 10.0}, "read", SLEEP) == {}
