@@ -10,6 +10,7 @@ WindtunnelError
 │   ├── RefusedError             a test on the live page that cannot start
 │   └── ChoiceError              a change on the live page that is not offered
 └── SetupError                3: the environment is not right
+    ├── CloneNeededError         a command needs the clone: windtunnel is installed from a wheel
     ├── ServerDownError          no server answers
     ├── ResultsError             a run folder that cannot be read or written
     ├── NothingToMeasureError    every store that was asked for is unavailable

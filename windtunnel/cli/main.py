@@ -12,21 +12,22 @@ import signal
 import stat
 import sys
 import traceback
+from importlib import metadata
 from types import FrameType
+from typing import Annotated
 
 import typer
 
 from windtunnel.cli import measure, plan, split, stack
 from windtunnel.cli import measure as running
 from windtunnel.cli import tune as tuning
-from windtunnel.cli.output import error_line, exit_code
+from windtunnel.cli.output import error_line, exit_code, say
 from windtunnel.errors import ExitCode
 
 ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 app = typer.Typer(
     name="windtunnel",
-    help="Puts a Tornado server under load and says what gives way first.",
     add_completion=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -48,6 +49,21 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(split.app)
+
+
+def _print_version(flag: bool) -> None:
+    if flag:
+        say(metadata.version("windtunnel"))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="print it")
+    ] = False,
+) -> None:
+    """Put a Tornado server under load and say what gives way first."""
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from windtunnel.cli import options
+from windtunnel.cli.clone import needs_clone
 from windtunnel.errors import ExitCode, UsageError
 
 # Objectives that cannot be judged by what was asked for: refused before anything is measured.
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from windtunnel.runner.request import Request
 
 
+@needs_clone
 def run(
     scenario: options.Scenario,
     stores: options.Stores = None,
@@ -176,6 +178,7 @@ def check(request: Request, users: str | None, *, several: bool) -> None:
 # capacity: the highest rate at which objectives hold.
 
 
+@needs_clone
 def capacity(
     scenario: options.Scenario,
     slo: Annotated[

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from windtunnel.cli.clone import needs_clone
 from windtunnel.cli.output import say, table
 from windtunnel.errors import SetupError, UsageError
 
@@ -50,6 +51,7 @@ def _note(line: str) -> None:
 
 
 @app.command()
+@needs_clone
 def show(as_json: Json = False) -> None:
     """Show the split in force: every key, its value, the ports of each pool."""
     from deploy import splits
@@ -75,6 +77,7 @@ def _nginx(stack: Stack) -> dict[str, Any]:
 
 
 @app.command("set")
+@needs_clone
 def set_(
     values: Annotated[list[str], typer.Argument(metavar="KEY=VALUE...", show_default=False)],
     as_json: Json = False,
@@ -146,6 +149,7 @@ def _tell(change: SplitChange, as_json: bool) -> None:
 
 
 @app.command()
+@needs_clone
 def apply(
     file: Annotated[
         Path | None, typer.Argument(help="a split.toml [.run/split.toml]", show_default=False)
@@ -161,6 +165,7 @@ def apply(
 
 
 @app.command()
+@needs_clone
 def reset(as_json: Json = False) -> None:
     """Go back to the project's own nginx/split.toml."""
     from deploy import splits
@@ -171,6 +176,7 @@ def reset(as_json: Json = False) -> None:
 
 
 @app.command()
+@needs_clone
 def history(as_json: Json = False) -> None:
     """Show every change of this stack's split, the oldest first."""
     from deploy.history import read_history
@@ -209,6 +215,7 @@ def _row(change: SplitChange) -> tuple[object, ...]:
 
 
 @app.command()
+@needs_clone
 def undo(as_json: Json = False) -> None:
     """Take back the last change; once more, the one before it.
 
@@ -227,6 +234,7 @@ def undo(as_json: Json = False) -> None:
 
 
 @app.command()
+@needs_clone
 def render(
     listen: Annotated[str, typer.Option(help="what your server listens on")] = "80",
     nginx: Annotated[

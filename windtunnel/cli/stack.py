@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from windtunnel.cli.clone import needs_clone, require_clone
 from windtunnel.cli.options import known_url
 from windtunnel.cli.output import say, table
 from windtunnel.errors import SetupError, UsageError
@@ -39,6 +40,7 @@ _WORDS = {
 }
 
 
+@needs_clone
 def setup() -> None:
     """Fetch database servers and nginx."""
     from deploy.lifecycle import set_up
@@ -49,6 +51,7 @@ def setup() -> None:
     say("next: windtunnel up" if os.environ.get("VIRTUAL_ENV") else "next: make up, or make bench")
 
 
+@needs_clone
 def up(
     processes: Processes = None,
     slow: Slow = None,
@@ -87,6 +90,7 @@ def _tell(stack: Stack) -> None:
     say("      windtunnel stores | status | logs | down")
 
 
+@needs_clone
 def down() -> None:
     """Stop all of it, in order.
 
@@ -97,6 +101,7 @@ def down() -> None:
     say("all is stopped" if lifecycle.down(say=say) else "nothing was running")
 
 
+@needs_clone
 def status() -> None:
     """Show what runs.
 
@@ -139,6 +144,7 @@ def _memory(pid: int) -> str:
         return ""
 
 
+@needs_clone
 def logs(
     name: Annotated[str | None, typer.Argument(help="a program as in `windtunnel status`")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="go on as it grows")] = False,
@@ -160,6 +166,7 @@ def logs(
 # doctor: what can run here, and what would have to change for the rest.
 
 
+@needs_clone
 def doctor() -> None:
     """Say what can run here, and what mends the rest."""
     from deploy import doctor as facts
@@ -202,6 +209,7 @@ def stores(
 
 
 def _own_url() -> str:
+    require_clone("stores without --host")
     from deploy.layout import default_url
     from deploy.stack import running
 

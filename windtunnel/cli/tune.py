@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from windtunnel.cli import options
+from windtunnel.cli.clone import needs_clone
 from windtunnel.cli.plan import known_balances, objectives
 from windtunnel.errors import ExitCode, UsageError
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from windtunnel.tuning.layout import PoolLayout
 
 
+@needs_clone
 def tune(
     slo: Annotated[
         list[str],
