@@ -120,7 +120,7 @@ def as_good_as_the_best(load: TunerLoad) -> list[str]:
 
 
 def _as_good(one: Evaluation, best: Evaluation) -> bool:
-    enough = one.done.estimate >= best.done.estimate * (1 - ALIKE)
+    enough = one.throughput.estimate >= best.throughput.estimate * (1 - ALIKE)
     return one.holds and enough and one.margin * AS_GOOD >= best.margin
 
 

@@ -65,7 +65,7 @@ def left_out(planned: PlanResult) -> Iterator[str]:
 
 def told(evaluation: Evaluation) -> str:
     """A layout, its tightest objective, its slow work."""
-    return f"{evaluation.layout.told}: {'; '.join(map(judged, evaluation.judged))}"
+    return f"{evaluation.layout.description}: {'; '.join(map(judged, evaluation.judged))}"
 
 
 def judged(one: JudgedObjective) -> str:
@@ -154,7 +154,7 @@ def _table(evaluations: Sequence[Evaluation]) -> Table:
             str(each.layout.processes),
             escape(milliseconds(each.fast_p99)),
             escape(milliseconds(slow.quantile(P99))) if slow else "",
-            rate(each.done.estimate),
+            rate(each.throughput.estimate),
             f"{'hold' if each.holds else 'broken'}, {margin(each.margin)}",
             style=None if each.holds else "dim",
         )
@@ -245,7 +245,7 @@ def _split(evaluation: Evaluation) -> Split:
         [_objective(one) for one in evaluation.judged],
         evaluation.fast_p99,
         slow.quantile(P99) if slow else None,
-        evaluation.done,
+        evaluation.throughput,
     )
 
 

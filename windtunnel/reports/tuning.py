@@ -136,7 +136,8 @@ def told(one: Tried) -> str:
         for each in one.objectives
     )
     done = f"slow work {rate(one.slow_rps.estimate or 0.0)}/s"
-    return f"{one.name} ({read(one.name).told}): fast p99 {ms(one.fast_p99_us)}, {done}; {judged}"
+    figures = f"fast p99 {ms(one.fast_p99_us)}, {done}"
+    return f"{one.name} ({read(one.name).description}): {figures}; {judged}"
 
 
 def _set(found: Tuned) -> str:

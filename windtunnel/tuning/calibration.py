@@ -33,15 +33,18 @@ class IsolatedRequests:
 
     def kind(self, rate: float, *, poisson: bool, cpu: float) -> Kind | None:
         """What the model is given of it; None where nothing was sampled."""
-        some = self.requests[:: len(self.requests) // MOST + 1]
-        if not some:
+        requests = self.requests[:: len(self.requests) // MOST + 1]
+        if not requests:
             return None
-        held = [self._held(each) for each in some]
-        whole = [each.response_us or each.service_us for each in some]
+        held_us = [self._held(request) for request in requests]
+        total_us = [request.response_us or request.service_us for request in requests]
         return Kind(
             rate=rate,
-            service_us=[round(us, 1) for us in held],
-            beside_us=[round(max(0.0, w - h), 1) for w, h in zip(whole, held, strict=True)],
+            service_us=[round(us, 1) for us in held_us],
+            beside_us=[
+                round(max(0.0, total - held), 1)
+                for total, held in zip(total_us, held_us, strict=True)
+            ],
             poisson=poisson,
             cpu=cpu,
         )
@@ -62,10 +65,10 @@ def computing(work: SlowWork) -> float:
 
 def cores_left(cells: Iterable[Cell], machine: float) -> float:
     """How many cores generator, nginx and hypervisor left to the processes, on average."""
-    some = [cell for cell in cells if cell.seconds]
-    if not some:
+    measured = [cell for cell in cells if cell.seconds]
+    if not measured:
         return machine
-    left = [machine * (1 - (cell.health.get("steal") or 0.0)) - _others(cell) for cell in some]
+    left = [machine * (1 - (cell.health.get("steal") or 0.0)) - _others(cell) for cell in measured]
     return max(0.1, sum(left) / len(left))
 
 

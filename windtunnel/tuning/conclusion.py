@@ -12,8 +12,9 @@ from windtunnel.recording.tuning_results import Figure, Kind, Objective, Tried, 
 from windtunnel.tuning.forecast import Length, forecast
 from windtunnel.tuning.layout import FAST, SLOW
 from windtunnel.tuning.objectives import Evaluation, JudgedObjective, front
+from windtunnel.tuning.pruning import ratio_to, ties
 from windtunnel.tuning.system_model import work_of
-from windtunnel.tuning.tuner import Trials, against, ties
+from windtunnel.tuning.tuner import Trials
 
 
 def conclude(trials: Trials, former: str | None, model: Mapping[str, Any]) -> Tuned:
@@ -23,28 +24,30 @@ def conclude(trials: Trials, former: str | None, model: Mapping[str, Any]) -> Tu
     not look as if it broke an objective: there is no reason to change it.
     """
     evaluations = trials.evaluations()
-    alive = [one for one in evaluations if one.layout.name not in trials.dropped]
-    alike = ties(alive) if alive else []
-    best = alive[0] if alive else None
-    kept = _kept(former, alive) if former in alike else None
-    if best is not None and kept is not None:
-        alike = [best.layout.name, *(name for name in alike if name != former)]
-        best = kept
-    rest = [one for one in evaluations if one is not best]
-    second = rest[0] if rest else None
+    remaining = [
+        evaluation for evaluation in evaluations if evaluation.layout.name not in trials.dropped
+    ]
+    tied = ties(remaining) if remaining else []
+    best = remaining[0] if remaining else None
+    former_evaluation = _kept(former, remaining) if former in tied else None
+    if best is not None and former_evaluation is not None:
+        tied = [best.layout.name, *(name for name in tied if name != former)]
+        best = former_evaluation
+    others = [evaluation for evaluation in evaluations if evaluation is not best]
+    runner_up = others[0] if others else None
     predicted = predictions(evaluations, trials.slos, model)
-    on_front = {one.layout.name for one in front(evaluations)}
+    on_front = {evaluation.layout.name for evaluation in front(evaluations)}
     return Tuned(
         slos=[str(slo) for slo in trials.slos],
         former=former,
         recommended=best.layout.name if best else None,
-        ties=alike,
-        runner_up=second.layout.name if second else None,
-        ratio=_ratio(second, best) if best and second else None,
+        ties=tied,
+        runner_up=runner_up.layout.name if runner_up else None,
+        ratio=_ratio(runner_up, best) if best and runner_up else None,
         ended=trials.ended,
         tried=[
-            _tried(one, predicted.get(one.layout.name), on_front, trials.dropped)
-            for one in evaluations
+            _tried(evaluation, predicted.get(evaluation.layout.name), on_front, trials.dropped)
+            for evaluation in evaluations
         ],
         fast=model.get(FAST),
         slow=model.get(SLOW),
@@ -52,10 +55,10 @@ def conclude(trials: Trials, former: str | None, model: Mapping[str, Any]) -> Tu
     )
 
 
-def _kept(former: str | None, alive: Sequence[Evaluation]) -> Evaluation | None:
+def _kept(former: str | None, remaining: Sequence[Evaluation]) -> Evaluation | None:
     """The former layout, unless it breaks an objective that the best one holds."""
-    found = next(one for one in alive if one.layout.name == former)
-    return found if found.holds is alive[0].holds else None
+    evaluation = next(evaluation for evaluation in remaining if evaluation.layout.name == former)
+    return evaluation if evaluation.holds is remaining[0].holds else None
 
 
 def predictions(
@@ -68,52 +71,57 @@ def predictions(
     length = Length(warmup=model["warmup"], duration=model["duration"])
     works = work_of(fast, FAST), work_of(slow, SLOW)
     return {
-        one.layout.name: Evaluation(
-            one.layout, forecast(one.layout.scene(*works, model["cores"]), length), slos
+        evaluation.layout.name: Evaluation(
+            evaluation.layout,
+            forecast(evaluation.layout.scene(*works, model["cores"]), length),
+            slos,
         )
-        for one in evaluations
+        for evaluation in evaluations
     }
 
 
 def _tried(
-    one: Evaluation, said: Evaluation | None, on_front: set[str], dropped: Mapping[str, str]
+    evaluation: Evaluation,
+    prediction: Evaluation | None,
+    on_front: set[str],
+    dropped: Mapping[str, str],
 ) -> Tried:
-    name = one.layout.name
+    name = evaluation.layout.name
     return Tried(
         name=name,
-        rounds=one.fast_p99.rounds,
-        fast_p99_us=_figure(one.fast_p99),
-        slow_rps=_figure(one.done),
-        predicted_fast_p99_us=_figure(said.fast_p99) if said else Figure(estimate=None),
-        predicted_slow_rps=_figure(said.done) if said else Figure(estimate=None),
-        objectives=[_objective(each) for each in one.judged],
-        holds=one.holds,
+        rounds=evaluation.fast_p99.rounds,
+        fast_p99_us=_figure(evaluation.fast_p99),
+        slow_rps=_figure(evaluation.throughput),
+        predicted_fast_p99_us=_figure(prediction.fast_p99) if prediction else Figure(estimate=None),
+        predicted_slow_rps=_figure(prediction.throughput) if prediction else Figure(estimate=None),
+        objectives=[_objective(objective) for objective in evaluation.judged],
+        holds=evaluation.holds,
         front=name in on_front,
         pruned=dropped.get(name),
     )
 
 
-def _objective(one: JudgedObjective) -> Objective:
+def _objective(objective: JudgedObjective) -> Objective:
     return Objective(
-        slo=str(one.slo),
-        kind=one.kind,
-        found=_finite(one.figure.estimate),
-        margin=_finite(one.margin),
-        holds=one.holds,
+        slo=str(objective.slo),
+        kind=objective.kind,
+        found=_finite(objective.figure.estimate),
+        margin=_finite(objective.margin),
+        holds=objective.holds,
     )
 
 
 def _ratio(second: Evaluation, best: Evaluation) -> Figure | None:
     """How many times the best's figure the runner-up's is, in its tightest objective."""
-    spread = against(second, best)
+    spread = ratio_to(second, best)
     if spread is None:
         return None
     low, high = spread.interval
     return Figure(estimate=math.exp(spread.log_ratio), low=low, high=high)
 
 
-def _figure(one: stats.IntervalEstimate) -> Figure:
-    return Figure(estimate=_finite(one.estimate), low=one.low, high=one.high)
+def _figure(estimate: stats.IntervalEstimate) -> Figure:
+    return Figure(estimate=_finite(estimate.estimate), low=estimate.low, high=estimate.high)
 
 
 def _finite(value: float) -> float | None:

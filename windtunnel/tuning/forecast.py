@@ -31,28 +31,30 @@ class Forecast:
         latency: str = RESPONSE,  # noqa: ARG002
     ) -> IntervalEstimate:
         """A quantile of the response times in us; infinite where so many were never answered."""
-        own = [_quantile(sorted(seen.responses), seen.arrived, per_mille) for seen in self.rounds]
-        return _figure(_quantile(self._together, self.arrived, per_mille), own)
+        round_values = [
+            _quantile(sorted(counts.responses), counts.arrived, per_mille) for counts in self.rounds
+        ]
+        return _figure(_quantile(self._together, self.arrived, per_mille), round_values)
 
     @property
     def throughput(self) -> IntervalEstimate:
         """What came in a window and was answered in it, a second."""
-        own = [seen.within / self.seconds for seen in self.rounds]
-        return _figure(fmean(own), own)
+        round_values = [counts.within / self.seconds for counts in self.rounds]
+        return _figure(fmean(round_values), round_values)
 
     @property
     def arrived(self) -> int:
         """How many came, in all rounds."""
-        return sum(seen.arrived for seen in self.rounds)
+        return sum(counts.arrived for counts in self.rounds)
 
     @property
-    def unanswered(self) -> float:
+    def failed_share(self) -> float:
         """The share that was not answered."""
         return 1 - len(self._together) / self.arrived if self.arrived else 0.0
 
     @cached_property
     def _together(self) -> list[float]:
-        return sorted(time for seen in self.rounds for time in seen.responses)
+        return sorted(time for counts in self.rounds for time in counts.responses)
 
 
 @dataclass(frozen=True)
@@ -65,11 +67,11 @@ class Length:
     patience: float = 10.0
 
 
-def forecast(scene: SystemModel, length: Length, seed: object = 1) -> Mapping[str, Forecast]:
+def forecast(model: SystemModel, length: Length, seed: object = 1) -> Mapping[str, Forecast]:
     """Simulate a scene; the same seed gives the same answer."""
-    seen = [
+    rounds = [
         simulate(
-            scene,
+            model,
             f"{seed}:{number}",
             warmup=length.warmup,
             duration=length.duration,
@@ -77,7 +79,9 @@ def forecast(scene: SystemModel, length: Length, seed: object = 1) -> Mapping[st
         )
         for number in range(length.rounds)
     ]
-    return {name: Forecast([one[name] for one in seen], length.duration) for name in seen[0]}
+    return {
+        name: Forecast([counts[name] for counts in rounds], length.duration) for name in rounds[0]
+    }
 
 
 def _quantile(ascending: Sequence[float], arrived: int, per_mille: int) -> float:
@@ -86,11 +90,11 @@ def _quantile(ascending: Sequence[float], arrived: int, per_mille: int) -> float
     return ascending[rank - 1] * US if rank <= len(ascending) else math.inf
 
 
-def _figure(estimate: float, own: Sequence[float]) -> IntervalEstimate:
+def _figure(estimate: float, round_values: Sequence[float]) -> IntervalEstimate:
     """The estimate with a t interval of the rounds' own values, on the log scale."""
-    usable = all(0 < value < math.inf for value in own) and 0 < estimate < math.inf
-    if len(own) < MIN_ROUNDS or not usable:
-        return IntervalEstimate(estimate, None, None, len(own))
-    error = stdev(map(math.log, own)) / math.sqrt(len(own))
-    reach = math.exp(t_quantile(len(own) - 1) * error)
-    return IntervalEstimate(estimate, estimate / reach, estimate * reach, len(own))
+    usable = all(0 < value < math.inf for value in round_values) and 0 < estimate < math.inf
+    if len(round_values) < MIN_ROUNDS or not usable:
+        return IntervalEstimate(estimate, None, None, len(round_values))
+    error = stdev(map(math.log, round_values)) / math.sqrt(len(round_values))
+    reach = math.exp(t_quantile(len(round_values) - 1) * error)
+    return IntervalEstimate(estimate, estimate / reach, estimate * reach, len(round_values))

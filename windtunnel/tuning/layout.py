@@ -41,7 +41,7 @@ class PoolLayout:
         return self.fast + self.slow
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """In words."""
         balance = self.balance.replace("_", " ")
         if not self.slow:
@@ -80,7 +80,7 @@ def pool_layouts(processes: int, balances: Sequence[str] = (ROUND_ROBIN,)) -> It
 
 def read(name: str) -> PoolLayout:
     """The layout of a name as `3+1`, `4-together` or `2+2-least_conn`; raises ValueError."""
-    found = _NAME.fullmatch(name.strip())
-    if not found or not int(found["fast"]):
+    match = _NAME.fullmatch(name.strip())
+    if not match or not int(match["fast"]):
         raise ValueError(f"{name!r} is no layout: write 3+1, 4-together or 2+2-least_conn")
-    return PoolLayout(int(found["fast"]), int(found["slow"] or 0), found["balance"] or ROUND_ROBIN)
+    return PoolLayout(int(match["fast"]), int(match["slow"] or 0), match["balance"] or ROUND_ROBIN)

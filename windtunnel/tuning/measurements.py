@@ -24,7 +24,7 @@ class MeasuredWork:
 
     kind: str
     cells: Sequence[Cell]
-    done: Mapping[int, tuple[int, float]]
+    completed: Mapping[int, tuple[int, float]]
     """By round: how many were rightly answered within the window, and its seconds."""
 
     _sampled: dict[object, Bootstrap] = field(default_factory=dict, compare=False)
@@ -41,9 +41,9 @@ class MeasuredWork:
         return self.rate.figure
 
     @property
-    def unanswered(self) -> float:
+    def failed_share(self) -> float:
         """The share without a right answer."""
-        return 1 - self.right / self.intended if self.intended else 0.0
+        return 1 - self.successes / self.intended if self.intended else 0.0
 
     @property
     def intended(self) -> int:
@@ -51,57 +51,65 @@ class MeasuredWork:
         return sum(cell.streams[self.kind].intended or 0 for cell in self.cells)
 
     @property
-    def right(self) -> int:
+    def successes(self) -> int:
         """How many were rightly answered, however late."""
-        return sum(each.count for cell in self.cells for each in self._of(cell, None))
+        return sum(result.count for cell in self.cells for result in self._of(cell, None))
 
     @cached_property
     def rate(self) -> Bootstrap:
         """Right answers a second, by round."""
-        return Bootstrap(Ratio(self.done))
+        return Bootstrap(Ratio(self.completed))
 
     def times(self, per_mille: int, operation: str | None, latency: str) -> Bootstrap:
         """A quantile by round; what got no right answer counts as `DEADLINE_US`."""
         key = per_mille, operation, latency
         if key not in self._sampled:
-            found = {cell.round: self._histogram(cell, operation, latency) for cell in self.cells}
-            kept = {number: one for number, one in found.items() if one.count}
-            self._sampled[key] = Bootstrap(Quantile(per_mille, kept))
+            histograms = {
+                cell.round: self._histogram(cell, operation, latency) for cell in self.cells
+            }
+            nonempty = {
+                number: histogram for number, histogram in histograms.items() if histogram.count
+            }
+            self._sampled[key] = Bootstrap(Quantile(per_mille, nonempty))
         return self._sampled[key]
 
     def _histogram(self, cell: Cell, operation: str | None, latency: str) -> Histogram:
-        right = self._of(cell, operation)
-        times = [each.response_us if latency == RESPONSE else each.service_us for each in right]
-        found = merge(decode(each.histogram) for each in times if each and each.histogram)
-        whole = sum(each.count for each in self._of(cell, None))
-        share = sum(each.count for each in right) / whole if whole else 1.0
-        missing = round(((cell.streams[self.kind].intended or whole) - whole) * share)
+        successes = self._of(cell, operation)
+        times = [
+            result.response_us if latency == RESPONSE else result.service_us for result in successes
+        ]
+        histogram = merge(decode(t.histogram) for t in times if t and t.histogram)
+        answered = sum(result.count for result in self._of(cell, None))
+        share = sum(result.count for result in successes) / answered if answered else 1.0
+        missing = round(((cell.streams[self.kind].intended or answered) - answered) * share)
         if missing <= 0:
-            return found
-        return merge([found, Histogram({DEADLINE_US: missing})])
+            return histogram
+        return merge([histogram, Histogram({DEADLINE_US: missing})])
 
     def _of(self, cell: Cell, operation: str | None) -> list[OperationResult]:
-        known = cell.streams[self.kind].operations
+        operations = cell.streams[self.kind].operations
         return [
-            each
-            for each in cell.operations
-            if each.outcome == OK
-            and each.operation in known
-            and operation in (None, each.operation)
+            result
+            for result in cell.operations
+            if result.outcome == OK
+            and result.operation in operations
+            and operation in (None, result.operation)
         ]
 
 
-def done(
+def completed_in_window(
     kind: str, cells: Iterable[Cell], seconds: Iterable[Second]
 ) -> dict[int, tuple[int, float]]:
     """Right answers within the window of each cell, from the series of its seconds."""
     by_round = {cell.round: cell for cell in cells}
     counts = dict.fromkeys(by_round, 0)
-    for each in seconds:
-        cell = by_round.get(each.round)
-        if cell is not None and cut(each) == cut(cell) and each.second < cell.seconds - 0.5:
-            known = cell.streams[kind].operations
-            counts[each.round] += sum(
-                one.count for one in each.operations if one.outcome == OK and one.operation in known
+    for second in seconds:
+        cell = by_round.get(second.round)
+        if cell is not None and cut(second) == cut(cell) and second.second < cell.seconds - 0.5:
+            operations = cell.streams[kind].operations
+            counts[second.round] += sum(
+                result.count
+                for result in second.operations
+                if result.outcome == OK and result.operation in operations
             )
     return {number: (counts[number], round(cell.seconds)) for number, cell in by_round.items()}

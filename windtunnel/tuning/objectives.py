@@ -41,7 +41,7 @@ class Figures(Protocol):
         """Requests answered a second."""
 
     @property
-    def unanswered(self) -> float:
+    def failed_share(self) -> float:
         """The share without a right answer."""
 
 
@@ -115,12 +115,12 @@ class Evaluation:
     @property
     def holds(self) -> bool:
         """Whether every objective holds."""
-        return all(each.holds for each in self.judged)
+        return all(objective.holds for objective in self.judged)
 
     @cached_property
     def tightest(self) -> JudgedObjective:
         """The objective with the least margin."""
-        return min(self.judged, key=lambda each: each.margin)
+        return min(self.judged, key=lambda objective: objective.margin)
 
     @property
     def margin(self) -> float:
@@ -133,18 +133,18 @@ class Evaluation:
         return self.works[FAST].quantile(P99)
 
     @cached_property
-    def done(self) -> IntervalEstimate:
+    def throughput(self) -> IntervalEstimate:
         """Slow requests answered a second; without slow work the fast ones."""
         return self.works[SLOW if SLOW in self.works else FAST].throughput
 
 
-def _figure(slo: Slo, work: Figures) -> IntervalEstimate:
+def _figure(slo: Slo, figures: Figures) -> IntervalEstimate:
     if slo.measure == "throughput":
-        return work.throughput
+        return figures.throughput
     if slo.measure == "failures":
-        return IntervalEstimate(work.unanswered, None, None, 0)
+        return IntervalEstimate(figures.failed_share, None, None, 0)
     per_mille = 1000 if slo.measure == "max" else PER_MILLE[slo.measure]
-    return work.quantile(per_mille, slo.operation, slo.latency or RESPONSE)
+    return figures.quantile(per_mille, slo.operation, slo.latency or RESPONSE)
 
 
 def ranked(evaluations: Iterable[Evaluation]) -> list[Evaluation]:
@@ -153,24 +153,34 @@ def ranked(evaluations: Iterable[Evaluation]) -> list[Evaluation]:
     What slow work gets done counts in steps of `ALIKE` below the most that any gets done. Of those
     that break an objective the one that is nearest to holding is first.
     """
-    some = list(evaluations)
-    most = max((each.done.estimate for each in some if each.holds), default=0.0)
+    ordered = list(evaluations)
+    most = max(
+        (evaluation.throughput.estimate for evaluation in ordered if evaluation.holds), default=0.0
+    )
 
-    def place(each: Evaluation) -> tuple[bool, float, float]:
-        short = 1 - each.done.estimate / most if most else 0.0
-        worse = math.floor(short / ALIKE) if each.holds and short > ALIKE else 0
-        return (not each.holds, worse, -each.margin)
+    def place(evaluation: Evaluation) -> tuple[bool, float, float]:
+        short = 1 - evaluation.throughput.estimate / most if most else 0.0
+        worse = math.floor(short / ALIKE) if evaluation.holds and short > ALIKE else 0
+        return (not evaluation.holds, worse, -evaluation.margin)
 
-    return sorted(some, key=place)
+    return sorted(ordered, key=place)
 
 
 def front(evaluations: Iterable[Evaluation]) -> list[Evaluation]:
     """Pareto's front: no other has a lower fast p99 and as much slow work done, or the reverse."""
-    some = list(evaluations)
-    return [one for one in some if not any(_dominates(other, one) for other in some)]
+    candidates = list(evaluations)
+    return [
+        evaluation
+        for evaluation in candidates
+        if not any(_dominates(other, evaluation) for other in candidates)
+    ]
 
 
-def _dominates(one: Evaluation, other: Evaluation) -> bool:
-    p99 = one.fast_p99.estimate, other.fast_p99.estimate
-    done = one.done.estimate, other.done.estimate
-    return p99[0] <= p99[1] and done[0] >= done[1] and (p99[0], done[0]) != (p99[1], done[1])
+def _dominates(evaluation: Evaluation, other: Evaluation) -> bool:
+    p99 = evaluation.fast_p99.estimate, other.fast_p99.estimate
+    throughput = evaluation.throughput.estimate, other.throughput.estimate
+    return (
+        p99[0] <= p99[1]
+        and throughput[0] >= throughput[1]
+        and (p99[0], throughput[0]) != (p99[1], throughput[1])
+    )

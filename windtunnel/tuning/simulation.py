@@ -19,8 +19,6 @@ from windtunnel.tuning.balancing import BALANCERS
 from windtunnel.tuning.cores import SharedCores, UnlimitedCores, after
 from windtunnel.tuning.system_model import Pool, SystemModel, Work
 
-# The model's stations: processes that are queues, and nginx before each pool of them.
-
 
 class Computing(Protocol):
     """SharedCores, scarce or not."""
@@ -34,14 +32,14 @@ class Job:
     """One request under way; times in seconds. `leave` is called when it is answered."""
 
     work: Work
-    came: float
+    arrived_at: float
     service: float
     beside: float
     leave: Callable[[], None]
     began: float = 0.0
 
 
-class Process:
+class SimulatedProcess:
     """A queue, first come first served, with as many concurrency as it serves requests at once."""
 
     def __init__(self, env: Environment, cores: Computing, concurrency: int) -> None:
@@ -91,21 +89,21 @@ class BalancedPool:
     def __init__(
         self, env: Environment, cores: Computing, pool: Pool, source: random.Random
     ) -> None:
-        self._processes = [Process(env, cores, pool.concurrency) for _ in pool.weights]
+        self._processes = [SimulatedProcess(env, cores, pool.concurrency) for _ in pool.weights]
         self._balancer = BALANCERS[pool.balance](pool.weights, source)
 
     def take(self, job: Job) -> None:
         """Pass it on to the process whose turn it is."""
-        place = self._balancer.pick()
+        process = self._balancer.pick()
         in_flight, leave = self._balancer.in_flight, job.leave
-        in_flight[place] += 1
+        in_flight[process] += 1
 
-        def left() -> None:
-            in_flight[place] -= 1
+        def on_answer() -> None:
+            in_flight[process] -= 1
             leave()
 
-        job.leave = left
-        self._processes[place].take(job)
+        job.leave = on_answer
+        self._processes[process].take(job)
 
 
 @dataclass(slots=True)
@@ -114,7 +112,7 @@ class WorkCounts:
 
     `arrived` counts what came within the window, `within` what of that was also answered within
     it; `responses` and `waits` are of all that came within it and was answered at all, in order of
-    answering. `sent`, `gone` and `area` (the integral of how many were there) are of all times.
+    answering. `sent`, `answered` and `area` (the integral of how many were there) are of all times.
     """
 
     arrived: int = 0
@@ -122,9 +120,9 @@ class WorkCounts:
     responses: list[float] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
     sent: int = 0
-    gone: int = 0
+    answered: int = 0
     area: float = 0.0
-    stayed: float = 0.0
+    time_in_system: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +144,8 @@ class _Stream:
     ) -> None:
         self._env, self._work, self._pool = env, work, pool
         self._source, self._window = source, window
-        self._changed = 0.0
-        self.seen = WorkCounts()
+        self._marked_at = 0.0
+        self.counts = WorkCounts()
 
     def run(self) -> Generator[Event]:
         """Send until the window is over: a process of simpy's."""
@@ -161,30 +159,30 @@ class _Stream:
     def _send(self) -> None:
         work, now = self._work, self._env.now
         service, beside = work.service.draw(self._source), work.beside.draw(self._source)
-        job = Job(work, now, service, beside, lambda: self._left(job))
+        job = Job(work, now, service, beside, lambda: self._answered(job))
         self._mark(now)
-        self.seen.sent += 1
-        self.seen.arrived += now >= self._window.begin
+        self.counts.sent += 1
+        self.counts.arrived += now >= self._window.begin
         self._pool.take(job)
 
-    def _left(self, job: Job) -> None:
-        now, window, seen = self._env.now, self._window, self.seen
+    def _answered(self, job: Job) -> None:
+        now, window, counts = self._env.now, self._window, self.counts
         self._mark(now)
-        seen.gone += 1
-        seen.stayed += now - job.came
-        if job.came >= window.begin:
-            seen.responses.append(now - job.came + job.beside)
-            seen.waits.append(job.began - job.came)
-            seen.within += now + job.beside <= window.end
+        counts.answered += 1
+        counts.time_in_system += now - job.arrived_at
+        if job.arrived_at >= window.begin:
+            counts.responses.append(now - job.arrived_at + job.beside)
+            counts.waits.append(job.began - job.arrived_at)
+            counts.within += now + job.beside <= window.end
 
     def _mark(self, now: float) -> None:
-        seen = self.seen
-        seen.area += (seen.sent - seen.gone) * (now - self._changed)
-        self._changed = now
+        counts = self.counts
+        counts.area += (counts.sent - counts.answered) * (now - self._marked_at)
+        self._marked_at = now
 
 
 def simulate(
-    scene: SystemModel, seed: object, *, warmup: float, duration: float, patience: float = 10.0
+    model: SystemModel, seed: object, *, warmup: float, duration: float, patience: float = 10.0
 ) -> dict[str, WorkCounts]:
     """Let `scene` go on for a warm-up and a window, and return what each kind of work got.
 
@@ -192,20 +190,20 @@ def simulate(
     same seed gives the same answer.
     """
     env, window = Environment(), _Window(warmup, warmup + duration)
-    scarce = scene.cores is not None and scene.cores < scene.concurrency
-    cores: Computing = SharedCores(env, scene.cores or 0.0) if scarce else UnlimitedCores(env)
+    is_scarce = model.cores is not None and model.cores < model.concurrency
+    cores: Computing = SharedCores(env, model.cores or 0.0) if is_scarce else UnlimitedCores(env)
     pools = {
         name: BalancedPool(env, cores, pool, random.Random(f"{seed}:pool:{name}"))
-        for name, pool in scene.pools.items()
+        for name, pool in model.pools.items()
     }
     streams = {
         work.name: _Stream(
-            env, work, pools[scene.routes[work.name]], random.Random(f"{seed}:{work.name}"), window
+            env, work, pools[model.routes[work.name]], random.Random(f"{seed}:{work.name}"), window
         )
-        for work in scene.works
+        for work in model.works
         if work.rate > 0
     }
     for stream in streams.values():
         env.process(stream.run())
     env.run(window.end + patience)
-    return {name: stream.seen for name, stream in streams.items()}
+    return {name: stream.counts for name, stream in streams.items()}

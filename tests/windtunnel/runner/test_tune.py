@@ -121,7 +121,7 @@ def test_what_is_clearly_worse_is_given_up_and_the_best_is_found(tmp_path: Path)
     assert trials.dropped.keys() == {"4-together", "3+1", "1+3"}
     assert "breaks p99(fast) < 50ms" in trials.dropped["4-together"]
     assert "50% less slow work" in trials.dropped["3+1"]
-    assert "times the best" in trials.dropped["1+3"]
+    assert "x best" in trials.dropped["1+3"]
     assert trials.ended == "all others were given up, after 6 rounds"
     found = conclude(trials, "3+1", {})
     assert (found.recommended, found.ties, found.runner_up) == ("2+2", [], "1+3")
@@ -210,7 +210,7 @@ def test_requests_without_an_answer_are_the_slowest(tmp_path: Path) -> None:
     trials = Trials(FOUR, [parse("p99(fast) < 50ms")], made.folder, Limits())
     [one] = trials.evaluations()
     assert one.fast_p99.estimate >= 10_000_000
-    assert one.works["fast"].unanswered == pytest.approx(0.5)
+    assert one.works["fast"].failed_share == pytest.approx(0.5)
     assert not one.holds
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from windtunnel.recording.results import Cell, StreamOfCell
 from windtunnel.recording.streams import Second, SecondOfOperation
-from windtunnel.tuning.measurements import done
+from windtunnel.tuning.measurements import completed_in_window
 
 FACTS: dict[str, Any] = {
     "store": "redis/async/fast",
@@ -19,4 +19,4 @@ def test_the_seconds_of_a_spoiled_attempt_are_not_work_done() -> None:
     cell = Cell(**FACTS, attempt=2, seconds=1.0, throughput_rps=20, streams={"slow": stream})
     slept = [SecondOfOperation(operation="sleep", pool="slow", outcome="ok", count=20)]
     lines = [Second(**FACTS, attempt=n, second=0, operations=slept) for n in (1, 2)]
-    assert done("slow", [cell], lines) == {1: (20, 1)}
+    assert completed_in_window("slow", [cell], lines) == {1: (20, 1)}

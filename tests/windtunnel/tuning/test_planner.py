@@ -20,10 +20,11 @@ from windtunnel.analysis.stats import IntervalEstimate
 from windtunnel.recording import tuning_results
 from windtunnel.reports.plan import left_out, lines
 from windtunnel.tuning.distributions import Constant
+from windtunnel.tuning.feasibility import bounds
 from windtunnel.tuning.forecast import Forecast, Length, forecast
 from windtunnel.tuning.layout import FAST, SLOW, PoolLayout, pool_layouts, read
 from windtunnel.tuning.objectives import Evaluation, ObjectiveError, front, kinds, ranked
-from windtunnel.tuning.planner import PlanResult, bounds, overloaded, plan
+from windtunnel.tuning.planner import PlanResult, overloaded, plan
 from windtunnel.tuning.system_model import Traffic, work
 
 
@@ -33,7 +34,7 @@ class Known:
 
     ms: float
     rate: float = 100.0
-    unanswered: float = 0.0
+    failed_share: float = 0.0
 
     def quantile(
         self, per_mille: int, operation: str | None = None, latency: str = "response"
@@ -114,7 +115,7 @@ def test_everyone_off_the_front_is_beaten_by_someone_on_it(
     for one in some:
         assert any(
             other.fast_p99.estimate <= one.fast_p99.estimate
-            and other.done.estimate >= one.done.estimate
+            and other.throughput.estimate >= one.throughput.estimate
             for other in on
         )
 
@@ -242,8 +243,8 @@ def test_what_cannot_keep_up_is_never_answered_in_the_tail() -> None:
     found = forecast(scene, Length(warmup=0, duration=2, patience=1))
     assert math.isinf(found[SLOW].quantile(990).estimate)
     assert found[SLOW].throughput.estimate == pytest.approx(50, rel=0.05)
-    assert found[SLOW].unanswered > 0.5
-    assert found[FAST].unanswered == 0
+    assert found[SLOW].failed_share > 0.5
+    assert found[FAST].failed_share == 0
 
 
 def command(*arguments: str, into: Path) -> subprocess.CompletedProcess[str]:

@@ -161,8 +161,8 @@ def test_all_that_comes_leaves_and_littles_law_holds(
     scene = SystemModel([fast, slow], {"one": one, "other": other}, routes, cores)
     found = simulate(scene, "any", warmup=0.2, duration=1.0, patience=1e6)
     for name, of in found.items():
-        assert of.gone == of.sent >= of.arrived == len(of.responses) >= of.within
-        assert of.area == pytest.approx(of.stayed, rel=1e-6, abs=1e-9), name
+        assert of.answered == of.sent >= of.arrived == len(of.responses) >= of.within
+        assert of.area == pytest.approx(of.time_in_system, rel=1e-6, abs=1e-9), name
         assert all(
             response >= wait - 1e-9 >= -1e-9
             for response, wait in zip(of.responses, of.waits, strict=True)
