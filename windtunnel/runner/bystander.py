@@ -12,22 +12,18 @@ from windtunnel.client.api import POOL_HEADER
 from windtunnel.client.client import Client
 from windtunnel.client.timers import Deadlines
 from windtunnel.recording.histogram import Histogram
+from windtunnel.runner.order import BYSTANDER_RATE, process_name
 from windtunnel.workload.arrivals import Share, constant
 from windtunnel.workload.open_loop import OpenLoop, drain
 
 PATH: Final = "/ping"
-RATE: Final = 20.0
-"""Requests a second to each process: 20 answers, of 50 us each, are a thousandth of it."""
-
-LOADED_RATE: Final = 100.0
-"""Those to the one process that a stack's cell loads: half a percent of it, for 1,000 in a run."""
 
 
 class Bystander:
     """One process as seen by somebody who wants next to nothing from it."""
 
     def __init__(self, url: str, rate: float, timeout: float, share: Share) -> None:
-        self.process = called(url)
+        self.process = process_name(url)
         self.pool: str | None = None
         self.times = Histogram()
         self._fresh = Histogram()
@@ -75,11 +71,6 @@ class Bystander:
         }
 
 
-def called(url: str) -> str:
-    """What a cell calls the process at an address."""
-    return url.removeprefix("http://").rstrip("/")
-
-
 class Bystanders:
     """One for each process; raises OSError or ValueError for an address that is none.
 
@@ -89,7 +80,7 @@ class Bystanders:
     def __init__(
         self,
         urls: list[str],
-        rate: float = RATE,
+        rate: float = BYSTANDER_RATE,
         timeout: float = 10.0,
         rates: Mapping[str, float] | None = None,
     ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter, process_time
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import gevent
 import msgspec
@@ -19,23 +19,17 @@ from windtunnel.errors import CellError
 from windtunnel.recording import cpu
 from windtunnel.recording.health import Health, flags
 from windtunnel.recording.recorder import Histograms
+from windtunnel.recording.results import Cell
 from windtunnel.recording.sampler import Sampler
-from windtunnel.runner.bystander import RATE, Bystanders
+from windtunnel.runner.bystander import Bystanders
 from windtunnel.runner.collector import Recording, counts, measured, schedule
+from windtunnel.runner.order import CellOrder, Event, Measuring, Reset
 from windtunnel.workload import dataset
-from windtunnel.workload.arrivals import Arrivals
 from windtunnel.workload.cell_load import CellLoad, ClosedCellLoad, OpenCellLoad
 from windtunnel.workload.mixes import MIXES
-from windtunnel.workload.open_load import MOST_UNDER_WAY, Rates
+from windtunnel.workload.open_load import Rates
 from windtunnel.workload.open_loop import ScheduleStats
-from windtunnel.workload.slow import (
-    LONGEST_MS,
-    SLOW,
-    SlowKind,
-    SlowWork,
-    blocking_store,
-    describe_streams,
-)
+from windtunnel.workload.slow import SLOW, SlowKind, describe_streams
 from windtunnel.workload.user import StoreUser
 from windtunnel.workload.user_pool import UserConfig, UserPool
 
@@ -113,91 +107,16 @@ _SETTLE_STEP: Final = 0.02
 _IDLE: Final = 0.1
 
 
-class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What to measure. Times in seconds; `groups` are process ids.
-
-    With a `rate` (requests a second) the load is open and `users` does not count; as many requests
-    as `max_in_flight` says may be under way. Where a scenario has slow work, it comes at
-    `slow_rate` beside that: sleeps of `sleep_ms`, or the summary of `slow_store`. `bystanders` are
-    addresses of processes, each asked at `bystander_rate`, the one that is the target itself at
-    `loaded_rate` if that is given. `folder` is where the series goes, the cell while it is under
-    way, and `sample` requests of every second; `round`, `attempt`, `variant` and `processes` only
-    name it.
-    """
-
-    scenario: str = "crud"
-    store: str
-    variant: str | None = None
-    mix: str
-    round: int = 1
-    attempt: int = 1
-    processes: int = 1
-    users: int = 0
-    rate: float | None = None
-    arrivals: Arrivals = "constant"
-    max_in_flight: int = MOST_UNDER_WAY
-    slow_rate: float | None = None
-    slow_work: SlowKind = SlowKind.SLEEP
-    sleep_ms: Annotated[int, msgspec.Meta(ge=1, le=LONGEST_MS)] = 100
-    slow_store: str | None = None
-    seed: int = 1
-    population: int = 1_000
-    summary_size: int = 20_000
-    target: str
-    warmup: float
-    duration: float
-    timeout: float = 10.0
-    retry_stale: bool = False
-    cookies: bool = False
-    bystanders: list[str] = []
-    bystander_rate: float = RATE
-    loaded_rate: float | None = None
-    sample: int = 0
-    folder: str | None = None
-    groups: dict[str, list[int]] = {}
-
-    def __post_init__(self) -> None:
-        if self.rate is None and not self.users:
-            raise ValueError("a cell needs users or a rate")
-        if self.rate is not None and self.rate <= 0:
-            raise ValueError("a rate is more than 0")
-        if self.slow_rate is not None and self.slow_rate < 0:
-            raise ValueError("a slow rate is 0 or more")
-
-    @property
-    def connections(self) -> int:
-        """How many requests can be under way."""
-        return self.max_in_flight if self.rate is not None else self.users
-
-    @property
-    def work(self) -> SlowWork:
-        """What slow work there is."""
-        return SlowWork(self.slow_work, self.sleep_ms)
-
-    @property
-    def summary_store(self) -> str:
-        """Whose summary slow work asks for: that of the same engine, blocking, unless told."""
-        return self.slow_store or blocking_store(self.store)
-
-    def rates(self, streams: Iterable[str]) -> Rates:
-        """Return the rate of each stream; raises CellError where several have none."""
-        found = {name: self.slow_rate if name == SLOW else self.rate for name in streams}
-        lacking = [name for name, rate in found.items() if rate is None]
-        if lacking:
-            raise CellError(f"no rate is given for {', '.join(lacking)}: {self.scenario} needs one")
-        return {name: rate for name, rate in found.items() if rate is not None}
-
-
 def measure(
-    order: Order, user_classes: Sequence[type[StoreUser]], tell: Callable[[str], None]
-) -> dict[str, object]:
-    """Measure a cell: `tell` hears "reset" and "measuring" when these begin.
+    order: CellOrder, user_classes: Sequence[type[StoreUser]], notify: Callable[[Event], None]
+) -> Cell:
+    """Measure a cell; `notify` gets an event when the reset and the measuring begin.
 
     Raises CellError.
     """
     streams = [kind.stream for kind in user_classes]
-    rates = order.rates(streams) if order.rate is not None or streams != [""] else {}
-    tell("reset")
+    rates = rates_of(order, streams) if order.rate is not None or streams != [""] else {}
+    notify(Reset())
     if short := descriptors.allow(order.connections):
         raise CellError(short)
     crowd = assemble(order, rates)
@@ -210,7 +129,7 @@ def measure(
     try:
         beside.run()
         load.run(order.warmup)
-        tell("measuring")
+        notify(Measuring())
         window = Window(crowd, load, beside, order.groups, _folder(order), facts(order))
         window.open(order.duration)
         measured = window.close(order.timeout)
@@ -218,43 +137,44 @@ def measure(
         beside.close()
         load.stop(order.timeout)
     measured["health"]["population"] = crowd.terms.population
-    return {**facts(order), **measured, "streams": told(order, rates, load.sent_by_stream)}
+    streams_of_cell = _streams(order, rates, load.sent_by_stream)
+    return msgspec.convert(
+        {**facts(order), "process": order.process, **measured, "streams": streams_of_cell}, Cell
+    )
 
 
-def facts(order: Order) -> dict[str, object]:
+def facts(order: CellOrder) -> dict[str, Any]:
     """Return what names a cell."""
-    users = order.users if order.rate is None else None
-    return {
-        "store": order.store,
-        "variant": order.variant,
-        "mix": order.mix,
-        "processes": order.processes,
-        "round": order.round,
-        "attempt": order.attempt,
-        "users": users,
-        "rate": order.rate,
-        "slow_rate": order.slow_rate,
-    }
+    return msgspec.structs.asdict(order.conditions)
 
 
-def told(
-    order: Order, rates: Rates, sent: Mapping[str, ScheduleStats]
+def rates_of(order: CellOrder, streams: Iterable[str]) -> Rates:
+    """Return the rate of each stream; raises CellError where several have none."""
+    rates = {name: order.slow_rate if name == SLOW else order.rate for name in streams}
+    lacking = [name for name, rate in rates.items() if rate is None]
+    if lacking:
+        raise CellError(f"no rate is given for {', '.join(lacking)}: {order.scenario} needs one")
+    return {name: rate for name, rate in rates.items() if rate is not None}
+
+
+def _streams(
+    order: CellOrder, rates: Rates, sent: Mapping[str, ScheduleStats]
 ) -> dict[str, dict[str, object]]:
-    """Return what a cell says of each of several streams: what it asked for, and how that went."""
-    theirs = describe_streams(rates, order.mix, order.work, order.summary_store)
-    return {name: {**its, **sent[name].counts()} for name, its in theirs.items()}
+    """Return each of several streams: what it asked for, and how that went."""
+    streams = describe_streams(rates, order.mix or "", order.work, order.summary_store)
+    return {name: {**stream, **sent[name].counts()} for name, stream in streams.items()}
 
 
 def begin(
-    order: Order, user_classes: Sequence[type[StoreUser]], crowd: UserPool, rates: Rates
+    order: CellOrder, user_classes: Sequence[type[StoreUser]], crowd: UserPool, rates: Rates
 ) -> CellLoad:
     """Put the load on."""
     if not rates:
-        return ClosedCellLoad(user_classes[0], crowd, order.users)
+        return ClosedCellLoad(user_classes[0], crowd, order.users or 0)
     return OpenCellLoad(user_classes, crowd, rates, order.arrivals, order.max_in_flight)
 
 
-def _bystanders(order: Order) -> Bystanders:
+def _bystanders(order: CellOrder) -> Bystanders:
     rates = {} if order.loaded_rate is None else {order.target: order.loaded_rate}
     try:
         return Bystanders(order.bystanders, order.bystander_rate, order.timeout, rates)
@@ -262,12 +182,14 @@ def _bystanders(order: Order) -> Bystanders:
         raise CellError(f"no bystander: {error}") from error
 
 
-def _folder(order: Order) -> Path | None:
+def _folder(order: CellOrder) -> Path | None:
     return Path(order.folder) if order.folder is not None else None
 
 
-def assemble(order: Order, rates: Rates) -> UserPool:
+def assemble(order: CellOrder, rates: Rates) -> UserPool:
     """Bring the store to its starting state, and gather what its users need; raises CellError."""
+    if order.store is None or order.mix is None:
+        raise CellError(f"scenario {order.scenario} needs a store and a mix")
     mix = MIXES.get(order.mix)
     if mix is None:
         raise CellError(f"there is no mix {order.mix!r}: choose one of {', '.join(MIXES)}")

@@ -1,10 +1,9 @@
 """`python -m windtunnel.runner.generator`: measures cells on orders from its standard input.
 
-A line of JSON is an order, `{"cmd": "cell", ...}` with the fields of
-`windtunnel.runner.cell.Order`.
-Answers are lines of JSON too: `{"event": "ready"}` once, and for each order `reset` and `measuring`
-when these begin, then `{"event": "done", "cell": {...}}` or `{"event": "error", "detail": "..."}`.
-It ends when its input does, at once, and on SIGTERM.
+A line of JSON is an order, `{"cmd": "cell", ...}`; see `windtunnel.runner.order.CellOrder`.
+It writes events, lines of JSON too: `{"event": "ready"}` once, and for each order `reset` and
+`measuring` when these begin, then `{"event": "done", "cell": {...}}` or
+`{"event": "error", "detail": "..."}`. It ends when its input does, at once, and on SIGTERM.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ import logging
 import signal
 import sys
 from collections.abc import Callable
-from typing import IO, Any
 
 import gevent
 import locust  # noqa: F401  first: it makes the standard library cooperative
@@ -25,10 +23,9 @@ from gevent.queue import Queue
 
 from windtunnel.client import descriptors
 from windtunnel.errors import CellError
-from windtunnel.runner.cell import Order, measure
+from windtunnel.runner.cell import measure
+from windtunnel.runner.order import CellOrder, Done, Event, Failed, Ready
 from windtunnel.workload.user import StoreUser
-
-Lines = IO[bytes]
 
 
 def user_classes(scenario: str) -> list[type[StoreUser]]:
@@ -48,26 +45,26 @@ def user_classes(scenario: str) -> list[type[StoreUser]]:
     raise CellError(f"{name} has no user that a cell can be measured with")
 
 
-def answer(line: bytes, tell: Callable[..., None]) -> None:
-    """Do one order, and tell how it went."""
+def answer(line: bytes, notify: Callable[[Event], None]) -> None:
+    """Measure the cell of an order; `notify` gets the events of it."""
     try:
-        order = msgspec.json.decode(line, type=Order)
-        tell("done", cell=measure(order, user_classes(order.scenario), tell))
+        order = msgspec.json.decode(line, type=CellOrder)
+        notify(Done(measure(order, user_classes(order.scenario), notify)))
     except (CellError, msgspec.MsgspecError) as error:
-        tell("error", detail=str(error))
+        notify(Failed(str(error)))
     except Exception as error:
         logging.getLogger(__name__).exception("a cell broke down")
-        tell("error", detail=f"the generator broke down: {error!r}")
+        notify(Failed(f"the generator broke down: {error!r}"))
 
 
-def _tell(event: str, **fields: Any) -> None:
-    sys.stdout.buffer.write(msgspec.json.encode({"event": event, **fields}) + b"\n")
+def _write(event: Event) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode(event) + b"\n")
     sys.stdout.buffer.flush()
 
 
 def _work(orders: Queue[bytes]) -> None:
     for line in orders:
-        answer(line, _tell)
+        answer(line, _write)
 
 
 def main() -> int:
@@ -80,7 +77,7 @@ def main() -> int:
     orders: Queue[bytes] = Queue()
     worker = gevent.spawn(_work, orders)
     try:
-        _tell("ready")
+        _write(Ready())
         for line in FileObjectPosix(sys.stdin.buffer.fileno(), "rb", close=False):
             orders.put(line)
     except BrokenPipeError:

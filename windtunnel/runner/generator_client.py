@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Self
+from time import monotonic
+from typing import IO, Final, Self
 
+import msgspec
 import psutil
 
-from windtunnel.errors import CellError, SetupError
+from windtunnel.errors import SetupError
+from windtunnel.recording.results import Cell
+from windtunnel.runner.order import CellOrder, Done, Event, Failed, Measuring, Ready
+
+_decoder: Final[msgspec.json.Decoder[Event]] = msgspec.json.Decoder(Event)
 
 
 class GeneratorError(SetupError):
-    """The generator ended or answered what is no answer; the message is one line."""
+    """The generator ended, or what it wrote is no event; the message is one line."""
 
 
 class Generator:
@@ -30,7 +35,6 @@ class Generator:
             [sys.executable, "-m", "windtunnel.runner.generator"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            text=True,
             start_new_session=True,
         )
         if cores:
@@ -38,50 +42,65 @@ class Generator:
 
     def __enter__(self) -> Self:
         event = self._receive()
-        if event["event"] != "ready":
-            raise GeneratorError(f"the load generator began with {event!r}")
+        if not isinstance(event, Ready):
+            raise GeneratorError(f"the load generator began with {event}")
         return self
 
     def __exit__(self, *_: object) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
         with suppress(BrokenPipeError):  # it ended before it read the last order
-            self._process.stdin.close()
+            self._stdin.close()
         try:
             self._process.wait(5)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._process.stdout.close()
+        self._stdout.close()
 
-    def cell(self, order: Mapping[str, Any], on_event: Callable[[str], None]) -> dict[str, Any]:
-        """Measure a cell and return it as the generator tells it; `on_event` hears its phases.
+    def measure(self, order: CellOrder) -> Cell:
+        """Return the measured cell, void where it could not be measured; raises GeneratorError.
 
-        Raises GeneratorError when the cell could not be measured.
+        `before_s` of its health is how long it took until what was sent counted, in seconds.
         """
-        assert self._process.stdin is not None
+        sent = measuring = monotonic()
         try:
-            self._process.stdin.write(json.dumps({"cmd": "cell", **order}) + "\n")
-            self._process.stdin.flush()
+            self._stdin.write(msgspec.json.encode(order) + b"\n")
+            self._stdin.flush()
         except BrokenPipeError as error:
             raise self._ended() from error
         while True:
             event = self._receive()
-            if event["event"] == "done":
-                return dict(event["cell"])
-            if event["event"] == "error":
-                raise CellError(str(event.get("detail", event)))
-            on_event(event["event"])
+            if isinstance(event, Measuring):
+                measuring = monotonic()
+            elif isinstance(event, Failed):
+                return void(order, event.detail)
+            elif isinstance(event, Done):
+                health = {**event.cell.health, "before_s": round(measuring - sent, 3)}
+                return msgspec.structs.replace(event.cell, health=health)
 
-    def _receive(self) -> dict[str, Any]:
+    @property
+    def _stdin(self) -> IO[bytes]:
+        assert self._process.stdin is not None
+        return self._process.stdin
+
+    @property
+    def _stdout(self) -> IO[bytes]:
         assert self._process.stdout is not None
-        line = self._process.stdout.readline()
+        return self._process.stdout
+
+    def _receive(self) -> Event:
+        line = self._stdout.readline()
         if not line:
             raise self._ended()
         try:
-            return dict(json.loads(line))
-        except ValueError as error:
-            raise GeneratorError(f"the load generator said {line[:200]!r}") from error
+            return _decoder.decode(line)
+        except msgspec.MsgspecError as error:
+            raise GeneratorError(f"the load generator wrote {line[:200]!r}") from error
 
     def _ended(self) -> GeneratorError:
         return GeneratorError(f"the load generator ended with status {self._process.wait()}")
+
+
+def void(order: CellOrder, reason: str) -> Cell:
+    """Return the cell of an order that could not be measured."""
+    conditions = msgspec.structs.asdict(order.conditions)
+    return Cell(**conditions, process=order.process, seconds=0.0, throughput_rps=0.0, void=reason)

@@ -29,7 +29,7 @@ class LoadSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class CellSpec:
     """One cell to measure: a store of a variant under a load in a round (from 1)."""
 
     store: StoreInfo
@@ -77,19 +77,19 @@ class Plan:
     def __len__(self) -> int:
         return self.a_round * self.rounds
 
-    def __iter__(self) -> Iterator[Order]:
+    def __iter__(self) -> Iterator[CellSpec]:
         """Return the cells of all rounds, one round after the other."""
         return chain.from_iterable(map(self.round, range(1, self.rounds + 1)))
 
-    def round(self, number: int) -> list[Order]:
+    def round(self, number: int) -> list[CellSpec]:
         """Return the cells of a round (from 1), in an order of its own, from the seed."""
         orders = self._cells(number)
         random.Random(f"{self.seed}:{number}").shuffle(orders)
         return orders
 
-    def _cells(self, number: int) -> list[Order]:
+    def _cells(self, number: int) -> list[CellSpec]:
         return [
-            Order(store, load, number, variant.name)
+            CellSpec(store, load, number, variant.name)
             for variant, load, store in product(self.variants, self.loads, self.stores)
             if variant.takes(store) and why_unsuitable(store, load) is None
         ]

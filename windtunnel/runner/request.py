@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import product
 
 from windtunnel.runner.plan import LoadSpec
+from windtunnel.workload.arrivals import Arrivals
 from windtunnel.workload.slow import SlowLoad
 
 
@@ -27,7 +28,7 @@ class Request:
     rates: tuple[float, ...] = ()
     slow: tuple[SlowLoad, ...] = ()
     splits: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    arrivals: str = "constant"
+    arrivals: Arrivals = "constant"
     processes: tuple[int, ...] = (1,)
     rounds: int = 6
     duration: float = 2.0

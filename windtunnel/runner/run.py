@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import product
 from pathlib import Path
-from time import monotonic
-from typing import Any
 
 import msgspec
 from rich.console import Console
@@ -19,39 +17,29 @@ from windtunnel.analysis.grouping import display_name, is_reference
 from windtunnel.analysis.slo import SloError, parse
 from windtunnel.analysis.verdicts import unnamed
 from windtunnel.analysis.wording import amount, listed
-from windtunnel.errors import CellError, SetupError
+from windtunnel.errors import SetupError
 from windtunnel.recording import environment, hlog, results
 from windtunnel.recording.environment import generator_cores, kept_off
 from windtunnel.recording.nginx_log import Tail
-from windtunnel.runner.bystander import LOADED_RATE, called
 from windtunnel.runner.generator_client import Generator
-from windtunnel.runner.plan import Order, Plan, Variant, plan
+from windtunnel.runner.order import LOADED_RATE, SAMPLES, CellOrder
+from windtunnel.runner.plan import CellSpec, Plan, Variant, plan
 from windtunnel.runner.progress import Shown
 from windtunnel.runner.request import Request
 from windtunnel.runner.splits import split_variants
 from windtunnel.runner.stack import StackTarget, slow_part, stacked
 from windtunnel.runner.strategies import Orders, rounds
 from windtunnel.runner.targets import AGAINST, BASE, Lineup, Server, foreign, server
-from windtunnel.workload.slow import SlowLoad
 from windtunnel.workload.stores import StoreInfo, discover
 
 AGAIN = 2
 """How often a spoiled cell is measured again before it is kept as it is."""
-
-SAMPLES = 50
-"""Requests of every second that are kept whole."""
 
 STEAL_LIMIT = 0.05
 """The share of the machine's CPU time that the hypervisor may steal before a cell is spoiled."""
 
 SLOW_PART = "wsgi"
 """The scenario that compares servers of the slow part, and starts them."""
-
-MEASURED = (
-    "seconds", "throughput_rps", "operations", "cpu_s", "health", "flags", "void", "intended",
-    "late", "skipped", "stale", "retried", "bystander", "streams",
-)  # fmt: skip
-"""What of a cell the generator tells; the rest is what was ordered."""
 
 
 class NothingToMeasureError(SetupError):
@@ -117,64 +105,45 @@ class Run:
         groups = (target.groups(offer) for target in targets for offer in self.plan.stores)
         return {pid for group in groups for pids in group.values() for pid in pids}
 
-    def _cell(self, generator: Generator, order: Order, attempt: int) -> results.Cell:
-        facts = self._facts(order) | {"attempt": attempt}
-        reached = {"sent": monotonic()}
-        asked = self._order(order) | {"attempt": attempt}
-        facts["process"] = _straight(asked)
-        try:
-            told = generator.cell(asked, lambda event: reached.update({event: monotonic()}))
-        except CellError as error:
-            return results.Cell(**facts, seconds=0.0, throughput_rps=0.0, void=str(error))
-        measured = {key: told[key] for key in MEASURED if key in told}
-        before = reached["measuring"] - reached["sent"]
-        measured["health"] = {**told["health"], "before_s": round(before, 3)}
-        return msgspec.convert({**facts, **measured}, results.Cell)
+    def _cell(self, generator: Generator, spec: CellSpec, attempt: int) -> results.Cell:
+        order = self._order(spec, attempt)
+        server = self.lineup[spec.variant]
+        straight = spec.load.processes == 1 or self.request.host
+        return msgspec.structs.replace(
+            generator.measure(order),
+            target=server.target.name if straight else "nginx",
+            connections=server.offers[spec.store.id].ledger.get("connections"),
+        )
 
-    def _facts(self, order: Order) -> dict[str, Any]:
-        straight = order.load.processes == 1 or self.request.host
-        server = self.lineup[order.variant]
-        return {
-            "store": order.store.id,
-            "variant": order.variant,
-            "target": server.target.name if straight else "nginx",
-            "mix": order.load.mix,
-            "processes": order.load.processes,
-            "connections": server.offers[order.store.id].ledger.get("connections"),
-            "round": order.round,
-            "users": order.load.users,
-            "rate": order.load.rate,
-            "slow_rate": order.load.slow.rate if order.load.slow else None,
-        }
-
-    def _order(self, order: Order) -> dict[str, Any]:
-        target, load = self.lineup[order.variant].target, order.load
+    def _order(self, spec: CellSpec, attempt: int) -> CellOrder:
+        request, load, target = self.request, spec.load, self.lineup[spec.variant].target
         url = target.url(load.processes)  # first: it may change which processes there are
-        return {
-            "scenario": self.request.scenario,
-            "store": order.store.id,
-            "mix": load.mix,
-            "processes": load.processes,
-            "round": order.round,
-            "variant": order.variant,
-            "users": load.users or 0,
-            "rate": load.rate,
-            "sleep_ms": self.request.sleep_ms,
-            **beside(load.slow, self.plan.summary_stores.get(order.store.id)),
-            "arrivals": self.request.arrivals,
-            "retry_stale": self.request.retry_stale,
-            "cookies": self.request.cookies,
-            "bystanders": list(target.processes()),
-            "loaded_rate": LOADED_RATE if isinstance(target, StackTarget) else None,
-            "folder": str(self.folder.absolute()),
-            "sample": SAMPLES,
-            "seed": self.request.seed,
-            "population": self.request.population,
-            "target": url,
-            "warmup": self.request.warmup,
-            "duration": self.request.duration,
-            "groups": {k: list(v) for k, v in target.groups(order.store).items()},
-        }
+        order = CellOrder(
+            scenario=request.scenario,
+            store=spec.store.id,
+            variant=spec.variant,
+            mix=load.mix,
+            processes=load.processes,
+            round=spec.round,
+            attempt=attempt,
+            users=load.users,
+            rate=load.rate,
+            arrivals=request.arrivals,
+            sleep_ms=request.sleep_ms,
+            seed=request.seed,
+            population=request.population,
+            target=url,
+            warmup=request.warmup,
+            duration=request.duration,
+            retry_stale=request.retry_stale,
+            cookies=request.cookies,
+            bystanders=list(target.processes()),
+            loaded_rate=LOADED_RATE if isinstance(target, StackTarget) else None,
+            sample=SAMPLES,
+            folder=str(self.folder.absolute()),
+            groups={name: list(pids) for name, pids in target.groups(spec.store).items()},
+        )
+        return order.beside(load.slow, self.plan.summary_stores.get(spec.store.id))
 
 
 def settle(
@@ -195,22 +164,9 @@ def settle(
         note(f"void: {what}: {cell.void}")
 
 
-def _straight(asked: Mapping[str, Any]) -> str | None:
-    """The process that a cell loads straight, as its bystander calls it."""
-    return called(asked["target"]) if asked["target"] in asked["bystanders"] else None
-
-
 def _keep(folder: Path, cell: results.Cell) -> None:
     results.append(folder, cell)
     hlog.append(folder, cell)
-
-
-def beside(slow: SlowLoad | None, whose: str | None) -> dict[str, Any]:
-    """Return what of an order is slow work; `whose` is the store that gives summaries."""
-    if slow is None:
-        return {}
-    kind, ms = slow.work.kind.value, slow.work.ms
-    return {"slow_rate": slow.rate, "slow_work": kind, "sleep_ms": ms, "slow_store": whose}
 
 
 def spoiled(cell: results.Cell) -> str | None:
@@ -221,14 +177,14 @@ def spoiled(cell: results.Cell) -> str | None:
     return None
 
 
-def describe(order: Order) -> str:
+def describe(spec: CellSpec) -> str:
     """Return a cell in a few words."""
-    load = order.load
+    load = spec.load
     slow = f" and {load.slow}" if load.slow else ""
     processes = f", {load.processes} processes" if load.processes > 1 else ""
-    variant = f" {order.variant}" if order.variant else ""
+    variant = f" {spec.variant}" if spec.variant else ""
     under = f"{load.mix}, {amount(load.users, load.rate)}{slow}{processes}"
-    return f"round {order.round}  {order.store.id}{variant}  {under}"
+    return f"round {spec.round}  {spec.store.id}{variant}  {under}"
 
 
 def run(request: Request, console: Console, into: Path, orders: Orders | None = None) -> Path:

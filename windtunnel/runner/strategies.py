@@ -19,18 +19,18 @@ from windtunnel.analysis.slo import Slo, parse
 from windtunnel.analysis.summary import State
 from windtunnel.analysis.verdicts import judge
 from windtunnel.recording import results
-from windtunnel.runner.plan import LoadSpec, Order, Plan, why_unsuitable
+from windtunnel.runner.plan import CellSpec, LoadSpec, Plan, why_unsuitable
 from windtunnel.runner.progress import Shown
 from windtunnel.runner.request import Request
 from windtunnel.workload.stores import StoreInfo
 
-Orders = Callable[[Plan, Path, Shown], Iterator[Order]]
+Orders = Callable[[Plan, Path, Shown], Iterator[CellSpec]]
 
 
 def rounds(request: Request) -> Orders:
     """Return round after round: as many as planned, and more until a precision is reached."""
 
-    def orders(plan: Plan, folder: Path, shown: Shown) -> Iterator[Order]:
+    def orders(plan: Plan, folder: Path, shown: Shown) -> Iterator[CellSpec]:
         began = monotonic()
         for number in count(1):
             yield from plan.round(number)
@@ -72,8 +72,8 @@ class _Search:
     lacking: str | None = None
     """What ends the search before all is known."""
 
-    def at(self, rate: float, number: int) -> Order:
-        return Order(self.store, replace(self.load, users=None, rate=rate), number, self.variant)
+    def at(self, rate: float, number: int) -> CellSpec:
+        return CellSpec(self.store, replace(self.load, users=None, rate=rate), number, self.variant)
 
     def next(self, first: float) -> float | None:
         return next_rate(self.outcomes, first=first) if self.lacking is None else None
@@ -108,7 +108,7 @@ def search(request: Request, first: float) -> Orders:
     """
     slos = [parse(text) for text in request.slos]
 
-    def orders(plan: Plan, folder: Path, shown: Shown) -> Iterator[Order]:
+    def orders(plan: Plan, folder: Path, shown: Shown) -> Iterator[CellSpec]:
         shuffled = random.Random(plan.seed)
         searches = [
             _Search(store, load, variant.name)

@@ -15,13 +15,13 @@ from rich.console import Console
 
 from windtunnel.analysis.grouping import is_generator_limited
 from windtunnel.analysis.slo import parse
-from windtunnel.errors import CellError
 from windtunnel.recording import environment, results, streams, tuning_results
 from windtunnel.recording.tuning_results import Kind, Tuned
 from windtunnel.runner.generator_client import Generator
+from windtunnel.runner.order import SAMPLES, CellOrder
 from windtunnel.runner.plan import LoadSpec, why_unsuitable
 from windtunnel.runner.progress import Shown
-from windtunnel.runner.run import MEASURED, SAMPLES, NothingToMeasureError, settle
+from windtunnel.runner.run import NothingToMeasureError, settle
 from windtunnel.runner.splits import TrialStack, trial_stack
 from windtunnel.tuning.calibration import IsolatedRequests, computing, cores_left
 from windtunnel.tuning.conclusion import conclude
@@ -33,9 +33,6 @@ from windtunnel.workload.stores import StoreInfo, discover, select
 SCENARIO: Final = "pools"
 ALONE: Final = "alone"
 """The folder, within a run's own, of the cells in which each kind of work was alone."""
-
-NAMING: Final = ("store", "variant", "mix", "processes", "round", "attempt", "rate", "slow_rate")
-"""What of an order names its cell."""
 
 ROUNDS_ALONE: Final = (1, 3, 5)
 """The rounds that begin with such cells: what was measured once may have been a bad moment."""
@@ -221,8 +218,8 @@ class _Trying:
             shown.begin(f"{kind} work alone")
             self.stack.to(layout)
             order = self._order(layout, number, self.folder / ALONE, fast, slow)
-            order["variant"] = f"{kind} alone"
-            cell = self._told(generator, {**order, "sample": EVERY})
+            order = msgspec.structs.replace(order, variant=f"{kind} alone", sample=EVERY)
+            cell = self._measure(generator, order)
             results.append(self.folder / ALONE, cell)
             shown.done()
 
@@ -250,46 +247,40 @@ class _Trying:
 
         def measure(attempt: int) -> results.Cell:
             order = self._order(layout, number, self.folder, wanted.fast_rate, wanted.slow_rate)
-            return self._told(generator, order | {"attempt": attempt})
+            return self._measure(generator, msgspec.structs.replace(order, attempt=attempt))
 
         settle(measure, self.folder, what, shown.note)
         shown.done()
 
-    def _told(self, generator: Generator, order: Mapping[str, Any]) -> results.Cell:
-        facts = {name: order[name] for name in NAMING if name in order}
-        facts |= {"target": "nginx", "users": None}
-        facts["connections"] = self.offer.ledger.get("connections")
-        try:
-            told = generator.cell(order, lambda _: None)
-        except CellError as error:
-            return results.Cell(**facts, seconds=0.0, throughput_rps=0.0, void=str(error))
-        measured = {key: told[key] for key in MEASURED if key in told}
-        return msgspec.convert({**facts, **measured}, results.Cell)
+    def _measure(self, generator: Generator, order: CellOrder) -> results.Cell:
+        connections = self.offer.ledger.get("connections")
+        cell = generator.measure(order)
+        return msgspec.structs.replace(cell, target="nginx", connections=connections)
 
     def _order(
         self, layout: PoolLayout, number: int, folder: Path, fast: float, slow: float
-    ) -> dict[str, Any]:
+    ) -> CellOrder:
         wanted, target = self.wanted, self.stack.target
-        return {
-            "scenario": SCENARIO,
-            "store": self.offer.id,
-            "mix": wanted.mix,
-            "round": number,
-            "variant": layout.name,
-            "processes": layout.processes,
-            "rate": fast,
-            "slow_rate": slow,
-            "slow_work": wanted.work.kind.value,
-            "sleep_ms": wanted.work.ms,
-            "slow_store": self.slow_store,
-            "arrivals": "poisson" if wanted.poisson else "constant",
-            "bystanders": list(target.processes()),
-            "folder": str(folder.absolute()),
-            "sample": SAMPLES,
-            "seed": wanted.seed + number,
-            "population": wanted.population,
-            "target": self.stack.url,
-            "warmup": wanted.warmup,
-            "duration": wanted.duration,
-            "groups": {name: list(pids) for name, pids in target.groups(self.offer).items()},
-        }
+        return CellOrder(
+            scenario=SCENARIO,
+            store=self.offer.id,
+            variant=layout.name,
+            mix=wanted.mix,
+            processes=layout.processes,
+            round=number,
+            rate=fast,
+            slow_rate=slow,
+            slow_work=wanted.work.kind,
+            sleep_ms=wanted.work.ms,
+            slow_store=self.slow_store,
+            arrivals="poisson" if wanted.poisson else "constant",
+            seed=wanted.seed + number,
+            population=wanted.population,
+            target=self.stack.url,
+            warmup=wanted.warmup,
+            duration=wanted.duration,
+            bystanders=list(target.processes()),
+            sample=SAMPLES,
+            folder=str(folder.absolute()),
+            groups={name: list(pids) for name, pids in target.groups(self.offer).items()},
+        )

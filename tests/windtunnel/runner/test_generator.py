@@ -102,7 +102,7 @@ def test_each_user_has_one_connection(driven: Driven, served: Server) -> None:
         ({"scenario": "no"}, "there is no scenario 'no'"),
         ({"target": "http://127.0.0.1:9"}, "could not be reset: refused"),
         ({"target": "nonsense"}, "no target: 'nonsense' is not an address"),
-        ({"users": "many"}, "Expected `int`"),
+        ({"users": "many"}, "Expected `int | null`"),
     ],
 )
 def test_what_cannot_be_measured_is_said_in_a_line(

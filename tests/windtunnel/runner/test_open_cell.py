@@ -159,7 +159,7 @@ def test_a_folder_that_cannot_be_written_costs_the_series_only(
 @pytest.mark.parametrize(
     ("fields", "detail"),
     [
-        ({"rate": 0}, "a rate is more than 0"),
+        ({"rate": 0}, "a rate must be greater than 0"),
         ({"rate": 5, "arrivals": "random"}, "Invalid enum value 'random'"),
         ({"users": 0}, "a cell needs users or a rate"),
         ({"bystanders": ["nonsense"]}, "no bystander: 'nonsense' is not an address"),

@@ -15,7 +15,7 @@ from tests.server.conftest import serving
 from tests.windtunnel.generate import Made, info
 from tests.windtunnel.runner.test_plan import offer
 from windtunnel.recording.results import OK, Cell, OperationResult, append, create, load
-from windtunnel.runner.plan import Order, Plan
+from windtunnel.runner.plan import CellSpec, Plan
 from windtunnel.runner.progress import Shown
 from windtunnel.runner.request import Request
 from windtunnel.runner.strategies import search
@@ -70,7 +70,7 @@ def test_each_slow_rate_has_a_search_of_its_own(tmp_path: Path) -> None:
     assert "read and 2/s slow (sleep of 100 ms): the objectives hold at no rate" in told.getvalue()
 
 
-def cell_of(folder: Path, order: Order) -> tuple[float, float | None]:
+def cell_of(folder: Path, order: CellSpec) -> tuple[float, float | None]:
     """Put down what was answered: with two slow requests a second, nothing."""
     assert order.load.slow
     outcome = OK if order.load.slow.rate == 1.0 else "timeout"
