@@ -44,7 +44,7 @@ def parts(
         lasted[cell.configuration] += cell.seconds
     return [
         found
-        for group in sorted(groups, key=str)
+        for group in sorted(groups, key=lambda group: (group.subject, group.mix or "", str(group)))
         for found in _of(groups[group], lasted.get(group))
     ]
 
