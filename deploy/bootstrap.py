@@ -2,8 +2,8 @@
 
     python3 deploy/bootstrap.py
 
-A second run sees its stamp and ends at once; a half-made environment is made anew. Exit codes: 0;
-3 the machine lacks something, said in one line with what mends it; 130 Ctrl-C.
+A second run sees its stamp and ends at once; an incomplete environment is made again. Exit codes:
+0; 3 the machine lacks something, one line says what and how to fix it; 130 Ctrl-C.
 """
 
 import fcntl
@@ -18,95 +18,98 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
-LEAST = (3, 11)
-ROOM = 1.5e9
-"""Bytes that the environment takes while it is made, its downloads among them."""
+MIN_PYTHON = (3, 11)
+DISK_SPACE = 1.5e9
+"""Bytes that the environment takes while it is made, with its downloads."""
 
 
-class Lacking(Exception):  # noqa: N818 - told to people, not to programs
-    """The machine lacks something; the text is one line that says what mends it."""
+class BootstrapError(Exception):
+    """The machine lacks something; the message is one line that says how to fix it."""
 
 
 def main(project: Path = PROJECT) -> int:
     """Make the environment of a project unless it is there; returns the exit code."""
     try:
         require_python()
-        with alone(project):
+        with setup_lock(project):
             make(project)
-    except Lacking as lacking:
-        print(f"setup: {lacking}", file=sys.stderr)
+    except BootstrapError as error:
+        print(f"setup: {error}", file=sys.stderr)
         return 3
     except KeyboardInterrupt:
-        print("\nsetup: interrupted; `make setup` goes on from here", file=sys.stderr)
+        print("\nsetup: interrupted; `make setup` continues from here", file=sys.stderr)
         return 130
     except OSError as error:
-        print(
-            f"setup: {error.filename or project}: {error.strerror}{_mend(error)}", file=sys.stderr
-        )
+        print(f"setup: {error.filename or project}: {error.strerror}{_fix(error)}", file=sys.stderr)
         return 3
     return 0
 
 
-def _mend(error: OSError) -> str:
+def _fix(error: OSError) -> str:
     if isinstance(error, PermissionError):
-        return f"; to mend: sudo chown -R $(id -un) {PROJECT}"
+        return f"; fix: sudo chown -R $(id -un) {PROJECT}"
     return ""
 
 
 def make(project: Path) -> None:
-    """Bring `.venv` up to the lock; raises Lacking."""
-    venv, wanted = project / ".venv", fingerprint(project)
+    """Bring `.venv` up to the lock; raises BootstrapError."""
+    venv, fingerprint = project / ".venv", fingerprint_of(project)
     stamp = venv / "windtunnel.stamp"
-    if made(venv, stamp) == wanted:
+    installed = installed_fingerprint(venv, stamp)
+    if installed == fingerprint:
         return
-    if made(venv, stamp) is None:
+    if installed is None:
         create(venv)
     stamp.unlink(missing_ok=True)
     install(project, venv)
-    stamp.write_text(wanted)
+    stamp.write_text(fingerprint)
     say("the environment .venv is ready")
 
 
-def fingerprint(project: Path) -> str:
-    """What the environment is made from, as a hash."""
+def fingerprint_of(project: Path) -> str:
+    """Return a hash of what the environment is made from."""
     digest = hashlib.sha256()
     for name in ("requirements.lock", "pyproject.toml"):
         digest.update((project / name).read_bytes())
     return digest.hexdigest()
 
 
-def made(venv: Path, stamp: Path) -> "str | None":
-    """The fingerprint of a whole environment; None for one that is absent, half made or broken."""
+def installed_fingerprint(venv: Path, stamp: Path) -> "str | None":
+    """Return that of a complete environment; None if it is absent, incomplete or broken."""
     if not (venv / "bin" / "python").exists():  # false for a link to a Python that is gone, too
         return None
     return stamp.read_text() if stamp.exists() else None
 
 
 def require_python() -> None:
-    """Raise Lacking unless this Python can make environments."""
-    if sys.version_info < LEAST:
-        raise Lacking("Python 3.11 or newer is needed: sudo apt-get install python3 python3-venv")
+    """Raise BootstrapError unless this Python can make environments."""
+    if sys.version_info < MIN_PYTHON:
+        raise BootstrapError(
+            "Python 3.11 or newer is needed: sudo apt-get install python3 python3-venv"
+        )
     try:
         import ensurepip  # noqa: F401
         import venv  # noqa: F401
-    except ModuleNotFoundError as absent:
+    except ModuleNotFoundError as error:
         package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
-        told = f"this Python cannot make environments: sudo apt-get install {package}"
-        raise Lacking(told) from absent
+        raise BootstrapError(
+            f"this Python cannot make environments: sudo apt-get install {package}"
+        ) from error
 
 
 def create(venv: Path) -> None:
     """Make an empty environment in place of whatever is there."""
     free = shutil.disk_usage(venv.parent).free
-    if free < ROOM:
-        raise Lacking(
-            f"{free / 1e9:.1f} GB are free in {venv.parent}, {ROOM / 1e9:.1f} are needed: make room"
+    if free < DISK_SPACE:
+        raise BootstrapError(
+            f"{free / 1e9:.1f} GB are free in {venv.parent}, {DISK_SPACE / 1e9:.1f} are needed: "
+            "free some space"
         )
-    again = " (the one there was half made)" if venv.exists() else ""
-    say(f"making .venv with Python {sys.version.split()[0]}{again}")
-    done = run([sys.executable, "-m", "venv", "--clear", str(venv)])
-    if done.returncode:
-        raise Lacking(f"python -m venv failed: {last_line(done.stdout)}")
+    note = " (the former one was incomplete)" if venv.exists() else ""
+    say(f"making .venv with Python {sys.version.split()[0]}{note}")
+    process = run([sys.executable, "-m", "venv", "--clear", str(venv)])
+    if process.returncode:
+        raise BootstrapError(f"python -m venv failed: {last_line(process.stdout)}")
 
 
 def install(project: Path, venv: Path) -> None:
@@ -118,20 +121,20 @@ def install(project: Path, venv: Path) -> None:
     pip(venv, ["--no-deps", "--no-build-isolation", "-e", str(project)])
 
 
-def pip(venv: Path, what: Sequence[str]) -> None:
-    """Run `pip install`; raises Lacking with the reason, everything it said is in a log."""
+def pip(venv: Path, arguments: Sequence[str]) -> None:
+    """Run `pip install`; raises BootstrapError with the reason; its whole output is in a log."""
     quiet = ["--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
-    done = run([str(venv / "bin" / "python"), "-m", "pip", "install", *quiet, *what])
+    process = run([str(venv / "bin" / "python"), "-m", "pip", "install", *quiet, *arguments])
     log = venv / "windtunnel-pip.log"
-    log.write_text(done.stdout)
-    if done.returncode:
-        raise Lacking(reason(done.stdout, log))
+    log.write_text(process.stdout)
+    if process.returncode:
+        raise BootstrapError(reason(process.stdout, log))
 
 
-def reason(said: str, log: Path) -> str:
-    """Why pip failed, in one line."""
-    known = {
-        r"No space left on device": "the disk is full: make room, then `make setup`",
+def reason(output: str, log: Path) -> str:
+    """Return why pip failed, in one line."""
+    reasons = {
+        r"No space left on device": "the disk is full: free some space, then `make setup`",
         r"HASHES|hashes": "a downloaded package is not the one that requirements.lock names",
         r"ConnectionError|name resolution|Max retries|timed out|ProxyError|versions: none": (
             "no package index can be reached: check network and proxy, then `make setup`"
@@ -140,21 +143,21 @@ def reason(said: str, log: Path) -> str:
             "a package must be compiled here: sudo apt-get install build-essential python3-dev"
         ),
     }
-    for pattern, told in known.items():
-        if re.search(pattern, said):
-            return told
-    return f"pip failed: {last_line(said)} (all of it: {log})"
+    for pattern, text in reasons.items():
+        if re.search(pattern, output):
+            return text
+    return f"pip failed: {last_line(output)} (all of its output: {log})"
 
 
-def last_line(said: str) -> str:
-    """The last line that says what went wrong."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+def last_line(output: str) -> str:
+    """Return the last line that says what went wrong."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR")]
-    return (errors or lines or ["it said nothing"])[-1]
+    return (errors or lines or ["it printed nothing"])[-1]
 
 
 def run(command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
-    """Run a command with nothing of the caller's Python in its environment."""
+    """Run a command without the caller's Python settings in its environment."""
     environ = {k: v for k, v in os.environ.items() if k not in {"PYTHONHOME", "PYTHONPATH"}}
     environ |= {"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"}
     return subprocess.run(
@@ -166,13 +169,13 @@ def run(command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
         text=True,
         errors="replace",
         check=False,
-        close_fds=False,  # the lock is theirs too
+        close_fds=False,  # it inherits the lock
     )
 
 
 @contextmanager
-def alone(project: Path) -> Iterator[None]:
-    """One set-up at a time; a second one waits for the first, and for what a killed one started."""
+def setup_lock(project: Path) -> Iterator[None]:
+    """Let one set-up run at a time; another waits for it, and for what a killed one started."""
     folder = project / ".run"
     folder.mkdir(exist_ok=True)
     with (folder / "setup.lock").open("w") as file:
@@ -180,7 +183,7 @@ def alone(project: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("another set-up is at work: waiting for it")
+            say("another set-up is running: waiting for it")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

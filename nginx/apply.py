@@ -183,7 +183,7 @@ class Reload:
             raise ApplyError(f"old nginx workers still finish requests after {timeout:g} s: {pids}")
 
     def _is_active(self) -> bool:
-        """An old worker that has not been told to leave still accepts connections."""
+        """An old worker that is not shutting down still accepts connections."""
         return (
             all(map(_is_shutting_down, self._remaining()))
             and self.nginx.generation() == self.generation

@@ -1,7 +1,7 @@
 """Becomes nginx, once the workers of a master that was killed have released the port.
 
-A script: `python -P launcher.py FOLDER COMMAND...`. Workers whose master is gone serve on, and no
-reload reaches them; they are told here to finish their requests and to accept no more.
+A script: `python -P launcher.py FOLDER COMMAND...`. Workers whose master is gone go on
+serving, and no reload reaches them: they are asked to finish their requests and to quit.
 """
 
 from __future__ import annotations

@@ -109,14 +109,14 @@ def test_a_killed_run_is_made_anew_when_what_it_started_has_ended(project: Path)
         assert not (project / ".venv" / "windtunnel.stamp").exists()
         with start(project) as again:
             assert again.stdout
-            assert "another set-up is at work" in again.stdout.readline()
+            assert "another set-up is running" in again.stdout.readline()
             left.resume()
             out, _ = again.communicate(timeout=120)
     finally:
         with suppress(psutil.NoSuchProcess):
             left.resume()
     assert again.returncode == 0
-    assert "half made" in out
+    assert "incomplete" in out
     assert imports_the_project(project)
 
 

@@ -168,7 +168,7 @@ def logs(
 
 @needs_clone
 def doctor() -> None:
-    """Say what can run here, and what mends the rest."""
+    """Say what can run here, and how to fix the rest."""
     from deploy import doctor as facts
 
     table(("machine", ""), facts.machine())
