@@ -45,9 +45,13 @@ def test_what_cannot_run_is_said_in_the_form(seen: ObservedPage, interface: Inte
     expect(alert).to_have_count(0)
     for stores, fields, told in (
         ([], {}, "no store is chosen"),
-        ([SQLITE], {"population": "abc"}, "population: 'abc' is not a whole number"),
-        ([SQLITE], {"population": "-1"}, "population: '-1' is not a whole number"),
-        ([SQLITE], {"population": "100", "userCount": "99999"}, "users: '99999' is not"),
+        ([SQLITE], {"population": "abc"}, "population: must be a whole number"),
+        ([SQLITE], {"population": "-1"}, "population: must be a whole number"),
+        (
+            [SQLITE],
+            {"population": "100", "userCount": "99999"},
+            "users: must be a whole number from 1 to 10000, not '99999'",
+        ),
         ([SQLITE], {"userCount": "2", "host": "http://127.0.0.1:1"}, "`windtunnel up`"),
     ):
         submit(form, *stores, **fields)

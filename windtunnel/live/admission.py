@@ -12,7 +12,7 @@ from windtunnel.client.client import Client
 from windtunnel.client.timers import Deadlines
 from windtunnel.errors import UsageError
 from windtunnel.live import arguments
-from windtunnel.live.load_profile import work as work_of
+from windtunnel.live.load_profile import slow_work
 from windtunnel.runner.plan import LoadSpec, why_unsuitable
 from windtunnel.workload import dataset
 from windtunnel.workload.mixes import MIXES
@@ -25,12 +25,12 @@ from windtunnel.workload.stores import (
     select,
 )
 
-RESET_TIMEOUT = 150.0
-MOST_USERS = 10_000
+RESET_TIMEOUT_S = 150.0
+MAX_USERS = 10_000
 """Each has a connection of its own, and the ports of one address run out."""
 
-DELETING_SECONDS = 10.0
-"""For how long `delete` alone is provided for; after that each delete takes a create."""
+DELETE_SECONDS = 10.0
+"""How long the records of a mix of deletes alone last; after that each delete takes a create."""
 
 log = logging.getLogger("windtunnel")
 
@@ -44,87 +44,89 @@ REFUSALS = (RefusedError, ServerDownError, UnknownStoreError, dataset.ResetError
 
 
 @dataclass(frozen=True, slots=True)
-class Admitted:
-    """A test that may start: on which stores, with how many records in each.
+class Admission:
+    """A test that may start: its stores, how many records each gets, and what was left out.
 
-    `summary_stores` has, by store, whose summary its slow `work` asks for, if that is what it does.
+    `excluded` has the ids of the stores left out, by reason. Where the slow `work` is a summary,
+    `summary_stores` has, by store, the id of the store whose summary it reads.
     """
 
     url: str
     client: Client
     stores: list[StoreInfo]
-    left_out: dict[str, list[str]]
-    size: int
+    excluded: dict[str, list[str]]
+    population: int
     work: SlowWork | None
     summary_stores: dict[str, str]
 
 
-def admit(options: Namespace, users: int) -> Admitted:
-    """Return what a test with these options works on; raises one of REFUSALS."""
+def admit(options: Namespace, users: int) -> Admission:
+    """Return what a test with these options loads; raises one of REFUSALS."""
     if options.mix not in MIXES:
         raise RefusedError(f"there is no mix {options.mix!r}: choose one of {', '.join(MIXES)}")
-    if users > MOST_USERS:
-        raise RefusedError(f"{users} users are too many: {MOST_USERS} at most")
-    size = dataset.size_for(MIXES[options.mix], options.population, users, DELETING_SECONDS)
+    if users > MAX_USERS:
+        raise RefusedError(f"{users} users are too many: {MAX_USERS} at most")
+    population = dataset.size_for(MIXES[options.mix], options.population, users, DELETE_SECONDS)
     url = arguments.url_of(options.target, options.host)
-    client = _client(url)
-    _, offers = discover(url)
+    client = _connect(url)
+    _, known_stores = discover(url)
     through_nginx = _is_nginx(client)
-    work = _work(options)
-    stores, left_out = chosen(offers, options.stores, options.mix, through_nginx, work)
-    asked = work is not None and work.kind is SlowKind.SUMMARY
-    theirs = {one.id: summary_store(one, offers) or one.id for one in stores if asked}
-    return Admitted(url, client, stores, left_out, size, work, theirs)
+    work = _slow_work(options)
+    stores, excluded = select_stores(known_stores, options.stores, options.mix, through_nginx, work)
+    reads_summaries = work is not None and work.kind is SlowKind.SUMMARY
+    sources = {s.id: summary_store(s, known_stores) or s.id for s in stores if reads_summaries}
+    return Admission(url, client, stores, excluded, population, work, sources)
 
 
-def _work(options: Namespace) -> SlowWork | None:
+def _slow_work(options: Namespace) -> SlowWork | None:
     try:
-        return work_of(options)
+        return slow_work(options)
     except ValueError:
-        known = ", ".join(SlowKind)
-        raise RefusedError(f"there is no slow work {options.slow_work!r}: choose {known}") from None
+        kinds = ", ".join(SlowKind)
+        raise RefusedError(f"there is no slow work {options.slow_work!r}: choose {kinds}") from None
 
 
-def chosen(
-    offers: Sequence[StoreInfo],
+def select_stores(
+    known_stores: Sequence[StoreInfo],
     globs: Sequence[str],
     mix: str,
     through_nginx: bool,
     work: SlowWork | None = None,
 ) -> tuple[list[StoreInfo], dict[str, list[str]]]:
-    """Return the stores that `globs` select and that can be loaded so, and the others by reason.
+    """Return the stores that `globs` select and that can be loaded, and the others by reason.
 
     Raises RefusedError if none can, UnknownStoreError for a glob that matches nothing.
     """
     if not globs:
         raise RefusedError("no store is chosen: choose one or more (--stores 'sqlite/*')")
-    able: list[StoreInfo] = []
-    left_out: dict[str, list[str]] = {}
-    for offer in select(offers, globs):
-        reason = why_not_loadable(offer, mix, through_nginx=through_nginx)
+    stores: list[StoreInfo] = []
+    excluded: dict[str, list[str]] = {}
+    for store in select(known_stores, globs):
+        reason = why_not_loadable(store, mix, through_nginx=through_nginx)
         if reason is None and work is not None:
-            reason = why_no_slow_work(offer, work, offers)
+            reason = why_no_slow_work(store, work, known_stores)
         if reason is None:
-            able.append(offer)
+            stores.append(store)
         else:
-            left_out.setdefault(reason, []).append(offer.id)
-    if not able:
-        raise RefusedError("; ".join(f"{', '.join(ids)}: {r}" for r, ids in left_out.items()))
-    return able, left_out
+            excluded.setdefault(reason, []).append(store.id)
+    if not stores:
+        lines = [f"{', '.join(ids)}: {reason}" for reason, ids in excluded.items()]
+        raise RefusedError("; ".join(lines))
+    return stores, excluded
 
 
-def why_not_loadable(offer: StoreInfo, mix: str, *, through_nginx: bool) -> str | None:
-    """Why a store cannot be loaded with `mix`, or None."""
-    if offer.status != "up":
-        return offer.detail or offer.status
-    if offer.local and through_nginx:
+def why_not_loadable(store: StoreInfo, mix: str, *, through_nginx: bool) -> str | None:
+    """Return why a store cannot be loaded with `mix`, or None."""
+    if store.status != "up":
+        return store.detail or store.status
+    if store.local and through_nginx:
         return "it lives in one process, so load that one (target: direct)"
-    return why_unsuitable(offer, LoadSpec(mix, users=1, processes=1))
+    return why_unsuitable(store, LoadSpec(mix, users=1, processes=1))
 
 
-def _client(url: str) -> Client:
+def _connect(url: str) -> Client:
     try:
-        return Client(Address(url), Deadlines(RESET_TIMEOUT))
+        return Client(Address(url), Deadlines(RESET_TIMEOUT_S))
     except (OSError, ValueError) as error:
         raise RefusedError(f"no target: {error}") from error
 

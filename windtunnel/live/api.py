@@ -12,10 +12,9 @@ from flask import Response, jsonify, request
 from locust.env import Environment
 from locust.web import WebUI
 
-from windtunnel.live.load_profile import course
-from windtunnel.live.pausing import paused
+from windtunnel.live.load_profile import is_paused, load_profile
 from windtunnel.live.recording_session import Keeper
-from windtunnel.live.security import front
+from windtunnel.live.security import base_path
 from windtunnel.live.server_probe import FIELDS, ServerProbe, late, p99, told
 from windtunnel.live.window import KINDS, Point
 from windtunnel.recording.histogram import merge
@@ -119,7 +118,7 @@ class LiveApi:
         web_ui.template_args.update(arguments())
         app.after_request(self._with_rows)
         told = web_ui.auth_required_if_enabled(self.data)
-        app.add_url_rule(f"{front(app)}{PATH}", "windtunnel_data", told)
+        app.add_url_rule(f"{base_path(app)}{PATH}", "windtunnel_data", told)
 
     def data(self) -> Response:
         """Tell all seconds after `since` (of the epoch), and the last ten together."""
@@ -144,8 +143,8 @@ class LiveApi:
         return {
             "now": int(time.time()),
             "state": "ready" if runner is None else runner.state,
-            "load": "" if runner is None or options is None else str(course(options)),
-            "paused": options is not None and paused(options),
+            "load": "" if runner is None or options is None else str(load_profile(options)),
+            "paused": options is not None and is_paused(options),
             "seconds": seconds,
             **{kind: self._lines(kind, seconds) for kind in KINDS},
             "processes": {one.name: _process(one, seconds) for one in self._neighbours()},

@@ -53,7 +53,7 @@ class ChangeEffects:
     def _borders(self, others: History) -> list[float]:
         """When the load became another one, and other changes began and were clean."""
         helm = self._helm()
-        turned = [] if helm is None else list(helm.turned)
+        turned = [] if helm is None else list(helm.changed_at)
         return [*turned, *(one[at] for one in others for at in ("began_at", "clean_at") if one[at])]
 
     def _asked(self, compared: Spans) -> dict[str, Any]:

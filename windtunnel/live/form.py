@@ -1,6 +1,6 @@
-"""What is added to Locust's web UI: its form is checked before a test starts, and put in order.
+"""The start form of Locust's web UI: its fields are checked before a test starts, and put in order.
 
-Locust would take any text, begin, and fall back to the form without a word.
+Locust itself would accept any text, start, and return to the form without a message.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import logging
 from argparse import Namespace
-from collections.abc import Mapping
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
@@ -22,32 +21,33 @@ from locust.web import WebUI
 from werkzeug.datastructures import MultiDict
 
 from windtunnel.live import arguments
-from windtunnel.live.admission import MOST_USERS, REFUSALS, RefusedError, admit
-from windtunnel.live.load_profile import course
-from windtunnel.live.security import front
+from windtunnel.live.admission import MAX_USERS, REFUSALS, RefusedError, admit
+from windtunnel.live.load_profile import load_profile
+from windtunnel.live.security import base_path
 
 PAGE: Final = Path(__file__).parent / "templates" / "live.html"
 
-BACK_WITHIN: Final = 20.0
-"""Seconds in which workers that have stopped are ready again; it takes them three."""
+WORKERS_READY_TIMEOUT_S: Final = 20.0
+"""For workers that have stopped to be ready again; it takes them three seconds."""
 
-_NAMED: Final = ("mix", "target", "host", "slow_work")
-_OURS: Final = ("stores", *_NAMED, *arguments.WHOLE)
+_TEXT_FIELDS: Final = ("mix", "target", "host", "slow_work")
+_RESTART_FIELDS: Final = ("stores", *_TEXT_FIELDS, *arguments.WHOLE_NUMBERS)
+"""What cannot be changed while a test runs."""
 
-_locusts_rounding = stats.bucket_response_time
+_locust_rounding = stats.bucket_response_time
 
 log = logging.getLogger("windtunnel")
 
 
-def finer(ms: float) -> float:
-    """Round a time for Locust's tables: to 0.01 ms below 10 ms, where Locust's own shows 0 or 1."""
+def round_time(ms: float) -> float:
+    """Round a time for Locust's tables, to 0.01 ms below 10 ms; Locust would show 0 or 1."""
     if ms < 10:
         return round(ms, 2)
-    return round(ms, 1) if ms < 100 else _locusts_rounding(ms)
+    return round(ms, 1) if ms < 100 else _locust_rounding(ms)
 
 
 def attach(environment: Environment, web_ui: WebUI) -> None:
-    """Check the form of `web_ui` before a test starts, and dress its page."""
+    """Check the form of `web_ui` before a test starts, and add to its page."""
     app = web_ui.app
     assert app is not None
     endpoint = next(rule.endpoint for rule in app.url_map.iter_rules() if "/swarm" in rule.rule)
@@ -62,78 +62,81 @@ def attach(environment: Environment, web_ui: WebUI) -> None:
         return start()
 
     app.view_functions[endpoint] = web_ui.auth_required_if_enabled(swarm)
-    tell = web_ui.auth_required_if_enabled(partial(_load, environment))
-    app.add_url_rule(f"{front(app)}/load", "load", tell)
-    app.after_request(_dressed)
+    load = web_ui.auth_required_if_enabled(partial(_describe_load, environment))
+    app.add_url_rule(f"{base_path(app)}/load", "load", load)
+    app.after_request(_add_to_page)
 
 
-def _load(environment: Environment) -> str:
-    """Say which latency the tables show; nothing before a test began."""
+def _describe_load(environment: Environment) -> str:
+    """Return the load and which latency the tables show; nothing before the first test."""
     runner, options = environment.runner, environment.parsed_options
     if runner is None or options is None or runner.state == STATE_INIT:
         return ""
-    return str(course(options))
+    return str(load_profile(options))
 
 
 def _check(environment: Environment, form: MultiDict[str, str]) -> None:
-    """Raise one of REFUSALS for a test that cannot start; make way for one of other terms.
+    """Raise one of REFUSALS for a test that cannot start; stop one that has to start anew.
 
-    A running test takes more or fewer users as it goes; whatever else changes begins it anew.
+    A running test adopts another number of users or another rate; any other change restarts it.
     """
     runner, options = environment.runner, environment.parsed_options
     if runner is None or options is None:
         return
-    users = whole("users", form.get("user_count", ""), 1, MOST_USERS)
-    told = wanted(options, form)
-    running = runner.state in {STATE_SPAWNING, STATE_RUNNING}
-    if running and all(getattr(told, n, None) == getattr(options, n, None) for n in _OURS):
+    users = parse_whole_number("users", form.get("user_count", ""), 1, MAX_USERS)
+    new_options = parse_form(options, form)
+    is_running = runner.state in {STATE_SPAWNING, STATE_RUNNING}
+    if is_running and all(
+        getattr(new_options, name, None) == getattr(options, name, None) for name in _RESTART_FIELDS
+    ):
         return
-    admit(told, users)
-    if running:
-        log.info("starting anew, as the test is to be another one")
+    admit(new_options, users)
+    if is_running:
+        log.info("restarting: the test was changed")
         _stop(runner)
 
 
 def _stop(runner: Runner) -> None:
-    """Stop a test, and wait for its workers, which Locust takes for gone until they report."""
+    """Stop a test, and wait for its workers, which Locust counts as gone until they report."""
     if not isinstance(runner, MasterRunner):
         runner.stop()
         return
     workers = runner.worker_count
     runner.stop()
-    with gevent.Timeout(BACK_WITHIN, RefusedError("the workers did not come back: start again")):
+    error = RefusedError("the workers did not come back: start again")
+    with gevent.Timeout(WORKERS_READY_TIMEOUT_S, error):
         while len(runner.clients.ready) < workers:
             gevent.sleep(0.1)
 
 
-def wanted(options: Namespace, form: MultiDict[str, str]) -> Namespace:
-    """Return `options` as a form has them; raises RefusedError for what they cannot be.
+def parse_form(options: Namespace, form: MultiDict[str, str]) -> Namespace:
+    """Return `options` with the values of a form; raises RefusedError for an invalid one.
 
     A multi-select without a choice is not in the form at all, so a form that has a mix has stores.
     """
-    found: Mapping[str, Any] = {
-        **{name: form[name] for name in _NAMED if name in form},
-        **{n: whole(n, form[n], *limits) for n, limits in arguments.WHOLE.items() if n in form},
-    }
+    values: dict[str, Any] = {name: form[name] for name in _TEXT_FIELDS if name in form}
+    for name, limits in arguments.WHOLE_NUMBERS.items():
+        if name in form:
+            values[name] = parse_whole_number(name, form[name], *limits)
     for name in ["rate", *(f"{stream}_rate" for stream in options.streams)]:
         if name in form:
-            _rate(name, form[name])
+            _check_rate(name, form[name])
     if "stores" in form or "mix" in form:
-        found = {**found, "stores": form.getlist("stores")}
-    return Namespace(**{**vars(options), **found})
+        values["stores"] = form.getlist("stores")
+    return Namespace(**{**vars(options), **values})
 
 
-def whole(name: str, text: str, least: int, most: int) -> int:
-    """Return the number that a field holds; raises RefusedError."""
+def parse_whole_number(name: str, text: str, least: int, most: int) -> int:
+    """Return the number in a field of the form; raises RefusedError."""
     try:
-        return arguments.between(least, most)(text)
+        return arguments.whole_number_type(least, most)(text)
     except argparse.ArgumentTypeError as error:
         raise RefusedError(f"{name.replace('_', ' ')}: {error}") from error
 
 
-def _rate(name: str, text: str) -> None:
+def _check_rate(name: str, text: str) -> None:
     try:
-        arguments.rate(text)
+        arguments.rate_type(text)
     except argparse.ArgumentTypeError as error:
         raise RefusedError(f"{name.replace('_', ' ')}: {error}") from error
 
@@ -143,7 +146,7 @@ def _additions() -> str:
     return PAGE.read_text()
 
 
-def _dressed(response: Response) -> Response:
+def _add_to_page(response: Response) -> Response:
     if response.mimetype == "text/html" and not response.direct_passthrough:
         page = response.get_data(as_text=True)
         if "window.templateArgs" in page:

@@ -1,4 +1,4 @@
-"""Gives every process of a test its course, and a new one whenever the arguments change.
+"""Gives every process of a test its load profile, and a new one whenever the arguments change.
 
 Locust's web UI keeps the arguments editable while a test runs and fires no event for it.
 """
@@ -14,64 +14,66 @@ from typing import Final
 
 import gevent
 
-from windtunnel.live.load_profile import LoadProfile, course
+from windtunnel.live.load_profile import LoadProfile, load_profile
 
-LOOK_EVERY: Final = 0.2
-"""Seconds between two looks at the arguments."""
+CHECK_INTERVAL_S: Final = 0.2
 
 log = logging.getLogger("windtunnel")
 
 
 class LoadController:
-    """Tells courses until it is let go of. `members` names the processes that are there now.
+    """Keeps the processes of a test at the load of its arguments until it is stopped.
 
-    Should one of them end, the others take over its share, and `lose` is told which it was, and
-    of how many. `turned` holds when (seconds of the
-    epoch) the course of the whole changed, its beginning first.
+    `members` names the processes that take part now, `send` gives one of them its profile. When
+    one ends, the others take over its share, and `lose` is called with its name and how many
+    shared the load. `changed_at` lists when (seconds of the epoch) the load of the whole test
+    changed, its start first.
     """
 
     def __init__(
         self,
         options: Namespace,
         members: Callable[[], Sequence[str]],
-        tell: Callable[[str, LoadProfile], None],
+        send: Callable[[str, LoadProfile], None],
         lose: Callable[[str, int], None],
     ) -> None:
         self._options = options
         self._members = members
-        self._tell = tell
+        self._send = send
         self._lose = lose
-        self._told: dict[str, LoadProfile] = {}
-        self._said: LoadProfile | None = None
-        self.turned: list[float] = []
-        self._greenlet: gevent.Greenlet = gevent.spawn(self._work)
+        self._profiles: dict[str, LoadProfile] = {}
+        self._logged: LoadProfile | None = None
+        self.changed_at: list[float] = []
+        self._greenlet: gevent.Greenlet = gevent.spawn(self._run)
 
     @property
-    def parts(self) -> int:
-        """How many share the load."""
-        return len(self._told)
+    def member_count(self) -> int:
+        """How many processes share the load."""
+        return len(self._profiles)
 
-    def let_go(self) -> None:
-        """Tell no more."""
+    def stop(self) -> None:
+        """Send no more profiles."""
         self._greenlet.kill()
 
-    def _work(self) -> None:
+    def _run(self) -> None:
         while True:
-            self._look()
-            gevent.sleep(LOOK_EVERY)
+            self._update()
+            gevent.sleep(CHECK_INTERVAL_S)
 
-    def _look(self) -> None:
+    def _update(self) -> None:
         members = self._members()
-        wanted = {m: course(self._options, i, len(members)) for i, m in enumerate(members)}
-        for member, its in wanted.items():
-            if self._told.get(member) != its:
-                self._tell(member, its)
-        for member in self._told.keys() - wanted.keys():
-            self._lose(member, len(self._told))
-        self._told = wanted
-        for its in list(wanted.values())[:1]:
-            whole = replace(its, parts=1)
-            if whole != self._said:
-                log.info("%s", whole)
-                self.turned.append(time.time())
-            self._said = whole
+        profiles = {m: load_profile(self._options, i, len(members)) for i, m in enumerate(members)}
+        for member, profile in profiles.items():
+            if self._profiles.get(member) != profile:
+                self._send(member, profile)
+        for member in self._profiles.keys() - profiles.keys():
+            self._lose(member, len(self._profiles))
+        self._profiles = profiles
+        if members:
+            self._log_change(replace(profiles[members[0]], parts=1))
+
+    def _log_change(self, profile: LoadProfile) -> None:
+        if profile != self._logged:
+            log.info("%s", profile)
+            self.changed_at.append(time.time())
+        self._logged = profile

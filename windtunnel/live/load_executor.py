@@ -1,4 +1,4 @@
-"""Keeps one process of Locust's on course: closed users, or its share of an open rate."""
+"""Sends the load of one process under Locust: closed users, or its share of the open rates."""
 
 from __future__ import annotations
 
@@ -15,58 +15,58 @@ from windtunnel.workload.open_load import OpenLoad
 from windtunnel.workload.user import StoreUser
 from windtunnel.workload.user_pool import UserPool
 
-CHANGE_AT_MOST: Final = 3.0
-"""Seconds that requests under way get when the load turns from open to closed, or back."""
+SWITCH_TIMEOUT_S: Final = 3.0
+"""What requests under way get when the load turns from open to closed, or back."""
 
-_STEP: Final = 0.01
+_POLL_S: Final = 0.01
 
 
 class LoadExecutor:
-    """Follows one course after the other, until it is told to halt.
+    """Applies one load profile after the other until it is stopped.
 
-    `open_` says whether the first one is open, as users must not begin before it is there.
+    `is_open` says whether the first one is open, as closed users must not begin before it is there.
     """
 
     def __init__(
         self,
         user_classes: Sequence[type[StoreUser]],
         environment: Environment,
-        crowd: UserPool,
-        bound: int,
+        user_pool: UserPool,
+        max_in_flight: int,
         *,
-        open_: bool,
+        is_open: bool,
     ) -> None:
-        self.load = OpenLoad(user_classes, environment, crowd, bound)
-        self._crowd = crowd
-        self._course = LoadProfile()
-        if open_:
-            crowd.closed.clear()
+        self.load = OpenLoad(user_classes, environment, user_pool, max_in_flight)
+        self._user_pool = user_pool
+        self._profile = LoadProfile()
+        if is_open:
+            user_pool.closed.clear()
 
-    def steer(self, course: LoadProfile) -> None:
-        """Follow a course from now on; it takes a while to turn from closed to open or back."""
-        if course == self._course:
+    def apply(self, profile: LoadProfile) -> None:
+        """Send the load of a profile from now on; a turn from closed to open, or back, waits."""
+        if profile == self._profile:
             return
-        self._course = course
-        if course.paused:
-            self._crowd.closed.clear()
+        self._profile = profile
+        if profile.paused:
+            self._user_pool.closed.clear()
             self.load.pause()
-        elif course.rates:
-            self._crowd.closed.clear()
+        elif profile.rates:
+            self._user_pool.closed.clear()
             self._wait_for_users()
-            self.load.run(course.rates, course.arrivals, Share(course.index, course.parts))
+            self.load.run(profile.rates, profile.arrivals, Share(profile.index, profile.parts))
         else:
             self.load.pause()
-            self.load.drain(CHANGE_AT_MOST)
+            self.load.drain(SWITCH_TIMEOUT_S)
             self.load.settle()
-            self._crowd.closed.set()
+            self._user_pool.closed.set()
 
-    def halt(self, timeout: float) -> None:
-        """Send no more, and wait for the answers."""
+    def stop(self, timeout: float) -> None:
+        """Send no more, and wait for the answers, at most `timeout` seconds."""
         self.load.end(perf_counter())
         self.load.drain(timeout)
         self.load.close()
 
     def _wait_for_users(self) -> None:
-        until = perf_counter() + CHANGE_AT_MOST
-        while self._crowd.inhabited and perf_counter() < until:
-            gevent.sleep(_STEP)
+        deadline = perf_counter() + SWITCH_TIMEOUT_S
+        while self._user_pool.inhabited and perf_counter() < deadline:
+            gevent.sleep(_POLL_S)

@@ -22,8 +22,8 @@ from windtunnel.live.arguments import url_of
 from windtunnel.live.change_effects import ChangeEffects
 from windtunnel.live.choices import ChoiceError, choices
 from windtunnel.live.load_controller import LoadController
-from windtunnel.live.pausing import pause, paused
-from windtunnel.live.security import HEADERS, Guard, front
+from windtunnel.live.load_profile import is_paused, set_paused
+from windtunnel.live.security import HEADERS, Guard, base_path
 from windtunnel.live.split_control import ConflictError, InvalidSplitError, SplitControlError
 from windtunnel.live.window import KEPT, RollingWindow
 
@@ -66,7 +66,7 @@ def attach(
     """Add the page to Locust's web app, below the address that its own routes have."""
     app = web_ui.app
     assert app is not None
-    Page(environment, web_ui, recent, helm).attach(app, front(app))
+    Page(environment, web_ui, recent, helm).attach(app, base_path(app))
 
 
 class Page:
@@ -215,8 +215,8 @@ class Page:
         running = runner is not None and runner.state in {STATE_SPAWNING, STATE_RUNNING}
         if not running or options is None:
             return _wrong(409, "No test runs.")
-        pause(options, held.paused)
-        return jsonify(paused=paused(options))
+        set_paused(options, held.paused)
+        return jsonify(paused=is_paused(options))
 
 
 REFUSED: Final = (msgspec.MsgspecError, RecursionError, ChoiceError, SplitControlError)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from windtunnel.client import descriptors
 from windtunnel.client.api import Operation
@@ -17,55 +18,63 @@ from windtunnel.workload.user_pool import UserConfig, UserPool
 
 log = logging.getLogger("windtunnel")
 
-Parts = Mapping[str, tuple[int, list[str]]]
-"""By store: where a part of its population begins, and the ids of that part."""
+Part = tuple[int, list[str]]
+"""Where a part of a store's population begins, and the ids of that part."""
 
 
-def part(ids: Sequence[str], rank: int, parts: int) -> tuple[int, list[str]]:
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """A test whose stores are ready: how its users work, the ids of the records by store."""
+
+    config: UserConfig
+    ids: Mapping[str, list[str]]
+    stores: Sequence[StoreInfo]
+
+
+def prepare(options: Namespace, users: int) -> Preparation:
+    """Recreate the population of every chosen store; raises one of REFUSALS."""
+    admission = admit(options, users)
+    for reason, excluded in admission.excluded.items():
+        log.warning("left out: %s: %s", ", ".join(excluded), reason)
+    ids = {}
+    for store in admission.stores:
+        log.info("recreating %s records in %s", admission.population, store.id)
+        ids[store.id] = dataset.recreate(
+            admission.client, store.id, options.seed, admission.population
+        )
+        if Operation.SUMMARY in MIXES[options.mix]:
+            dataset.seed_summary(admission.client, store.id, options.summary_size)
+    for store_id in dict.fromkeys(admission.summary_stores.values()):
+        dataset.seed_summary(admission.client, store_id, options.summary_size)
+    admission.client.close()
+    config = UserConfig(
+        admission.url,
+        options.mix,
+        options.seed,
+        admission.population,
+        options.summary_size,
+        retry_stale=options.retry_stale,
+        cookies=options.cookies,
+        work=admission.work or SlowWork(ms=options.sleep_ms),
+        summary_stores=admission.summary_stores,
+    )
+    return Preparation(config, ids, admission.stores)
+
+
+def population_part(ids: Sequence[str], rank: int, parts: int) -> Part:
     """Return where part `rank` of `parts` begins, and its ids."""
     begin, end = len(ids) * rank // parts, len(ids) * (rank + 1) // parts
     return begin, list(ids[begin:end])
 
 
-def gather(terms: UserConfig, parts: Parts, users: int, rank: int = 0) -> UserPool:
-    """Return the crowd of a process that owns these parts of the populations."""
-    if short := descriptors.allow(users):
-        log.warning(short)
+def make_user_pool(
+    config: UserConfig, parts: Mapping[str, Part], users: int, rank: int = 0
+) -> UserPool:
+    """Return the user pool of a process that owns these parts of the populations, by store."""
+    if warning := descriptors.allow(users):
+        log.warning(warning)
     free = {
-        store: dataset.records(terms.seed, terms.population, ids, start)
+        store: dataset.records(config.seed, config.population, ids, start)
         for store, (start, ids) in parts.items()
     }
-    return UserPool(terms, free, users, rank)
-
-
-def prepare(
-    options: Namespace, users: int
-) -> tuple[UserConfig, dict[str, list[str]], Sequence[StoreInfo]]:
-    """Recreate the population of every chosen store; return the terms, ids by store, the stores.
-
-    Raises one of REFUSALS.
-    """
-    admitted = admit(options, users)
-    for reason, left_out in admitted.left_out.items():
-        log.warning("left out: %s: %s", ", ".join(left_out), reason)
-    ids = {}
-    for store in admitted.stores:
-        log.info("recreating %s records in %s", admitted.size, store.id)
-        ids[store.id] = dataset.recreate(admitted.client, store.id, options.seed, admitted.size)
-        if Operation.SUMMARY in MIXES[options.mix]:
-            dataset.seed_summary(admitted.client, store.id, options.summary_size)
-    for asked in dict.fromkeys(admitted.summary_stores.values()):
-        dataset.seed_summary(admitted.client, asked, options.summary_size)
-    admitted.client.close()
-    terms = UserConfig(
-        admitted.url,
-        options.mix,
-        options.seed,
-        admitted.size,
-        options.summary_size,
-        retry_stale=options.retry_stale,
-        cookies=options.cookies,
-        work=admitted.work or SlowWork(ms=options.sleep_ms),
-        summary_stores=admitted.summary_stores,
-    )
-    return terms, ids, admitted.stores
+    return UserPool(config, free, users, rank)

@@ -19,8 +19,7 @@ import gevent
 import msgspec
 
 from windtunnel.analysis.wording import counted
-from windtunnel.live.load_profile import rates, work
-from windtunnel.live.pausing import paused
+from windtunnel.live.load_profile import is_paused, rates, slow_work
 from windtunnel.recording import environment, hlog, results
 from windtunnel.recording.health import flags as doubts
 from windtunnel.recording.histogram import Histogram
@@ -348,12 +347,12 @@ def begin(
 
 
 def _load(options: Namespace, users: Callable[[], int]) -> Load:
-    if paused(options):
+    if is_paused(options):
         return {"users": 0, "rate": None, "slow_rate": None}
     paces = rates(options)
     if not paces:
         return {"users": users(), "rate": None, "slow_rate": None}
-    streams = describe_streams(paces, options.mix, work(options) or SlowWork())
+    streams = describe_streams(paces, options.mix, slow_work(options) or SlowWork())
     rate, slow = next(iter(paces.values())), paces.get(SLOW)
     return {"users": None, "rate": rate, "slow_rate": slow, "streams": streams}
 

@@ -123,7 +123,7 @@ def _visit(request: Request) -> bool:
 # Where Locust's web app is reached: the front of all its addresses, as `--web-base-path` says.
 
 
-def front(app: Flask) -> str:
+def base_path(app: Flask) -> str:
     """Return what stands before each address, empty or such as `/load`."""
     swarm = next(rule.rule for rule in app.url_map.iter_rules() if rule.rule.endswith("/swarm"))
     return swarm.removesuffix("/swarm")

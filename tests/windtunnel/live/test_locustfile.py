@@ -60,6 +60,18 @@ def test_several_stores_are_hit_at_once_and_every_answer_is_right(
     assert seen["Aggregated"]["Failure Count"] == "0"
 
 
+def test_stores_that_get_no_user_are_named(served: Server, tmp_path: Path) -> None:
+    done = headless(
+        *("--stores", *STORES, "--host", served.url, "--results", "", "-u", 1),
+        *("--csv", tmp_path / "run"),
+    )
+    assert done.returncode == 0, done.stderr
+    (warning,) = [line for line in done.stderr.splitlines() if "WARNING" in line]
+    assert "1 of 2 stores get no user" in warning
+    (idle,) = set(STORES) - {name.partition(" ")[0] for name in rows(tmp_path)}
+    assert f"nothing is sent to them: {idle}: start 2 users or more" in warning
+
+
 def test_globs_and_one_operation_alone(served: Server, tmp_path: Path) -> None:
     done = headless(
         *("--stores", "memory/*", "--mix", "delete", "--host", served.url),
@@ -110,8 +122,8 @@ def test_a_port_that_is_taken_is_said_in_one_line(
     [
         (("--stores", "nope/*"), 2, "no store matches 'nope/*'"),
         (("--mix", "nope"), 2, "invalid choice: 'nope'"),
-        (("--target", "nope"), 2, "'nope' is neither nginx nor direct nor an address"),
-        (("--population", "1e9"), 2, "'1e9' is not a whole number from 1 to"),
+        (("--target", "nope"), 2, "must be nginx, direct or an address"),
+        (("--population", "1e9"), 2, "must be a whole number from 1 to 400000, not '1e9'"),
         (("-u", "1000000"), 3, "1000000 users are too many"),
         (("--stores", "memcached-*", "--mix", "find"), 3, "memcached-"),
     ],
@@ -195,11 +207,14 @@ ONE: dict[str, Any] = {
         ({"stores": []}, "no store is chosen"),
         ({"stores": "nope/*"}, "no store matches 'nope/*'"),
         ({"mix": "nope"}, "there is no mix 'nope'"),
-        ({"population": "abc"}, "population: 'abc' is not a whole number"),
-        ({"population": -1}, "population: '-1' is not a whole number"),
-        ({"population": 10**9}, "population: '1000000000' is not a whole number"),
-        ({"seed": ""}, "seed: '' is not a whole number"),
-        ({"user_count": 10**9}, "users: '1000000000' is not a whole number"),
+        ({"population": "abc"}, "population: must be a whole number from 1 to 400000, not 'abc'"),
+        ({"population": -1}, "population: must be a whole number from 1 to 400000, not '-1'"),
+        (
+            {"population": 10**9},
+            "population: must be a whole number from 1 to 400000",
+        ),
+        ({"seed": ""}, "seed: must be a whole number"),
+        ({"user_count": 10**9}, "users: must be a whole number from 1 to 10000, not '1000000000'"),
         ({"host": "http://127.0.0.1:1"}, "start one with `windtunnel up`"),
         ({"host": "foo"}, "'foo' is not an address"),
     ],

@@ -89,4 +89,7 @@ def test_a_rate_that_is_none_is_refused(served: Server) -> None:
     command = locust("--headless", "--host", served.url, "--rate", "-1")
     done = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2
-    assert "'-1' is not a number of requests a second" in done.stderr.splitlines()[-1]
+    assert (
+        "must be requests per second, from 0 (closed load) to 100000, not '-1'"
+        in done.stderr.splitlines()[-1]
+    )
