@@ -48,13 +48,13 @@ def _by_percentile(name: str, cells: Sequence[Loaded]) -> Iterator[Verdict]:
     for which in JUDGED:
         if which not in figures:
             continue
-        reported, truth = found.quantile(figures[which] / 1000), known.at(record, figures[which])
+        reported, truth = found.quantile(figures[which]), known.at(record, figures[which])
         yield _verdict(f"{name}: service {which}", truth, reported, ", ".join(beside))
         beside = []
 
 
-def _told(which: str, per_mille: int, found: Histogram, record: Sequence[float]) -> str:
-    return f"{which} {ms(known.at(record, per_mille))}: {ms(found.quantile(per_mille / 1000))}"
+def _told(which: str, q: float, found: Histogram, record: Sequence[float]) -> str:
+    return f"{which} {ms(known.at(record, q))}: {ms(found.quantile(q))}"
 
 
 def _by_request(name: str, cells: Sequence[Loaded]) -> Verdict:

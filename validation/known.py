@@ -13,11 +13,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from validation.proxy import ProxiedRequest
 from validation.verdict import ExperimentError
-from windtunnel.recording.histogram import Histogram
+from windtunnel.recording.histogram import QUANTILES, Histogram, nearest_rank
 
-PERCENTILES = {"p50": 500, "p90": 900, "p95": 950, "p99": 990, "p99.9": 999}
-SHARE, NEAR_US, RANKS = 0.02, 1000.0, 3
-"""A found percentile may be off by 2 %, or by 1 ms, or by 0.3 points (per mille: 3) of rank."""
+SHARE, NEAR_US, RANKS = 0.02, 1000.0, 0.003
+"""A found percentile may be off by 2 %, or by 1 ms, or by 0.3 points of rank."""
 
 
 def cells(seen: Sequence[ProxiedRequest], store: str) -> list[list[ProxiedRequest]]:
@@ -50,22 +49,21 @@ def responses(
     return times[len(times) - counted :]
 
 
-def at(times: Sequence[float], per_mille: int) -> float:
+def at(times: Sequence[float], q: float) -> float:
     """The nearest-rank percentile of sorted times."""
-    rank = -(-len(times) * per_mille // 1000)
-    return times[min(max(rank, 1), len(times)) - 1]
+    return times[min(nearest_rank(len(times), q), len(times)) - 1]
 
 
-def near(found: float, times: Sequence[float], per_mille: int) -> bool:
+def near(found: float, times: Sequence[float], q: float) -> bool:
     """Whether a found percentile is true of sorted times within the bounds above."""
-    truth = at(times, per_mille)
+    truth = at(times, q)
     if abs(found - truth) <= max(SHARE * truth, NEAR_US):
         return True
-    return at(times, per_mille - RANKS) <= found <= at(times, per_mille + RANKS)
+    return at(times, q - RANKS) <= found <= at(times, q + RANKS)
 
 
-def reportable(histogram: Histogram) -> Iterator[tuple[str, int]]:
-    """The percentiles that so many samples allow, by name, in per mille."""
-    for name, per_mille in PERCENTILES.items():
-        if histogram.enough(per_mille / 1000):
-            yield name, per_mille
+def reportable(histogram: Histogram) -> Iterator[tuple[str, float]]:
+    """The percentiles that so many samples allow, by name."""
+    for name, q in QUANTILES.items():
+        if histogram.enough(q):
+            yield name, q

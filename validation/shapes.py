@@ -71,15 +71,15 @@ def compared(shape: Shape, cells: Sequence[Loaded]) -> Iterator[Verdict]:
     times = sorted(time for each in cells for time in _truth(shape, each))
     closed = _closed(shape)
     beside = dict(known.reportable(closed))
-    for name, per_mille in known.reportable(found):
-        reported, truth = found.quantile(per_mille / 1000), known.at(times, per_mille)
-        told = ms(closed.quantile(per_mille / 1000)) if name in beside else "n/a"
+    for name, q in known.reportable(found):
+        reported, truth = found.quantile(q), known.at(times, q)
+        told = ms(closed.quantile(q)) if name in beside else "n/a"
         yield Verdict(
             f"{shape.name}: response {name}",
             ms(truth),
             ms(reported),
             BOUND,
-            known.near(reported, times, per_mille),
+            known.near(reported, times, q),
             f"closed: {told}",
         )
 

@@ -160,18 +160,18 @@ def test_cells_are_told_apart_by_their_population() -> None:
 )
 def test_a_figure_has_to_be_near_the_truth(found: float, near: bool) -> None:
     times = [float(us) for us in range(1_000, 1_000_001, 1_000)]
-    assert known.near(found, times, 500) is near
+    assert known.near(found, times, 0.5) is near
 
 
 def test_three_thousandths_of_rank_are_near_enough() -> None:
     cliff = [1_000.0] * 900 + [100_000.0] * 100
-    assert known.near(100_000, cliff, 900)
-    assert not known.near(100_000, cliff, 896)
-    assert not known.near(50_000, cliff, 950)
+    assert known.near(100_000, cliff, 0.9)
+    assert not known.near(100_000, cliff, 0.896)
+    assert not known.near(50_000, cliff, 0.95)
 
 
 def test_too_few_samples_report_no_tail() -> None:
-    assert dict(known.reportable(Histogram({5: 999}))) == {"p50": 500, "p90": 900, "p95": 950}
+    assert dict(known.reportable(Histogram({5: 999}))) == {"p50": 0.5, "p90": 0.9, "p95": 0.95}
     assert "p99.9" in dict(known.reportable(Histogram({5: 10_000})))
 
 

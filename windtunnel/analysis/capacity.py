@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import msgspec
 
-from windtunnel.analysis.entries import samples_needed
 from windtunnel.analysis.grouping import attributed, label
 from windtunnel.analysis.slo import parse
-from windtunnel.analysis.summary import PER_MILLE, Capacity, State, TableLoad, Verdict
+from windtunnel.analysis.summary import Capacity, State, TableLoad, Verdict
 from windtunnel.analysis.verdicts import GENERATOR
+from windtunnel.recording.histogram import QUANTILES, samples_needed
 from windtunnel.recording.results import OK, Cell
 
 # Which rate to try next, to find the highest at which objectives hold: pure, and it ends.
@@ -122,8 +122,8 @@ def lacking(verdicts: Sequence[Verdict], cells: Sequence[Cell], duration: float)
 
 def _lack(verdict: Verdict, cells: Sequence[Cell], duration: float) -> tuple[float, str]:
     """How long cells would have to be, and that in words."""
-    per_mille = PER_MILLE.get(parse(verdict.slo).measure)
-    needed = 1 if per_mille is None else samples_needed(per_mille)
+    q = QUANTILES.get(parse(verdict.slo).measure)
+    needed = 1 if q is None else samples_needed(q)
     results = [each for cell in cells for each in attributed(cell).operations]
     right = (each for each in results if each.outcome == OK)
     got = sum(r.count for r in right if label(r.operation, r.pool) == verdict.operation)

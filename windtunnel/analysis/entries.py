@@ -9,10 +9,10 @@ from windtunnel.analysis.estimators import Estimator, GeometricMean, Quantile, R
 from windtunnel.analysis.grouping import Measured, StoreView, is_generator_limited, unanswered
 from windtunnel.analysis.stats import Bootstrap
 from windtunnel.analysis.summary import METRICS, PAST_DEADLINE, Metric
-from windtunnel.recording.histogram import Histogram, decode, merge
+from windtunnel.recording import limits
+from windtunnel.recording.histogram import Histogram, decode, merge, samples_needed
 from windtunnel.recording.results import OK, Cell
 
-FAILED_AT_MOST = 0.001
 Either = Estimator | str
 
 
@@ -39,7 +39,7 @@ class Candidate:
         if self.reference:
             return "reference: no database behind it"
         intended, wrong = self.samples + self.failed + self.skipped, self.failed + self.skipped
-        if wrong > FAILED_AT_MOST * intended:
+        if wrong > limits.FAILED * intended:
             what = "failed or were skipped" if self.skipped else "failed"
             return f"{100 * wrong / intended:.3g} % of {intended:,} {what} ({self._wrong()})"
         return None if self.samples else "no answer was measured"
@@ -66,7 +66,7 @@ def of_operation(store: str, measured: Measured, metrics: list[str]) -> Candidat
     for name in metrics:
         if name == "bystander_p99":
             found.bring(name, _bystander(measured.cells, measured.pool))
-        elif METRICS[name].per_mille is not None:
+        elif METRICS[name].q is not None:
             found.bring(name, quantile(measured, METRICS[name]))
         elif not measured.alone:
             found.bring(name, "other operations ran beside it")
@@ -86,7 +86,7 @@ def overall(store: str, seen: StoreView, operations: list[str], metrics: list[st
     for name in metrics:
         if name == "bystander_p99":
             found.bring(name, _bystander(seen.cells))
-        elif METRICS[name].per_mille is not None:
+        elif METRICS[name].q is not None:
             found.bring(name, _geometric_mean(seen, operations, METRICS[name]))
         elif name == "cpu":
             found.bring(name, _cpu(seen.cells))
@@ -98,7 +98,7 @@ def overall(store: str, seen: StoreView, operations: list[str], metrics: list[st
 def quantile(measured: Measured, metric: Metric) -> Either:
     """A quantile of one latency of an operation, or why it cannot be told."""
     found = measured.latencies[metric.latency].by_round
-    return _told(found, lost_or_failed(measured), metric.per_mille or 0)
+    return _told(found, lost_or_failed(measured), metric.q or 0)
 
 
 def lost_or_failed(measured: Measured) -> float:
@@ -106,25 +106,18 @@ def lost_or_failed(measured: Measured) -> float:
     return measured.failures.total() + measured.unanswered
 
 
-def samples_needed(per_mille: int) -> int:
-    """From how many samples on a quantile is given: ten beyond it."""
-    return -(-10_000 // (1000 - per_mille))
-
-
-def _told(
-    by_round: dict[int, Histogram], wrong: float, per_mille: int, lasting: str = ""
-) -> Either:
+def _told(by_round: dict[int, Histogram], wrong: float, q: float, lasting: str = "") -> Either:
     """`wrong` failed, was skipped or has no answer: beyond a share of 1-q, q is unknown.
 
     `lasting` says what would give enough samples.
     """
-    total, beyond = sum(histogram.count for histogram in by_round.values()), 1000 - per_mille
-    if wrong * 1000 > (total + wrong) * beyond:
+    total = sum(histogram.count for histogram in by_round.values())
+    if round(wrong - (total + wrong) * (1 - q), 6) > 0:
         return PAST_DEADLINE
-    needed = samples_needed(per_mille)
+    needed = samples_needed(q)
     if total < needed:
         return f"needs {needed:,} samples{lasting}"
-    return Quantile(per_mille, by_round)
+    return Quantile(q, by_round)
 
 
 def _bystander(cells: list[Cell], pool: str | None = None) -> Either:
@@ -145,7 +138,7 @@ def _bystander(cells: list[Cell], pool: str | None = None) -> Either:
     clean = {number: histogram for number, histogram in merged.items() if histogram.count}
     if not histograms:
         return "nobody stood by"
-    return _told(clean, failed, 990, _lasting(cells, clean))
+    return _told(clean, failed, 0.99, _lasting(cells, clean))
 
 
 def _lasting(cells: list[Cell], clean: dict[int, Histogram]) -> str:
@@ -153,7 +146,7 @@ def _lasting(cells: list[Cell], clean: dict[int, Histogram]) -> str:
     got = sum(histogram.count for histogram in clean.values())
     if not got:
         return ""
-    times = samples_needed(990) / got
+    times = samples_needed(0.99) / got
     seconds = ceil(times * sum(cell.seconds for cell in cells) / len(cells))
     return f": cells of {seconds:,} s, or {ceil(times * len(clean)):,} rounds, have these"
 

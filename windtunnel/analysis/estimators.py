@@ -11,7 +11,7 @@ from functools import cached_property
 from operator import mul
 from typing import Protocol, Self
 
-from windtunnel.recording.histogram import Histogram
+from windtunnel.recording.histogram import Histogram, nearest_rank
 
 
 class Estimator(Protocol):
@@ -30,9 +30,9 @@ class Estimator(Protocol):
 
 @dataclass(frozen=True)
 class Quantile:
-    """A quantile (per mille) of the service times of the rounds together, in us."""
+    """A quantile of the service times of the rounds together, in us."""
 
-    per_mille: int
+    q: float
     by_round: Mapping[int, Histogram]
 
     @cached_property
@@ -44,12 +44,12 @@ class Quantile:
         """The same quantile from some of its rounds."""
         if tuple(rounds) == self.rounds:
             return self
-        return Quantile(self.per_mille, {number: self.by_round[number] for number in rounds})
+        return Quantile(self.q, {number: self.by_round[number] for number in rounds})
 
     def value(self, weights: Sequence[int]) -> float:
         """Nearest rank; it lies between the least and the greatest of the rounds' own quantiles."""
         values, below = self._window
-        rank = -(-sum(map(mul, weights, self._totals)) * self.per_mille // 1000)
+        rank = nearest_rank(sum(map(mul, weights, self._totals)), self.q)
         return values[bisect_left(below, rank, key=lambda column: sum(map(mul, weights, column)))]
 
     @cached_property
@@ -59,7 +59,7 @@ class Quantile:
     @cached_property
     def _window(self) -> tuple[list[int], list[tuple[int, ...]]]:
         histograms = [self.by_round[number] for number in self.rounds]
-        own = [histogram.quantile(self.per_mille / 1000) for histogram in histograms]
+        own = [histogram.quantile(self.q) for histogram in histograms]
         low, high = min(own), max(own)
         values = sorted({value for h in histograms for value in h.between(low, high)})
         return values, list(zip(*(h.up_to(values) for h in histograms), strict=True))

@@ -74,7 +74,7 @@ def _between_variants(run: Run) -> Iterator[Precision]:
     if len(variants(run)) != 2:
         return
     for each in compare(run).comparisons:
-        if each.operation != OVERALL and METRICS[each.metric].per_mille == 500:
+        if each.operation != OVERALL and METRICS[each.metric].q == 0.5:
             known = each.high is not None and each.ratio is not None
             width = (each.high or 0) / (each.ratio or 1) - 1 if known else math.inf
             yield Precision(width, f"{each.operation} of {each.store}, {each.load.mix}")

@@ -150,7 +150,7 @@ def _bound(metric: str) -> str | None:
     """Which way the truth may lie where the generator was the limit; CPU time is not affected."""
     if METRICS[metric].higher_is_better:
         return "at least"
-    return "at most" if METRICS[metric].per_mille is not None else None
+    return "at most" if METRICS[metric].q is not None else None
 
 
 def _score(found: Bootstrap, best: Bootstrap | None, place: int | None, note: str | None) -> Score:

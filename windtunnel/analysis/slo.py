@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final, TypeAlias
 
-from windtunnel.analysis.summary import PER_MILLE, RESPONSE, SERVICE
+from windtunnel.analysis.summary import RESPONSE, SERVICE
 from windtunnel.errors import UsageError
+from windtunnel.recording.histogram import QUANTILES
 
-LATENCIES: Final = (*PER_MILLE, "max")
+LATENCIES: Final = (*QUANTILES, "max")
 RATES: Final = ("throughput", "failures", "regression")
 OPERATIONS: Final = ("create", "read", "update", "edit", "delete", "find", "summary", "sleep")
 POOLS: Final = ("fast", "slow")

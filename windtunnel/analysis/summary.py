@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from windtunnel.recording.histogram import QUANTILES
 from windtunnel.recording.results import Ledger
 from windtunnel.recording.tuning_results import Tuned
 
@@ -19,7 +20,6 @@ PAST_DEADLINE = "> deadline"
 
 
 SERVICE, RESPONSE = "service", "response"
-PER_MILLE = {"p50": 500, "p90": 900, "p95": 950, "p99": 990, "p99.9": 999}
 
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,14 +28,14 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     label: str
     unit: str
     higher_is_better: bool = False
-    per_mille: int | None = None
+    q: float | None = None
     latency: str = SERVICE
 
 
 def _quantiles(names: str, prefix: str, latency: str, key: str) -> dict[str, Metric]:
     return {
         f"{key}{name}": Metric(
-            label=f"{prefix}{name}", unit="ms", per_mille=PER_MILLE[name], latency=latency
+            label=f"{prefix}{name}", unit="ms", q=QUANTILES[name], latency=latency
         )
         for name in names.split()
     }
@@ -48,7 +48,7 @@ METRICS = {
     **_quantiles("p50 p99 p99.9", "service ", SERVICE, "service_"),
     **_quantiles("p50 p99", "geomean response ", RESPONSE, "geomean_response_"),
     **_quantiles("p50 p99", "geomean service ", SERVICE, "geomean_service_"),
-    "bystander_p99": Metric(label="bystander p99", unit="ms", per_mille=990, latency=RESPONSE),
+    "bystander_p99": Metric(label="bystander p99", unit="ms", q=0.99, latency=RESPONSE),
     "cpu": Metric(label="server CPU/request", unit="ms"),
     "throughput": Metric(label="throughput", unit="req/s", higher_is_better=True),
 }

@@ -25,7 +25,6 @@ from windtunnel.analysis.stats import Bootstrap
 from windtunnel.analysis.summary import (
     METRICS,
     PAST_DEADLINE,
-    PER_MILLE,
     RESPONSE,
     SERVICE,
     Compared,
@@ -35,6 +34,7 @@ from windtunnel.analysis.summary import (
     State,
     Verdict,
 )
+from windtunnel.recording.histogram import QUANTILES
 from windtunnel.recording.results import OK, Cell, Run
 
 GENERATOR = "the generator was the limit: the store may be better"
@@ -180,7 +180,7 @@ def _latency(measure: str, latency: str, measured: Measured) -> float | str:
         if lost_or_failed(measured):
             return PAST_DEADLINE
         return together.max or "no answer was measured"
-    metric = Metric(label="", unit="ms", per_mille=PER_MILLE[measure], latency=latency)
+    metric = Metric(label="", unit="ms", q=QUANTILES[measure], latency=latency)
     found = quantile(measured, metric)
     if isinstance(found, str):
         return found

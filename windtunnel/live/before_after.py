@@ -28,7 +28,7 @@ from windtunnel.analysis.stats import (
     holm,
     unpaired_log_ratio,
 )
-from windtunnel.recording.histogram import Histogram, samples_needed
+from windtunnel.recording.histogram import QUANTILES, Histogram, samples_needed
 from windtunnel.recording.recorder import Latencies
 
 BLOCK: Final = 2
@@ -47,7 +47,7 @@ ALL: Final = "all requests"
 
 INCONCLUSIVE: Final = "cannot tell"
 
-QUANTILES: Final = {"p50": 500, "p99": 990, "p99.9": 999}
+SHOWN: Final = ("p50", "p99", "p99.9")
 
 Seconds = Mapping[int, Latencies]
 """What a pool got in each second that it got anything in: right answers alone."""
@@ -185,14 +185,15 @@ def _rows(pool: str, found: Spans, sides: Sides) -> list[EffectRow]:
     rows = [_row(pool, "rate", "/s", rates, seconds)]
     if not all(sides):
         return rows
-    for name, per_mille in QUANTILES.items():
+    for name in SHOWN:
+        q = QUANTILES[name]
         by_block = [_histograms(blocks, kind) for blocks in cut]
         samples = min(sum(h.count for h in each.values()) for each in by_block)
-        label, needed = f"{name} {kind}", samples_needed(per_mille / 1000)
+        label, needed = f"{name} {kind}", samples_needed(q)
         if samples < needed:
             rows.append(_too_few(pool, label, samples, needed, seconds))
         else:
-            quantiles = [Quantile(per_mille, each) for each in by_block]
+            quantiles = [Quantile(q, each) for each in by_block]
             rows.append(_row(pool, label, "ms", quantiles, seconds))
     return rows
 

@@ -8,8 +8,8 @@ import random
 from collections.abc import Iterator, Sequence
 
 from windtunnel.analysis.slo import Slo
-from windtunnel.analysis.summary import PER_MILLE
 from windtunnel.analysis.wording import number
+from windtunnel.recording.histogram import QUANTILES, nearest_rank
 from windtunnel.tuning.layout import PROCESSES
 from windtunnel.tuning.objectives import kinds
 from windtunnel.tuning.system_model import Traffic, Work, offered_load
@@ -40,10 +40,10 @@ def _by_itself(slo: Slo, work: Work) -> str | None:
         return (
             f"{slo}: no more than {work.rate:g}/s of {work.name} work come" if unreachable else None
         )
-    per_mille = PER_MILLE.get(slo.measure)
-    if per_mille is None:
+    q = QUANTILES.get(slo.measure)
+    if q is None:
         return None
-    alone_us = _alone_us(work, per_mille)
+    alone_us = _alone_us(work, q)
     if slo.is_met_by(alone_us):
         return None
     return (
@@ -52,11 +52,11 @@ def _by_itself(slo: Slo, work: Work) -> str | None:
     )
 
 
-def _alone_us(work: Work, per_mille: int) -> float:
+def _alone_us(work: Work, q: float) -> float:
     """A quantile of what a request takes that waits for nobody."""
     source = random.Random(1)
     times = sorted(work.service.draw(source) + work.beside.draw(source) for _ in range(DRAWS))
-    return times[-(-DRAWS * per_mille // 1000) - 1] * 1e6
+    return times[nearest_rank(DRAWS, q) - 1] * 1e6
 
 
 def _too_few(traffic: Traffic, most: int) -> Iterator[str]:

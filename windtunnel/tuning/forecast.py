@@ -10,6 +10,7 @@ from statistics import fmean, stdev
 
 from windtunnel.analysis.stats import MIN_ROUNDS, IntervalEstimate, t_quantile
 from windtunnel.analysis.summary import RESPONSE
+from windtunnel.recording.histogram import nearest_rank
 from windtunnel.tuning.simulation import WorkCounts, simulate
 from windtunnel.tuning.system_model import SystemModel
 
@@ -26,15 +27,15 @@ class Forecast:
 
     def quantile(
         self,
-        per_mille: int,
+        q: float,
         operation: str | None = None,  # noqa: ARG002
         latency: str = RESPONSE,  # noqa: ARG002
     ) -> IntervalEstimate:
         """A quantile of the response times in us; infinite where so many were never answered."""
         round_values = [
-            _quantile(sorted(counts.responses), counts.arrived, per_mille) for counts in self.rounds
+            _quantile(sorted(counts.responses), counts.arrived, q) for counts in self.rounds
         ]
-        return _figure(_quantile(self._together, self.arrived, per_mille), round_values)
+        return _figure(_quantile(self._together, self.arrived, q), round_values)
 
     @property
     def throughput(self) -> IntervalEstimate:
@@ -84,9 +85,9 @@ def forecast(model: SystemModel, length: Length, seed: object = 1) -> Mapping[st
     }
 
 
-def _quantile(ascending: Sequence[float], arrived: int, per_mille: int) -> float:
+def _quantile(ascending: Sequence[float], arrived: int, q: float) -> float:
     """Nearest rank among all that came, in us: what has no answer is behind all that has."""
-    rank = max(1, -(-arrived * per_mille // 1000))
+    rank = nearest_rank(arrived, q)
     return ascending[rank - 1] * US if rank <= len(ascending) else math.inf
 
 

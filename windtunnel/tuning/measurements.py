@@ -30,10 +30,10 @@ class MeasuredWork:
     _sampled: dict[object, Bootstrap] = field(default_factory=dict, compare=False)
 
     def quantile(
-        self, per_mille: int, operation: str | None = None, latency: str = RESPONSE
+        self, q: float, operation: str | None = None, latency: str = RESPONSE
     ) -> IntervalEstimate:
         """A quantile in us, over all rounds."""
-        return self.times(per_mille, operation, latency).figure
+        return self.times(q, operation, latency).figure
 
     @property
     def throughput(self) -> IntervalEstimate:
@@ -60,9 +60,9 @@ class MeasuredWork:
         """Right answers a second, by round."""
         return Bootstrap(Ratio(self.completed))
 
-    def times(self, per_mille: int, operation: str | None, latency: str) -> Bootstrap:
+    def times(self, q: float, operation: str | None, latency: str) -> Bootstrap:
         """A quantile by round; what got no right answer counts as `DEADLINE_US`."""
-        key = per_mille, operation, latency
+        key = q, operation, latency
         if key not in self._sampled:
             histograms = {
                 cell.round: self._histogram(cell, operation, latency) for cell in self.cells
@@ -70,7 +70,7 @@ class MeasuredWork:
             nonempty = {
                 number: histogram for number, histogram in histograms.items() if histogram.count
             }
-            self._sampled[key] = Bootstrap(Quantile(per_mille, nonempty))
+            self._sampled[key] = Bootstrap(Quantile(q, nonempty))
         return self._sampled[key]
 
     def _histogram(self, cell: Cell, operation: str | None, latency: str) -> Histogram:

@@ -13,15 +13,16 @@ from typing import Protocol
 
 from windtunnel.analysis.slo import LATENCIES, Slo
 from windtunnel.analysis.stats import IntervalEstimate
-from windtunnel.analysis.summary import PER_MILLE, RESPONSE
+from windtunnel.analysis.summary import RESPONSE
 from windtunnel.errors import UsageError
+from windtunnel.recording.histogram import QUANTILES
 from windtunnel.tuning.layout import FAST, SLOW, PoolLayout
 
 SLOW_OPERATIONS = frozenset({"summary", "sleep"})
 ALIKE = 0.02
 """What slow work gets done is the same where it differs by no more than that."""
 
-P99 = 990
+P99 = 0.99
 
 
 class ObjectiveError(UsageError):
@@ -32,7 +33,7 @@ class Figures(Protocol):
     """What is known of one kind of work under a layout."""
 
     def quantile(
-        self, per_mille: int, operation: str | None = None, latency: str = RESPONSE
+        self, q: float, operation: str | None = None, latency: str = RESPONSE
     ) -> IntervalEstimate:
         """Of its times in us; the model has response times of all of its operations only."""
 
@@ -143,8 +144,8 @@ def _figure(slo: Slo, figures: Figures) -> IntervalEstimate:
         return figures.throughput
     if slo.measure == "failures":
         return IntervalEstimate(figures.failed_share, None, None, 0)
-    per_mille = 1000 if slo.measure == "max" else PER_MILLE[slo.measure]
-    return figures.quantile(per_mille, slo.operation, slo.latency or RESPONSE)
+    q = 1.0 if slo.measure == "max" else QUANTILES[slo.measure]
+    return figures.quantile(q, slo.operation, slo.latency or RESPONSE)
 
 
 def ranked(evaluations: Iterable[Evaluation]) -> list[Evaluation]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from windtunnel.analysis.slo import Slo
-from windtunnel.analysis.summary import PER_MILLE
+from windtunnel.recording.histogram import QUANTILES, samples_needed
 from windtunnel.tuning.feasibility import FULL, bounds
 from windtunnel.tuning.forecast import Length, forecast
 from windtunnel.tuning.layout import FAST, SLOW, PoolLayout, pool_layouts
@@ -18,10 +18,7 @@ REQUESTS = 30_000
 
 SLOW_REQUESTS = 2_000
 LONGEST = 200.0
-"""Seconds of a round at most, but for what `BEYOND` asks for."""
-
-BEYOND = 10
-"""Requests behind a quantile: a p99 stands on a thousand of them."""
+"""Seconds of a round at most, but for what the samples of a quantile take."""
 
 SPARE = 1.2
 """So many times as many are let come, as arrivals at random are fewer now and then."""
@@ -116,8 +113,8 @@ def evaluation(layout: PoolLayout, traffic: Traffic, slos: Sequence[Slo], seed: 
 
 def enough(slos: Sequence[Slo], kind: str) -> int:
     """How many requests a p99 of this kind stands on, or a higher quantile that is asked for."""
-    quantiles = [PER_MILLE.get(slo.measure, 0) for slo in slos if kind in kinds(slo)]
-    return -(-BEYOND * 1000 // (1000 - max([P99, *quantiles])))
+    quantiles = [QUANTILES.get(slo.measure, 0.0) for slo in slos if kind in kinds(slo)]
+    return samples_needed(max([P99, *quantiles]))
 
 
 def length(traffic: Traffic, slos: Sequence[Slo]) -> Length:

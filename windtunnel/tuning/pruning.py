@@ -17,7 +17,8 @@ from windtunnel.analysis.stats import (
     log_ratio_to,
     paired_log_ratio,
 )
-from windtunnel.analysis.summary import PER_MILLE, RESPONSE
+from windtunnel.analysis.summary import RESPONSE
+from windtunnel.recording.histogram import QUANTILES
 from windtunnel.tuning.measurements import MeasuredWork
 from windtunnel.tuning.objectives import ALIKE, Evaluation, JudgedObjective
 
@@ -129,8 +130,8 @@ def figure(slo: Slo, evaluation: Evaluation, kind: str) -> Bootstrap | None:
         return work.rate
     if slo.measure == "failures":
         return None
-    per_mille = 1000 if slo.measure == "max" else PER_MILLE[slo.measure]
-    return work.times(per_mille, slo.operation, slo.latency or RESPONSE)
+    q = 1.0 if slo.measure == "max" else QUANTILES[slo.measure]
+    return work.times(q, slo.operation, slo.latency or RESPONSE)
 
 
 def _rate(evaluation: Evaluation) -> Bootstrap:

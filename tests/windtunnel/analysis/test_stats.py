@@ -44,7 +44,7 @@ def rounds(
 
 
 def store(seed: int, median: float, count: int = 6, drift: float = 0.05) -> Bootstrap:
-    return Bootstrap(Quantile(500, rounds(random.Random(seed), median, count, drift)))
+    return Bootstrap(Quantile(0.5, rounds(random.Random(seed), median, count, drift)))
 
 
 @given(samples, samples)
@@ -54,13 +54,13 @@ def test_merging_is_the_histogram_of_the_concatenation(one: list[int], other: li
     )
 
 
-@given(samples, st.sampled_from([500, 900, 990, 999]))
+@given(samples, st.sampled_from([0.5, 0.9, 0.99, 0.999]))
 def test_a_quantile_is_the_nearest_rank_at_the_bucket_s_upper_end(
-    values: list[int], per_mille: int
+    values: list[int], q: float
 ) -> None:
     ruler = HdrHistogram(1, 60_000_000, 3)
-    exact = sorted(values)[-(-len(values) * per_mille // 1000) - 1]
-    found = decode(histogram(values)).quantile(per_mille / 1000)
+    exact = sorted(values)[math.ceil(round(len(values) * q, 9)) - 1]
+    found = decode(histogram(values)).quantile(q)
     assert found == ruler.get_highest_equivalent_value(exact)
     assert exact <= found <= exact * 1.001 + 1
 
@@ -91,7 +91,7 @@ def test_a_weighted_quantile_is_that_of_the_repeated_rounds(
     weights = [picks.count(number) for number in range(len(values))]
     parts = dict(enumerate(map(of, values)))
     expected = merge(parts[pick] for pick in picks).quantile(0.99)
-    assert Quantile(990, parts).value(weights) == expected
+    assert Quantile(0.99, parts).value(weights) == expected
 
 
 def test_a_ratio_is_of_sums_and_a_geometric_mean_of_parts() -> None:
@@ -124,7 +124,7 @@ def test_pairing_cancels_what_hits_all_stores_in_a_round() -> None:
             number: of([int(draw.lognormvariate(7 + shift, 0.3) * factor) for _ in range(2000)])
             for number, shift in enumerate(drift)
         }
-        stores.append(Bootstrap(Quantile(500, by_round)))
+        stores.append(Bootstrap(Quantile(0.5, by_round)))
     low, high = stores[0].figure.low, stores[0].figure.high
     assert low is not None
     assert high is not None
@@ -216,7 +216,7 @@ def test_student_s_t_agrees_with_the_printed_tables(freedom: int, critical: floa
 
 
 def test_an_estimate_that_never_varies_keeps_the_histogram_s_own_doubt() -> None:
-    constant: Estimator = Quantile(500, {number: of([1000] * 50) for number in range(6)})
+    constant: Estimator = Quantile(0.5, {number: of([1000] * 50) for number in range(6)})
     found = Bootstrap(constant).figure
     assert found.low is not None
     assert 997 < found.low < 1000

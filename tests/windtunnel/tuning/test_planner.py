@@ -37,7 +37,7 @@ class Known:
     failed_share: float = 0.0
 
     def quantile(
-        self, per_mille: int, operation: str | None = None, latency: str = "response"
+        self, q: float, operation: str | None = None, latency: str = "response"
     ) -> IntervalEstimate:
         return IntervalEstimate(self.ms * 1000, None, None, 1)
 
@@ -241,7 +241,7 @@ def test_too_little_of_a_machine_is_said() -> None:
 def test_what_cannot_keep_up_is_never_answered_in_the_tail() -> None:
     scene = PoolLayout(1, 1).scene(traffic(10, 200).fast, traffic(10, 200).slow, None)
     found = forecast(scene, Length(warmup=0, duration=2, patience=1))
-    assert math.isinf(found[SLOW].quantile(990).estimate)
+    assert math.isinf(found[SLOW].quantile(0.99).estimate)
     assert found[SLOW].throughput.estimate == pytest.approx(50, rel=0.05)
     assert found[SLOW].failed_share > 0.5
     assert found[FAST].failed_share == 0
