@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Mapping
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.answers import answers
 from benchmarks.check import Verdict
 from benchmarks.client import client
+from benchmarks.loop_watch import watching
 from benchmarks.operations import operations
+from benchmarks.responses import answers
 from benchmarks.stack import stack
-from benchmarks.watching import watching
 from deploy.errors import StackError
 
 CHECKS: Mapping[str, Callable[[], Iterator[Verdict]]] = {

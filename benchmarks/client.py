@@ -14,7 +14,7 @@ from statistics import median
 from typing import Any, Final
 
 from benchmarks.check import Verdict
-from benchmarks.fixed import Fixed, fixed
+from benchmarks.fixed_nginx import Fixed, fixed
 from deploy.services import UnavailableError
 
 CPU_LIMIT: Final = 0.25
@@ -72,8 +72,8 @@ def _memory(users: int) -> Iterator[Verdict]:
 
 
 def told(*arguments: str) -> dict[str, Any]:
-    """Return what `benchmarks.users` says in a process of its own; raises RuntimeError."""
-    command = [sys.executable, "-m", "benchmarks.users", *arguments]
+    """Return what `benchmarks.client_users` says in a process of its own; raises RuntimeError."""
+    command = [sys.executable, "-m", "benchmarks.client_users", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
     if done.returncode:
         raise RuntimeError(f"the users that were to be measured failed: {done.stderr[-500:]}")

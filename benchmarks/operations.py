@@ -19,7 +19,7 @@ from time import process_time_ns
 from typing import Any
 
 from benchmarks.check import Verdict
-from benchmarks.place import place
+from benchmarks.workspace import place
 from deploy import lifecycle, programs
 from server.api.enums import Mode
 from server.api.record import Record, new_id

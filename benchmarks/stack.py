@@ -9,7 +9,7 @@ from statistics import median
 from time import monotonic
 
 from benchmarks.check import Verdict
-from benchmarks.place import OFFSET, place
+from benchmarks.workspace import OFFSET, place
 from deploy import lifecycle
 from deploy.services import Workspace, services
 from windtunnel.recording import results

@@ -9,21 +9,21 @@ from time import monotonic
 from rich.console import Console
 from rich.table import Table
 
-from validation import counting, injected, pairs, poisson, shapes, tuner
+from validation import fault_shapes, injected_delay, million_samples, pairs, poisson, tuner
 from validation.verdict import ExperimentError, Verdict
 
 EXPERIMENTS: Mapping[str, Callable[[bool], Iterator[Verdict]]] = {
-    "stall": shapes.stall,
-    "short": shapes.short,
-    "humps": shapes.humps,
-    "ramp": shapes.ramp,
+    "stall": fault_shapes.stall,
+    "short": fault_shapes.short,
+    "humps": fault_shapes.humps,
+    "ramp": fault_shapes.ramp,
     "poisson": poisson.poisson,
-    "injected": injected.injected,
+    "injected": injected_delay.injected,
     "aa": pairs.aa,
     "ab": pairs.ab,
     "tuner": tuner.tuner,
-    "samples": counting.samples,
-    "merge": counting.merging,
+    "samples": million_samples.samples,
+    "merge": million_samples.merging,
 }
 """A new experiment is such a function, and a line here; `True` asks for a quick one."""
 

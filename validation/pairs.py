@@ -12,7 +12,7 @@ from statistics import median
 import msgspec
 
 from validation import processes
-from validation.measuring import measure
+from validation.measurement import measure
 from validation.verdict import ExperimentError, Verdict
 from windtunnel.analysis.compare import compare
 from windtunnel.analysis.stats import MIN_ROUNDS

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from validation import shapes
-from validation.shapes import Loaded, Shape
+from validation import fault_shapes
+from validation.fault_shapes import Loaded, Shape
 from validation.verdict import Verdict
 
 RATE, SERVED = 50.0, 0.012
@@ -31,10 +31,10 @@ value of sqrt(n) D, and that of a standard normal, both sides."""
 def poisson(quick: bool) -> Iterator[Verdict]:
     """Requests at random, 50 a second, before a queue that serves one in 12 ms."""
     shape = Shape("poisson", ("queue", SERVED), RATE, 21 if quick else 60.5, 1, 5, "poisson")
-    cells = shapes.opened(shape)
-    even = shapes.opened(replace(shape, arrivals="constant", seconds=5))
+    cells = fault_shapes.opened(shape)
+    even = fault_shapes.opened(replace(shape, arrivals="constant", seconds=5))
     yield from _judge(moments(cells), moments(even), cells[0].cell.late or 0)
-    yield from shapes.compared(shape, cells)
+    yield from fault_shapes.compared(shape, cells)
 
 
 def moments(cells: Sequence[Loaded]) -> Sequence[float]:

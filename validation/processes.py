@@ -13,7 +13,7 @@ import msgspec
 from validation.proxy import ProxiedRequest
 from validation.verdict import ExperimentError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 
 
 @contextmanager
@@ -44,7 +44,7 @@ class ProxyProcess:
 
 @contextmanager
 def proxy(port: int, harm: str, *numbers: float) -> Iterator[ProxyProcess]:
-    """Start a proxy before `port` that does a harm of `validation.harm`."""
+    """Start a proxy before `port` that does a harm of `validation.faults`."""
     with _process("validation.proxy", str(port), harm, *map(str, numbers)) as process:
         yield ProxyProcess(process)
 

@@ -16,7 +16,7 @@ from time import perf_counter
 
 import msgspec
 
-from validation.harm import HARMS, Harm
+from validation.faults import HARMS, Harm
 
 _ID = b"\r\nX-Request-Id: "
 

@@ -15,9 +15,9 @@ import gevent
 import pytest
 
 from tests.windtunnel.served import ROOT
-from validation import counting, known, poisson, processes, tuner
-from validation.harm import Delay, Humps, Queue, Ramp, Stall
-from validation.measuring import measure
+from validation import ground_truth, million_samples, poisson, processes, tuner
+from validation.faults import Delay, Humps, Queue, Ramp, Stall
+from validation.measurement import measure
 from validation.proxy import ProxiedRequest
 from validation.verdict import ExperimentError
 from windtunnel.client.address import Address
@@ -132,15 +132,15 @@ def read(arrived: float, answered: float) -> ProxiedRequest:
 
 def test_response_times_begin_when_a_request_was_meant_to_be_sent() -> None:
     sent_late = [read(10.0, 10.001), read(10.15, 10.2), read(10.2, 10.201), read(10.3, 10.301)]
-    assert known.responses(sent_late, constant(10), 4) == pytest.approx(
+    assert ground_truth.responses(sent_late, constant(10), 4) == pytest.approx(
         [1_000, 100_000, 1_000, 1_000]
     )
-    assert known.responses(sent_late, constant(10), 2) == pytest.approx([1_000, 1_000])
+    assert ground_truth.responses(sent_late, constant(10), 2) == pytest.approx([1_000, 1_000])
 
 
 def test_more_counted_than_seen_is_no_truth() -> None:
     with pytest.raises(ExperimentError, match="3 were counted, 1 came"):
-        known.responses([read(1, 2)], constant(10), 3)
+        ground_truth.responses([read(1, 2)], constant(10), 3)
 
 
 def test_cells_are_told_apart_by_their_population() -> None:
@@ -148,7 +148,7 @@ def test_cells_are_told_apart_by_their_population() -> None:
     again = ProxiedRequest(f"PUT /{STORE}/records HTTP/1.1", 4.0)
     ping = ProxiedRequest("GET /ping HTTP/1.1", 2.5)
     first, second, third = read(2, 2), read(3, 3), read(5, 5)
-    assert known.cells([put, first, ping, second, again, third], STORE) == [
+    assert ground_truth.cells([put, first, ping, second, again, third], STORE) == [
         [first, second],
         [third],
     ]
@@ -160,19 +160,23 @@ def test_cells_are_told_apart_by_their_population() -> None:
 )
 def test_a_figure_has_to_be_near_the_truth(found: float, near: bool) -> None:
     times = [float(us) for us in range(1_000, 1_000_001, 1_000)]
-    assert known.near(found, times, 0.5) is near
+    assert ground_truth.near(found, times, 0.5) is near
 
 
 def test_three_thousandths_of_rank_are_near_enough() -> None:
     cliff = [1_000.0] * 900 + [100_000.0] * 100
-    assert known.near(100_000, cliff, 0.9)
-    assert not known.near(100_000, cliff, 0.896)
-    assert not known.near(50_000, cliff, 0.95)
+    assert ground_truth.near(100_000, cliff, 0.9)
+    assert not ground_truth.near(100_000, cliff, 0.896)
+    assert not ground_truth.near(50_000, cliff, 0.95)
 
 
 def test_too_few_samples_report_no_tail() -> None:
-    assert dict(known.reportable(Histogram({5: 999}))) == {"p50": 0.5, "p90": 0.9, "p95": 0.95}
-    assert "p99.9" in dict(known.reportable(Histogram({5: 10_000})))
+    assert dict(ground_truth.reportable(Histogram({5: 999}))) == {
+        "p50": 0.5,
+        "p90": 0.9,
+        "p95": 0.95,
+    }
+    assert "p99.9" in dict(ground_truth.reportable(Histogram({5: 10_000})))
 
 
 def test_arrivals_are_judged_by_their_gaps_and_their_counts() -> None:
@@ -187,7 +191,7 @@ def test_arrivals_are_judged_by_their_gaps_and_their_counts() -> None:
 def test_moments_at_random_are_those_of_the_seed() -> None:
     meant = list(islice(at_random(10, 1, WHOLE), 3))
     seen = [read(7 + moment, 7 + moment + 0.001) for moment in meant]
-    assert known.responses(seen, at_random(10, 1, WHOLE), 3) == pytest.approx([1_000] * 3)
+    assert ground_truth.responses(seen, at_random(10, 1, WHOLE), 3) == pytest.approx([1_000] * 3)
 
 
 # -- the command --------------------------------------------------------------------------------
@@ -200,8 +204,8 @@ def test_four_processes_are_merged_exactly() -> None:
 
 
 def test_the_same_seed_makes_the_same_samples() -> None:
-    assert list(counting.made(50, "a")) == list(counting.made(50, "a"))
-    assert list(counting.made(50, "a")) != list(counting.made(50, "b"))
+    assert list(million_samples.made(50, "a")) == list(million_samples.made(50, "a"))
+    assert list(million_samples.made(50, "a")) != list(million_samples.made(50, "b"))
 
 
 def test_an_unknown_experiment_is_named() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.fixed import PATH, fixed
+from benchmarks.fixed_nginx import PATH, fixed
 from deploy.services import UnavailableError
 from windtunnel.client.descriptors import SPARE
 

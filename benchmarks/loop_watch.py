@@ -104,7 +104,7 @@ def extra(kind: str, name: str) -> float:
 def watching() -> Iterator[Verdict]:
     """Measure both loops, each in a process of its own."""
     for kind in ("asyncio", "uvloop"):
-        command = [sys.executable, "-m", "benchmarks.watching", kind]
+        command = [sys.executable, "-m", "benchmarks.loop_watch", kind]
         told = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=300, check=True)
         for name, share in json.loads(told.stdout).items():
             yield Verdict(

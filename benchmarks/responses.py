@@ -10,9 +10,9 @@ import sys
 from collections.abc import Iterator
 from statistics import median
 
-from benchmarks.bare import PATH
+from benchmarks.bare_server import PATH
 from benchmarks.check import Verdict
-from windtunnel.recording.cpu import cpu_ns
+from windtunnel.recording.cpu import own_ns
 
 LIMIT = 1.10
 
@@ -37,14 +37,14 @@ class Loaded:
 
     def microseconds(self, requests: int) -> float:
         """Return the server's CPU time for a request, over `requests` of them."""
-        before = cpu_ns(self._server.pid)
+        before = own_ns(self._server.pid)
         assert self._load.stdin
         assert self._load.stdout
         self._load.stdin.write(f"{requests}\n")
         self._load.stdin.flush()
         if self._load.stdout.readline() != "done\n":
             raise RuntimeError("the load on the server failed")
-        return (cpu_ns(self._server.pid) - before) / requests / 1000
+        return (own_ns(self._server.pid) - before) / requests / 1000
 
 
 @contextlib.contextmanager
@@ -63,7 +63,7 @@ def running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
 @contextlib.contextmanager
 def loaded(server: subprocess.Popen[str], port: int, path: str) -> Iterator[Loaded]:
     """Connect a load to a server."""
-    with running("benchmarks.load", str(port), path, str(CONNECTIONS)) as load:
+    with running("benchmarks.fixed_load", str(port), path, str(CONNECTIONS)) as load:
         yield Loaded(server, load)
 
 
@@ -93,7 +93,7 @@ def ours(loop: str) -> Iterator[tuple[Loaded, bytes]]:
 @contextlib.contextmanager
 def bare(body: bytes) -> Iterator[Loaded]:
     """Start the yardstick, answering `body`."""
-    with running("benchmarks.bare") as server:
+    with running("benchmarks.bare_server") as server:
         assert server.stdin
         assert server.stdout
         server.stdin.write(body.decode() + "\n")

@@ -1,7 +1,7 @@
 """Users of Locust's, on this suite's client and on FastHttpUser's: what each of them takes.
 
-`python -m benchmarks.users cost URL` prints the CPU time of a checked request, in pairs;
-`python -m benchmarks.users memory {lean,fast} URL USERS` the memory of a user. Both as JSON.
+`python -m benchmarks.client_users cost URL` prints the CPU time of a checked request, in pairs;
+`python -m benchmarks.client_users memory {lean,fast} URL USERS` the memory of a user. Both as JSON.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from gevent.pool import Group
 from locust import FastHttpUser, User, task
 from locust.env import Environment
 
-from benchmarks.fixed import PATH, RECORD
+from benchmarks.fixed_nginx import PATH, RECORD
 from windtunnel.client import descriptors
 from windtunnel.client.address import Address
 from windtunnel.client.api import decode_record

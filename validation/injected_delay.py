@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from statistics import median
 
-from validation import known, shapes
-from validation.measuring import service
+from validation import fault_shapes, ground_truth
+from validation.fault_shapes import Loaded
+from validation.measurement import service
 from validation.proxy import ProxiedRequest
-from validation.shapes import Loaded
 from validation.verdict import Verdict, ms
 from windtunnel.recording.histogram import Histogram
 
@@ -35,7 +35,7 @@ def injected(quick: bool) -> Iterator[Verdict]:
     for delay, (seconds, users) in LOADS.items():
         options = ("--users", str(users), "--rounds", "1", "--duration")
         duration = seconds / QUICKLY if quick else seconds
-        cells = shapes.loaded(("delay", delay / 1000), *options, f"{duration:g}")
+        cells = fault_shapes.loaded(("delay", delay / 1000), *options, f"{duration:g}")
         yield from _by_percentile(f"injected {delay} ms", cells)
         yield _by_request(f"injected {delay} ms", cells)
 
@@ -43,18 +43,18 @@ def injected(quick: bool) -> Iterator[Verdict]:
 def _by_percentile(name: str, cells: Sequence[Loaded]) -> Iterator[Verdict]:
     found = service([each.cell for each in cells])
     record = sorted(us for each in cells for us in map(taken, each.measured))
-    figures = dict(known.reportable(found))
+    figures = dict(ground_truth.reportable(found))
     beside = [_told(which, q, found, record) for which, q in figures.items() if which not in JUDGED]
     for which in JUDGED:
         if which not in figures:
             continue
-        reported, truth = found.quantile(figures[which]), known.at(record, figures[which])
+        reported, truth = found.quantile(figures[which]), ground_truth.at(record, figures[which])
         yield _verdict(f"{name}: service {which}", truth, reported, ", ".join(beside))
         beside = []
 
 
 def _told(which: str, q: float, found: Histogram, record: Sequence[float]) -> str:
-    return f"{which} {ms(known.at(record, q))}: {ms(found.quantile(q))}"
+    return f"{which} {ms(ground_truth.at(record, q))}: {ms(found.quantile(q))}"
 
 
 def _by_request(name: str, cells: Sequence[Loaded]) -> Verdict:

@@ -1,6 +1,6 @@
 """A bounded number of identical requests over kept-alive connections, from a process of its own.
 
-`python -m benchmarks.load PORT PATH CONNECTIONS`: for each number on stdin it sends so many
+`python -m benchmarks.fixed_load PORT PATH CONNECTIONS`: for each number on stdin it sends so many
 requests (rounded up to a multiple of the connections) and then prints `done`.
 """
 

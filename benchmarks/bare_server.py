@@ -1,6 +1,6 @@
 """The yardstick: a Tornado RequestHandler with one literal route and everything else default.
 
-`python -m benchmarks.bare` writes its port, reads the body to answer with from stdin, and
+`python -m benchmarks.bare_server` writes its port, reads the body to answer with from stdin, and
 serves until its stdin ends.
 """
 

@@ -1,7 +1,7 @@
 """Many samples: is their report there soon, and do several processes count what one would?
 
-`python -m validation.counting PART PARTS NUMBER` records one part of the same samples, and writes
-it as a worker reports it to its master.
+`python -m validation.million_samples PART PARTS NUMBER` records one part of the same samples, and
+writes it as a worker reports it to its master.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ def merging(quick: bool) -> Iterator[Verdict]:
 def _reports(number: int) -> list[bytes]:
     workers = [
         subprocess.Popen(
-            command("validation.counting", str(part), str(PARTS), str(number)),
+            command("validation.million_samples", str(part), str(PARTS), str(number)),
             cwd=ROOT,
             stdout=subprocess.PIPE,
         )

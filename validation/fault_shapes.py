@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from validation import known, processes
-from validation.measuring import STORE, measure, reads, response, service
+from validation import ground_truth, processes
+from validation.measurement import STORE, measure, reads, response, service
 from validation.proxy import ProxiedRequest
 from validation.verdict import ExperimentError, Verdict, ms
 from windtunnel.recording.histogram import Histogram
@@ -70,16 +70,16 @@ def compared(shape: Shape, cells: Sequence[Loaded]) -> Iterator[Verdict]:
     found = response([each.cell for each in cells])
     times = sorted(time for each in cells for time in _truth(shape, each))
     closed = _closed(shape)
-    beside = dict(known.reportable(closed))
-    for name, q in known.reportable(found):
-        reported, truth = found.quantile(q), known.at(times, q)
+    beside = dict(ground_truth.reportable(closed))
+    for name, q in ground_truth.reportable(found):
+        reported, truth = found.quantile(q), ground_truth.at(times, q)
         told = ms(closed.quantile(q)) if name in beside else "n/a"
         yield Verdict(
             f"{shape.name}: response {name}",
             ms(truth),
             ms(reported),
             BOUND,
-            known.near(reported, times, q),
+            ground_truth.near(reported, times, q),
             f"closed: {told}",
         )
 
@@ -113,7 +113,7 @@ def loaded(harm: tuple[str, *tuple[float, ...]], *options: str) -> list[Loaded]:
     """Measure through a harm; return the cells that count. Raises ExperimentError."""
     with processes.server() as port, processes.proxy(port, *harm) as harmed:
         run, samples = measure(harmed.url, *options)
-        seen = known.cells(harmed.seen(), STORE)
+        seen = ground_truth.cells(harmed.seen(), STORE)
     if len(seen) != len(run.cells):
         raise ExperimentError(f"{len(run.cells)} cells are on disk, the proxy saw {len(seen)}")
     every = list(map(Loaded, run.cells, seen, _samples_of(seen, samples)))
@@ -135,7 +135,7 @@ def _samples_of(
 
 def _truth(shape: Shape, each: Loaded) -> list[float]:
     schedule = arrivals(shape.arrivals, shape.rate, f"{SEED}:{each.cell.round}")
-    return known.responses(each.seen, schedule, each.cell.intended or 0)
+    return ground_truth.responses(each.seen, schedule, each.cell.intended or 0)
 
 
 def _closed(shape: Shape) -> Histogram:
