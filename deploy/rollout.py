@@ -36,7 +36,7 @@ DRAIN_MARGIN = 10.0
 def roll_out(
     stack: Stack, plan: SplitPlan, on_active: Callable[[float, float], None] = lambda *_: None
 ) -> ReloadTimes:
-    """Bring a plan into force; the caller holds the stack's lock.
+    """Activate a plan; the caller holds the stack's lock.
 
     `on_active` is called with the moments (Unix seconds) when the rollout began and from when on
     every new connection gets the new split. Raises SplitError, PortTakenError, NotReadyError and

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from deploy.stack import Stack
 
 
-def plan(stack: Stack) -> SplitPlan:
-    """Return the split in force."""
+def active_plan(stack: Stack) -> SplitPlan:
+    """Return the plan of the active split."""
     stack.reread()
     return stack.plan
 
@@ -47,9 +47,9 @@ def apply(
     since: SplitPlan | None = None,
     lock_timeout: float = 0.0,
 ) -> SplitChange:
-    """Bring a plan into force and record it; returns when old workers of nginx have drained.
+    """Activate a plan and record it; returns when old workers of nginx have drained.
 
-    `since` is the plan that it was made from: BusyError if another one is in force meanwhile.
+    `since` is the plan that it was made from: BusyError if another one is active by now.
     `lock_timeout` is how many seconds another command has to release the stack.
     Raises SplitError, ApplyError, NotReadyError and StackError (BusyError also while another
     command tries splits). What is raised before the new split is active changes nothing.
@@ -161,7 +161,7 @@ def put_back(say: Callable[[str], None], workspace: Workspace | None = None) -> 
     return command is not None
 
 
-def killed(workspace: Workspace | None = None) -> str | None:
+def killed_command(workspace: Workspace | None = None) -> str | None:
     """Return which command was killed while it tried splits, unless its split was put back."""
     layout = Layout(workspace or default_workspace())
     if not has_trial(layout):

@@ -37,7 +37,7 @@ class StackState:
     """The contents of `stack.json`, for other programs to read; it exists while all is ready.
 
     `nginx` and `processes` are URLs, `missing` says why a service is not available, `options` are
-    those of every Tornado process, `split` is the plan in force, in the shape of split.toml.
+    those of every Tornado process, `split` is the active plan, in the shape of split.toml.
     """
 
     supervisor_pid: int
@@ -89,12 +89,12 @@ class Stack:
 
     @property
     def plan(self) -> SplitPlan:
-        """The split in force, as split.toml would say it."""
+        """The active split, as split.toml would say it."""
         return parse_plan(self.state.split)
 
     @property
     def split(self) -> Split:
-        """The split in force, with its ports."""
+        """The active split, with its ports."""
         plan = self.plan
         return plan.split({pool: self.state.ports(pool) for pool in plan.pools})
 
@@ -115,7 +115,7 @@ class Stack:
     def save(
         self, programs: Mapping[str, ProgramState], split: Mapping[str, Any] | None = None
     ) -> None:
-        """Write to stack.json that these programs run, and which split is in force."""
+        """Write to stack.json that these programs run, and which split is active."""
         self.state = replace(
             self.state,
             programs=programs,

@@ -37,7 +37,7 @@ class Trial:
         self._write(self.former.as_dict())
 
     def end(self) -> None:
-        """Write down that the split in force is the one to stay."""
+        """Write down that the active split is the one to stay."""
         self._write(None)
 
     def _write(self, former: dict[str, Any] | None) -> None:

@@ -1,1 +1,1 @@
-"""The split: from split.toml, which people edit, to a configuration of nginx in force."""
+"""The split: from split.toml, which people edit, to an active configuration of nginx."""

@@ -1,4 +1,4 @@
-"""Bring a configuration into force: test it, reload, and wait until only it serves."""
+"""Activates a configuration: tests it, reloads, and waits until old workers have drained."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class ApplyError(RuntimeError):
-    """The new configuration is not in force; the text says why."""
+    """The new configuration is not active; the message says why."""
 
     exit_code = 3
 

@@ -32,7 +32,7 @@ _PROBLEMS = (
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """An nginx.conf, and the generation that `GET /split` answers once it is in force."""
+    """An nginx.conf, and the generation that `GET /split` answers once it is active."""
 
     text: str
     generation: str

@@ -22,7 +22,7 @@ from deploy.layout import Layout
 from deploy.lifecycle import ensure_up
 from deploy.locks import stack_lock
 from deploy.services import Workspace
-from deploy.splits import apply, plan, undo
+from deploy.splits import active_plan, apply, undo
 from deploy.stack import Stack
 from nginx.apply import ApplyError
 from nginx.plan import DEFAULT_FILE, edit_plan, read_plan
@@ -51,7 +51,7 @@ def running(shared: Stack) -> Iterator[Stack]:
     """A stack of 2 and 1 processes, split as the project's file says."""
     yield shared
     start = edit_plan(read_plan(), {"pools.fast.processes": "2"})
-    if plan(shared) != start:
+    if active_plan(shared) != start:
         apply(shared, start)
 
 
@@ -71,7 +71,7 @@ def servers(running: Stack) -> set[str]:
 
 
 def test_a_process_moves_from_pool_to_pool(running: Stack) -> None:
-    before = plan(running)
+    before = active_plan(running)
     after = edit_plan(before, {"pools.fast.processes": "1", "pools.slow.processes": "2"})
     told = apply(running, after, by="test")
     assert served(running) == {"fast-10001"}
@@ -87,15 +87,15 @@ def test_a_process_moves_from_pool_to_pool(running: Stack) -> None:
     assert 0 < told.apply_s <= told.clean_s
     assert told.serving_at <= told.clean_at
     assert len(running.pids()["nginx"]["nginx"]) == 2  # a master and one worker, no old one
-    assert plan(running) == after
+    assert active_plan(running) == after
 
 
 def test_pools_of_any_number_come_and_go(running: Stack) -> None:
-    start = plan(running)
+    start = active_plan(running)
     more = {"pools.heavy.processes": "2", 'routes."/slow/memory/"': "heavy"}
     apply(running, edit_plan(start, more))
     assert served(running, SLOW) == {"heavy-10051", "heavy-10052"}
-    less = edit_plan(plan(running), {"pools.heavy": "", "routes./slow/memory/": ""})
+    less = edit_plan(active_plan(running), {"pools.heavy": "", "routes./slow/memory/": ""})
     assert less == start
     apply(running, less)
     assert served(running, SLOW) == {"slow-10004"}
@@ -104,9 +104,9 @@ def test_pools_of_any_number_come_and_go(running: Stack) -> None:
 
 def test_history_and_undo_go_back_step_by_step(running: Stack) -> None:
     known = len(read_history(running.layout.workspace))
-    start = plan(running)
+    start = active_plan(running)
     for weights in ("3,1", "1,5"):
-        apply(running, edit_plan(plan(running), {"pools.fast.weights": weights}), by="page")
+        apply(running, edit_plan(active_plan(running), {"pools.fast.weights": weights}), by="page")
     first, second = read_history(running.layout.workspace)[known:]
     assert (first.number + 1, first.by) == (second.number, "page")
     undone = undo(running)
@@ -115,7 +115,7 @@ def test_history_and_undo_go_back_step_by_step(running: Stack) -> None:
         [("pools.fast.weights", "1,5", "3,1")],
     )
     undo(running)
-    assert plan(running) == start
+    assert active_plan(running) == start
     assert [one.undoes for one in read_history(running.layout.workspace)[known:]] == [
         None,
         None,
@@ -126,7 +126,7 @@ def test_history_and_undo_go_back_step_by_step(running: Stack) -> None:
 
 def test_what_stands_in_the_history_is_not_written_anew(running: Stack) -> None:
     file = running.layout.root / "split.jsonl"
-    apply(running, edit_plan(plan(running), {"pools.fast.weights": "2,1"}))
+    apply(running, edit_plan(active_plan(running), {"pools.fast.weights": "2,1"}))
     spaced = file.read_bytes().replace(b'": ', b'":  ')
     file.write_bytes(spaced)
     first = read_history(running.layout.workspace)[0]
@@ -194,7 +194,7 @@ def test_a_bad_change_names_its_key_and_changes_nothing(
 ) -> None:
     before = snapshot(running)
     with pytest.raises(SplitError, match=f"^{told}") as error:
-        apply(running, edit_plan(plan(running), {key: value, "pools.fast.retries": "1"}))
+        apply(running, edit_plan(active_plan(running), {key: value, "pools.fast.retries": "1"}))
     assert "\n" not in str(error.value)
     assert snapshot(running) == before
 
@@ -203,7 +203,7 @@ def test_a_taken_port_changes_nothing(running: Stack) -> None:
     before = snapshot(running)
     port = 10005 + running.layout.workspace.offset
     with socket.create_server(("127.0.0.1", port)), pytest.raises(PortTakenError, match=str(port)):
-        apply(running, edit_plan(plan(running), {"pools.slow.processes": "2"}))
+        apply(running, edit_plan(active_plan(running), {"pools.slow.processes": "2"}))
     assert snapshot(running) == before
     assert served(running, SLOW) == {"slow-10004"}
 
@@ -216,7 +216,7 @@ def test_what_nginx_refuses_changes_nothing(running: Stack) -> None:
     log.mkdir()
     try:
         with pytest.raises(ApplyError, match=r"nginx refuses the configuration: .*access\.log"):
-            apply(running, edit_plan(plan(running), wanted))
+            apply(running, edit_plan(active_plan(running), wanted))
     finally:
         log.rmdir()
         kept.rename(log)
@@ -226,7 +226,7 @@ def test_what_nginx_refuses_changes_nothing(running: Stack) -> None:
 def test_a_process_is_drained_before_it_goes(running: Stack) -> None:
     workspace = running.layout.workspace
     name, known = f"server-{10002 + workspace.offset}", len(read_history(workspace))
-    wanted = edit_plan(plan(running), {"pools.fast.processes": "1"})
+    wanted = edit_plan(active_plan(running), {"pools.fast.processes": "1"})
     with ThreadPoolExecutor() as pool, half_sent(running.layout.nginx_port, 4) as answered:
         change = pool.submit(apply, running, wanted)
         eventually(lambda: change.done() or len(read_history(workspace)) > known)
@@ -249,40 +249,43 @@ def test_moving_processes_under_load_loses_no_request(running: Stack) -> None:
         assert load.stdout
         for move in moves:
             assert load.stdout.readline().endswith(" requests\n")
-            apply(running, edit_plan(plan(running), move))
+            apply(running, edit_plan(active_plan(running), move))
         found = json.loads(load.stdout.readline())
     assert found["outcomes"] == {"ok": 320}
 
 
 def test_one_change_at_a_time(running: Stack) -> None:
     with stack_lock(running.layout), pytest.raises(BusyError):
-        apply(running, edit_plan(plan(running), {"pools.fast.retries": "1"}))
+        apply(running, edit_plan(active_plan(running), {"pools.fast.retries": "1"}))
 
 
 def test_a_change_made_from_what_is_no_longer_in_force(running: Stack) -> None:
-    seen = plan(running)
+    seen = active_plan(running)
     apply(running, edit_plan(seen, {"pools.slow.retries": "1"}), since=seen)
     with pytest.raises(BusyError, match="changed meanwhile"):
         apply(running, edit_plan(seen, {"pools.slow.retries": "2"}), since=seen)
-    assert plan(running).pools["slow"]["retries"] == 1
+    assert active_plan(running).pools["slow"]["retries"] == 1
 
 
 def test_the_split_survives_resize_and_another_up(running: Stack) -> None:
     wanted = {"pools.fast.weights": "3,1", "pools.slow.balance": "least_conn"}
-    apply(running, edit_plan(plan(running), wanted))
-    tuned = plan(running)
+    apply(running, edit_plan(active_plan(running), wanted))
+    tuned = active_plan(running)
     splits.resize(running, fast=1)
-    assert (plan(running).processes("fast"), plan(running).pools["fast"]["weights"]) == (1, [])
-    assert plan(running).pools["slow"]["balance"] == "least_conn"
+    assert (
+        active_plan(running).processes("fast"),
+        active_plan(running).pools["fast"]["weights"],
+    ) == (1, [])
+    assert active_plan(running).pools["slow"]["balance"] == "least_conn"
     splits.resize(running, fast=2)
-    assert plan(running) == tuned
+    assert active_plan(running) == tuned
     again = ensure_up(workspace=running.layout.workspace)
     assert (again.started, again.plan) == (False, tuned)
 
 
 def test_another_up_with_other_numbers_is_a_change(running: Stack) -> None:
     """On record, in the file, and undone like any other."""
-    workspace, start = running.layout.workspace, plan(running)
+    workspace, start = running.layout.workspace, active_plan(running)
     known = len(read_history(workspace))
     ensure_up(processes=1, slow=2, workspace=workspace)
     (change,) = read_history(workspace)[known:]
@@ -292,24 +295,26 @@ def test_another_up_with_other_numbers_is_a_change(running: Stack) -> None:
         ("pools.slow.processes", "1", "2"),
     ]
     assert change.clean_at is not None
-    assert read_plan(running.layout.split).as_dict() == change.after == plan(running).as_dict()
+    assert (
+        read_plan(running.layout.split).as_dict() == change.after == active_plan(running).as_dict()
+    )
     ensure_up(processes=1, slow=2, workspace=workspace)
     assert len(read_history(workspace)) == known + 1
     assert undo(running).undoes == change.number
-    assert plan(running) == read_plan(running.layout.split) == start
+    assert active_plan(running) == read_plan(running.layout.split) == start
 
 
 def test_a_trial_is_on_record_and_not_in_the_file(running: Stack) -> None:
-    apply(running, edit_plan(plan(running), {"pools.fast.weights": "3,1"}))
+    apply(running, edit_plan(active_plan(running), {"pools.fast.weights": "3,1"}))
     workspace, tuned, text = (
         running.layout.workspace,
-        plan(running),
+        active_plan(running),
         running.layout.split.read_text(),
     )
     splits.resize(running, fast=1, by="run", kind=ChangeKind.TRIAL)
-    assert (plan(running).processes("fast"), running.layout.split.read_text()) == (1, text)
+    assert (active_plan(running).processes("fast"), running.layout.split.read_text()) == (1, text)
     splits.resize(running, fast=2, by="run", kind=ChangeKind.TRIAL)
-    assert plan(running) == tuned
+    assert active_plan(running) == tuned
     assert [(one.by, one.kind) for one in read_history(workspace)[-2:]] == [
         ("run", ChangeKind.TRIAL)
     ] * 2
@@ -318,16 +323,16 @@ def test_a_trial_is_on_record_and_not_in_the_file(running: Stack) -> None:
 
 def test_weights_that_were_taken_away_stay_away(running: Stack) -> None:
     for weights in ("3,1", ""):
-        apply(running, edit_plan(plan(running), {"pools.fast.weights": weights}))
+        apply(running, edit_plan(active_plan(running), {"pools.fast.weights": weights}))
     for number in (1, 2):
         splits.resize(running, fast=number)
-    assert plan(running).pools["fast"]["weights"] == []
+    assert active_plan(running).pools["fast"]["weights"] == []
 
 
 def test_the_file_keeps_what_people_wrote(running: Stack) -> None:
     comments = [line for line in DEFAULT_FILE.read_text().splitlines() if line.startswith("#")]
     told = {"pools.slow.max_conns": "3", "routes.methods.PUT": "slow", "pools.fast.weights": "2,1"}
-    after = edit_plan(plan(running), told)
+    after = edit_plan(active_plan(running), told)
     apply(running, after)
     text = running.layout.split.read_text()
     assert [line for line in text.splitlines() if line.startswith("#")] == comments
@@ -338,11 +343,11 @@ CHANGE = """
 import sys
 from pathlib import Path
 from deploy.services import Workspace
-from deploy.splits import apply, plan
+from deploy.splits import active_plan, apply
 from deploy.stack import running
 from nginx.plan import edit_plan
 stack = running(Workspace(Path(sys.argv[1]), offset=int(sys.argv[2])))
-apply(stack, edit_plan(plan(stack), {"pools.fast.processes": "1"}))
+apply(stack, edit_plan(active_plan(stack), {"pools.fast.processes": "1"}))
 """
 
 
@@ -359,8 +364,8 @@ def test_a_change_killed_while_old_workers_finish_is_made_good(running: Stack) -
         assert name in servers(running)
         assert served(running) == {"fast-10001"}
         assert answered() == [200] * 4
-    assert read_history(workspace)[-1].after == plan(running).as_dict()
-    apply(running, edit_plan(plan(running), {"pools.slow.retries": "1"}))
+    assert read_history(workspace)[-1].after == active_plan(running).as_dict()
+    apply(running, edit_plan(active_plan(running), {"pools.slow.retries": "1"}))
     assert name not in servers(running)
 
 
@@ -380,7 +385,7 @@ def test_a_change_ended_before_it_serves_changes_nothing(
     ):
         eventually(lambda: len(servers(running)) == 4)
         change.send_signal(how)
-    assert plan(running).processes("fast") == 2
+    assert active_plan(running).processes("fast") == 2
     if how == signal.SIGKILL:  # what is left of it is gone with the next change
-        apply(running, edit_plan(plan(running), {"pools.fast.retries": "1"}))
+        apply(running, edit_plan(active_plan(running), {"pools.fast.retries": "1"}))
     assert servers(running) == before

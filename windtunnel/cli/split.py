@@ -53,12 +53,12 @@ def _note(line: str) -> None:
 @app.command()
 @needs_clone
 def show(as_json: Json = False) -> None:
-    """Show the split in force: every key, its value, the ports of each pool."""
+    """Show the active split: every key, its value, the ports of each pool."""
     from deploy import splits
 
     stack = _stack()
-    plan = splits.plan(stack)
-    if who := splits.killed():
+    plan = splits.active_plan(stack)
+    if who := splits.killed_command():
         _note(f"{who} was killed while it tried splits; the one before: windtunnel split undo")
     if as_json:
         ports = {pool: list(stack.state.ports(pool)) for pool in plan.pools}
@@ -91,7 +91,7 @@ def set_(
     from nginx.plan import edit_plan
 
     stack = _stack_to_change()
-    before = splits.plan(stack)
+    before = splits.active_plan(stack)
     _bring(stack, before, edit_plan(before, _pairs(values)), "split set", as_json)
 
 
@@ -105,12 +105,12 @@ def _bring(stack: Stack, before: SplitPlan, after: SplitPlan, by: str, as_json: 
     elif as_json:
         _print(None)
     else:
-        say("that is the split in force: nothing to change")
+        say("that split is active already: nothing to change")
 
 
 @contextmanager
 def _told_if_interrupted() -> Iterator[None]:
-    """Say which split is in force after Ctrl-C."""
+    """Say which split is active after Ctrl-C."""
     from deploy.history import read_history
 
     known = len(read_history())
@@ -120,7 +120,7 @@ def _told_if_interrupted() -> Iterator[None]:
         made = read_history()[known:]
         if made:
             back = "" if made[0].undoes else "; windtunnel split undo"
-            _note(f"interrupted: change {made[0].number} is in force{back}")
+            _note(f"interrupted: change {made[0].number} is active{back}")
         else:
             _note("interrupted: nothing has changed")
         raise
@@ -156,12 +156,18 @@ def apply(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Bring an edited split.toml into force."""
+    """Activate an edited split.toml."""
     from deploy import splits
     from nginx.plan import read_plan
 
     stack = _stack_to_change()
-    _bring(stack, splits.plan(stack), read_plan(file or stack.layout.split), "split apply", as_json)
+    _bring(
+        stack,
+        splits.active_plan(stack),
+        read_plan(file or stack.layout.split),
+        "split apply",
+        as_json,
+    )
 
 
 @app.command()
@@ -172,7 +178,7 @@ def reset(as_json: Json = False) -> None:
     from nginx.plan import read_plan
 
     stack = _stack_to_change()
-    _bring(stack, splits.plan(stack), read_plan(), "split reset", as_json)
+    _bring(stack, splits.active_plan(stack), read_plan(), "split reset", as_json)
 
 
 @app.command()
@@ -247,7 +253,7 @@ def render(
         "/var/www/maintenance"
     ),
 ) -> None:
-    """Print the split in force for a server of your own, to be included in `http {}`."""
+    """Print the active split for a server of your own, to be included in `http {}`."""
     from nginx.features import Features, parse_version
     from nginx.render import site
 

@@ -127,7 +127,7 @@ def shown() -> SplitState:
         running = stack.running()
         if running is None:
             raise SplitControlError(NO_STACK)
-        plan = splits.plan(running)
+        plan = splits.active_plan(running)
         history = _history(running.layout.root, history_stamp())
     except (StackError, ValueError, OSError) as error:
         raise SplitControlError(_line(error)) from error
@@ -168,7 +168,7 @@ def differences(changes: Mapping[str, str]) -> list[list[str]]:
         running = stack.running()
         if running is None:
             raise SplitControlError(NO_STACK)
-        before = splits.plan(running)
+        before = splits.active_plan(running)
         after = plans.edit_plan(before, changes)
     except SplitError as error:
         raise InvalidSplitError(_line(error)) from error
@@ -229,7 +229,7 @@ def _carried_out(base: int, changes: Mapping[str, str] | None) -> Any:
             raise ConflictError("The split was changed meanwhile: look at it again.")
         if changes is None:
             return splits.undo(running, by=BY)
-        before = splits.plan(running)
+        before = splits.active_plan(running)
         return splits.apply(running, edit_plan(before, changes), by=BY, since=before)
     except (StackError, SplitError, ApplyError, OSError) as error:
         raise SplitControlError(_line(error)) from error

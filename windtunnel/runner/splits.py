@@ -1,4 +1,4 @@
-"""Splits of one stack as variants of a run: each is in force while its cells are measured."""
+"""Splits of one stack as variants of a run: each is active while its cells are measured."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ class SplitTarget(StackTarget):
         self._plan = plan
 
     def url(self, processes: int) -> str:  # noqa: ARG002
-        """Bring the split into force, unless it is, and return nginx's address."""
+        """Activate the split, unless it is, and return nginx's address."""
         bring(self.stack, self._plan, BY_RUN)
         return self.stack.state.nginx
 
 
 @contextmanager
 def split_variants(stack: Stack, wanted: Mapping[str, Mapping[str, str]]) -> Iterator[Lineup]:
-    """Return a variant for each split, by name: what it changes of the one in force.
+    """Return a variant for each split, by name: what it changes of the active one.
 
-    That one is in force again in the end. Raises SplitError for what cannot be, before anything
+    That one is active again in the end. Raises SplitError for what cannot be, before anything
     is changed, and what `deploy.splits.apply` raises.
     """
     with trying(stack, BY_RUN) as trial:
@@ -96,16 +96,16 @@ class TrialStack:
         return sum(self.former.processes(n) for n in (FAST, SLOW) if n in self.former.pools)
 
     def to(self, layout: PoolLayout) -> None:
-        """Bring a layout into force, if it is not; only pools that differ are resized."""
+        """Activate a layout, if it is not active; only pools that differ are resized."""
         self._to(planned(self.former, layout))
         self._idle()
 
     def back(self) -> None:
-        """Bring the former split into force, whatever was done."""
+        """Activate the former split, whatever was done."""
         self._to(self.former)
 
     def keep(self, layout: PoolLayout) -> bool:
-        """Bring a layout into force for good, as a change that can be undone."""
+        """Activate a layout for good, as a change that can be undone."""
         self.back()
         wanted = planned(self.former, layout)
         if wanted == self.former:

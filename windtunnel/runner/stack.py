@@ -119,7 +119,7 @@ def slow_part(running: Stack) -> Iterator[Lineup]:
     """
     ports = running.state.ports("slow")
     if not ports:
-        raise StackError("the split in force has no pool slow: windtunnel split reset")
+        raise StackError("the active split has no pool slow: windtunnel split reset")
     with gunicorns(running) as found:
         port = ports[0]
 
@@ -146,23 +146,23 @@ def _stores(target: Straight) -> list[StoreInfo]:
     return discover(target.address, FIRST_ANSWER)[1]
 
 
-# The split of a stack while others are tried: brought into force, and back whatever happens.
+# The split of a stack while others are tried: activated, and back whatever happens.
 
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class NotRestoredError(StackError):
-    """A split on trial is still in force."""
+    """A split on trial is still active."""
 
 
 def bring(stack: Stack, plan: SplitPlan, by: str) -> SplitChange | None:
-    """Bring a split into force and return the change; None if it was in force already.
+    """Activate a split and return the change; None if it was active already.
 
     Returns when nothing else serves any more; waits for another command that holds the stack.
     Raises what `deploy.splits.apply` raises.
     """
-    if splits.plan(stack) == plan:
+    if splits.active_plan(stack) == plan:
         return None
     return splits.apply(stack, plan, by, ChangeKind.TRIAL, lock_timeout=LOCK_TIMEOUT)
 
@@ -185,7 +185,7 @@ def _restore(stack: Stack, trial: Trial) -> None:
     except (StackError, ApplyError, *GONE) as error:
         line = (str(error) or type(error).__name__).splitlines()[0]
         raise NotRestoredError(
-            "a split on trial is still in force; back to the one before: windtunnel split undo, "
+            "a split on trial is still active; back to the former one: windtunnel split undo, "
             f"or the next up ({line})"
         ) from error
     trial.end()

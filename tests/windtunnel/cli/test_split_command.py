@@ -156,14 +156,14 @@ def test_a_change_that_is_ended_before_it_serves_says_so_and_leaves_no_process(
 ) -> None:
     stack = running(workspace)
     assert stack
-    before, known = splits.plan(stack), set(stack.supervisor.states())
+    before, known = splits.active_plan(stack), set(stack.supervisor.states())
     more = before.processes("fast") + 2
     with begun(workspace, "set", f"pools.fast.processes={more}") as change:
         eventually(lambda: set(stack.supervisor.states()) != known)
         change.send_signal(how)
         _, complaint = change.communicate(timeout=60)
     assert (change.returncode, complaint) == (130, "interrupted: nothing has changed\n")
-    assert (splits.plan(stack), set(stack.supervisor.states())) == (before, known)
+    assert (splits.active_plan(stack), set(stack.supervisor.states())) == (before, known)
 
 
 def test_a_change_that_is_ended_when_it_serves_says_how_to_take_it_back(
@@ -171,7 +171,7 @@ def test_a_change_that_is_ended_when_it_serves_says_how_to_take_it_back(
 ) -> None:
     stack = running(workspace)
     assert stack
-    before = splits.plan(stack)
+    before = splits.active_plan(stack)
     with (
         half_sent(stack.nginx.port, 4),  # until then, however long the command takes to begin
         begun(workspace, "set", "pools.fast.keepalive=64") as change,
@@ -180,7 +180,7 @@ def test_a_change_that_is_ended_when_it_serves_says_how_to_take_it_back(
         change.send_signal(signal.SIGINT)
         _, complaint = change.communicate(timeout=60)
     number = read_history(workspace)[-1].number
-    line = f"interrupted: change {number} is in force; windtunnel split undo\n"
+    line = f"interrupted: change {number} is active; windtunnel split undo\n"
     assert (change.returncode, complaint) == (130, line)
     good(workspace, "undo")
-    assert splits.plan(stack) == before
+    assert splits.active_plan(stack) == before

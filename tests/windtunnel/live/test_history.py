@@ -45,7 +45,7 @@ def file(stack: Stack) -> Iterator[Path]:
 
 
 def change(stack: Stack, number: int, age: float, *, by: str, undoes: int | None) -> dict[str, Any]:
-    split, at = splits.plan(stack).as_dict(), time.time() - age
+    split, at = splits.active_plan(stack).as_dict(), time.time() - age
     sizes = [(f"pools.{pool}.processes", "1", "2") for pool in ("fast", "slow")]
     return {
         "number": number, "by": by, "when": "2026-11-21T00:00:00+00:00", "before": split,

@@ -36,7 +36,7 @@ def stack() -> Iterator[Stack]:
 
 
 def test_a_run_with_more_processes_tries_them_on_record(stack: Stack, tmp_path: Path) -> None:
-    workspace, former = stack.layout.workspace, splits.plan(stack)
+    workspace, former = stack.layout.workspace, splits.active_plan(stack)
     known = len(read_history(workspace))
     command = [
         sys.executable, "-m", "windtunnel", "run", "crud", "--stores", "sqlite/async/fast",
@@ -50,7 +50,7 @@ def test_a_run_with_more_processes_tries_them_on_record(stack: Stack, tmp_path: 
         ("run", ChangeKind.TRIAL, ("pools.fast.processes", "1", "2")),
         ("run", ChangeKind.TRIAL, ("pools.fast.processes", "2", "1")),
     ]
-    assert splits.plan(stack) == former
+    assert splits.active_plan(stack) == former
 
 
 def env(workspace: Workspace) -> dict[str, str]:
@@ -83,7 +83,7 @@ def run(workspace: Workspace, into: Path, *more: object) -> subprocess.Completed
 
 
 def test_cells_of_two_splits_are_interleaved_and_compared(stack: Stack, tmp_path: Path) -> None:
-    former = splits.plan(stack)
+    former = splits.active_plan(stack)
     done = run(stack.layout.workspace, tmp_path, "--split", ONE, "--split", "apart:")
     assert done.returncode == 0, done.stderr
     (folder,) = tmp_path.iterdir()
@@ -100,7 +100,7 @@ def test_cells_of_two_splits_are_interleaved_and_compared(stack: Stack, tmp_path
     assert compared is not None
     assert (compared.first, compared.second) == ("one", "apart")
     assert {"fast requests", "slow requests"} <= {each.operation for each in compared.comparisons}
-    assert splits.plan(stack) == former
+    assert splits.active_plan(stack) == former
 
 
 def test_a_process_loaded_straight_is_the_one_whose_bystander_counts(
@@ -128,11 +128,11 @@ def test_a_process_loaded_straight_is_the_one_whose_bystander_counts(
 def test_a_split_that_cannot_be_changes_nothing(
     stack: Stack, tmp_path: Path, more: tuple[object, ...], code: int, line: str
 ) -> None:
-    former = splits.plan(stack)
+    former = splits.active_plan(stack)
     done = run(stack.layout.workspace, tmp_path, *more)
     assert (done.returncode, done.stderr.count("\n")) == (code, 1)
     assert line in done.stderr
-    assert splits.plan(stack) == former
+    assert splits.active_plan(stack) == former
     assert not list(tmp_path.iterdir())
 
 
@@ -140,28 +140,28 @@ def test_a_split_that_cannot_be_changes_nothing(
 def test_an_ended_run_leaves_the_split_that_was(
     stack: Stack, tmp_path: Path, how: signal.Signals
 ) -> None:
-    former = splits.plan(stack)
+    former = splits.active_plan(stack)
     with start(stack.layout.workspace, tmp_path, "--split", ONE, "--duration", 60) as running:
-        eventually(lambda: splits.plan(stack) != former)
+        eventually(lambda: splits.active_plan(stack) != former)
         running.send_signal(how)
         _, complained = running.communicate(timeout=60)
     assert running.returncode == 130, complained
-    assert splits.plan(stack) == former
+    assert splits.active_plan(stack) == former
 
 
 def test_the_split_comes_back_when_another_command_has_the_stack(
     stack: Stack, tmp_path: Path
 ) -> None:
-    former = splits.plan(stack)
+    former = splits.active_plan(stack)
     with start(stack.layout.workspace, tmp_path, "--split", ONE, "--duration", 60) as running:
-        eventually(lambda: splits.plan(stack) != former)
+        eventually(lambda: splits.active_plan(stack) != former)
         with stack_lock(stack.layout, 60):
             running.send_signal(signal.SIGINT)
             with pytest.raises(subprocess.TimeoutExpired):
                 running.wait(5)  # until that command lets go
         _, complained = running.communicate(timeout=60)
     assert (running.returncode, complained) == (130, "")
-    assert splits.plan(stack) == former
+    assert splits.active_plan(stack) == former
 
 
 def cli(workspace: Workspace, *words: str) -> tuple[int, str]:
@@ -182,11 +182,11 @@ def test_nobody_changes_the_split_while_others_are_on_trial(
     stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workspace = stack.layout.workspace
-    splits.apply(stack, edit_plan(splits.plan(stack), {"pools.fast.keepalive": "64"}))
-    former = splits.plan(stack)
+    splits.apply(stack, edit_plan(splits.active_plan(stack), {"pools.fast.keepalive": "64"}))
+    former = splits.active_plan(stack)
     another = ("run", "pools", "--rate", "40", "--slow-rate", "10", "--split", ONE)
     with start(workspace, tmp_path, "--split", ONE, "--duration", 60) as running:
-        eventually(lambda: splits.plan(stack) != former)
+        eventually(lambda: splits.active_plan(stack) != former)
         line = (
             f"windtunnel: windtunnel run (pid {running.pid}) is trying splits: wait for it, or end "
             "it\n"
@@ -206,64 +206,64 @@ def test_nobody_changes_the_split_while_others_are_on_trial(
             split_control.change(read_history(workspace)[-1].number, {"pools.fast.retries": "2"})
         running.send_signal(signal.SIGINT)
         running.communicate(timeout=60)
-    assert splits.plan(stack) == former
+    assert splits.active_plan(stack) == former
     splits.undo(stack)
 
 
 def test_a_killed_run_s_trial_is_put_back_by_undo(stack: Stack, tmp_path: Path) -> None:
-    workspace, former = stack.layout.workspace, splits.plan(stack)
+    workspace, former = stack.layout.workspace, splits.active_plan(stack)
     assert cli(workspace, "split", "set", "pools.fast.retries=2")[0] == 0
-    mine = splits.plan(stack)
+    mine = splits.active_plan(stack)
     with start(workspace, tmp_path, "--split", ONE, "--duration", 60) as running:
-        eventually(lambda: splits.plan(stack) != mine)
+        eventually(lambda: splits.active_plan(stack) != mine)
         running.kill()
     who = f"windtunnel run (pid {running.pid}) was killed while it tried splits"
     code, noted = cli(workspace, "split", "show")
     assert (code, noted.partition(";")[0]) == (0, who)
-    assert splits.plan(stack) != mine
+    assert splits.active_plan(stack) != mine
     assert cli(workspace, "split", "undo") == (0, f"{who}: the former split is back\n")
-    assert splits.plan(stack) == mine
+    assert splits.active_plan(stack) == mine
     assert cli(workspace, "split", "undo") == (0, "")
-    assert splits.plan(stack) == former
+    assert splits.active_plan(stack) == former
 
 
 def test_a_change_after_a_killed_run_is_made_of_the_split_before(
     stack: Stack, tmp_path: Path
 ) -> None:
-    workspace, former = stack.layout.workspace, splits.plan(stack)
+    workspace, former = stack.layout.workspace, splits.active_plan(stack)
     with start(workspace, tmp_path, "--split", ONE, "--duration", 60) as running:
-        eventually(lambda: splits.plan(stack) != former)
+        eventually(lambda: splits.active_plan(stack) != former)
         running.kill()
     code, noted = cli(workspace, "split", "set", "pools.slow.retries=2")
     assert (code, noted.count("\n")) == (0, 1)
-    assert splits.plan(stack) == edit_plan(former, {"pools.slow.retries": "2"})
+    assert splits.active_plan(stack) == edit_plan(former, {"pools.slow.retries": "2"})
     assert cli(workspace, "split", "undo") == (0, "")
-    assert splits.plan(stack) == former
+    assert splits.active_plan(stack) == former
 
 
 def test_a_stack_that_starts_after_a_killed_run_has_the_split_before(
     stack: Stack, tmp_path: Path
 ) -> None:
-    workspace, former = stack.layout.workspace, splits.plan(stack)
+    workspace, former = stack.layout.workspace, splits.active_plan(stack)
     with start(workspace, tmp_path, "--split", ONE, "--duration", 60) as running:
-        eventually(lambda: splits.plan(stack) != former)
+        eventually(lambda: splits.active_plan(stack) != former)
         running.kill()
     assert cli(workspace, "down") == (0, "")
     edited = edit_plan(former, {"pools.slow.read_timeout": "99"})
     write_split(stack.layout, edited)
     assert cli(workspace, "up", "--service", "redis") == (0, "")
-    assert splits.plan(stack) == edited
+    assert splits.active_plan(stack) == edited
     splits.apply(stack, former)
 
 
 def test_a_run_whose_terminal_is_closed_ends_in_order(stack: Stack, tmp_path: Path) -> None:
-    former = splits.plan(stack)
+    former = splits.active_plan(stack)
     master, terminal = os.openpty()
     many = ("--split", ONE, "--duration", 60)
     with start(stack.layout.workspace, tmp_path, *many, out=terminal) as running:
         os.close(terminal)
-        eventually(lambda: splits.plan(stack) != former)
+        eventually(lambda: splits.active_plan(stack) != former)
         os.close(master)
         running.send_signal(signal.SIGHUP)
         assert running.wait(60) == 130
-    assert splits.plan(stack) == former
+    assert splits.active_plan(stack) == former

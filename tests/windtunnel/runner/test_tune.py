@@ -278,7 +278,7 @@ def tuning(workspace: Workspace, tmp_path: Path) -> Callable[..., subprocess.Pop
 def plan_in_force(workspace: Workspace) -> SplitPlan:
     running = stack.running(workspace)
     assert running is not None
-    return splits.plan(running)
+    return splits.active_plan(running)
 
 
 def test_a_short_tune_measures_reports_and_sets_what_it_recommends(
