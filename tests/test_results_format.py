@@ -17,18 +17,18 @@ STRUCTS = {
     "ledger": results.Ledger,
     "cells.jsonl": results.Cell,
     "Results of an operation": results.OperationResult,
-    "Latencies": results.Times,
-    "Bystander": results.Bystander,
+    "Latencies": results.LatencySummary,
+    "Bystander": results.BystanderResult,
     "CPU time": results.CpuSeconds,
-    "Streams": results.StreamOfCell,
+    "Streams": results.StreamResult,
     "series.jsonl": streams.Second,
-    "Results of a second": streams.SecondOfOperation,
+    "Results of a second": streams.OperationSecond,
     "samples.jsonl": streams.SampledRequest,
-    "tune.json": tuning_results.Tuned,
-    "A split that was tried": tuning_results.Tried,
-    "An SLO of a split": tuning_results.Objective,
-    "A kind of work": tuning_results.Kind,
-    "An estimate": tuning_results.Figure,
+    "tune.json": tuning_results.TuningResult,
+    "A split that was tried": tuning_results.SplitResult,
+    "An SLO of a split": tuning_results.ObjectiveResult,
+    "A kind of work": tuning_results.WorkProfile,
+    "An estimate": tuning_results.Estimate,
 }
 """What each section of the page describes, by its heading."""
 
@@ -51,7 +51,7 @@ def test_every_part_of_a_file_has_a_section() -> None:
         results.Cell,
         streams.Second,
         streams.SampledRequest,
-        tuning_results.Tuned,
+        tuning_results.TuningResult,
     )
     _, definitions = msgspec.json.schema_components(roots)
     assert set(definitions) == {struct.__name__ for struct in STRUCTS.values()}

@@ -25,7 +25,7 @@ from windtunnel.analysis.breakdown import NAMES
 from windtunnel.client.response import OK
 from windtunnel.recording import environment, hlog, results
 from windtunnel.recording.recorder import Histograms, Recorder, merge_into
-from windtunnel.recording.results import Cell, RunInfo, Times
+from windtunnel.recording.results import Cell, LatencySummary, RunInfo
 from windtunnel.runner import collector
 
 MILLION = 1_000_000
@@ -133,7 +133,7 @@ def _beside(folder: Path, cell: Cell) -> None:
     collector.append_samples(folder, samples)
 
 
-def _short(times: Times | None) -> dict[str, float | None] | None:
+def _short(times: LatencySummary | None) -> dict[str, float | None] | None:
     return {"p50": times.p50, "p99": times.p99, "max": times.max} if times else None
 
 

@@ -15,8 +15,8 @@ from nginx.render import ACCESS_LOG
 from windtunnel.client.address import Address
 from windtunnel.client.client import Client
 from windtunnel.client.timers import Deadlines
-from windtunnel.recording.nginx_log import RESOLVED, Tail, upstream_times, with_nginx
-from windtunnel.recording.sampler import Sample, told
+from windtunnel.recording.nginx_log import RESOLVED_US, AccessLog, upstream_times, with_nginx
+from windtunnel.recording.sampler import RequestSample
 from windtunnel.recording.streams import SAMPLES_FILE
 from windtunnel.runner.collector import append_samples
 
@@ -28,7 +28,10 @@ ROWS = 200_000
 def sampled(client: Client, path: str, count: int) -> list[dict[str, Any]]:
     answers = [client.request("GET", path) for _ in range(count)]
     assert all(answer.status == 200 for answer in answers)
-    return [told(Sample(STORE, "summary", a, a.service_us, a.service_us + 100)) for a in answers]
+    return [
+        RequestSample(STORE, "summary", a, a.service_us, a.service_us + 100).as_dict()
+        for a in answers
+    ]
 
 
 def total(sample: dict[str, Any]) -> float:
@@ -38,7 +41,7 @@ def total(sample: dict[str, Any]) -> float:
 def test_the_log_tells_nginx_and_loop_apart(nginx: Nginx, tmp_path: Path) -> None:
     client = Client(Address(f"http://127.0.0.1:{nginx.port}"), Deadlines(60))
     assert client.request("PUT", SUMMARY, b'{"size":%d}' % ROWS).status == 200
-    tail = Tail(nginx.folder / ACCESS_LOG)
+    tail = AccessLog(nginx.folder / ACCESS_LOG)
     before = sampled(client, SUMMARY, 5)
     client.request("PUT", SUMMARY, b'{"size":0}')
     client.close()
@@ -52,7 +55,7 @@ def test_the_log_tells_nginx_and_loop_apart(nginx: Nginx, tmp_path: Path) -> Non
     ]
     for one, other in zip(before, after, strict=True):
         assert one["parts_us"]["nginx"] is None
-        assert one["service_us"] >= RESOLVED
+        assert one["service_us"] >= RESOLVED_US
         assert other["parts_us"]["nginx"] >= 0
         assert total(other) == pytest.approx(total(one), abs=0.2)
         assert other["request_id"] == one["request_id"]
@@ -88,4 +91,4 @@ def test_parts_add_up_whatever_nginx_says(
     joined = with_nginx(sample, upstream)
     assert total(joined) == pytest.approx(total(sample), abs=0.2)
     assert all(part is None or part >= 0 for part in joined["parts_us"].values())
-    assert (joined["parts_us"]["nginx"] is None) == (sample["service_us"] < RESOLVED)
+    assert (joined["parts_us"]["nginx"] is None) == (sample["service_us"] < RESOLVED_US)

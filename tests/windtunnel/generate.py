@@ -12,13 +12,13 @@ from hdrh.histogram import HdrHistogram
 
 from windtunnel.recording import results
 from windtunnel.recording.results import (
-    Bystander,
+    BystanderResult,
     Cell,
     CpuSeconds,
+    LatencySummary,
     Ledger,
     OperationResult,
     RunInfo,
-    Times,
 )
 
 BALANCED = {"create": 1, "read": 6, "edit": 2, "delete": 1}
@@ -223,10 +223,12 @@ def waited(values: list[int], draw: random.Random) -> list[int]:
     return [v + draw.randint(1, 60_000) if draw.random() < 1 / 30 else v + 30 for v in values]
 
 
-def bystander(draw: random.Random, median: float) -> Bystander:
+def bystander(draw: random.Random, median: float) -> BystanderResult:
     values = [int(draw.lognormvariate(math.log(median), 0.5)) + 1 for _ in range(400)]
-    return Bystander(process="127.0.0.1:10001", intended=400, failed=0, response_us=_times(values))
+    return BystanderResult(
+        process="127.0.0.1:10001", intended=400, failed=0, response_us=_times(values)
+    )
 
 
-def _times(values: list[int]) -> Times | None:
-    return Times(max=max(values), histogram=histogram(values)) if values else None
+def _times(values: list[int]) -> LatencySummary | None:
+    return LatencySummary(max=max(values), histogram=histogram(values)) if values else None

@@ -39,7 +39,7 @@ from windtunnel.analysis.summary import (
 )
 from windtunnel.analysis.verdicts import judge_regressions, judged
 from windtunnel.analysis.wording import answer, counted
-from windtunnel.recording.results import OK, Cell, OperationResult, Run, Times
+from windtunnel.recording.results import OK, Cell, LatencySummary, OperationResult, Run
 from windtunnel.recording.streams import SampledRequest, Second
 
 # Whether the load came as intended: what was late, skipped, failed, stale or sent once more.
@@ -118,7 +118,7 @@ def _incomplete(cell: Cell, operation: str, results: Sequence[OperationResult]) 
     )
 
 
-def _shown(times: Times | None) -> dict[str, float | None]:
+def _shown(times: LatencySummary | None) -> dict[str, float | None]:
     return {} if times is None else {"p50": times.p50, "p99": times.p99}
 
 

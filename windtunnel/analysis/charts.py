@@ -25,7 +25,7 @@ from windtunnel.analysis.wording import amount
 from windtunnel.recording.conditions import Conditions
 from windtunnel.recording.histogram import Histogram, nearest_rank
 from windtunnel.recording.limits import SAMPLES_BEYOND
-from windtunnel.recording.results import OK, Run, Times
+from windtunnel.recording.results import OK, LatencySummary, Run
 from windtunnel.recording.streams import Second
 
 STACKED = ("create", "edit", "delete")
@@ -184,7 +184,7 @@ def _chart(title: str, seconds: Sequence[Second], ends: dict[Conditions, float])
     return {"title": title, "operations": found}
 
 
-def _answers(second: Second) -> Iterator[tuple[str, str, int, Times]]:
+def _answers(second: Second) -> Iterator[tuple[str, str, int, LatencySummary]]:
     """Each operation's right answers, by latency."""
     for each in second.operations:
         if each.outcome == OK:

@@ -13,8 +13,17 @@ import msgspec
 from windtunnel.analysis.summary import ALONE, RESPONSE, SERVICE, TableLoad
 from windtunnel.recording.conditions import LOAD, Conditions, Configuration
 from windtunnel.recording.histogram import Histogram, decode, merge
+from windtunnel.recording.limits import generator_limit
 from windtunnel.recording.recorder import NO_POOL
-from windtunnel.recording.results import OK, Cell, Ledger, OperationResult, Run, StreamOfCell, Times
+from windtunnel.recording.results import (
+    OK,
+    Cell,
+    LatencySummary,
+    Ledger,
+    OperationResult,
+    Run,
+    StreamResult,
+)
 from windtunnel.recording.streams import SampledRequest, Second
 
 # What was intended and has no outcome: of a cell, of a stream of it, of each of its results.
@@ -30,9 +39,9 @@ def unanswered(cell: Cell) -> int:
 def shares(cell: Cell) -> Callable[[OperationResult], float]:
     """Return what tells the share of a result in what its cell, or its stream, lost."""
     told = [stream for stream in cell.streams.values() if stream.intended is not None]
-    streams: Sequence[StreamOfCell | None] = told or [None]
+    streams: Sequence[StreamResult | None] = told or [None]
 
-    def share(stream: StreamOfCell | None, result: OperationResult) -> float:
+    def share(stream: StreamResult | None, result: OperationResult) -> float:
         if stream is None:
             return unanswered(cell) * result.count / total(cell.operations)
         own = [each for each in cell.operations if each.operation in stream.operations]
@@ -46,7 +55,7 @@ def total(results: Iterable[OperationResult]) -> int:
     return sum(result.count for result in results) or 1
 
 
-def unanswered_of(stream: StreamOfCell, results: Iterable[OperationResult]) -> int:
+def unanswered_of(stream: StreamResult, results: Iterable[OperationResult]) -> int:
     """How many intended requests of a stream have no outcome, as `unanswered` of a cell."""
     if stream.intended is None:
         return 0
@@ -55,8 +64,6 @@ def unanswered_of(stream: StreamOfCell, results: Iterable[OperationResult]) -> i
 
 OPERATIONS = ("create", "read", "update", "edit", "delete", "find", "summary", "sleep")
 REFERENCE_ENGINE = "memory"
-GENERATOR_LIMIT = 0.85
-SCHEDULE_LAG_LIMIT_MS = 2.0
 
 
 def durability_of(store: str) -> str:
@@ -75,10 +82,8 @@ def is_reference(store: str, ledgers: Mapping[str, Ledger]) -> bool:
 
 def is_generator_limited(cell: Cell) -> bool:
     """Whether the generator was the limit, so that the store may be better than its figures."""
-    cpu = cell.health.get("generator_cpu") or 0.0
-    lag = cell.health.get("schedule_lag_p99_ms") or 0.0
-    told = any("lower bound" in flag for flag in cell.flags)
-    return told or cpu > GENERATOR_LIMIT or lag > SCHEDULE_LAG_LIMIT_MS
+    flagged = any("lower bound" in flag for flag in cell.flags)
+    return flagged or generator_limit(cell.health) is not None
 
 
 def is_mostly_limited(cells: Sequence[Cell]) -> bool:
@@ -209,7 +214,7 @@ def void_subjects(cells: Iterable[Cell]) -> list[Cell]:
     return [found[0] for found in ordered.values() if all(c.void is not None for c in found)]
 
 
-def _others(cell: Cell) -> list[tuple[str, StreamOfCell]]:
+def _others(cell: Cell) -> list[tuple[str, StreamResult]]:
     """What came beside the stream that the cell's rate is of."""
     return list(cell.streams.items())[1:]
 
@@ -285,7 +290,7 @@ def _count(measured: Measured, cell: Cell, result: OperationResult, damaged: lis
         measured.latencies[latency].histograms[cell.round].append(histogram)
 
 
-def _decoded(times: Times | None) -> Histogram:
+def _decoded(times: LatencySummary | None) -> Histogram:
     return decode((times and times.histogram) or "")
 
 

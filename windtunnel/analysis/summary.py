@@ -11,7 +11,7 @@ import msgspec
 
 from windtunnel.recording.histogram import QUANTILES
 from windtunnel.recording.results import Ledger
-from windtunnel.recording.tuning_results import Tuned
+from windtunnel.recording.tuning_results import TuningResult
 
 SCHEMA = 1
 ALONE = "each operation alone"
@@ -331,7 +331,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     verdicts: list[Verdict] = []
     capacities: list[Capacity] = []
     compared: Compared | None = None
-    tuned: Tuned | None = None
+    tuned: TuningResult | None = None
     stores: dict[str, Ledger]
     skipped: dict[str, str]
     unmeasured: dict[str, str]

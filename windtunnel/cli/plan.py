@@ -11,7 +11,7 @@ from windtunnel.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from windtunnel.analysis.slo import Slo
-    from windtunnel.recording.tuning_results import Kind, Tuned
+    from windtunnel.recording.tuning_results import TuningResult, WorkProfile
     from windtunnel.tuning.distributions import Duration
     from windtunnel.tuning.system_model import Traffic
 
@@ -130,7 +130,7 @@ def known_balances(names: list[str] | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names or ("round_robin",)))
 
 
-def _run(from_: str | None, into: Path) -> tuple[Path, Tuned] | None:
+def _run(from_: str | None, into: Path) -> tuple[Path, TuningResult] | None:
     from windtunnel.recording import tuning_results
     from windtunnel.reports import report
 
@@ -145,14 +145,18 @@ def _run(from_: str | None, into: Path) -> tuple[Path, Tuned] | None:
 
 
 def _traffic(
-    given: dict[str, str | None], known: Tuned | None, *, poisson: bool, slow_cpu: float | None
+    given: dict[str, str | None],
+    known: TuningResult | None,
+    *,
+    poisson: bool,
+    slow_cpu: float | None,
 ) -> tuple[Traffic, str]:
     """Return the work of either kind at any rate, and where its service times are from."""
     from dataclasses import replace
 
     from windtunnel.tuning.system_model import Traffic, work, work_of
 
-    measured: dict[str, Kind | None] = {"fast": None, "slow": None}
+    measured: dict[str, WorkProfile | None] = {"fast": None, "slow": None}
     if known is not None:
         measured = {"fast": known.fast, "slow": known.slow}
     works, sources = {}, []

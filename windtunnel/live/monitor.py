@@ -23,8 +23,8 @@ from windtunnel.client.address import Address
 from windtunnel.client.client import Client
 from windtunnel.client.timers import Deadlines
 from windtunnel.live.server_probe import ServerProbe
-from windtunnel.recording.cpu import LOOPBACK, Spending, groups
-from windtunnel.recording.health import ticks
+from windtunnel.recording.cpu import LOOPBACK, CpuMeter, groups
+from windtunnel.recording.health import cpu_ticks
 from windtunnel.workload.open_loop import drain
 
 SPLIT: Final = "/split"
@@ -82,12 +82,12 @@ class Monitor:
 
     def __init__(self, url: str) -> None:
         self.neighbours: dict[str, ServerProbe] = {}
-        self.spending = Spending()
+        self.cpu_meter = CpuMeter()
         self._url = url
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", parts.port or 80
         self._through = False
-        self._ticks = ticks()
+        self._ticks = cpu_ticks()
         self._client = Client(Address(url), Deadlines(LOOK_EVERY))
         self.generator_s = 0.0
         """CPU seconds of all processes that send, as they report them."""
@@ -120,8 +120,8 @@ class Monitor:
         What a server spent whose process ended, without leaving the split, nobody knows.
         """
         if last and self._groups:
-            self.spending.look(self._groups)
-        stolen, all_ = (now - then for now, then in zip(ticks(), self._ticks, strict=True))
+            self.cpu_meter.update(self._groups)
+        stolen, all_ = (now - then for now, then in zip(cpu_ticks(), self._ticks, strict=True))
         bystander = []
         for one in list(self.neighbours.values()):
             bystander.append(one.bystander.told())
@@ -129,7 +129,7 @@ class Monitor:
         ended = self._ended()
         return {
             "bystander": bystander,
-            "cpu_s": self.spending.seconds() | ({"server": None} if ended else {}),
+            "cpu_s": self.cpu_meter.seconds() | ({"server": None} if ended else {}),
             "flags": ["a process of the server ended"] if ended else [],
             "steal": round(stolen / all_, 4) if all_ else 0.0,
         }
@@ -197,15 +197,15 @@ class Monitor:
                     scans[servers] = scans.get(servers, 0) + 1
                     if scans[servers] <= SCANS or not look % RESCAN:
                         self._groups = self._joined(_aside(groups, servers, self._nginx))
-                    _aside(self.spending.look, self._groups)
+                    _aside(self.cpu_meter.update, self._groups)
                 self._readings.append(self._reading())
             except (psutil.Error, OSError) as error:
                 log.debug("CPU time is not known: %s", error)
             gevent.sleep(CPU_EVERY)
 
     def _reading(self) -> CpuReading:
-        spent = self.spending.seconds()
-        return CpuReading(int(time.time()), {"generator": self.generator_s, **spent}, ticks())
+        spent = self.cpu_meter.seconds()
+        return CpuReading(int(time.time()), {"generator": self.generator_s, **spent}, cpu_ticks())
 
     def _servers(self) -> Sequence[int]:
         return [one.pid for one in self.here if one.pid and psutil.pid_exists(one.pid)]

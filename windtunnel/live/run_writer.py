@@ -20,10 +20,9 @@ import msgspec
 
 from windtunnel.analysis.wording import counted
 from windtunnel.live.load_profile import is_paused, rates, slow_work
-from windtunnel.recording import environment, hlog, results
-from windtunnel.recording.health import flags as doubts
+from windtunnel.recording import environment, hlog, limits, results
 from windtunnel.recording.histogram import Histogram
-from windtunnel.recording.nginx_log import Tail
+from windtunnel.recording.nginx_log import AccessLog
 from windtunnel.recording.recorder import Histograms, merge_into
 from windtunnel.recording.streams import SAMPLES_FILE, SERIES_FILE
 from windtunnel.runner.collector import (
@@ -85,7 +84,7 @@ class Journal:
         self._facts = facts
         self._load = load
         self._patience = patience
-        self._tail = None if access_log is None else Tail(access_log)
+        self._tail = None if access_log is None else AccessLog(access_log)
         self._under = load()
         self._flags: list[str] = []
         self._began, self._first = perf_counter(), int(time.time())
@@ -250,7 +249,7 @@ class Journal:
             "bystander": beside.get("bystander", []),
             "cpu_s": self._cpu(beside.get("cpu_s", {})),
             "health": health,
-            "flags": [*flags, *doubts(health), *beside.get("flags", []), *self._flags],
+            "flags": [*flags, *limits.flags(health), *beside.get("flags", []), *self._flags],
         }
 
     def _sent_of(self, store: str) -> Mapping[str, ScheduleStats]:

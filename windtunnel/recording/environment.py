@@ -103,7 +103,7 @@ def generator_cores() -> list[int]:
 
 
 @contextmanager
-def kept_off(cores: Sequence[int], pids: Iterable[int]) -> Iterator[None]:
+def exclusive_cores(cores: Sequence[int], pids: Iterable[int]) -> Iterator[None]:
     """Keep every thread of processes and their children off `cores`, and let them back after."""
     everywhere = os.sched_getaffinity(0)
     threads = list(_threads(pids))

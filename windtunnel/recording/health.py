@@ -1,10 +1,9 @@
-"""How well generator and machine were while a cell was measured. Linux: reads /proc."""
+"""The health of generator and machine while a cell is measured. Linux: reads /proc."""
 
 from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter, process_time
@@ -14,82 +13,66 @@ import gevent
 
 from windtunnel.recording.histogram import Histogram
 
-LAG_EVERY: Final = 0.01
-"""Seconds between two looks at how late the generator's loop is."""
-
-GENERATOR_LIMIT: Final = 0.85
-SCHEDULE_LAG_LIMIT_MS: Final = 2.0
-STEAL_LIMIT: Final = 0.05
+LAG_INTERVAL_S: Final = 0.01
+"""Seconds between two measurements of the lag of the generator's loop."""
 
 
-def ticks() -> tuple[int, int]:
-    """Return clock ticks of all processors since boot: stolen by the hypervisor, and in all."""
+def cpu_ticks() -> tuple[int, int]:
+    """Return clock ticks of all processors since boot: stolen by the hypervisor, and in total."""
     with Path("/proc/stat").open() as file:
-        spent = [int(part) for part in file.readline().split()[1:9]]
-    return spent[7], sum(spent)
+        ticks = [int(field) for field in file.readline().split()[1:9]]
+    return ticks[7], sum(ticks)
 
 
 def descriptors() -> int:
-    """How many descriptors this process has open."""
+    """Return how many file descriptors this process has open."""
     return len(os.listdir("/proc/self/fd")) - 1  # noqa: PTH208
 
 
-class Lag:
-    """Watches how much later than asked for the loop comes round; milliseconds."""
+class LoopLag:
+    """Records how much later than scheduled the event loop resumes this greenlet."""
 
     def __init__(self) -> None:
-        self._seen = Histogram()
-        self._greenlet: gevent.Greenlet = gevent.spawn(self._watch)
+        self._histogram = Histogram()
+        self._greenlet: gevent.Greenlet = gevent.spawn(self._work)
 
     def stop(self) -> float | None:
-        """Stop, and return the 99th percentile; None if it never came round."""
+        """Stop, and return the 99th percentile in milliseconds; None if it was never resumed."""
         self._greenlet.kill()
-        return self._seen.quantile(0.99) / 1000 if self._seen else None
+        return self._histogram.quantile(0.99) / 1000 if self._histogram else None
 
     def take(self) -> Histogram:
-        """Return what was seen since the last call, in microseconds."""
-        taken, self._seen = self._seen, Histogram()
-        return taken
+        """Return what was recorded since the last call."""
+        histogram, self._histogram = self._histogram, Histogram()
+        return histogram
 
-    def _watch(self) -> None:
+    def _work(self) -> None:
         while True:
-            intended = perf_counter() + LAG_EVERY
-            gevent.sleep(LAG_EVERY)
-            self._seen.record((perf_counter() - intended) * 1e6)
+            scheduled = perf_counter() + LAG_INTERVAL_S
+            gevent.sleep(LAG_INTERVAL_S)
+            self._histogram.record((perf_counter() - scheduled) * 1e6)
 
 
 @dataclass(slots=True)
-class Health:
-    """Begins when it is made; `stop` ends it."""
+class HealthMonitor:
+    """Measures the health of a cell from when it is made until `stop`."""
 
     began: float = field(default_factory=perf_counter)
     cpu: float = field(default_factory=process_time)
-    ticks: tuple[int, int] = field(default_factory=ticks)
-    lag: Lag = field(default_factory=Lag)
+    ticks: tuple[int, int] = field(default_factory=cpu_ticks)
+    lag: LoopLag = field(default_factory=LoopLag)
 
     def stop(self) -> dict[str, Any]:
-        """Return shares of 1 (`steal` of the machine, `generator_cpu` of one core), lag, and fds.
+        """Return shares of 1 (`steal` of the machine, `generator_cpu` of a core), lag, descriptors.
 
         `lag_p99_ms` is at best 1, the resolution of the loop's timers.
         """
         seconds, cpu = perf_counter() - self.began, process_time() - self.cpu
-        stolen, all_ = (now - then for now, then in zip(ticks(), self.ticks, strict=True))
+        stolen, total = (now - then for now, then in zip(cpu_ticks(), self.ticks, strict=True))
         return {
-            "steal": round(stolen / all_, 4) if all_ else 0.0,
+            "steal": round(stolen / total, 4) if total else 0.0,
             "generator_cpu": round(cpu / seconds, 4),
             "lag_p99_ms": self.lag.stop(),
             "descriptors": descriptors(),
             "descriptors_limit": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
         }
-
-
-def flags(health: dict[str, Any]) -> Sequence[str]:
-    """What of `health` makes a cell doubtful."""
-    found = []
-    if (health.get("generator_cpu") or 0.0) > GENERATOR_LIMIT:
-        found.append("the generator was the limit: a lower bound")
-    elif (health.get("schedule_lag_p99_ms") or 0.0) > SCHEDULE_LAG_LIMIT_MS:
-        found.append("the generator was the limit, it sent late: a lower bound")
-    if (health.get("steal") or 0.0) > STEAL_LIMIT:
-        found.append(f"more than {STEAL_LIMIT:.0%} of the machine was stolen")
-    return found

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 STEAL: Final = 0.05
 """The share of the machine's CPU time that the hypervisor may steal before a cell is spoiled."""
@@ -21,3 +22,21 @@ SAMPLES_BEYOND: Final = 10
 
 FAILED: Final = 0.001
 """The share of requests that may fail or be skipped before a store is not ranked."""
+
+
+def generator_limit(health: Mapping[str, Any]) -> str | None:
+    """Return how the generator was the limit of a cell with this `health`, or None."""
+    if (health.get("generator_cpu") or 0.0) > GENERATOR_CPU:
+        return "the generator was the limit: a lower bound"
+    if (health.get("schedule_lag_p99_ms") or 0.0) > SCHEDULE_LAG_MS:
+        return "the generator was the limit, it sent late: a lower bound"
+    return None
+
+
+def flags(health: Mapping[str, Any]) -> list[str]:
+    """Return what of `health` makes a cell doubtful."""
+    limit = generator_limit(health)
+    flags = [] if limit is None else [limit]
+    if (health.get("steal") or 0.0) > STEAL:
+        flags.append(f"more than {STEAL:.0%} of the machine was stolen")
+    return flags

@@ -1,7 +1,7 @@
 """What nginx's access log adds to samples: how much of a request's time was nginx's.
 
-nginx's clock ticks in milliseconds. In a request below `RESOLVED` that is as good as nothing, and
-nginx and waiting for the loop stay one part.
+nginx's clock ticks in milliseconds, too coarse for a request below `RESOLVED_US`: there nginx and
+the wait for the event loop stay one part.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import msgspec
 
 from windtunnel.recording.streams import SAMPLES_FILE
 
-RESOLVED: Final = 5_000.0
+RESOLVED_US: Final = 5_000.0
 """Microseconds of service time from which on nginx and the loop are told apart."""
 
-FLUSHED: Final = 2.0
+FLUSHED_S: Final = 2.0
 """Seconds after which every line is in the log: nginx writes them once a second."""
 
 
@@ -52,7 +52,7 @@ def upstream_times(lines: Iterable[bytes], wanted: frozenset[str]) -> dict[str, 
 def with_nginx(sample: Mapping[str, Any], upstream_us: float) -> dict[str, Any]:
     """Return a sample whose part `loop` is split into `nginx` and `loop`; their sum stays."""
     parts = sample["parts_us"]
-    if sample["service_us"] < RESOLVED or parts.get("nginx") is not None:
+    if sample["service_us"] < RESOLVED_US or parts.get("nginx") is not None:
         return dict(sample)
     both = parts["loop"]
     seen = parts["wait"] + parts["driver"] + parts["handler"]
@@ -60,7 +60,7 @@ def with_nginx(sample: Mapping[str, Any], upstream_us: float) -> dict[str, Any]:
     return {**sample, "parts_us": {**parts, "nginx": round(both - loop, 1), "loop": loop}}
 
 
-class Tail:
+class AccessLog:
     """nginx's log, from where it was when this was made."""
 
     def __init__(self, log: Path) -> None:
@@ -70,7 +70,7 @@ class Tail:
     def join(self, folder: Path) -> int:
         """Tell the samples of the run in `folder` what the log knows, and return of how many.
 
-        Waits at most `FLUSHED` seconds for the last of them. Raises OSError. The file is replaced
+        Waits at most `FLUSHED_S` seconds for the last of them. Raises OSError. The file is replaced
         at once, as a whole.
         """
         file = folder / SAMPLES_FILE
@@ -89,7 +89,7 @@ class Tail:
         return len(known)
 
     def _awaited(self, wanted: frozenset[str]) -> dict[str, float]:
-        until = monotonic() + FLUSHED
+        until = monotonic() + FLUSHED_S
         known = self._known(wanted)
         while len(known) < len(wanted) and monotonic() < until:
             sleep(0.1)

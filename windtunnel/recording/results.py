@@ -72,7 +72,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     against: dict[str, Ledger] = {}
 
 
-class Times(msgspec.Struct, frozen=True, kw_only=True, rename={"p99_9": "p99.9"}):
+class LatencySummary(msgspec.Struct, frozen=True, kw_only=True, rename={"p99_9": "p99.9"}):
     """Latencies in microseconds; a quantile with fewer than 10/(1-q) samples is None.
 
     `histogram` is an HdrHistogram, V2 compressed, base64: 1 us to 60 s, 3 significant digits.
@@ -97,18 +97,18 @@ class OperationResult(msgspec.Struct, frozen=True, kw_only=True):
     pool: str = "fast"
     outcome: str = OK
     count: int
-    service_us: Times | None = None
-    response_us: Times | None = None
+    service_us: LatencySummary | None = None
+    response_us: LatencySummary | None = None
 
 
-class Bystander(msgspec.Struct, frozen=True, kw_only=True):
+class BystanderResult(msgspec.Struct, frozen=True, kw_only=True):
     """What somebody who asked a process for next to nothing got meanwhile."""
 
     process: str
     pool: str | None = None
     intended: int
     failed: int = 0
-    response_us: Times | None = None
+    response_us: LatencySummary | None = None
 
 
 class CpuSeconds(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,7 +120,7 @@ class CpuSeconds(msgspec.Struct, frozen=True, kw_only=True):
     nginx: float | None = None
 
 
-class StreamOfCell(msgspec.Struct, frozen=True, kw_only=True):
+class StreamResult(msgspec.Struct, frozen=True, kw_only=True):
     """One of several streams of a cell: what it asked for, at which rate, and how that went."""
 
     rate: float
@@ -153,8 +153,8 @@ class Cell(Conditions, frozen=True, kw_only=True):
     skipped: int | None = None
     stale: int | None = None
     retried: int | None = None
-    bystander: list[Bystander] = []
-    streams: dict[str, StreamOfCell] = {}
+    bystander: list[BystanderResult] = []
+    streams: dict[str, StreamResult] = {}
     cpu_s: CpuSeconds = CpuSeconds()
     health: dict[str, Any] = {}
     flags: list[str] = []

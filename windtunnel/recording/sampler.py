@@ -1,4 +1,4 @@
-"""Some requests of every second, whole: where the time of each went."""
+"""Samples of requests: where the time of some of every second went."""
 
 from __future__ import annotations
 
@@ -12,17 +12,52 @@ from windtunnel.client.response import Response
 TIMING_HEADER: Final = b"Server-Timing"
 ID_HEADER: Final = b"X-Request-Id"
 
-_PART: Final = re.compile(rb"(\w+);dur=([\d.]+)")
+_DURATION: Final = re.compile(rb"(\w+);dur=([\d.]+)")
 
 
-class Sample(NamedTuple):
-    """A request with its answer; times in microseconds."""
+class RequestSample(NamedTuple):
+    """A request with its response; times in microseconds."""
 
     store: str
     operation: str
-    answer: Response
+    response: Response
     service_us: float
     response_us: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the sample as in `samples.jsonl`, without the conditions."""
+        return {
+            "operation": self.operation,
+            "request_id": self.response.field(ID_HEADER).decode("latin-1") or None,
+            "service_us": round(self.service_us, 1),
+            "response_us": None if self.response_us is None else round(self.response_us, 1),
+            "parts_us": self.parts_us(),
+        }
+
+    def parts_us(self) -> dict[str, float | None]:
+        """Return the parts of a request's time, by where it was spent; their sum is the whole.
+
+        Before the send it was in the generator, connecting included. The time that no handler
+        measured passed on the way and waiting for the loop, `loop`; `nginx` is a part of that
+        which only its log knows.
+        """
+        times = server_timing(self.response)
+        handler, wait, driver = (times.get(name, 0.0) for name in ("handler", "wait", "driver"))
+        before = 0.0 if self.response_us is None else self.response_us - self.service_us
+        parts = {
+            "generator": before,
+            "loop": self.service_us - handler,
+            "wait": wait,
+            "driver": driver,
+            "handler": handler - wait - driver,
+        }
+        return {"nginx": None} | {name: round(max(us, 0.0), 1) for name, us in parts.items()}
+
+
+def server_timing(response: Response) -> dict[str, float]:
+    """Return the durations of `Server-Timing` by name, in microseconds."""
+    field = response.field(TIMING_HEADER)
+    return {name.decode(): float(ms) * 1000 for name, ms in _DURATION.findall(field)}
 
 
 class Sampler:
@@ -32,59 +67,23 @@ class Sampler:
     those that waited longest.
     """
 
-    __slots__ = ("_kept", "_random", "_seen", "_size")
+    __slots__ = ("_offered", "_random", "_samples", "_size")
 
     def __init__(self, size: int, seed: int) -> None:
         self._size = size
         self._random: Callable[[], float] = random.Random(f"samples:{seed}").random
-        self._kept: list[Sample] = []
-        self._seen = 0
+        self._samples: list[RequestSample] = []
+        self._offered = 0
 
-    def offer(self, sample: Sample) -> None:
+    def offer(self, sample: RequestSample) -> None:
         """Keep a request, or not."""
-        self._seen += 1
-        if len(self._kept) < self._size:
-            self._kept.append(sample)
-        elif (place := int(self._random() * self._seen)) < self._size:
-            self._kept[place] = sample
+        self._offered += 1
+        if len(self._samples) < self._size:
+            self._samples.append(sample)
+        elif (index := int(self._random() * self._offered)) < self._size:
+            self._samples[index] = sample
 
-    def take(self) -> list[Sample]:
+    def take(self) -> list[RequestSample]:
         """Return what was kept, and begin anew."""
-        kept, self._kept, self._seen = self._kept, [], 0
-        return kept
-
-
-def told(sample: Sample) -> dict[str, Any]:
-    """Return a sample as in `samples.jsonl`."""
-    return {
-        "operation": sample.operation,
-        "request_id": sample.answer.field(ID_HEADER).decode("latin-1") or None,
-        "service_us": round(sample.service_us, 1),
-        "response_us": None if sample.response_us is None else round(sample.response_us, 1),
-        "parts_us": parts(sample),
-    }
-
-
-def parts(sample: Sample) -> dict[str, float | None]:
-    """Return the parts of a request's time, by where it was spent; their sum is the whole.
-
-    Before the send it was in the generator, connecting included. What no handler saw went by on
-    the way and waiting for the loop, `loop`; `nginx` is a part of that which only its log knows.
-    """
-    times = timing(sample.answer)
-    whole, wait, driver = (times.get(name, 0.0) for name in ("handler", "wait", "driver"))
-    before = 0.0 if sample.response_us is None else sample.response_us - sample.service_us
-    found = {
-        "generator": before,
-        "loop": sample.service_us - whole,
-        "wait": wait,
-        "driver": driver,
-        "handler": whole - wait - driver,
-    }
-    return {"nginx": None} | {name: round(max(us, 0.0), 1) for name, us in found.items()}
-
-
-def timing(answer: Response) -> dict[str, float]:
-    """Return what the server's clocks say, in microseconds; nothing if it said nothing."""
-    field = answer.field(TIMING_HEADER)
-    return {name.decode(): float(ms) * 1000 for name, ms in _PART.findall(field)}
+        samples, self._samples, self._offered = self._samples, [], 0
+        return samples

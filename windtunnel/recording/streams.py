@@ -7,28 +7,28 @@ import msgspec
 
 from windtunnel.recording import jsonl
 from windtunnel.recording.conditions import Conditions
-from windtunnel.recording.results import Times
+from windtunnel.recording.results import LatencySummary
 
 SERIES_FILE = "series.jsonl"
 SAMPLES_FILE = "samples.jsonl"
 
 
-class SecondOfOperation(msgspec.Struct, frozen=True, kw_only=True):
+class OperationSecond(msgspec.Struct, frozen=True, kw_only=True):
     """What an operation got in a second: p50, p99 and max, no histogram."""
 
     operation: str
     pool: str = "fast"
     outcome: str
     count: int
-    service_us: Times | None = None
-    response_us: Times | None = None
+    service_us: LatencySummary | None = None
+    response_us: LatencySummary | None = None
 
 
 class Second(Conditions, frozen=True, kw_only=True):
     """A line of `series.jsonl`: one second of a cell, `second` counted from its beginning."""
 
     second: float
-    operations: list[SecondOfOperation] = []
+    operations: list[OperationSecond] = []
 
 
 class SampledRequest(Conditions, frozen=True, kw_only=True):

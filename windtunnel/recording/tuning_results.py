@@ -17,7 +17,7 @@ from windtunnel.recording.results import RUN_FILE, ResultsError, write_atomicall
 TUNE_FILE = "tune.json"
 
 
-class Figure(msgspec.Struct, frozen=True, kw_only=True):
+class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     """An estimate with its 95 % interval; None where nothing can be told."""
 
     estimate: float | None
@@ -25,7 +25,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     high: float | None = None
 
 
-class Objective(msgspec.Struct, frozen=True, kw_only=True):
+class ObjectiveResult(msgspec.Struct, frozen=True, kw_only=True):
     """What became of an objective: `margin` is how many times better than its limit."""
 
     slo: str
@@ -35,7 +35,7 @@ class Objective(msgspec.Struct, frozen=True, kw_only=True):
     holds: bool
 
 
-class Tried(msgspec.Struct, frozen=True, kw_only=True):
+class SplitResult(msgspec.Struct, frozen=True, kw_only=True):
     """A division: measured, and `predicted_*` by the model for the same rounds.
 
     `pruned` says why it was given up, and after how many rounds.
@@ -43,17 +43,17 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     rounds: int
-    fast_p99_us: Figure
-    slow_rps: Figure
-    predicted_fast_p99_us: Figure
-    predicted_slow_rps: Figure
-    objectives: list[Objective] = []
+    fast_p99_us: Estimate
+    slow_rps: Estimate
+    predicted_fast_p99_us: Estimate
+    predicted_slow_rps: Estimate
+    objectives: list[ObjectiveResult] = []
     holds: bool
     front: bool = False
     pruned: str | None = None
 
 
-class Kind(msgspec.Struct, frozen=True, kw_only=True):
+class WorkProfile(msgspec.Struct, frozen=True, kw_only=True):
     """What was found out of a kind of work; `service_us` and `beside_us` are samples."""
 
     rate: float
@@ -64,7 +64,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     holds: bool = True
 
 
-class Tuned(msgspec.Struct, frozen=True, kw_only=True):
+class TuningResult(msgspec.Struct, frozen=True, kw_only=True):
     """What a tuner found. `apply_s` and `clean_s` are what each change of the split took.
 
     Of so many `cells` those are `doubtful` in which the generator was the limit. `former` is None
@@ -76,11 +76,11 @@ class Tuned(msgspec.Struct, frozen=True, kw_only=True):
     recommended: str | None
     ties: list[str] = []
     runner_up: str | None = None
-    ratio: Figure | None = None
+    ratio: Estimate | None = None
     ended: str
-    tried: list[Tried]
-    fast: Kind | None = None
-    slow: Kind | None = None
+    tried: list[SplitResult]
+    fast: WorkProfile | None = None
+    slow: WorkProfile | None = None
     cores: float | None = None
     apply_s: list[float] = []
     clean_s: list[float] = []
@@ -94,7 +94,7 @@ class Tuned(msgspec.Struct, frozen=True, kw_only=True):
         return any(each.holds for each in self.tried if each.name == self.recommended)
 
 
-def save(folder: Path, tuned: Tuned) -> None:
+def save(folder: Path, tuned: TuningResult) -> None:
     """Write it; raises ResultsError."""
     text = msgspec.json.format(msgspec.json.encode(tuned), indent=2)
     try:
@@ -103,18 +103,18 @@ def save(folder: Path, tuned: Tuned) -> None:
         raise ResultsError(f"cannot write to {folder}: {error.strerror or error}") from error
 
 
-def load(folder: Path) -> Tuned | None:
+def load(folder: Path) -> TuningResult | None:
     """What a tuner found in this run; None if none did. Raises ResultsError."""
     file = folder / TUNE_FILE
     try:
-        return msgspec.json.decode(file.read_bytes(), type=Tuned)
+        return msgspec.json.decode(file.read_bytes(), type=TuningResult)
     except FileNotFoundError:
         return None
     except (OSError, msgspec.DecodeError) as error:
         raise ResultsError(f"{file} cannot be read: {error}") from error
 
 
-def latest(results: Path) -> tuple[Path, Tuned] | None:
+def latest(results: Path) -> tuple[Path, TuningResult] | None:
     """The newest run under `results` that a tuner made; raises ResultsError."""
     folders = sorted(path.parent for path in results.glob(f"*/{TUNE_FILE}"))
     for folder in reversed(folders):
@@ -124,7 +124,7 @@ def latest(results: Path) -> tuple[Path, Tuned] | None:
     return None
 
 
-class Error(msgspec.Struct, frozen=True, kw_only=True):
+class ModelError(msgspec.Struct, frozen=True, kw_only=True):
     """How far the model was from what was measured: shares of 1, of the measured fast p99.
 
     `median` and `worst` over the splits; the factor is symmetric, 0.25 is a quarter off either way.
@@ -135,15 +135,15 @@ class Error(msgspec.Struct, frozen=True, kw_only=True):
     worst: float
 
 
-def error(tried: Iterable[Tried]) -> Error | None:
+def error(tried: Iterable[SplitResult]) -> ModelError | None:
     """The model's error on splits that were measured; None where there is nothing to compare."""
     factors = list(_factors(tried))
     if not factors:
         return None
-    return Error(splits=len(factors), median=median(factors) - 1, worst=max(factors) - 1)
+    return ModelError(splits=len(factors), median=median(factors) - 1, worst=max(factors) - 1)
 
 
-def _factors(tried: Iterable[Tried]) -> Iterator[float]:
+def _factors(tried: Iterable[SplitResult]) -> Iterator[float]:
     for each in tried:
         measured, said = each.fast_p99_us.estimate, each.predicted_fast_p99_us.estimate
         if measured and said and math.isfinite(measured) and math.isfinite(said):

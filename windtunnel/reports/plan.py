@@ -12,7 +12,7 @@ from rich.table import Table
 
 from windtunnel.analysis.stats import IntervalEstimate
 from windtunnel.analysis.wording import counted, number
-from windtunnel.recording.tuning_results import Error
+from windtunnel.recording.tuning_results import ModelError
 from windtunnel.tuning.distributions import Constant, Duration, Exponential
 from windtunnel.tuning.objectives import P99, Evaluation, JudgedObjective
 from windtunnel.tuning.planner import PlanResult
@@ -132,7 +132,7 @@ def duration(one: Duration) -> str:
     return f"{value} on average{', exponential' if isinstance(one, Exponential) else ''}"
 
 
-def checked(error: Error | None, where: str) -> str:
+def checked(error: ModelError | None, where: str) -> str:
     """The model's error on what was measured."""
     if error is None:
         return NEVER
@@ -206,14 +206,14 @@ class Answer(msgspec.Struct, frozen=True):
     slow: Asked
     cores: float | None
     source: str
-    error: Error | None
+    error: ModelError | None
     splits: Sequence[Split]
     left_out: Mapping[str, str]
     bounds: Sequence[str]
     requests: Mapping[str, int]
 
 
-def answer(planned: PlanResult, source: str, error: Error | None) -> bytes:
+def answer(planned: PlanResult, source: str, error: ModelError | None) -> bytes:
     """Return an `Answer` as JSON."""
     traffic = planned.traffic
     told = Answer(

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from windtunnel.analysis.wording import NO_FIGURE, counted, number
 from windtunnel.recording import tuning_results
-from windtunnel.recording.tuning_results import Figure, Tried, Tuned
+from windtunnel.recording.tuning_results import Estimate, SplitResult, TuningResult
 from windtunnel.reports.plan import checked, margin, rate
 from windtunnel.tuning.layout import read
 
@@ -67,7 +67,7 @@ HEADS = ("split", "rounds", "fast p99", "model", "slow/s", "model", "objectives"
 ACROSS, UP = "slow work done, requests/s", "fast p99, ms (log scale)"
 
 
-def show(found: Tuned, console: Console) -> None:
+def show(found: TuningResult, console: Console) -> None:
     """Print the answer, the table, the plot."""
     for line in lines(found):
         console.print(line, markup=False, soft_wrap=True)
@@ -82,7 +82,7 @@ def show(found: Tuned, console: Console) -> None:
         console.print(line, markup=False, highlight=False, no_wrap=True, overflow="crop")
 
 
-def lines(found: Tuned) -> Iterator[str]:
+def lines(found: TuningResult) -> Iterator[str]:
     """The answer: recommended, runner-up, margin, why it ended, what was set, the model's error."""
     by_name = {each.name: each for each in found.tried}
     best = by_name.get(found.recommended or "")
@@ -110,7 +110,7 @@ def lines(found: Tuned) -> Iterator[str]:
         )
 
 
-def _rivals(found: Tuned, by_name: dict[str, Tried]) -> Iterator[str]:
+def _rivals(found: TuningResult, by_name: dict[str, SplitResult]) -> Iterator[str]:
     second = by_name.get(found.runner_up or "")
     if second is not None:
         yield f"Runner-up: {told(second)}{_ratio(found.ratio, second)}"
@@ -120,7 +120,7 @@ def _rivals(found: Tuned, by_name: dict[str, Tried]) -> Iterator[str]:
         yield f"A tie: {', '.join(found.ties)} cannot be told from it{kept}."
 
 
-def _ratio(ratio: Figure | None, second: Tried) -> str:
+def _ratio(ratio: Estimate | None, second: SplitResult) -> str:
     if ratio is None or ratio.estimate is None:
         return "; too few common rounds for a margin to the recommended"
     reach = f" [{ratio.low:.2g}, {ratio.high:.2g}]" if ratio.low and ratio.high else ""
@@ -128,7 +128,7 @@ def _ratio(ratio: Figure | None, second: Tried) -> str:
     return f"; {ratio.estimate:.2g}{reach} times the recommended in {slo}"
 
 
-def told(one: Tried) -> str:
+def told(one: SplitResult) -> str:
     """A layout with its objectives and its slow work."""
     judged = "; ".join(
         f"{each.slo}, {each.kind} work: {'holds' if each.holds else 'broken'}, "
@@ -140,7 +140,7 @@ def told(one: Tried) -> str:
     return f"{one.name} ({read(one.name).description}): {figures}; {judged}"
 
 
-def _set(found: Tuned) -> str:
+def _set(found: TuningResult) -> str:
     if found.applied:
         how = (
             "it was in force already"
@@ -153,7 +153,7 @@ def _set(found: Tuned) -> str:
     return f"The split is again as it was{former}. {hint}"
 
 
-def _unmeasured(found: Tuned) -> Iterator[str]:
+def _unmeasured(found: TuningResult) -> Iterator[str]:
     """That the recommended split was not compared with what there was, where that is so."""
     if found.former in {each.name for each in found.tried}:
         return
@@ -165,7 +165,7 @@ def _unmeasured(found: Tuned) -> Iterator[str]:
     yield f"{what} was not measured, so the recommended one was not compared with it."
 
 
-def ms(figure: Figure) -> str:
+def ms(figure: Estimate) -> str:
     """A time in ms with its interval."""
     if figure.estimate is None:
         return NO_FIGURE
@@ -175,7 +175,7 @@ def ms(figure: Figure) -> str:
     return f"{value} [{number(figure.low / 1000)}, {number(figure.high / 1000)}]"
 
 
-def plot(found: Tuned) -> Iterator[str]:
+def plot(found: TuningResult) -> Iterator[str]:
     """Fast p99 against slow work done."""
     points = {
         each.name: (each.slow_rps.estimate or 0.0, (each.fast_p99_us.estimate or 0.0) / 1000)
@@ -187,7 +187,7 @@ def plot(found: Tuned) -> Iterator[str]:
     yield "capitals: Pareto's front"
 
 
-def _table(found: Tuned) -> Table:
+def _table(found: TuningResult) -> Table:
     grid = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for place, name in enumerate(HEADS):
         grid.add_column(name, justify="right" if 0 < place < 6 else "left")
@@ -196,9 +196,9 @@ def _table(found: Tuned) -> Table:
     return grid
 
 
-def row(each: Tried) -> tuple[str, ...]:
+def row(each: SplitResult) -> tuple[str, ...]:
     """A line of the table."""
-    predicted = Figure(estimate=each.predicted_fast_p99_us.estimate)
+    predicted = Estimate(estimate=each.predicted_fast_p99_us.estimate)
     margins = min((one.margin or 0.0 for one in each.objectives), default=0.0)
     return (
         each.name + ("*" if each.front else ""),
@@ -212,7 +212,7 @@ def row(each: Tried) -> tuple[str, ...]:
     )
 
 
-def _rate(figure: Figure) -> str:
+def _rate(figure: Estimate) -> str:
     return NO_FIGURE if figure.estimate is None else rate(figure.estimate)
 
 

@@ -16,8 +16,8 @@ from windtunnel.client.api import Operation
 from windtunnel.client.client import Client
 from windtunnel.client.timers import Deadlines
 from windtunnel.errors import CellError
-from windtunnel.recording import cpu
-from windtunnel.recording.health import Health, flags
+from windtunnel.recording import cpu, limits
+from windtunnel.recording.health import HealthMonitor
 from windtunnel.recording.recorder import Histograms
 from windtunnel.recording.results import Cell
 from windtunnel.recording.sampler import Sampler
@@ -53,7 +53,7 @@ class Window:
     ) -> None:
         self._crowd, self._load, self._beside, self._groups = crowd, load, beside, groups
         self._before = cpu.read(groups)
-        self._health = Health()
+        self._health = HealthMonitor()
         self._own = process_time()
         self._recording = Recording(crowd.recorder, folder, facts, crowd.sampler, self._counts)
         crowd.retried.clear()
@@ -82,7 +82,7 @@ class Window:
             "bystander": self._beside.told(),
             "cpu_s": {"generator": generator, **dict.fromkeys(self._groups), **spent},
             "health": health,
-            "flags": [*flags(health), *self._flags(spent)],
+            "flags": [*limits.flags(health), *self._flags(spent)],
             "void": None,
         }
 
@@ -235,9 +235,9 @@ def settle(database: list[int]) -> None:
     """Wait until the database's processes are idle, at most `SETTLE_AT_MOST` seconds."""
     pids = cpu.family(database, cpu.processes())
     until = perf_counter() + SETTLE_AT_MOST
-    spent = sum(map(cpu.own_ns, pids))
+    spent = sum(map(cpu.cpu_ns, pids))
     while pids and perf_counter() < until:
         gevent.sleep(_SETTLE_STEP)
-        before, spent = spent, sum(map(cpu.own_ns, pids))
+        before, spent = spent, sum(map(cpu.cpu_ns, pids))
         if (spent - before) / 1e9 < _SETTLE_STEP * _IDLE:
             return

@@ -15,11 +15,11 @@ import msgspec
 
 from windtunnel.client.client import Client
 from windtunnel.client.response import OK, STALE
-from windtunnel.recording.health import Lag, descriptors
+from windtunnel.recording.health import LoopLag, descriptors
 from windtunnel.recording.histogram import Histogram
 from windtunnel.recording.recorder import NO_POOL, Histograms, Key, Latencies, Recorder, merge_into
 from windtunnel.recording.results import PARTIAL_FILE
-from windtunnel.recording.sampler import Sampler, told
+from windtunnel.recording.sampler import Sampler
 from windtunnel.recording.streams import SAMPLES_FILE, SERIES_FILE
 from windtunnel.workload.open_loop import ScheduleStats, ScheduleStatsByStream
 from windtunnel.workload.user_pool import UserPool
@@ -78,7 +78,7 @@ class Collector:
         self._answering: dict[tuple[type, str], str] = {}
         self._until = int(time.time()) - 1
         self._cpu = time.process_time()
-        self._lag = Lag()
+        self._lag = LoopLag()
         self._greenlet: gevent.Greenlet = gevent.spawn(self._work)
 
     def fetch(self) -> Report:
@@ -125,7 +125,7 @@ class Collector:
         self._under_way[second] = under_way(crowd, self._answering)
         self._until = second
         if crowd.sampler is not None:
-            self._samples += [{"store": one.store, **told(one)} for one in crowd.sampler.take()]
+            self._samples += [{"store": one.store, **one.as_dict()} for one in crowd.sampler.take()]
 
 
 def under_way(crowd: UserPool, answering: dict[tuple[type, str], str]) -> UnderWay:
@@ -223,7 +223,7 @@ class Recording:
         self._second += 1
         self._write(partial(append_second, line=line))
         if self._sampler is not None:
-            samples = [{**self._facts, **told(one)} for one in self._sampler.take()]
+            samples = [{**self._facts, **one.as_dict()} for one in self._sampler.take()]
             self._write(partial(append_samples, samples=samples))
 
     def _cell(self) -> dict[str, Any]:

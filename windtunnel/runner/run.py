@@ -18,9 +18,9 @@ from windtunnel.analysis.slo import SloError, parse
 from windtunnel.analysis.verdicts import unnamed
 from windtunnel.analysis.wording import amount, listed
 from windtunnel.errors import SetupError
-from windtunnel.recording import environment, hlog, results
-from windtunnel.recording.environment import generator_cores, kept_off
-from windtunnel.recording.nginx_log import Tail
+from windtunnel.recording import environment, hlog, limits, results
+from windtunnel.recording.environment import exclusive_cores, generator_cores
+from windtunnel.recording.nginx_log import AccessLog
 from windtunnel.runner.generator_client import Generator
 from windtunnel.runner.order import LOADED_RATE, SAMPLES, CellOrder
 from windtunnel.runner.plan import CellSpec, Plan, Variant, plan
@@ -34,9 +34,6 @@ from windtunnel.workload.stores import StoreInfo, discover
 
 AGAIN = 2
 """How often a spoiled cell is measured again before it is kept as it is."""
-
-STEAL_LIMIT = 0.05
-"""The share of the machine's CPU time that the hypervisor may steal before a cell is spoiled."""
 
 SLOW_PART = "wsgi"
 """The scenario that compares servers of the slow part, and starts them."""
@@ -65,7 +62,7 @@ class Run:
             shown = stack.enter_context(Shown(len(self.plan), self.console))
             generator = stack.enter_context(Generator(cores))
             if cores:
-                stack.enter_context(kept_off(cores, self._others()))
+                stack.enter_context(exclusive_cores(cores, self._others()))
             stack.enter_context(self._told_if_interrupted(shown))
             stack.enter_context(self._told_by_nginx(shown))
             for order in self.orders(self.plan, self.folder, shown):
@@ -90,7 +87,7 @@ class Run:
         """Tell the samples in the end how much of their time nginx had."""
         logs = [log for one in self.lineup.servers if (log := one.target.log)]
         through = any(load.processes > 1 for load in self.request.loads)
-        tails = [Tail(log) for log in logs] if through else []
+        tails = [AccessLog(log) for log in logs] if through else []
         try:
             yield
         finally:  # an interrupted run has a report too
@@ -172,7 +169,7 @@ def _keep(folder: Path, cell: results.Cell) -> None:
 def spoiled(cell: results.Cell) -> str | None:
     """Return why a cell should be measured again, or None."""
     steal = cell.health.get("steal") or 0.0
-    if steal > STEAL_LIMIT:
+    if steal > limits.STEAL:
         return f"the hypervisor stole {steal:.0%} of the machine"
     return None
 

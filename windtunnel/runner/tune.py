@@ -16,7 +16,7 @@ from rich.console import Console
 from windtunnel.analysis.grouping import is_generator_limited
 from windtunnel.analysis.slo import parse
 from windtunnel.recording import environment, results, streams, tuning_results
-from windtunnel.recording.tuning_results import Kind, Tuned
+from windtunnel.recording.tuning_results import TuningResult, WorkProfile
 from windtunnel.runner.generator_client import Generator
 from windtunnel.runner.order import SAMPLES, CellOrder
 from windtunnel.runner.plan import LoadSpec, why_unsuitable
@@ -69,7 +69,7 @@ class Wanted:
     apply: bool = False
 
 
-def tune(wanted: Wanted, console: Console, into: Path) -> tuple[Path, Tuned]:
+def tune(wanted: Wanted, console: Console, into: Path) -> tuple[Path, TuningResult]:
     """Try splits and return the run's folder and what was found; see `windtunnel.tuning.tuner`.
 
     The stack has its former split afterwards, or with `apply` the recommended one if that holds the
@@ -164,10 +164,10 @@ class _Trying:
     offer: StoreInfo
     slow_store: str | None
     folder: Path
-    alone: dict[str, Kind | None] = field(default_factory=dict)
+    alone: dict[str, WorkProfile | None] = field(default_factory=dict)
     been_alone: set[int] = field(default_factory=set)
 
-    def run(self, tried: Sequence[PoolLayout], console: Console) -> Tuned:
+    def run(self, tried: Sequence[PoolLayout], console: Console) -> TuningResult:
         limits, slos = self.wanted.limits, [parse(text) for text in self.wanted.slos]
         sure = min(limits.least, limits.rounds)
         cells_alone = sum(number <= limits.rounds for number in ROUNDS_ALONE)

@@ -13,7 +13,7 @@ from typing import Final
 
 from windtunnel.recording.results import Cell, CpuSeconds
 from windtunnel.recording.streams import SampledRequest
-from windtunnel.recording.tuning_results import Kind
+from windtunnel.recording.tuning_results import WorkProfile
 from windtunnel.workload.slow import SlowKind, SlowWork
 
 TORNADO_US: Final = 100.0
@@ -31,14 +31,14 @@ class IsolatedRequests:
     awaits: bool
     """Whether its handler awaits its driver, so that others can go on."""
 
-    def kind(self, rate: float, *, poisson: bool, cpu: float) -> Kind | None:
+    def kind(self, rate: float, *, poisson: bool, cpu: float) -> WorkProfile | None:
         """What the model is given of it; None where nothing was sampled."""
         requests = self.requests[:: len(self.requests) // MOST + 1]
         if not requests:
             return None
         held_us = [self._held(request) for request in requests]
         total_us = [request.response_us or request.service_us for request in requests]
-        return Kind(
+        return WorkProfile(
             rate=rate,
             service_us=[round(us, 1) for us in held_us],
             beside_us=[

@@ -8,7 +8,13 @@ from typing import Any
 
 from windtunnel.analysis import stats
 from windtunnel.analysis.slo import Slo
-from windtunnel.recording.tuning_results import Figure, Kind, Objective, Tried, Tuned
+from windtunnel.recording.tuning_results import (
+    Estimate,
+    ObjectiveResult,
+    SplitResult,
+    TuningResult,
+    WorkProfile,
+)
 from windtunnel.tuning.forecast import Length, forecast
 from windtunnel.tuning.layout import FAST, SLOW
 from windtunnel.tuning.objectives import Evaluation, JudgedObjective, front
@@ -17,7 +23,7 @@ from windtunnel.tuning.system_model import work_of
 from windtunnel.tuning.tuner import Trials
 
 
-def conclude(trials: Trials, former: str | None, model: Mapping[str, Any]) -> Tuned:
+def conclude(trials: Trials, former: str | None, model: Mapping[str, Any]) -> TuningResult:
     """The recommended layout and the rest of it.
 
     Among layouts that cannot be told apart the former one is recommended, if it is there and does
@@ -37,7 +43,7 @@ def conclude(trials: Trials, former: str | None, model: Mapping[str, Any]) -> Tu
     runner_up = others[0] if others else None
     predicted = predictions(evaluations, trials.slos, model)
     on_front = {evaluation.layout.name for evaluation in front(evaluations)}
-    return Tuned(
+    return TuningResult(
         slos=[str(slo) for slo in trials.slos],
         former=former,
         recommended=best.layout.name if best else None,
@@ -66,7 +72,7 @@ def predictions(
 ) -> dict[str, Evaluation]:
     """What the model says of each layout, in rounds as long as the measured ones."""
     fast, slow = model.get(FAST), model.get(SLOW)
-    if not isinstance(fast, Kind) or not isinstance(slow, Kind):
+    if not isinstance(fast, WorkProfile) or not isinstance(slow, WorkProfile):
         return {}
     length = Length(warmup=model["warmup"], duration=model["duration"])
     works = work_of(fast, FAST), work_of(slow, SLOW)
@@ -85,15 +91,19 @@ def _tried(
     prediction: Evaluation | None,
     on_front: set[str],
     dropped: Mapping[str, str],
-) -> Tried:
+) -> SplitResult:
     name = evaluation.layout.name
-    return Tried(
+    return SplitResult(
         name=name,
         rounds=evaluation.fast_p99.rounds,
         fast_p99_us=_figure(evaluation.fast_p99),
         slow_rps=_figure(evaluation.throughput),
-        predicted_fast_p99_us=_figure(prediction.fast_p99) if prediction else Figure(estimate=None),
-        predicted_slow_rps=_figure(prediction.throughput) if prediction else Figure(estimate=None),
+        predicted_fast_p99_us=_figure(prediction.fast_p99)
+        if prediction
+        else Estimate(estimate=None),
+        predicted_slow_rps=_figure(prediction.throughput)
+        if prediction
+        else Estimate(estimate=None),
         objectives=[_objective(objective) for objective in evaluation.judged],
         holds=evaluation.holds,
         front=name in on_front,
@@ -101,8 +111,8 @@ def _tried(
     )
 
 
-def _objective(objective: JudgedObjective) -> Objective:
-    return Objective(
+def _objective(objective: JudgedObjective) -> ObjectiveResult:
+    return ObjectiveResult(
         slo=str(objective.slo),
         kind=objective.kind,
         found=_finite(objective.figure.estimate),
@@ -111,17 +121,17 @@ def _objective(objective: JudgedObjective) -> Objective:
     )
 
 
-def _ratio(second: Evaluation, best: Evaluation) -> Figure | None:
+def _ratio(second: Evaluation, best: Evaluation) -> Estimate | None:
     """How many times the best's figure the runner-up's is, in its tightest objective."""
     spread = ratio_to(second, best)
     if spread is None:
         return None
     low, high = spread.interval
-    return Figure(estimate=math.exp(spread.log_ratio), low=low, high=high)
+    return Estimate(estimate=math.exp(spread.log_ratio), low=low, high=high)
 
 
-def _figure(estimate: stats.IntervalEstimate) -> Figure:
-    return Figure(estimate=_finite(estimate.estimate), low=estimate.low, high=estimate.high)
+def _figure(estimate: stats.IntervalEstimate) -> Estimate:
+    return Estimate(estimate=_finite(estimate.estimate), low=estimate.low, high=estimate.high)
 
 
 def _finite(value: float) -> float | None:

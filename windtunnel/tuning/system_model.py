@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from windtunnel.recording.tuning_results import Kind
+from windtunnel.recording.tuning_results import WorkProfile
 from windtunnel.tuning.distributions import NOTHING, Constant, Duration, Measured
 
 
@@ -91,7 +91,7 @@ def work(
     return Work(name, rate, service, poisson=poisson, cpu=cpu, beside=beside)
 
 
-def work_of(kind: Kind, name: str) -> Work:
+def work_of(kind: WorkProfile, name: str) -> Work:
     """Return a kind of work as the model takes it, from what a tuner measured of it."""
     return Work(
         name,

@@ -15,7 +15,7 @@ from windtunnel.client.api import METHOD, POOL_HEADER, decode_problem
 from windtunnel.client.client import Client
 from windtunnel.client.response import OK, Response
 from windtunnel.recording.recorder import NO_POOL
-from windtunnel.recording.sampler import Sample
+from windtunnel.recording.sampler import RequestSample
 from windtunnel.workload.user_pool import Assignment, UserPool
 
 PAUSE: Final = 0.05
@@ -124,7 +124,9 @@ class StoreUser(User):
             pool = self.pool = _text(answer.field(POOL_HEADER)) or NO_POOL
             crowd.recorder.record(store, operation, pool, outcome, service_us, response_us)
             if crowd.sampler is not None and outcome is OK:
-                crowd.sampler.offer(Sample(store, operation, answer, service_us, response_us))
+                crowd.sampler.offer(
+                    RequestSample(store, operation, answer, service_us, response_us)
+                )
             if answer.retried:
                 crowd.retried[store] += 1
         self.environment.events.request.fire(

@@ -5,14 +5,14 @@ import msgspec
 from tests.windtunnel.generate import Made
 from tests.windtunnel.reports.test_report import run_of, shown
 from windtunnel.analysis.analyse import analyse, incomplete
-from windtunnel.recording.results import Cell, OperationResult, Run, Times
+from windtunnel.recording.results import Cell, LatencySummary, OperationResult, Run
 from windtunnel.reports import html
 
 STORE = "redis/async/fast"
 
 
-def times(p50: float, p99: float | None) -> Times:
-    return Times(p50=p50, p99=p99, max=9_000.0)
+def times(p50: float, p99: float | None) -> LatencySummary:
+    return LatencySummary(p50=p50, p99=p99, max=9_000.0)
 
 
 def cell() -> Cell:

@@ -9,16 +9,16 @@ from typing import Any
 import msgspec
 
 from windtunnel.analysis.charts import MOST_POINTS, timelines
-from windtunnel.recording.results import Cell, Run, RunInfo, Times
-from windtunnel.recording.streams import Second, SecondOfOperation
+from windtunnel.recording.results import Cell, LatencySummary, Run, RunInfo
+from windtunnel.recording.streams import OperationSecond, Second
 
 STORE = "redis/async/fast"
 
 
 def line(number: int, second: float, count: int, **more: Any) -> Second:
     pool, outcome = more.pop("pool", "fast"), more.pop("outcome", "ok")
-    us = Times(p50=1_000 if count >= 20 else None, max=5_000 + 1_000 * number)
-    one = SecondOfOperation(
+    us = LatencySummary(p50=1_000 if count >= 20 else None, max=5_000 + 1_000 * number)
+    one = OperationSecond(
         operation="read", pool=pool, outcome=outcome, count=count, service_us=us, response_us=us
     )
     facts = {"store": STORE, "mix": "read", "round": number, "rate": 100.0, **more}

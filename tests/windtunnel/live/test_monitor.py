@@ -17,7 +17,7 @@ import pytest
 from tests.windtunnel.served import Server, server
 from windtunnel.live.monitor import Monitor
 from windtunnel.live.server_probe import ProcessSecond
-from windtunnel.recording.cpu import Spending, groups
+from windtunnel.recording.cpu import CpuMeter, groups
 
 PATIENCE = 120
 
@@ -149,13 +149,13 @@ def test_cpu_time_of_a_server_and_of_whom_it_talks_to_is_found(
     pids = [one.process.pid for one in servers]
     found = groups(pids, int(servers[1].port))
     assert found == {"server": sorted(pids), "nginx": [servers[1].process.pid], "database": []}
-    spending = Spending()
-    spending.look(found)
-    before = spending.seconds()
+    cpu_meter = CpuMeter()
+    cpu_meter.update(found)
+    before = cpu_meter.seconds()
     assert before == {"server": 0, "nginx": 0, "database": 0}
     servers[0].kill()
-    spending.look({**found, "database": [os.getpid()]})
-    spending.look({**found, "database": [os.getpid()]})
-    after = spending.seconds()
+    cpu_meter.update({**found, "database": [os.getpid()]})
+    cpu_meter.update({**found, "database": [os.getpid()]})
+    after = cpu_meter.seconds()
     assert after["database"] > 0
     assert after["server"] >= 0

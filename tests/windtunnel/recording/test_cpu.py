@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from windtunnel.recording import cpu, health
+from windtunnel.recording import cpu, health, limits
 
 BUSY = """
 import subprocess, sys, time
@@ -72,12 +72,12 @@ def test_a_group_whose_process_is_gone_has_no_figure() -> None:
 
 
 def test_health_has_its_figures() -> None:
-    seen = health.Health().stop()
-    assert 0 <= seen["steal"] <= 1
-    assert 0 < seen["descriptors"] <= seen["descriptors_limit"]
-    assert health.flags({**seen, "generator_cpu": 0.9, "steal": 0.0}) == [
+    figures = health.HealthMonitor().stop()
+    assert 0 <= figures["steal"] <= 1
+    assert 0 < figures["descriptors"] <= figures["descriptors_limit"]
+    assert limits.flags({**figures, "generator_cpu": 0.9, "steal": 0.0}) == [
         "the generator was the limit: a lower bound"
     ]
-    assert health.flags({**seen, "generator_cpu": 0.1, "steal": 0.3}) == [
+    assert limits.flags({**figures, "generator_cpu": 0.1, "steal": 0.3}) == [
         "more than 5% of the machine was stolen"
     ]

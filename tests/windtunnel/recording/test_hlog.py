@@ -12,14 +12,16 @@ from tests.windtunnel.generate import Made, cells, histogram
 from tests.windtunnel.recording.full import files_up_to
 from windtunnel.recording import hlog
 from windtunnel.recording.histogram import decode
-from windtunnel.recording.results import Cell, OperationResult, ResultsError, Times
+from windtunnel.recording.results import Cell, LatencySummary, OperationResult, ResultsError
 
 STORE = "redis/async/fast"
 ENDED = datetime(2026, 11, 21, 3, 0, 10, tzinfo=UTC)
 
 
 def open_cell(values: list[int], **changes: Any) -> Cell:
-    service, response = (Times(histogram=histogram(v)) for v in (values, [2 * v for v in values]))
+    service, response = (
+        LatencySummary(histogram=histogram(v)) for v in (values, [2 * v for v in values])
+    )
     read = OperationResult(
         operation="read", count=len(values), service_us=service, response_us=response
     )
@@ -84,7 +86,7 @@ def test_failures_have_tags_of_their_own(tmp_path: Path) -> None:
         operation="read",
         outcome="bad answer, 500",
         count=1,
-        service_us=Times(histogram=histogram([5])),
+        service_us=LatencySummary(histogram=histogram([5])),
     )
     hlog.append(tmp_path, open_cell([1], operations=[bad]), ENDED)
     assert [each.get_tag() for each in intervals(tmp_path / "redis.async.fast.hlog")] == [

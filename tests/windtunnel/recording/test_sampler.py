@@ -7,18 +7,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from windtunnel.client.response import OK, Response
-from windtunnel.recording.sampler import Sample, Sampler, told
+from windtunnel.recording.sampler import RequestSample, Sampler
 
 TIMING = b"Server-Timing: handler;dur=2.000, wait;dur=0.500, driver;dur=1.250\r\n"
 
 
-def sample(number: float = 0, fields: bytes = TIMING, response_us: float | None = None) -> Sample:
+def sample(
+    number: float = 0, fields: bytes = TIMING, response_us: float | None = None
+) -> RequestSample:
     raw = b"HTTP/1.1 200 OK\r\nX-Request-Id: a-1\r\n" + fields + b"\r\n"
-    return Sample("s", "read", Response(OK, 200, raw, b"", 0.0, 0.0), 3000 + number, response_us)
+    return RequestSample(
+        "s", "read", Response(OK, 200, raw, b"", 0.0, 0.0), 3000 + number, response_us
+    )
 
 
 def test_the_parts_of_a_request_add_up_to_its_response_time() -> None:
-    line = told(sample(response_us=3400))
+    line = sample(response_us=3400).as_dict()
     assert line["request_id"] == "a-1"
     assert line["parts_us"] == {
         "generator": 400, "nginx": None, "loop": 1000, "wait": 500, "driver": 1250, "handler": 250,
@@ -27,7 +31,7 @@ def test_the_parts_of_a_request_add_up_to_its_response_time() -> None:
 
 
 def test_a_server_that_tells_no_times_leaves_one_part() -> None:
-    line = told(sample(fields=b""))
+    line = sample(fields=b"").as_dict()
     assert line["response_us"] is None
     assert line["parts_us"]["loop"] == line["service_us"] == 3000
 

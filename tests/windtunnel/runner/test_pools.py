@@ -21,7 +21,7 @@ from windtunnel.analysis.grouping import views
 from windtunnel.analysis.summary import Summary
 from windtunnel.cli import main
 from windtunnel.recording import results, streams
-from windtunnel.recording.results import Cell, OperationResult, StreamOfCell
+from windtunnel.recording.results import Cell, OperationResult, StreamResult
 
 POOLS = "locustfiles/pools.py"
 STORE = "memory/async/volatile"
@@ -280,8 +280,8 @@ def test_what_a_stream_skips_is_lost_by_it_alone() -> None:
         store=STORE, mix="read", round=1, rate=90, seconds=1, throughput_rps=100,
         operations=[answered("read", 90), answered("sleep", 4)], intended=110, skipped=16,
         streams={
-            "fast": StreamOfCell(rate=90, work="read", operations=["read"], intended=90, skipped=0),
-            "slow": StreamOfCell(rate=20, work="", operations=["sleep"], intended=20, skipped=16),
+            "fast": StreamResult(rate=90, work="read", operations=["read"], intended=90, skipped=0),
+            "slow": StreamResult(rate=20, work="", operations=["sleep"], intended=20, skipped=16),
         },
     )  # fmt: skip
     (view,) = views([cell], [], {})

@@ -26,7 +26,13 @@ from tests.windtunnel.generate import histogram
 from tests.windtunnel.served import ROOT
 from windtunnel.analysis.slo import parse
 from windtunnel.recording import results, tuning_results
-from windtunnel.recording.results import Cell, OperationResult, RunInfo, StreamOfCell, Times
+from windtunnel.recording.results import (
+    Cell,
+    LatencySummary,
+    OperationResult,
+    RunInfo,
+    StreamResult,
+)
 from windtunnel.reports import report
 from windtunnel.reports.tuning import lines, scatter
 from windtunnel.runner.progress import Shown
@@ -85,14 +91,14 @@ class Made:
 
 def operation(name: str, count: int, p99: float) -> OperationResult:
     values = [int(p99 * (rank + 1) / count / 0.99) + 1 for rank in range(count)]
-    times = Times(histogram=histogram(values))
+    times = LatencySummary(histogram=histogram(values))
     return OperationResult(operation=name, count=count, service_us=times, response_us=times)
 
 
-def stream(kind: str) -> StreamOfCell:
+def stream(kind: str) -> StreamResult:
     known = {"fast": "read", "slow": "sleep"}
     intended = round(RATES[kind] * SECONDS)
-    return StreamOfCell(rate=RATES[kind], work=kind, operations=[known[kind]], intended=intended)
+    return StreamResult(rate=RATES[kind], work=kind, operations=[known[kind]], intended=intended)
 
 
 def tried(folder: Path, truth: Truth, slo: str = "p99(fast) < 50ms", **limits: float) -> Trials:

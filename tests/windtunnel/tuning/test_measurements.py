@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from windtunnel.recording.results import Cell, StreamOfCell
-from windtunnel.recording.streams import Second, SecondOfOperation
+from windtunnel.recording.results import Cell, StreamResult
+from windtunnel.recording.streams import OperationSecond, Second
 from windtunnel.tuning.measurements import completed_in_window
 
 FACTS: dict[str, Any] = {
@@ -15,8 +15,8 @@ FACTS: dict[str, Any] = {
 
 
 def test_the_seconds_of_a_spoiled_attempt_are_not_work_done() -> None:
-    stream = StreamOfCell(rate=20, work="sleep of 2 ms", operations=["sleep"])
+    stream = StreamResult(rate=20, work="sleep of 2 ms", operations=["sleep"])
     cell = Cell(**FACTS, attempt=2, seconds=1.0, throughput_rps=20, streams={"slow": stream})
-    slept = [SecondOfOperation(operation="sleep", pool="slow", outcome="ok", count=20)]
+    slept = [OperationSecond(operation="sleep", pool="slow", outcome="ok", count=20)]
     lines = [Second(**FACTS, attempt=n, second=0, operations=slept) for n in (1, 2)]
     assert completed_in_window("slow", [cell], lines) == {1: (20, 1)}

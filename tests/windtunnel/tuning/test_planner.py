@@ -297,21 +297,21 @@ def test_the_command_takes_service_times_and_error_from_a_run_of_tune(tmp_path: 
     folder.mkdir()
     (folder / "run.json").write_text("{}")
 
-    def of(us: float) -> tuning_results.Figure:
-        return tuning_results.Figure(estimate=us)
+    def of(us: float) -> tuning_results.Estimate:
+        return tuning_results.Estimate(estimate=us)
 
     tried = [
-        tuning_results.Tried(
+        tuning_results.SplitResult(
             name=name, rounds=6, holds=True, fast_p99_us=of(1000), slow_rps=of(20),
             predicted_fast_p99_us=of(us), predicted_slow_rps=of(20),
         )
         for name, us in (("3+1", 1250.0), ("2+2", 800.0), ("4-together", 1500.0))
     ]  # fmt: skip
-    fast = tuning_results.Kind(rate=100, service_us=[900, 1100])
-    slow = tuning_results.Kind(rate=10, service_us=[30_000], cpu=0)
+    fast = tuning_results.WorkProfile(rate=100, service_us=[900, 1100])
+    slow = tuning_results.WorkProfile(rate=10, service_us=[30_000], cpu=0)
     tuning_results.save(
         folder,
-        tuning_results.Tuned(
+        tuning_results.TuningResult(
             slos=[], former="3+1", recommended="3+1", ended="", tried=tried, fast=fast, slow=slow
         ),
     )
