@@ -12,7 +12,7 @@ from statistics import median
 
 from benchmarks.bare_server import PATH
 from benchmarks.check import Verdict
-from windtunnel.recording.cpu import own_ns
+from windtunnel.recording.cpu import cpu_ns
 
 LIMIT = 1.10
 
@@ -37,14 +37,14 @@ class Loaded:
 
     def microseconds(self, requests: int) -> float:
         """Return the server's CPU time for a request, over `requests` of them."""
-        before = own_ns(self._server.pid)
+        before = cpu_ns(self._server.pid)
         assert self._load.stdin
         assert self._load.stdout
         self._load.stdin.write(f"{requests}\n")
         self._load.stdin.flush()
         if self._load.stdout.readline() != "done\n":
             raise RuntimeError("the load on the server failed")
-        return (own_ns(self._server.pid) - before) / requests / 1000
+        return (cpu_ns(self._server.pid) - before) / requests / 1000
 
 
 @contextlib.contextmanager
