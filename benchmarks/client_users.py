@@ -75,7 +75,7 @@ class Lean(Asking):
             client = self._client = Client(self.target, self.deadlines)
         answer = client.request("GET", PATH)
         flaw = checks.failure(answer, 200)
-        flaw = flaw or checks.same(checks.as_record(answer.body), EXPECTED)
+        flaw = flaw or checks.check_record(checks.parse_record(answer.body), EXPECTED)
         self.environment.events.request.fire(
             request_type="GET",
             name=PATH,
@@ -95,7 +95,7 @@ class Fast(FastHttpUser, Asking):
         with self.client.get(PATH, catch_response=True) as answer:
             if answer.status_code != 200:
                 answer.failure(f"status {answer.status_code}")
-            elif flaw := checks.same(checks.as_record(answer.content), EXPECTED):
+            elif flaw := checks.check_record(checks.parse_record(answer.content), EXPECTED):
                 answer.failure(flaw)
 
 
@@ -141,7 +141,7 @@ def cost(url: str) -> dict[str, Any]:
 
 def memory(kind: str, url: str, count: int) -> dict[str, Any]:
     """Return the kilobytes that a user takes, of `count` that have all asked."""
-    too_many = descriptors.allow(count)
+    too_many = descriptors.raise_limit(count)
     if too_many:
         return {"reason": too_many}
     made, own, group = environment(url), psutil.Process(), Group()

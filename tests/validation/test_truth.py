@@ -99,7 +99,7 @@ def ask(url: str, count: int, at_once: int) -> list[str]:
 
     def work() -> None:
         client = Client(Address(url), Deadlines(10.0))
-        ids.extend(client.request("GET", "/ping").field(b"X-Request-Id").decode() for _ in turns)
+        ids.extend(client.request("GET", "/ping").header(b"X-Request-Id").decode() for _ in turns)
         client.close()
 
     turns = range(count // at_once)

@@ -1,6 +1,6 @@
-"""What goes over the wire between the server and whoever loads it: the one shared agreement.
+"""The HTTP API of the server under test: methods, paths, statuses and payloads.
 
-Verbs, paths, statuses and payloads; neither how a request is sent nor how it is answered.
+Its seven operations are the names of one scenario; the client itself takes any method and path.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 
 
 class Operation(StrEnum):
-    """What can be asked of a store."""
+    """The operations of a store."""
 
     CREATE = "create"
     READ = "read"
@@ -26,7 +26,7 @@ class Operation(StrEnum):
 
 
 SLEEP: Final = "sleep"
-"""What is asked of a process and of no store: to take a set time."""
+"""An operation of the process, not of a store: to take a set time."""
 
 METHOD: Final[Mapping[str, str]] = {
     Operation.CREATE: "POST",
@@ -43,7 +43,7 @@ STATUS: Final[Mapping[str, int]] = dict.fromkeys((*Operation, SLEEP), 200) | {
     Operation.CREATE: 201,
     Operation.DELETE: 204,
 }
-"""The status of a right answer."""
+"""The status of a successful response, by operation."""
 
 POOL_HEADER: Final = b"X-Pool"
 MAX_POPULATION_BYTES: Final = 64 * 1024 * 1024
@@ -70,19 +70,19 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
 
 class FindResult(msgspec.Struct, frozen=True, gc=False):
-    """What find answers: newest `when` first."""
+    """The response to a find: newest `when` first."""
 
     records: tuple[Record, ...]
 
 
 class PopulationIds(msgspec.Struct, frozen=True):
-    """What recreating a population answers: ids in the order of the drafts."""
+    """The response to recreating a population: ids in the order of the drafts."""
 
     ids: list[str]
 
 
 class TagSummary(msgspec.Struct, frozen=True, gc=False):
-    """One row of a summary; `mean` and `longest` in the unit of `duration`."""
+    """A row of a summary; `mean` and `longest` in the unit of `duration`."""
 
     tag: str
     count: int
@@ -91,26 +91,26 @@ class TagSummary(msgspec.Struct, frozen=True, gc=False):
 
 
 class SummaryResult(msgspec.Struct, frozen=True, gc=False):
-    """What a summary answers: rows sorted by tag, over a table of `size` rows."""
+    """The response to a summary: rows sorted by tag, over a table of `size` rows."""
 
     size: int
     tags: tuple[TagSummary, ...]
 
 
 class SummarySize(msgspec.Struct, frozen=True):
-    """What seeding the summary's table takes and answers."""
+    """The request and the response of seeding the summary's table."""
 
     size: int
 
 
 class SleepResult(msgspec.Struct, frozen=True, gc=False):
-    """What a sleep answers: how long it was, in milliseconds."""
+    """The response to a sleep: its duration in milliseconds."""
 
     ms: int
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """Problem details (RFC 9457) as far as a client shows them."""
+    """Problem details (RFC 9457), as far as a client shows them."""
 
     title: str = ""
     detail: str = ""
@@ -128,24 +128,24 @@ decode_problem = msgspec.json.Decoder(Problem).decode
 
 
 def sleep_path(ms: int, mode: str = "blocking", *, slow: bool = True) -> str:
-    """The path that takes so many milliseconds, by default in the slow pool where there is one."""
+    """The path of a sleep of `ms` milliseconds, by default on the slow pool's routes."""
     return f"{'/slow' if slow else ''}/sleep?ms={ms}&mode={mode}"
 
 
 class Routes:
-    """The paths of one store; with `slow`, those that nginx sends to the slow pool."""
+    """The paths of one store; with `slow`, the ones that nginx sends to the slow pool."""
 
-    __slots__ = ("one", "records", "summary")
+    __slots__ = ("record_prefix", "records", "summary")
 
     def __init__(self, store: str, *, slow: bool = False) -> None:
         base = f"/slow/{store}" if slow else f"/{store}"
         self.records = f"{base}/records"
-        self.one = f"{base}/records/"
+        self.record_prefix = f"{base}/records/"
         self.summary = f"{base}/summary"
 
     def record(self, id: str) -> str:
         """The path of one record."""
-        return self.one + id
+        return self.record_prefix + id
 
     def find(self, min_duration: float, limit: int) -> str:
         """The path that finds records longer than `min_duration`, newest first."""

@@ -1,7 +1,7 @@
 """A lean HTTP/1.1 client on gevent: one connection, no hidden retry, every failure named.
 
 It costs a fraction of what a general client costs: the head is one formatted string, header
-fields are parsed when somebody asks, and all deadlines share one timer.
+fields are parsed only on demand, and all deadlines share one timer.
 """
 
 from __future__ import annotations
@@ -27,77 +27,77 @@ from windtunnel.client.response import (
 from windtunnel.client.timers import Deadlines
 
 MAX_RESPONSE: Final = 16 * 1024 * 1024
-"""Bytes from which on an answer counts as oversize."""
+"""Bytes beyond which a response counts as oversize."""
 
 IDEMPOTENT: Final = frozenset({"GET", "PUT", "DELETE", "OPTIONS", "TRACE"})
-"""Verbs that may be sent again where nobody knows whether they arrived (RFC 9110, 9.2.2)."""
+"""Methods whose requests may be sent again after an unknown outcome (RFC 9110, 9.2.2)."""
 
 
 class Client:
-    """Sends one request at a time over one connection, which it opens when it needs it.
+    """Sends one request at a time over one connection, opened when it is needed.
 
     `deadlines` holds the time-out of a whole request, connecting and a second try included, and
-    may be shared. A reused connection that turns out to be closed before a byte of the answer came
-    is reported as `stale`; with `retry_stale` an idempotent request is then sent once more, on a
-    new connection (RFC 9112, 9.3.1), and its answer says `retried`. Cookies go into and come out
-    of `jar`, if there is one. `owner` is for whoever made it. Not for HEAD, whose answers have a
-    length and no body.
+    may be shared. If a reused connection turns out to be closed before a byte of the response came,
+    the outcome is `stale`; with `retry_stale` an idempotent request is then sent once more, on a
+    new connection (RFC 9112, 9.3.1), and its response has `retried` set. Cookies go into and come
+    out of `jar`, if there is one. `owner` is for the caller's use. Does not support HEAD, whose
+    responses have a length and no body.
     """
 
     __slots__ = (
         "_connection",
         "_cookies",
         "_limit",
+        "address",
         "connections",
         "deadlines",
         "owner",
-        "retried",
+        "retries",
         "retry_stale",
-        "target",
     )
 
     def __init__(
         self,
-        target: Address,
+        address: Address,
         deadlines: Deadlines,
         limit: int = MAX_RESPONSE,
         *,
         retry_stale: bool = False,
         jar: CookieJar | None = None,
     ) -> None:
-        self.target = target
+        self.address = address
         self.deadlines = deadlines
         self.retry_stale = retry_stale
         self.owner: object = None
         self.connections = 0
-        self.retried = 0
+        self.retries = 0
         self._limit = limit
         self._cookies = None if jar is None else Cookies(jar)
         self._connection: Connection | None = None
 
-    def request(self, verb: str, path: str, body: bytes = b"", fields: str = "") -> Response:
-        """Send a request and wait for its answer; failures are told in `Response.outcome`.
+    def request(self, method: str, path: str, body: bytes = b"", fields: str = "") -> Response:
+        """Send a request and wait for its response; a failure is named in `Response.outcome`.
 
         `body` is JSON; `fields` are more header lines, each with its CRLF.
         """
         if body:
             fields += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
         if self._cookies is not None:
-            fields += self._cookies.field(self.target.base + path)
-        message = f"{verb} {path}{self.target.tail}{fields}\r\n".encode() + body
+            fields += self._cookies.header_line(self.address.origin + path)
+        message = f"{method} {path}{self.address.head_tail}{fields}\r\n".encode() + body
         self.deadlines.start(self)
         try:
-            answer = self._exchange(message)
-            if answer.outcome is STALE and self.retry_stale and verb in IDEMPOTENT:
-                answer = self._again(message, answer)
+            response = self._exchange(message)
+            if response.outcome is STALE and self.retry_stale and method in IDEMPOTENT:
+                response = self._retry(message, response)
         except BaseException:
             self.close()
             raise
         finally:
             self.deadlines.stop(self)
         if self._cookies is not None:
-            self._cookies.keep(self.target.base + path, answer.raw)
-        return answer
+            self._cookies.store(self.address.origin + path, response.raw)
+        return response
 
     def close(self) -> None:
         """Close the connection, if there is one."""
@@ -106,47 +106,47 @@ class Client:
             self._connection = None
 
     def expire(self) -> None:
-        """End the request under way as timed out; called from the hub."""
+        """Let the request in flight time out; called from the hub."""
         if self._connection is not None:
             self._connection.interrupt()
 
     def _exchange(self, message: bytes) -> Response:
-        sent = perf_counter()
+        sent_at = perf_counter()
         connection = self._connection
         try:
             if connection is None:
                 connection = self._connect()
-                sent = perf_counter()
-            whole = connection.send(message)
+                sent_at = perf_counter()
+            complete = connection.send(message)
             reader = connection.receive(self._limit)
         except (OSError, ResponseError) as error:
             self.close()
-            return Response(name(error), 0, b"", b"", sent, perf_counter())
-        done = perf_counter()
-        answer = Response(OK, reader.status, reader.raw, reader.body, sent, done)
-        if reader.keep and whole:
-            reader.give_back()
+            return Response(outcome_of(error), 0, b"", b"", sent_at, perf_counter())
+        done_at = perf_counter()
+        response = Response(OK, reader.status, reader.raw, reader.body, sent_at, done_at)
+        if reader.keep_alive and complete:
+            reader.release()
             connection.reused = True
         else:
             self.close()
-        return answer
+        return response
 
-    def _again(self, message: bytes, stale: Response) -> Response:
-        self.retried += 1
-        answer = self._exchange(message)
-        answer.sent = stale.sent  # the server's fault or not, the client waited
-        answer.retried = True
-        return answer
+    def _retry(self, message: bytes, stale: Response) -> Response:
+        self.retries += 1
+        response = self._exchange(message)
+        response.sent_at = stale.sent_at  # the server's fault or not, the client waited
+        response.retried = True
+        return response
 
     def _connect(self) -> Connection:
-        made = self._connection = Connection(self.target.family)
+        connection = self._connection = Connection(self.address.family)
         self.connections += 1
-        made.connect(self.target)
-        return made
+        connection.connect(self.address)
+        return connection
 
 
-def name(error: OSError | ResponseError) -> str:
-    """The outcome that an exception stands for."""
+def outcome_of(error: OSError | ResponseError) -> str:
+    """The outcome of a request that raised `error`."""
     match error:
         case ResponseError():
             return str(error)

@@ -1,7 +1,7 @@
-"""One connection on gevent: it waits for its socket, for no longer than it is told to.
+"""One connection on gevent: it waits for its socket until its deadline.
 
 The descriptor is watched once for the life of the connection, all connections receive into one
-buffer, and a parser is borrowed only while an answer is under way: an idle connection is small.
+buffer, and a parser is borrowed only while a response comes in: an idle connection is small.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ _READ: Final = 1
 _WRITE: Final = 2
 _EXPIRED: Final = 0
 
-_BACKLOG_FULL: Final = 0.002
+_BACKLOG_RETRY: Final = 0.002
 """Seconds until a unix socket whose queue is full is tried again: it cannot be waited for."""
 
 _buffer: Final = memoryview(bytearray(64 * 1024))
-"""What is received stays in here only until it is copied, before anyone else can run."""
+"""Received bytes stay in here only until they are copied, before another greenlet can run."""
 
-_UNASKED: Final = b"HTTP/1.1 408 "
-"""The one answer that a server may send to nobody, before it closes (RFC 9110, 15.5.9)."""
+_IDLE_TIMEOUT_HEAD: Final = b"HTTP/1.1 408 "
+"""The only response a server may send without a request, before it closes (RFC 9110, 15.5.9)."""
 
 
 class Connection:
-    """`reused` says that it has carried an answer; `connect` must be called before the rest."""
+    """`reused` is set once it has carried a response; `connect` must be called before the rest."""
 
     __slots__ = ("_greenlet", "_hub", "_reading", "_socket", "reused")
 
@@ -44,27 +44,27 @@ class Connection:
         self._greenlet: Any = None
         self.reused = False
 
-    def connect(self, target: Address) -> None:
+    def connect(self, address: Address) -> None:
         """Connect; raises OSError."""
-        if not target.local:
+        if not address.is_unix:
             self._socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
-        status = self._socket.connect_ex(target.address)
+        status = self._socket.connect_ex(address.sockaddr)
         while status == errno.EAGAIN:
-            self._wait_with(self._hub.loop.timer(_BACKLOG_FULL))
-            status = self._socket.connect_ex(target.address)
+            self._wait_with(self._hub.loop.timer(_BACKLOG_RETRY))
+            status = self._socket.connect_ex(address.sockaddr)
         if status == errno.EINPROGRESS:
             self._wait_writable()
             status = self._socket.getsockopt(SOL_SOCKET, SO_ERROR)
         if status:
             raise OSError(status, os.strerror(status))
-        if not target.local and self._socket.getsockname() == self._socket.getpeername():
-            raise ConnectionRefusedError  # nobody listens: it met itself
+        if not address.is_unix and self._socket.getsockname() == self._socket.getpeername():
+            raise ConnectionRefusedError  # nobody listens: it connected to itself
 
     def send(self, message: bytes) -> bool:
-        """Send all, or as much as the server takes before it answers; return whether all."""
+        """Send all, or as much as the server takes before it responds; return whether all."""
         if not self._reading.active:
             if self.reused:
-                self._look()
+                self._check_idle_input()
             self._reading.start(self._readable)
         try:
             sent = self._socket.send(message)
@@ -72,10 +72,10 @@ class Connection:
         except BlockingIOError:
             return self._send_rest(memoryview(message))
         except (BrokenPipeError, ConnectionResetError):
-            return False  # it may have answered before it closed
+            return False  # it may have responded before it closed
 
     def receive(self, limit: int) -> Reader:
-        """Wait for an answer of at most `limit` bytes; raises OSError or ResponseError."""
+        """Wait for a response of at most `limit` bytes; raises OSError or ResponseError."""
         reader: Reader | None = None
         receive = self._socket.recv_into
         while True:
@@ -91,7 +91,7 @@ class Connection:
             if reader is None:
                 if not size:
                     raise ResponseError(STALE if self.reused else CLOSED)
-                reader = Reader.borrow(limit)
+                reader = Reader.acquire(limit)
             if size:
                 reader.feed(bytes(_buffer[:size]))
             else:
@@ -100,12 +100,12 @@ class Connection:
                 return reader
 
     def interrupt(self) -> None:
-        """Let what waits raise TimeoutError; called from the hub."""
+        """Let the greenlet that waits raise TimeoutError; called from the hub."""
         if self._greenlet is not None:
             self._greenlet.switch(_EXPIRED)
 
     def close(self) -> None:
-        """Close it."""
+        """Close the socket."""
         self._reading.stop()
         self._reading.close()
         self._socket.close()
@@ -135,7 +135,7 @@ class Connection:
 
     def _readable(self) -> None:
         if self._greenlet is None:
-            self._reading.stop()  # nobody asked: the next request will see why
+            self._reading.stop()  # no request: the next one will see why
         else:
             self._greenlet.switch(_READ)
 
@@ -144,17 +144,17 @@ class Connection:
 
     # -- parts ------------------------------------------------------------------------------
 
-    def _look(self) -> None:
-        """See what came while nobody waited; raises ResponseError unless it was a false alarm."""
+    def _check_idle_input(self) -> None:
+        """Read what came while idle; raises ResponseError unless it was a false alarm."""
         try:
             size = self._socket.recv_into(_buffer)
         except BlockingIOError:
             return
         except ConnectionError:
             size = 0
-        came = bytes(_buffer[:size])
-        gone = not came or came.startswith(_UNASKED)
-        raise ResponseError(STALE if gone else MALFORMED)
+        data = bytes(_buffer[:size])
+        is_closed = not data or data.startswith(_IDLE_TIMEOUT_HEAD)
+        raise ResponseError(STALE if is_closed else MALFORMED)
 
     def _send_rest(self, rest: memoryview) -> bool:
         while rest:

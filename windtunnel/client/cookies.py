@@ -9,34 +9,34 @@ from urllib.request import Request
 
 from windtunnel.client.response import final_head
 
-_SET = b"\r\nset-cookie:"
+_SET_COOKIE = b"\r\nset-cookie:"
 
 
 class Cookies:
-    """Takes cookies out of answers into `jar`, and puts those that belong into requests."""
+    """Stores the cookies of responses in `jar`, and adds them to requests where they belong."""
 
     __slots__ = ("jar",)
 
     def __init__(self, jar: CookieJar) -> None:
         self.jar = jar
 
-    def field(self, url: str) -> str:
-        """Return the header line with its CRLF for a request to `url`, or ""."""
+    def header_line(self, url: str) -> str:
+        """Return the Cookie header line, with its CRLF, for a request to `url`, or ""."""
         request = Request(url)  # noqa: S310 - nothing is opened
         self.jar.add_cookie_header(request)
         value = request.get_header("Cookie")
         return f"Cookie: {value}\r\n" if value else ""
 
-    def keep(self, url: str, raw: bytes) -> None:
-        """Keep what an answer from `url` sets; `raw` are its bytes."""
+    def store(self, url: str, raw: bytes) -> None:
+        """Store the cookies that a response from `url` sets; `raw` are its bytes."""
         head = final_head(raw) or b""
-        if _SET in head.lower():
-            asked = Request(url)  # noqa: S310 - nothing is opened
-            self.jar.extract_cookies(cast(Any, _Received(head)), asked)
+        if _SET_COOKIE in head.lower():
+            request = Request(url)  # noqa: S310 - nothing is opened
+            self.jar.extract_cookies(cast(Any, _ResponseHead(head)), request)
 
 
-class _Received:
-    """As much of an answer as a jar looks at."""
+class _ResponseHead:
+    """As much of a response as a jar reads."""
 
     def __init__(self, head: bytes) -> None:
         self._message = Message()

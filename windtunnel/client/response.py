@@ -1,4 +1,4 @@
-"""An HTTP answer as a load generator needs it, and the reader that makes it out of bytes."""
+"""An HTTP response as a load generator needs it, and the reader that parses it."""
 
 from __future__ import annotations
 
@@ -19,47 +19,47 @@ WRONG: Final = "wrong"
 
 
 @lru_cache(maxsize=1000)
-def unexpected(status: int) -> str:
-    """The name of the failure to answer with another status than the right one."""
+def status_outcome(status: int) -> str:
+    """The outcome of a response with another status than the expected one."""
     return f"status-{status}"
 
 
 class ResponseError(Exception):
-    """Bytes that are no answer, or too many of them; its text is the outcome's name."""
+    """Bytes that are no response, or too many of them; the text is the name of the outcome."""
 
 
 class Response:
-    """What came back: `status` is 0 and `outcome` a failure's name where nothing whole did.
+    """A response, or a failure to get one: then `status` is 0 and `outcome` names the failure.
 
-    `sent` and `done` are `time.perf_counter()` seconds of the actual send and of the last byte
-    (for a failure: of its beginning and of its end). One that was `retried` was asked for twice,
-    and `sent` is of the first time.
+    `sent_at` and `done_at` are `time.perf_counter()` seconds of the actual send and of the last
+    byte (of a failure: its start and its end). With `retried` the request was sent twice, and
+    `sent_at` is of the first send.
     """
 
-    __slots__ = ("body", "done", "outcome", "raw", "retried", "sent", "status")
+    __slots__ = ("body", "done_at", "outcome", "raw", "retried", "sent_at", "status")
 
     def __init__(
-        self, outcome: str, status: int, raw: bytes, body: bytes, sent: float, done: float
+        self, outcome: str, status: int, raw: bytes, body: bytes, sent_at: float, done_at: float
     ) -> None:
         self.outcome = outcome
         self.status = status
         self.raw = raw
         self.body = body
-        self.sent = sent
-        self.done = done
+        self.sent_at = sent_at
+        self.done_at = done_at
         self.retried = False
 
     @property
     def service_us(self) -> float:
         """Service time in microseconds."""
-        return (self.done - self.sent) * 1e6
+        return (self.done_at - self.sent_at) * 1e6
 
     @property
     def headers(self) -> dict[str, str]:
         """Header fields by lower-case name, parsed now; repeated ones joined by a comma."""
-        return headers(self.raw)
+        return parse_headers(self.raw)
 
-    def field(self, name: bytes) -> bytes:
+    def header(self, name: bytes) -> bytes:
         """Return one header field without parsing the others; b"" if it is not there.
 
         `name` must be spelled as the server spells it.
@@ -73,15 +73,15 @@ class Response:
 
 
 def final_head(raw: bytes) -> bytes | None:
-    """The head of an answer, those of interim (1xx) answers skipped; None if it is not whole."""
+    """Return the head of a response, interim (1xx) responses skipped; None if it is incomplete."""
     head, end, rest = raw.partition(b"\r\n\r\n")
     while end and head[9:10] == b"1":
         head, end, rest = rest.partition(b"\r\n\r\n")
     return head if end else None
 
 
-def headers(raw: bytes) -> dict[str, str]:
-    """Parse the header fields of an answer: by lower-case name, repeated ones joined."""
+def parse_headers(raw: bytes) -> dict[str, str]:
+    """Parse the header fields of a response: by lower-case name, repeated ones joined."""
     fields: dict[str, str] = {}
     for line in (final_head(raw) or b"").decode("latin-1").split("\r\n")[1:]:
         name, _, value = line.partition(":")
@@ -91,43 +91,45 @@ def headers(raw: bytes) -> dict[str, str]:
 
 
 class Reader:
-    """Reads one answer, however it is cut; then it is given back, to read one elsewhere.
+    """Parses one response, however it is cut; released, it parses another connection's.
 
-    A parser takes a kilobyte, and few of many connections are in the middle of an answer.
+    A parser takes a kilobyte, and few of many connections are in the middle of a response.
     """
 
-    __slots__ = ("_bodies", "_chunks", "_limit", "_parser", "_size", "complete", "keep", "status")
+    __slots__ = (
+        "_bodies", "_chunks", "_limit", "_parser", "_size", "complete", "keep_alive", "status",
+    )  # fmt: skip
 
     def __init__(self, limit: int) -> None:
         self._parser = HttpResponseParser(self)
-        self._begin(limit)
+        self._reset(limit)
 
     @staticmethod
-    def borrow(limit: int) -> Reader:
-        """Return one that expects an answer of at most `limit` bytes."""
-        if not _spare:
+    def acquire(limit: int) -> Reader:
+        """Return a reader that expects a response of at most `limit` bytes."""
+        if not _free:
             return Reader(limit)
-        reader = _spare.pop()
+        reader = _free.pop()
         reader._limit = limit
         return reader
 
-    def give_back(self) -> None:
-        """Let it read elsewhere: only after an answer that left its connection open."""
-        if len(_spare) < _SPARE:
-            self._begin(self._limit)  # now: what was read would be kept from being freed
-            _spare.append(self)
+    def release(self) -> None:
+        """Make it free for others; only after a response that left its connection open."""
+        if len(_free) < _MAX_FREE:
+            self._reset(self._limit)  # now, as it would keep what it read from being freed
+            _free.append(self)
 
-    def _begin(self, limit: int) -> None:
+    def _reset(self, limit: int) -> None:
         self._limit = limit
         self._chunks: list[bytes] = []
         self._bodies: list[bytes] = []
         self._size = 0
         self.status = 0
         self.complete = False
-        self.keep = False
+        self.keep_alive = False
 
     def feed(self, data: bytes) -> None:
-        """Take what was received; `complete` says afterwards whether the answer is whole.
+        """Take received bytes; `complete` says afterwards whether the response is complete.
 
         Raises ResponseError.
         """
@@ -143,9 +145,9 @@ class Reader:
             raise ResponseError(OVERSIZE)
 
     def end(self) -> None:
-        """Take the end of the connection; raises ResponseError if the answer is not whole.
+        """Take the end of the connection; raises ResponseError if the response is incomplete.
 
-        An answer that gives no length is whole when the connection ends (RFC 9112, 6.3).
+        A response without a length is complete when the connection ends (RFC 9112, 6.3).
         """
         if not (self.complete or self._ends_with_connection()):
             raise ResponseError(CLOSED)
@@ -154,7 +156,7 @@ class Reader:
 
     @property
     def raw(self) -> bytes:
-        """The bytes of the answer as they came."""
+        """The bytes of the response as they came."""
         return self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
 
     @property
@@ -165,14 +167,14 @@ class Reader:
     def _ends_with_connection(self) -> bool:
         if final_head(self.raw) is None:
             return False
-        fields = headers(self.raw)
+        fields = parse_headers(self.raw)
         chunked = fields.get("transfer-encoding", "").lower().endswith("chunked")
         return not chunked and "content-length" not in fields
 
     # -- called by the parser ---------------------------------------------------------------
 
     def on_message_begin(self) -> None:
-        """Refuse what nobody asked for."""
+        """Refuse a second response: there was one request."""
         if self.complete:
             raise ResponseError(MALFORMED)
 
@@ -181,14 +183,14 @@ class Reader:
         self._bodies.append(data)
 
     def on_message_complete(self) -> None:
-        """Take note of an answer's end, unless it is an interim one."""
+        """Note the end of a response, unless it is an interim one."""
         status = self._parser.get_status_code()
         if status >= 200:
             self.status = status
-            self.keep = self._parser.should_keep_alive()
+            self.keep_alive = self._parser.should_keep_alive()
             self.complete = True
 
 
 _H: Final = ord("H")
-_SPARE: Final = 100
-_spare: Final[list[Reader]] = []
+_MAX_FREE: Final = 100
+_free: Final[list[Reader]] = []

@@ -66,7 +66,9 @@ def admit(options: Namespace, users: int) -> Admission:
         raise RefusedError(f"there is no mix {options.mix!r}: choose one of {', '.join(MIXES)}")
     if users > MAX_USERS:
         raise RefusedError(f"{users} users are too many: {MAX_USERS} at most")
-    population = dataset.size_for(MIXES[options.mix], options.population, users, DELETE_SECONDS)
+    population = dataset.population_size(
+        MIXES[options.mix], options.population, users, DELETE_SECONDS
+    )
     url = arguments.url_of(options.target, options.host)
     client = _connect(url)
     _, known_stores = discover(url)

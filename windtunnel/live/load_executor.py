@@ -40,7 +40,7 @@ class LoadExecutor:
         self._user_pool = user_pool
         self._profile = LoadProfile()
         if is_open:
-            user_pool.closed.clear()
+            user_pool.closed_load.clear()
 
     def apply(self, profile: LoadProfile) -> None:
         """Send the load of a profile from now on; a turn from closed to open, or back, waits."""
@@ -48,17 +48,17 @@ class LoadExecutor:
             return
         self._profile = profile
         if profile.paused:
-            self._user_pool.closed.clear()
+            self._user_pool.closed_load.clear()
             self.load.pause()
         elif profile.rates:
-            self._user_pool.closed.clear()
+            self._user_pool.closed_load.clear()
             self._wait_for_users()
             self.load.run(profile.rates, profile.arrivals, Share(profile.index, profile.parts))
         else:
             self.load.pause()
             self.load.drain(SWITCH_TIMEOUT_S)
-            self.load.settle()
-            self._user_pool.closed.set()
+            self.load.drop_uncertain_records()
+            self._user_pool.closed_load.set()
 
     def stop(self, timeout: float) -> None:
         """Send no more, and wait for the answers, at most `timeout` seconds."""
@@ -68,5 +68,5 @@ class LoadExecutor:
 
     def _wait_for_users(self) -> None:
         deadline = perf_counter() + SWITCH_TIMEOUT_S
-        while self._user_pool.inhabited and perf_counter() < deadline:
+        while self._user_pool.has_users and perf_counter() < deadline:
             gevent.sleep(_POLL_S)

@@ -71,7 +71,7 @@ def make_user_pool(
     config: UserConfig, parts: Mapping[str, Part], users: int, rank: int = 0
 ) -> UserPool:
     """Return the user pool of a process that owns these parts of the populations, by store."""
-    if warning := descriptors.allow(users):
+    if warning := descriptors.raise_limit(users):
         log.warning(warning)
     free = {
         store: dataset.records(config.seed, config.population, ids, start)

@@ -67,12 +67,12 @@ class Keeper:
             environment.events.worker_report.add_listener(self._on_worker_report)
             runner.register_message(LAST, self._on_last)
 
-    def collect(self, crowd: UserPool, load: OpenLoad) -> None:
+    def collect(self, user_pool: UserPool, load: OpenLoad) -> None:
         """Begin to collect what this process records."""
         if self._collector is not None:
             self._collector.end()
-        crowd.sampler = Sampler(SAMPLES, crowd.terms.seed + crowd.rank)
-        self._collector = Collector(crowd, load.take_sent, self._take if self._alone else None)
+        user_pool.sampler = Sampler(SAMPLES, user_pool.config.seed + user_pool.rank)
+        self._collector = Collector(user_pool, load.take_stats, self._take if self._alone else None)
 
     def keep(self, journal: Journal | None, url: str, members: Sequence[str]) -> None:
         """Begin to watch what serves at `url`, and a journal, if there is one, of all reports.

@@ -45,7 +45,7 @@ class Role(ABC):
     def _begin(self, user_pool: UserPool, max_in_flight: int, *, is_open: bool) -> LoadExecutor:
         """Make this process ready to send, and record what it sends."""
         for user_class in self._user_classes:
-            user_class.crowd = user_pool
+            user_class.user_pool = user_pool
         executor = self._executor = LoadExecutor(
             self._user_classes, self._environment, user_pool, max_in_flight, is_open=is_open
         )

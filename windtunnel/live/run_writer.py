@@ -38,7 +38,7 @@ from windtunnel.runner.collector import (
     seconds,
     write_partial,
 )
-from windtunnel.workload.open_loop import ScheduleStats, added
+from windtunnel.workload.open_loop import ScheduleStats, merge_stats
 from windtunnel.workload.slow import SLOW, SlowWork, describe_streams
 from windtunnel.workload.stores import StoreInfo
 
@@ -230,8 +230,8 @@ class Journal:
 
     def _cell(self, store: str, flags: Sequence[str], beside: Mapping[str, Any]) -> dict[str, Any]:
         by_stream = self._sent_of(store)
-        every = added(by_stream.values())
-        sent = every if every.intended else None
+        every = merge_stats(by_stream.values())
+        sent = every if every.scheduled else None
         recorded = self._total[store]
         seconds = perf_counter() - self._began
         health = {
@@ -255,16 +255,16 @@ class Journal:
     def _sent_of(self, store: str) -> Mapping[str, ScheduleStats]:
         """What was sent, and of what was to be sent what those who are lost did not tell."""
         found = defaultdict(
-            ScheduleStats, {name: added([sent]) for name, sent in self._sent[store].items()}
+            ScheduleStats, {name: merge_stats([sent]) for name, sent in self._sent[store].items()}
         )
         for member in self._members.values():
             for name, count in member.missing.items():
-                found[name].add(ScheduleStats(intended=count, skipped=count))
+                found[name].add(ScheduleStats(scheduled=count, skipped=count))
         return found
 
     def _streams(self, sent: Mapping[str, ScheduleStats]) -> dict[str, dict[str, Any]]:
         told = self._under.get("streams", {})
-        return {name: {**facts, **sent[name].counts()} for name, facts in told.items()}
+        return {name: {**facts, **sent[name].as_dict()} for name, facts in told.items()}
 
     def _cpu(self, spent: Mapping[str, float | None]) -> dict[str, float | None]:
         """What is known of CPU time; of stores that are loaded at once, none has its own."""

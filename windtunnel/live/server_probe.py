@@ -110,7 +110,7 @@ class ServerProbe:
         self._pings.append(self.bystander.take())
         known = bool(answer.status) and self.here
         if known:
-            self._identify(answer.field(b"X-Process").decode("latin-1"))
+            self._identify(answer.header(b"X-Process").decode("latin-1"))
         loop = _loop(answer.body) if known and answer.status == 200 else None
         if loop is None:
             self._loops.clear()
@@ -145,7 +145,7 @@ class ServerProbe:
 
     def _identify(self, process: str) -> None:
         """Take note of who answered, as `X-Process` says: `fast-10001-<pid>`."""
-        self._intended = self.bystander.lane.sent.intended
+        self._intended = self.bystander.lane.stats.scheduled
         if process == self._process:
             return
         self._loops.clear()  # it was started anew, or there are several behind this address

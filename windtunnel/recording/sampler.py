@@ -28,7 +28,7 @@ class RequestSample(NamedTuple):
         """Return the sample as in `samples.jsonl`, without the conditions."""
         return {
             "operation": self.operation,
-            "request_id": self.response.field(ID_HEADER).decode("latin-1") or None,
+            "request_id": self.response.header(ID_HEADER).decode("latin-1") or None,
             "service_us": round(self.service_us, 1),
             "response_us": None if self.response_us is None else round(self.response_us, 1),
             "parts_us": self.parts_us(),
@@ -56,7 +56,7 @@ class RequestSample(NamedTuple):
 
 def server_timing(response: Response) -> dict[str, float]:
     """Return the durations of `Server-Timing` by name, in microseconds."""
-    field = response.field(TIMING_HEADER)
+    field = response.header(TIMING_HEADER)
     return {name.decode(): float(ms) * 1000 for name, ms in _DURATION.findall(field)}
 
 

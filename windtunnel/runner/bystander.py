@@ -57,11 +57,11 @@ class Bystander:
     def pause(self, intended: int) -> None:
         """Send nothing until `run` is called again, and take `intended` as all that was meant."""
         self.lane.run(iter(()), 0.0)
-        self.lane.sent.intended = intended
+        self.lane.stats.scheduled = intended
 
     def told(self) -> dict[str, Any]:
         """Return its entry of a cell; what was skipped or has no answer yet failed."""
-        intended = self.lane.sent.intended
+        intended = self.lane.stats.scheduled
         return {
             "process": self.process,
             "pool": self.pool,
@@ -128,8 +128,8 @@ class _Ping:
     def send(self, intended: float) -> None:
         answer = self._client.request("GET", PATH)
         if answer.status == 200 and answer.body.strip() == b"pong":
-            self._bystander.pool = answer.field(POOL_HEADER).decode("latin-1")
-            self._bystander.note(intended, answer.done)
+            self._bystander.pool = answer.header(POOL_HEADER).decode("latin-1")
+            self._bystander.note(intended, answer.done_at)
 
 
 def _from(begin: float, times: Iterator[float]) -> Iterator[float]:

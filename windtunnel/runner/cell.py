@@ -44,19 +44,21 @@ class Window:
 
     def __init__(
         self,
-        crowd: UserPool,
+        user_pool: UserPool,
         load: CellLoad,
         beside: Bystanders,
         groups: cpu.Groups,
         folder: Path | None,
         facts: Mapping[str, Any],
     ) -> None:
-        self._crowd, self._load, self._beside, self._groups = crowd, load, beside, groups
+        self._user_pool, self._load, self._beside, self._groups = user_pool, load, beside, groups
         self._before = cpu.read(groups)
         self._health = HealthMonitor()
         self._own = process_time()
-        self._recording = Recording(crowd.recorder, folder, facts, crowd.sampler, self._counts)
-        crowd.retried.clear()
+        self._recording = Recording(
+            user_pool.recorder, folder, facts, user_pool.sampler, self._counts
+        )
+        user_pool.retries.clear()
         self._began = perf_counter()
 
     def open(self, seconds: float) -> None:
@@ -72,7 +74,7 @@ class Window:
         recorded = self._recording.end()
         generator = round(process_time() - self._own, 6)
         spent = cpu.seconds(self._before, cpu.read(self._groups))
-        health = self._health.stop() | schedule(self._load.sent)
+        health = self._health.stop() | schedule(self._load.stats)
         self._beside.end(until)
         self._beside.drain(timeout)
         seconds = until - self._began
@@ -87,12 +89,12 @@ class Window:
         }
 
     def _counts(self, recorded: Histograms) -> dict[str, int | None]:
-        retried = self._crowd.retried.total()
-        return {**counts(recorded, self._load.sent), "retried": retried}
+        retried = self._user_pool.retries.total()
+        return {**counts(recorded, self._load.stats), "retried": retried}
 
     def _flags(self, spent: Mapping[str, float]) -> list[str]:
         found = [f"a process of the {name} ended" for name in self._groups if name not in spent]
-        if self._crowd.depleted.is_set():
+        if self._user_pool.depleted.is_set():
             found.append("ended early: a user had no record left to delete")
         if self._recording.error is not None:
             found.append(f"no series: {self._recording.error.strerror}")
@@ -117,27 +119,27 @@ def measure(
     streams = [kind.stream for kind in user_classes]
     rates = rates_of(order, streams) if order.rate is not None or streams != [""] else {}
     notify(Reset())
-    if short := descriptors.allow(order.connections):
+    if short := descriptors.raise_limit(order.connections):
         raise CellError(short)
-    crowd = assemble(order, rates)
+    user_pool = assemble(order, rates)
     for kind in user_classes:
-        kind.crowd = crowd
+        kind.user_pool = user_pool
     if order.sample and order.folder is not None:
-        crowd.sampler = Sampler(order.sample, order.seed)
+        user_pool.sampler = Sampler(order.sample, order.seed)
     beside = _bystanders(order)
-    load = begin(order, user_classes, crowd, rates)
+    load = begin(order, user_classes, user_pool, rates)
     try:
         beside.run()
         load.run(order.warmup)
         notify(Measuring())
-        window = Window(crowd, load, beside, order.groups, _folder(order), facts(order))
+        window = Window(user_pool, load, beside, order.groups, _folder(order), facts(order))
         window.open(order.duration)
         measured = window.close(order.timeout)
     finally:
         beside.close()
         load.stop(order.timeout)
-    measured["health"]["population"] = crowd.terms.population
-    streams_of_cell = _streams(order, rates, load.sent_by_stream)
+    measured["health"]["population"] = user_pool.config.population
+    streams_of_cell = _streams(order, rates, load.stats_by_stream)
     return msgspec.convert(
         {**facts(order), "process": order.process, **measured, "streams": streams_of_cell}, Cell
     )
@@ -162,16 +164,16 @@ def _streams(
 ) -> dict[str, dict[str, object]]:
     """Return each of several streams: what it asked for, and how that went."""
     streams = describe_streams(rates, order.mix or "", order.work, order.summary_store)
-    return {name: {**stream, **sent[name].counts()} for name, stream in streams.items()}
+    return {name: {**stream, **sent[name].as_dict()} for name, stream in streams.items()}
 
 
 def begin(
-    order: CellOrder, user_classes: Sequence[type[StoreUser]], crowd: UserPool, rates: Rates
+    order: CellOrder, user_classes: Sequence[type[StoreUser]], user_pool: UserPool, rates: Rates
 ) -> CellLoad:
     """Put the load on."""
     if not rates:
-        return ClosedCellLoad(user_classes[0], crowd, order.users or 0)
-    return OpenCellLoad(user_classes, crowd, rates, order.arrivals, order.max_in_flight)
+        return ClosedCellLoad(user_classes[0], user_pool, order.users or 0)
+    return OpenCellLoad(user_classes, user_pool, rates, order.arrivals, order.max_in_flight)
 
 
 def _bystanders(order: CellOrder) -> Bystanders:
@@ -194,7 +196,7 @@ def assemble(order: CellOrder, rates: Rates) -> UserPool:
     if mix is None:
         raise CellError(f"there is no mix {order.mix!r}: choose one of {', '.join(MIXES)}")
     seconds = order.warmup + order.duration
-    size = dataset.size_for(mix, order.population, order.connections, seconds)
+    size = dataset.population_size(mix, order.population, order.connections, seconds)
     client = Client(_target(order.target), Deadlines(RESET_TIMEOUT))
     try:
         ids = dataset.recreate(client, order.store, order.seed, size)

@@ -21,7 +21,7 @@ from windtunnel.recording.recorder import NO_POOL, Histograms, Key, Latencies, R
 from windtunnel.recording.results import PARTIAL_FILE
 from windtunnel.recording.sampler import Sampler
 from windtunnel.recording.streams import SAMPLES_FILE, SERIES_FILE
-from windtunnel.workload.open_loop import ScheduleStats, ScheduleStatsByStream
+from windtunnel.workload.open_loop import ScheduleStats, StreamStats
 from windtunnel.workload.user_pool import UserPool
 
 FIELD: Final = "windtunnel"
@@ -43,7 +43,7 @@ class Report(msgspec.Struct, frozen=True, array_like=True):
     """
 
     seconds: dict[int, list[tuple[Key, Latencies]]]
-    sent: ScheduleStatsByStream
+    sent: StreamStats
     retried: dict[str, int]
     until: int = 0
     under_way: dict[int, UnderWay] = {}
@@ -58,19 +58,19 @@ decode = msgspec.msgpack.Decoder(Report).decode
 
 
 class Collector:
-    """Drains the recorder of a crowd at the end of every second of the clock.
+    """Drains the recorder of a user_pool at the end of every second of the clock.
 
     `deliver`, if there is one, gets a report right then; otherwise it is to be fetched.
     """
 
     def __init__(
         self,
-        crowd: UserPool,
-        take_sent: Callable[[], ScheduleStatsByStream],
+        user_pool: UserPool,
+        take_stats: Callable[[], StreamStats],
         deliver: Callable[[Report], None] | None = None,
     ) -> None:
-        self._crowd = crowd
-        self._take_sent = take_sent
+        self._user_pool = user_pool
+        self._take_stats = take_stats
         self._deliver = deliver
         self._seconds: dict[int, Histograms] = {}
         self._under_way: dict[int, UnderWay] = {}
@@ -86,11 +86,11 @@ class Collector:
         taken, self._seconds = self._seconds, {}
         under_way, self._under_way = self._under_way, {}
         samples, self._samples = self._samples, []
-        retried = dict(self._crowd.retried)
-        self._crowd.retried.clear()
+        retried = dict(self._user_pool.retries)
+        self._user_pool.retries.clear()
         return Report(
             {second: list(recorded.items()) for second, recorded in taken.items()},
-            self._take_sent(),
+            self._take_stats(),
             retried,
             self._until,
             under_way,
@@ -120,23 +120,25 @@ class Collector:
         return self._cpu - before
 
     def _drain(self, second: int) -> None:
-        crowd = self._crowd
-        merge_into(self._seconds.setdefault(second, {}), crowd.recorder.take())
-        self._under_way[second] = under_way(crowd, self._answering)
+        user_pool = self._user_pool
+        merge_into(self._seconds.setdefault(second, {}), user_pool.recorder.take())
+        self._under_way[second] = under_way(user_pool, self._answering)
         self._until = second
-        if crowd.sampler is not None:
-            self._samples += [{"store": one.store, **one.as_dict()} for one in crowd.sampler.take()]
+        if user_pool.sampler is not None:
+            self._samples += [
+                {"store": one.store, **one.as_dict()} for one in user_pool.sampler.take()
+            ]
 
 
-def under_way(crowd: UserPool, answering: dict[tuple[type, str], str]) -> UnderWay:
-    """Count the requests of a crowd that have no answer yet.
+def under_way(user_pool: UserPool, answering: dict[tuple[type, str], str]) -> UnderWay:
+    """Count the requests of a user_pool that have no answer yet.
 
     A sender that is new, as many are when a server stalls, is counted with the pool that answers
     others of its kind; `answering` remembers these.
     """
     senders: list[Any] = [
         client.owner
-        for client in crowd.deadlines.pending
+        for client in user_pool.deadlines.pending
         if isinstance(client, Client) and client.owner is not None
     ]
     for one in senders:
@@ -319,7 +321,7 @@ def counts(recorded: Histograms, sent: ScheduleStats | None) -> dict[str, int | 
     """Return the counts of a cell; those of a schedule are None where there was none."""
     stale = sum(t.service.count for key, t in recorded.items() if key.outcome == STALE)
     return {
-        "intended": None if sent is None else sent.intended,
+        "intended": None if sent is None else sent.scheduled,
         "late": None if sent is None else sent.late,
         "skipped": None if sent is None else sent.skipped,
         "stale": stale,

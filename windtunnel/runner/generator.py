@@ -71,7 +71,7 @@ def main() -> int:
     """Serve orders until there are no more; returns the exit status."""
     gevent.signal_handler(signal.SIGTERM, sys.exit, 0)
     gevent.signal_handler(signal.SIGINT, sys.exit, 130)
-    descriptors.allow()
+    descriptors.raise_limit()
     gc.collect()
     gc.freeze()  # what was imported is never garbage: do not look at it again in a cell
     orders: Queue[bytes] = Queue()

@@ -45,7 +45,7 @@ class Foreign:
 
     def __init__(self, url: str, process: ServerProcess) -> None:
         self._url = url
-        here = Address(url).local or urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}
+        here = Address(url).is_unix or urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}
         self._server = [process.pid] if here and psutil.pid_exists(process.pid) else []
 
     def url(self, processes: int) -> str:  # noqa: ARG002

@@ -1,7 +1,7 @@
-"""When requests are to be sent under open load: pure functions of rate, share and seed.
+"""When requests are scheduled under open load: pure functions of rate, share and seed.
 
-Times are seconds from the beginning, ascending, without an end. A share is what one lane sends of
-a total rate: the lanes of all workers and stores together send the whole of it.
+Times are seconds from the start, ascending, without an end. A share is what one open loop sends of
+a total rate: the loops of all workers and stores together send all of it.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ WHOLE: Final = Share()
 def arrivals(
     kind: Arrivals, rate: float, seed: int | str, share: Share = WHOLE, stream: str = ""
 ) -> Iterator[float]:
-    """Return the times of one share of `rate` requests a second in all; rate > 0."""
+    """Return the times of one share of a total of `rate` requests a second; rate > 0."""
     if kind == "poisson":
         return poisson(rate, seed, share, stream)
     return constant(rate, share)
 
 
 def constant(rate: float, share: Share = WHOLE) -> Iterator[float]:
-    """Equal distances; the shares take turns, so that the total has equal distances too."""
+    """Evenly spaced times; the shares take turns, so that the total is evenly spaced too."""
     return ((step * share.parts + share.index) / rate for step in count())
 
 
 def poisson(
     rate: float, seed: int | str, share: Share = WHOLE, stream: str = ""
 ) -> Iterator[float]:
-    """Exponential distances; the shares are independent, so that the total is Poisson too."""
+    """Exponential gaps; the shares are independent, so that the total is Poisson too."""
     gap = random.Random(f"arrivals{stream}:{seed}:{share.index}:{share.parts}").expovariate
-    at = 0.0
+    time = 0.0
     while True:
-        at += gap(rate / share.parts)
-        yield at
+        time += gap(rate / share.parts)
+        yield time

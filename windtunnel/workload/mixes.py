@@ -1,10 +1,10 @@
-"""Mixes: in which proportions users call the operations.
+"""Mixes: in which proportions users do the operations.
 
-Creates and deletes are equally many wherever both are, so that a dataset keeps its size. An
-operation alone has no companion, as the CPU time of a cell is to be its own: `create` alone lets
-the dataset grow, `delete` alone starts from one that is large enough (`dataset.size_for`) and ends
-its window early should that run out. `sleep` asks no store: it is what waiting costs in a store's
-mode, whatever its database would do.
+Creates and deletes are equally many wherever both occur, so that a dataset keeps its size. An
+operation alone has no companion, as the CPU time of its cell must be its own: `create` alone lets
+the dataset grow, `delete` alone starts from one that is large enough (`dataset.population_size`)
+and ends its window early should that run out. `sleep` uses no store: it shows what waiting costs
+in a store's mode, whatever its database would do.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from windtunnel.client.api import SLEEP, Operation
 CREATE, READ, UPDATE, EDIT, DELETE, FIND, SUMMARY = Operation
 
 Mix = Mapping[str, int]
-"""How many of each operation a user does in every hand of cards."""
+"""How often a user does each operation, out of the sum of all."""
 
 MIXES: Final[Mapping[str, Mix]] = MappingProxyType(
     {
@@ -41,29 +41,29 @@ def consumes(mix: Mix) -> bool:
 
 
 class OperationBag:
-    """Draws operations hand by hand: each hand holds the mix exactly, shuffled anew."""
+    """Draws operations without replacement: each filling holds the mix exactly, shuffled anew."""
 
-    __slots__ = ("_hand", "_mix", "_shuffle")
+    __slots__ = ("_mix", "_remaining", "_shuffle")
 
     def __init__(self, mix: Mix, rng: random.Random) -> None:
         self._mix: list[str] = [operation for operation, count in mix.items() for _ in range(count)]
-        self._hand: list[str] = []
+        self._remaining: list[str] = []
         self._shuffle: Callable[[list[str]], None] = rng.shuffle
 
     def draw(self) -> str:
         """Return the next operation."""
-        if not self._hand:
-            self._hand = self._mix.copy()
-            self._shuffle(self._hand)
-        return self._hand.pop()
+        if not self._remaining:
+            self._remaining = self._mix.copy()
+            self._shuffle(self._remaining)
+        return self._remaining.pop()
 
-    def create_first(self, instead_of: str) -> str:
-        """Put an operation back that has no record to work on, and return a create.
+    def create_first(self, operation: str) -> str:
+        """Put back an operation that has no record to work on, and return a create instead.
 
-        The create is taken from later in the hand, so that the proportions hold; only where the
-        hand has none left is it one more than the mix says.
+        The create is taken from the rest of the bag, so that the proportions hold; only where none
+        is left in it is there one more than the mix says.
         """
-        if CREATE in self._hand:
-            self._hand.remove(CREATE)
-            self._hand.append(instead_of)
+        if CREATE in self._remaining:
+            self._remaining.remove(CREATE)
+            self._remaining.append(operation)
         return CREATE

@@ -1,8 +1,8 @@
-"""Open load on the stores of a crowd: a lane for each kind of user on each, at shared rates."""
+"""The open load of one process: a stream for each kind of user, on every store, at its own rate."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -12,42 +12,47 @@ from windtunnel.workload.arrivals import WHOLE, Arrivals, Share, arrivals
 from windtunnel.workload.open_loop import (
     OpenLoop,
     ScheduleStats,
-    ScheduleStatsByStream,
-    added,
+    StreamStats,
     drain,
+    merge_stats,
 )
 from windtunnel.workload.user import StoreUser
 from windtunnel.workload.user_pool import Assignment, UserPool
 
 Rates = Mapping[str, float]
-"""Requests a second by stream; a scenario's only one is called ""."""
+"""Requests a second by stream; a scenario's only stream is called ""."""
 
-MOST_UNDER_WAY = 1_000
-"""Requests that may be under way in all unless it is said otherwise."""
+MAX_IN_FLIGHT = 1_000
+"""How many requests may be in flight in all, by default."""
 
 
 @dataclass(slots=True)
 class Stream:
-    """The lanes of one kind of user, a store each, and at what rate they send now."""
+    """The requests of one kind of user: an open loop for each store, and the rate of all."""
 
     name: str
-    lanes: dict[str, OpenLoop]
+    loops: dict[str, OpenLoop]
     pace: tuple[float, Arrivals, Share] | None = None
 
-    def run(self, rate: float, kind: Arrivals, share: Share, seed: str, begin: float) -> None:
-        """Send a share of a rate from `begin` on; go on where it is that of before."""
+    @property
+    def stats(self) -> ScheduleStats:
+        """The counts of all stores together."""
+        return merge_stats(loop.stats for loop in self.loops.values())
+
+    def run(self, rate: float, kind: Arrivals, share: Share, seed: str, start: float) -> None:
+        """Send a share of a rate from `start` on; at an unchanged rate, go on as before."""
         if self.pace == (rate, kind, share):
             return
         self.pace = rate, kind, share
-        parts = share.parts * len(self.lanes)
-        for place, lane in enumerate(self.lanes.values()):
-            own = Share(place * share.parts + share.index, parts)
-            times = arrivals(kind, rate, seed, own, self.name) if rate else iter(())
-            lane.run((begin + time for time in times), rate / parts)
+        parts = share.parts * len(self.loops)
+        for number, loop in enumerate(self.loops.values()):
+            loop_share = Share(number * share.parts + share.index, parts)
+            times = arrivals(kind, rate, seed, loop_share, self.name) if rate else iter(())
+            loop.run((start + time for time in times), rate / parts)
 
 
 class OpenLoad:
-    """The streams of one process; `bound` is how many requests may be under way in all of them.
+    """The streams of one process; `max_in_flight` limits the requests in flight of all of them.
 
     Each kind of user has a stream, and a rate, of its own; all work on the same records.
     """
@@ -56,93 +61,91 @@ class OpenLoad:
         self,
         user_classes: Sequence[type[StoreUser]],
         environment: Environment,
-        crowd: UserPool,
-        bound: int,
+        user_pool: UserPool,
+        max_in_flight: int,
     ) -> None:
-        self._seed = f"{crowd.terms.seed}:{crowd.round}"
-        self._places = {store: crowd.common(store) for store in crowd.free}
-        of_a_lane = max(1, bound // (len(user_classes) * len(self._places)))
+        self._seed = f"{user_pool.config.seed}:{user_pool.round}"
+        self._assignments = {
+            store: user_pool.shared_assignment(store) for store in user_pool.free_records
+        }
+        per_loop = max(1, max_in_flight // (len(user_classes) * len(self._assignments)))
         self.streams = {
-            kind.stream: Stream(
-                kind.stream,
+            user_class.stream: Stream(
+                user_class.stream,
                 {
-                    s: OpenLoop(_maker(kind, environment, p), of_a_lane)
-                    for s, p in self._places.items()
+                    store: OpenLoop(_user_factory(user_class, environment, assignment), per_loop)
+                    for store, assignment in self._assignments.items()
                 },
             )
-            for kind in user_classes
+            for user_class in user_classes
         }
-        self.lanes = [lane for each in self.streams.values() for lane in each.lanes.values()]
+        self._loops = [loop for stream in self.streams.values() for loop in stream.loops.values()]
 
     def run(
         self, rates: Rates, kind: Arrivals, share: Share = WHOLE, start: float | None = None
     ) -> None:
         """Send this process's share of `rates` from `start` (now) on.
 
-        A stream whose rate stays what it was goes on as it is; one without a rate sends nothing.
+        A stream at an unchanged rate goes on as it is; a stream without a rate sends nothing.
         """
-        begin = perf_counter() if start is None else start
+        start_s = perf_counter() if start is None else start
         for name, stream in self.streams.items():
-            stream.run(rates.get(name, 0.0), kind, share, self._seed, begin)
+            stream.run(rates.get(name, 0.0), kind, share, self._seed, start_s)
 
     def pause(self) -> None:
         """Send nothing until `run` is called again."""
         self.run({}, "constant")
 
-    def settle(self) -> None:
-        """Forget the records whose state is not certain: others are to work on the rest."""
-        for place in self._places.values():
-            place.stock.records[:] = place.stock.settled
+    def drop_uncertain_records(self) -> None:
+        """Forget the records whose state is in doubt, before other users work on the rest."""
+        for assignment in self._assignments.values():
+            pool = assignment.record_pool
+            pool.records[:] = pool.certain_records
 
     def count_from(self, since: float) -> None:
-        """Count anew, and only what is intended for `since` or later."""
-        for lane in self.lanes:
-            lane.count_from(since)
+        """Reset the counts, and count only what is scheduled for `since` or later."""
+        for loop in self._loops:
+            loop.count_from(since)
 
     def end(self, until: float) -> None:
-        """Send nothing that is intended for `until` or later."""
-        for lane in self.lanes:
-            lane.end(until)
+        """Send nothing that is scheduled for `until` or later."""
+        for loop in self._loops:
+            loop.end(until)
 
     def drain(self, timeout: float) -> None:
-        """Wait until all is answered, `timeout` seconds at most."""
-        drain(self.lanes, timeout)
+        """Wait until every request has its response, `timeout` seconds at most."""
+        drain(self._loops, timeout)
 
-    def take_sent(self) -> ScheduleStatsByStream:
-        """What became of what was intended, by store and stream, since the last call."""
-        taken: ScheduleStatsByStream = {store: {} for store in self._places}
+    def take_stats(self) -> StreamStats:
+        """Return the counts since the last call, by store and stream."""
+        stats: StreamStats = {store: {} for store in self._assignments}
         for name, stream in self.streams.items():
-            for store, lane in stream.lanes.items():
-                taken[store][name], lane.sent = lane.sent, ScheduleStats()
-        return taken
+            for store, loop in stream.loops.items():
+                stats[store][name], loop.stats = loop.stats, ScheduleStats()
+        return stats
 
     @property
-    def sent(self) -> ScheduleStats:
-        """What became of all that was intended."""
-        return total(self.lanes)
+    def stats(self) -> ScheduleStats:
+        """The counts of all streams together."""
+        return merge_stats(loop.stats for loop in self._loops)
 
     @property
-    def broken(self) -> BaseException | None:
-        """What broke a sender, if anything did."""
-        return next((lane.broken for lane in self.lanes if lane.broken), None)
+    def error(self) -> BaseException | None:
+        """The exception that ended a user, if there was one."""
+        return next((loop.error for loop in self._loops if loop.error), None)
 
     def close(self) -> None:
         """Stop at once."""
-        for lane in self.lanes:
-            lane.close()
+        for loop in self._loops:
+            loop.close()
 
 
-def total(lanes: Iterable[OpenLoop]) -> ScheduleStats:
-    """The counts of all lanes together."""
-    return added(lane.sent for lane in lanes)
-
-
-def _maker(
-    user_class: type[StoreUser], environment: Environment, place: Assignment
+def _user_factory(
+    user_class: type[StoreUser], environment: Environment, assignment: Assignment
 ) -> Callable[[], StoreUser]:
-    def make() -> StoreUser:
+    def make_user() -> StoreUser:
         user = user_class(environment)
-        user.enter(place)
+        user.assign(assignment)
         return user
 
-    return make
+    return make_user

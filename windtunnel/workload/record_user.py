@@ -1,4 +1,4 @@
-"""Users who work on records: the mix of operations that nearly every scenario has in it."""
+"""Users that operate on records: the mix of operations that most scenarios contain."""
 
 from __future__ import annotations
 
@@ -6,40 +6,40 @@ from typing import ClassVar
 
 from windtunnel.client.response import Response
 from windtunnel.workload.crud import Crud
-from windtunnel.workload.dataset import samples
+from windtunnel.workload.dataset import prepared_writes
 from windtunnel.workload.mixes import OperationBag
 from windtunnel.workload.user import StoreUser
 from windtunnel.workload.user_pool import Assignment
 
 
 class RecordUser(StoreUser):
-    """Draws operations from the mix, on records of its store that nobody else touches."""
+    """Draws operations from the mix, on records of its store that no other user touches."""
 
     abstract = True
     slow: ClassVar[bool] = False
-    """Whether they take the routes that nginx sends to the slow pool."""
+    """Whether it uses the routes that nginx sends to the slow pool."""
 
-    def enter(self, place: Assignment) -> None:
-        """Begin with the records of a place."""
-        super().enter(place)
-        self.crud = self.operations(place.store, place.deck)
+    def assign(self, assignment: Assignment) -> None:
+        """Take over the store and the records to work on."""
+        super().assign(assignment)
+        self.crud = self.operations(assignment.store, assignment.bag)
 
-    def operations(self, store: str, deck: OperationBag) -> Crud:
-        """Return what does those of a deck on a store, with the records of the place."""
-        terms, place = self.crowd.terms, self.place
+    def operations(self, store: str, bag: OperationBag) -> Crud:
+        """Return the operations of a bag on a store, with the user's own records."""
+        config, assignment = self.user_pool.config, self.assignment
         return Crud(
             client=self.client,
             store=store,
-            deck=deck,
-            stock=place.stock,
-            rng=place.rng,
-            samples=samples(terms.seed),
-            population=terms.population,
-            summary_size=terms.summary_size,
+            bag=bag,
+            record_pool=assignment.record_pool,
+            rng=assignment.rng,
+            writes=prepared_writes(config.seed),
+            population=config.population,
+            summary_size=config.summary_size,
             report=self.report,
-            on_depleted=self.crowd.deplete,
+            on_depleted=self.user_pool.note_depletion,
             slow=self.slow,
-            sleep_ms=terms.work.ms,
+            sleep_ms=config.work.ms,
         )
 
     def step(self) -> Response:

@@ -1,4 +1,4 @@
-"""Slow work, as it is ordered: what each of its requests is, and whose database it asks."""
+"""Slow work: what each of its requests is, at which rate they come, and which store serves it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from windtunnel.workload.stores import StoreInfo
 
 SLOW: Final = "slow"
-"""The stream of slow work, and the pool that nginx sends it to."""
+"""The name of the stream of slow work, and of the pool that nginx sends it to."""
 
 LONGEST_MS: Final = 10_000
 
 
 class SlowKind(StrEnum):
-    """What slow work there is: a sleep of a set time, or a store's heavy aggregation."""
+    """The kinds of slow work: a sleep of a set time, or a store's heavy aggregation."""
 
     SLEEP = "sleep"
     SUMMARY = "summary"
@@ -28,7 +28,7 @@ class SlowKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SlowWork:
-    """One request of slow work; `ms` is of a sleep."""
+    """What one request of slow work is; `ms` is the duration of a sleep."""
 
     kind: SlowKind = SlowKind.SLEEP
     ms: int = 100
@@ -39,14 +39,14 @@ class SlowWork:
 
 @dataclass(frozen=True, slots=True)
 class SlowLoad:
-    """So many requests a second of slow work."""
+    """`rate` requests a second of slow work, beside the load on a store."""
 
     rate: float
     work: SlowWork
 
     @property
     def needs(self) -> frozenset[str]:
-        """What a store has to offer, that this may come beside its load."""
+        """The operations that the store of the slow work must support."""
         return frozenset({Operation.SUMMARY} if self.work.kind is SlowKind.SUMMARY else ())
 
     def __str__(self) -> str:
@@ -54,43 +54,50 @@ class SlowLoad:
 
 
 def blocking_store(store: str) -> str:
-    """Return the id of the store of the same engine and durability that blocks."""
+    """Return the id of the store of the same engine and durability in mode `blocking`."""
     engine, _, rest = store.partition("/")
     return f"{engine}/blocking/{rest.partition('/')[2]}"
 
 
-def why_no_slow_work(store: StoreInfo, work: SlowWork, offers: Sequence[StoreInfo]) -> str | None:
-    """Return why a store cannot be accompanied by slow work, or None."""
-    if work.kind is SlowKind.SLEEP or summary_store(store, offers) is not None:
+def why_no_slow_work(store: StoreInfo, work: SlowWork, stores: Sequence[StoreInfo]) -> str | None:
+    """Return why slow work cannot accompany the load on a store, or None."""
+    if work.kind is SlowKind.SLEEP or summary_store(store, stores) is not None:
         return None
-    lacking = "no blocking store of its database that is up offers it"
-    return f"slow work summary: {store.not_available.get(Operation.SUMMARY, lacking)}"
+    reason = "no blocking store of its database that is up offers it"
+    return f"slow work summary: {store.not_available.get(Operation.SUMMARY, reason)}"
 
 
-def summary_store(store: StoreInfo, offers: Sequence[StoreInfo]) -> str | None:
-    """Return the blocking store of the same database and durability that gives summaries."""
+def summary_store(store: StoreInfo, stores: Sequence[StoreInfo]) -> str | None:
+    """Return the id of the blocking store whose summaries are the slow work beside a store.
+
+    It has the same database and durability, and the same engine where that has one; None if no
+    such store is up.
+    """
     engine, _, durability = store.id.split("/")
-    able = [
+    ids = [
         other.id
-        for other in offers
+        for other in stores
         if other.mode == "blocking"
         and other.id.endswith(f"/{durability}")
         and other.status == "up"
         and Operation.SUMMARY in other.operations
         and (other.id.startswith(f"{engine}/") or (other.service or "") == store.service)
     ]
-    return min(able, key=lambda one: not one.startswith(f"{engine}/"), default=None)
+    return min(ids, key=lambda store_id: not store_id.startswith(f"{engine}/"), default=None)
 
 
 def describe_streams(
-    rates: Mapping[str, float], mix: str, work: SlowWork, summary_store: str = ""
+    rates: Mapping[str, float], mix: str, work: SlowWork, store: str = ""
 ) -> dict[str, dict[str, Any]]:
-    """Return what a cell says of each of several streams: its rate, and what it asks for."""
-    of_whom = f" of {summary_store}" if summary_store and work.kind is SlowKind.SUMMARY else ""
-    told = {
-        SLOW: {"work": f"{work}{of_whom}", "operations": [work.kind.value]},
-        "": {"work": f"{mix} mix", "operations": [str(operation) for operation in MIXES[mix]]},
-    }
+    """Return a cell's facts of each of several streams: its rate, its work, its operations.
+
+    `store` is the one whose summaries the slow stream requests.
+    """
+    of_store = f" of {store}" if store and work.kind is SlowKind.SUMMARY else ""
+    slow = {"work": f"{work}{of_store}", "operations": [work.kind.value]}
+    fast = {"work": f"{mix} mix", "operations": [str(operation) for operation in MIXES[mix]]}
     return {
-        name: {"rate": rate, **told.get(name, told[""])} for name, rate in rates.items() if name
+        name: {"rate": rate, **(slow if name == SLOW else fast)}
+        for name, rate in rates.items()
+        if name
     }

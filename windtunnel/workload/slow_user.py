@@ -1,4 +1,4 @@
-"""Users who ask for slow work: a sleep, or a summary, on the routes of the slow pool."""
+"""Users that request slow work: a sleep, or a summary, on the routes of the slow pool."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from windtunnel.workload.user_pool import Assignment
 
 
 class SlowUser(RecordUser):
-    """Asks for the same work again and again, and lets it block; it touches no record."""
+    """Requests the same slow work over and over, blocking its process; touches no record."""
 
     abstract = True
     slow = True
 
-    def enter(self, place: Assignment) -> None:
-        """Begin to ask for the work that comes beside the store of a place."""
-        super().enter(place)
-        terms = self.crowd.terms
-        asked = terms.summary_stores.get(place.store, blocking_store(place.store))
-        self.crud = self.operations(asked, OperationBag({terms.work.kind.value: 1}, place.rng))
-        self.shown = f"{terms.work.ms} ms" if terms.work.kind is SlowKind.SLEEP else asked
+    def assign(self, assignment: Assignment) -> None:
+        """Take over the slow work that accompanies a store's load."""
+        super().assign(assignment)
+        config, store = self.user_pool.config, assignment.store
+        slow_store = config.summary_stores.get(store, blocking_store(store))
+        bag = OperationBag({config.work.kind.value: 1}, assignment.rng)
+        self.crud = self.operations(slow_store, bag)
+        self.label = f"{config.work.ms} ms" if config.work.kind is SlowKind.SLEEP else slow_store

@@ -1,4 +1,4 @@
-"""Stores: what a running server offers, asked over HTTP, and which of them a run takes."""
+"""The stores of a running server, discovered over HTTP and selected by glob."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class _ListedStore(msgspec.Struct):
 
 
 class ServerProcess(msgspec.Struct):
-    """The server process that answered."""
+    """The server process that sent the list of stores."""
 
     pool: str
     port: int
@@ -74,43 +74,57 @@ class _StoreList(msgspec.Struct):
 def discover(url: str, timeout: float = 10.0) -> tuple[ServerProcess, list[StoreInfo]]:
     """Return the process at `url` and its stores; raises ServerDownError."""
     try:
-        told = msgspec.json.decode(_got(Address(url), "/stores", timeout), type=_StoreList)
+        listing = msgspec.json.decode(_get(Address(url), "/stores", timeout), type=_StoreList)
     except (OSError, ValueError, HTTPException) as error:
         reason = getattr(error, "strerror", None) or error
         raise ServerDownError(
             f"no Windtunnel server answers at {url} ({reason}): start one with `windtunnel up`"
         ) from error
-    return told.process, [_offer(store) for store in told.stores]
+    return listing.process, [_store_info(store) for store in listing.stores]
+
+
+def select(stores: Sequence[StoreInfo], globs: Sequence[str]) -> list[StoreInfo]:
+    """Return the stores that match any of the globs, in the server's order.
+
+    Raises UnknownStoreError for a glob that matches no store.
+    """
+    for glob in globs:
+        if not any(fnmatchcase(store.id, glob) for store in stores):
+            engines = ", ".join(sorted({store.id.split("/")[0] for store in stores}))
+            raise UnknownStoreError(
+                f"no store matches {glob!r}: ids are engine/mode/durability, engines are {engines}"
+            )
+    return [store for store in stores if any(fnmatchcase(store.id, glob) for glob in globs)]
 
 
 class _DirectConnection(HTTPConnection):
-    """Goes to a unix socket as well, and through no proxy, as the load does."""
+    """Connects to TCP and unix sockets, and through no proxy, as the load does."""
 
-    def __init__(self, target: Address, timeout: float) -> None:
-        super().__init__(target.authority, timeout=timeout)
-        self._target = target
+    def __init__(self, address: Address, timeout: float) -> None:
+        super().__init__(address.authority, timeout=timeout)
+        self._address = address
 
     def connect(self) -> None:
-        self.sock = socket.socket(self._target.family, socket.SOCK_STREAM)
+        self.sock = socket.socket(self._address.family, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
-        self.sock.connect(self._target.address)
+        self.sock.connect(self._address.sockaddr)
 
 
-def _got(target: Address, path: str, timeout: float) -> bytes:
-    """Return the body of a right answer; raises OSError, ValueError or HTTPException."""
-    connection = _DirectConnection(target, timeout)
+def _get(address: Address, path: str, timeout: float) -> bytes:
+    """Return the body of a 200 response; raises OSError, ValueError or HTTPException."""
+    connection = _DirectConnection(address, timeout)
     try:
         connection.request("GET", path)
-        answer = connection.getresponse()
-        body = answer.read()
+        response = connection.getresponse()
+        body = response.read()
     finally:
         connection.close()
-    if answer.status != 200:
-        raise ValueError(f"{answer.status} {answer.reason}")
+    if response.status != 200:
+        raise ValueError(f"{response.status} {response.reason}")
     return body
 
 
-def _offer(store: _ListedStore) -> StoreInfo:
+def _store_info(store: _ListedStore) -> StoreInfo:
     return StoreInfo(
         id=store.id,
         mode=store.mode,
@@ -127,17 +141,3 @@ def _offer(store: _ListedStore) -> StoreInfo:
             "reference": store.reference,
         },
     )
-
-
-def select(offers: Sequence[StoreInfo], globs: Sequence[str]) -> list[StoreInfo]:
-    """Return the offers that match a glob, in the server's order.
-
-    Raises UnknownStoreError for a glob that matches none.
-    """
-    for glob in globs:
-        if not any(fnmatchcase(offer.id, glob) for offer in offers):
-            known = ", ".join(sorted({offer.id.split("/")[0] for offer in offers}))
-            raise UnknownStoreError(
-                f"no store matches {glob!r}: ids are engine/mode/durability, engines are {known}"
-            )
-    return [o for o in offers if any(fnmatchcase(o.id, glob) for glob in globs)]

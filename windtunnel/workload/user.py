@@ -1,4 +1,4 @@
-"""Locust users on the lean client: what every scenario's users have in common."""
+"""The Locust user on the lean client that every scenario's users derive from."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 from locust import User, task
 from locust.user.task import LOCUST_STATE_RUNNING, LOCUST_STATE_WAITING
 
-from windtunnel.client.api import METHOD, POOL_HEADER, decode_problem
+from windtunnel.client.api import POOL_HEADER, decode_problem
 from windtunnel.client.client import Client
 from windtunnel.client.response import OK, Response
 from windtunnel.recording.recorder import NO_POOL
@@ -19,53 +19,53 @@ from windtunnel.recording.sampler import RequestSample
 from windtunnel.workload.user_pool import Assignment, UserPool
 
 PAUSE: Final = 0.05
-"""Seconds that a user waits after a request without an answer, so as not to spin."""
+"""Seconds that a user waits after a request without a response, so as not to spin."""
 
 
 class FailureError(Exception):
-    """What Locust shows in its table of failures."""
+    """A failed request in Locust's table of failures."""
 
     def __repr__(self) -> str:
         return str(self)
 
 
 class StoreUser(User):
-    """Sends requests to a store, one at a time, over one connection of its own.
+    """Sends requests to a store, one at a time, over a connection of its own.
 
-    Closed: the next one when the last one is answered. Under open load users of Locust's are idle,
-    and others of the same class, made by `OpenLoad`, send when they are told to.
+    Under closed load it sends the next request when the last one has its response. Under open load
+    Locust's users are idle, and users of the same class that `OpenLoad` makes send on schedule.
 
-    `crowd` is set before users are started. Locust's own loop picks a task and yields after every
-    request, which costs as much as the request; so there is one task, which goes on until the
-    user is told to stop, and ends between two requests.
+    `user_pool` is set before users are started. Locust's own loop picks a task and yields after
+    every request, which costs as much as the request; so there is one task, which goes on until
+    the user is stopped, and ends between two requests.
     """
 
     abstract = True
     stream: ClassVar[str] = ""
-    """Which of a scenario's rates it sends at, where there are several."""
+    """The name of the rate it sends at, where a scenario has several."""
 
-    crowd: ClassVar[UserPool]
+    user_pool: ClassVar[UserPool]
     cookies: ClassVar[bool] = False
-    """Whether users of this scenario keep cookies, each for itself, whatever the options say."""
-    place: Assignment
-    shown: str
-    """What Locust's tables have before the operation."""
+    """Whether each user of this scenario keeps its cookies, whatever the options say."""
+    assignment: Assignment
+    label: str
+    """What stands before the operation in Locust's tables."""
 
     client: Client
     pool = NO_POOL
-    """Which answered last."""
-    intended = 0.0
-    """When the request under way was to be sent; 0 under closed load, which intends nothing."""
+    """The pool that answered the last request."""
+    scheduled = 0.0
+    """The scheduled start of the request in flight; 0 under closed load, which has no schedule."""
 
-    def enter(self, place: Assignment) -> None:
-        """Take a place in the crowd."""
-        self.place, self.shown = place, place.store
-        terms = self.crowd.terms
+    def assign(self, assignment: Assignment) -> None:
+        """Take over an assignment, and make a client for it."""
+        self.assignment, self.label = assignment, assignment.store
+        config = self.user_pool.config
         self.client = Client(
-            self.crowd.target,
-            self.crowd.deadlines,
-            retry_stale=terms.retry_stale,
-            jar=CookieJar() if self.cookies or terms.cookies else None,
+            self.user_pool.address,
+            self.user_pool.deadlines,
+            retry_stale=config.retry_stale,
+            jar=CookieJar() if self.cookies or config.cookies else None,
         )
         self.client.owner = self
 
@@ -77,28 +77,28 @@ class StoreUser(User):
     def work(self) -> None:
         """Work while the load is closed, and be idle while it is open."""
         while self._state == LOCUST_STATE_RUNNING:
-            if self.crowd.closed.is_set():
-                self._work_closed(self.crowd)
+            if self.user_pool.closed_load.is_set():
+                self._work_closed(self.user_pool)
             else:
                 self._state = LOCUST_STATE_WAITING  # so that it can be stopped
-                self.crowd.closed.wait()
+                self.user_pool.closed_load.wait()
                 self._state = LOCUST_STATE_RUNNING
 
-    def _work_closed(self, crowd: UserPool) -> None:
-        """Begin at a time of its own, and do one operation after the other."""
-        self.enter(crowd.join())
+    def _work_closed(self, user_pool: UserPool) -> None:
+        """Start at a random time, and do one operation after the other."""
+        self.assign(user_pool.join())
         try:
-            gevent.sleep(self.place.rng.random() * crowd.terms.spread)
-            while self._state == LOCUST_STATE_RUNNING and crowd.closed.is_set():
+            gevent.sleep(self.assignment.rng.random() * user_pool.config.spread)
+            while self._state == LOCUST_STATE_RUNNING and user_pool.closed_load.is_set():
                 if self.step().status == 0:
                     gevent.sleep(PAUSE)
         finally:
             self.client.close()
-            crowd.leave(self.place)
+            user_pool.leave(self.assignment)
 
-    def send(self, intended: float) -> None:
-        """Do one operation that was to begin at `intended`."""
-        self.intended = intended
+    def send(self, scheduled: float) -> None:
+        """Do one operation whose scheduled start was `scheduled`."""
+        self.scheduled = scheduled
         try:
             self.step()
         except Exception as error:
@@ -110,37 +110,40 @@ class StoreUser(User):
         """Close the connection."""
         self.client.close()
 
-    def report(self, operation: str, answer: Response, outcome: str, flaw: str) -> None:
-        """Count an operation, in the recorder and in whatever listens to Locust's requests.
+    def report(
+        self, method: str, operation: str, response: Response, outcome: str, flaw: str
+    ) -> None:
+        """Record an operation, and fire Locust's request event.
 
-        These hear of the response time under open load, of the service time under closed.
+        `operation` may be any name. The event carries the response time under open load, and the
+        service time under closed load.
         """
-        store, crowd, intended = self.place.store, self.crowd, self.intended
-        service_us = shown_us = answer.service_us
+        store, user_pool, scheduled = self.assignment.store, self.user_pool, self.scheduled
+        service_us = latency_us = response.service_us
         response_us = None
-        if intended:
-            response_us = shown_us = (answer.done - intended) * 1e6
-        if intended >= crowd.since:
-            pool = self.pool = _text(answer.field(POOL_HEADER)) or NO_POOL
-            crowd.recorder.record(store, operation, pool, outcome, service_us, response_us)
-            if crowd.sampler is not None and outcome is OK:
-                crowd.sampler.offer(
-                    RequestSample(store, operation, answer, service_us, response_us)
+        if scheduled:
+            response_us = latency_us = (response.done_at - scheduled) * 1e6
+        if scheduled >= user_pool.since:
+            pool = self.pool = _text(response.header(POOL_HEADER)) or NO_POOL
+            user_pool.recorder.record(store, operation, pool, outcome, service_us, response_us)
+            if user_pool.sampler is not None and outcome is OK:
+                user_pool.sampler.offer(
+                    RequestSample(store, operation, response, service_us, response_us)
                 )
-            if answer.retried:
-                crowd.retried[store] += 1
+            if response.retried:
+                user_pool.retries[store] += 1
         self.environment.events.request.fire(
-            request_type=METHOD[operation],
-            name=f"{self.shown} {operation}",
-            response_time=shown_us / 1000,
-            response_length=len(answer.body),
-            exception=None if outcome is OK else _failure(outcome, flaw or _told(answer)),
-            context=_NOTHING,
-            response=answer,
+            request_type=method,
+            name=f"{self.label} {operation}",
+            response_time=latency_us / 1000,
+            response_length=len(response.body),
+            exception=None if outcome is OK else _failure(outcome, flaw or _detail(response)),
+            context=_NO_CONTEXT,
+            response=response,
         )
 
 
-_NOTHING: Final[dict[str, Any]] = {}
+_NO_CONTEXT: Final[dict[str, Any]] = {}
 
 
 @lru_cache(maxsize=256)
@@ -148,12 +151,12 @@ def _text(value: bytes) -> str:
     return value.decode("latin-1")
 
 
-def _told(answer: Response) -> str:
-    """What the server says of a failure of its own; refusals name ids, each of them another."""
-    if answer.status < 500:
+def _detail(response: Response) -> str:
+    """The detail of a server's own error; a refusal's names ids, so each would be counted apart."""
+    if response.status < 500:
         return ""
     try:
-        return decode_problem(answer.body).detail
+        return decode_problem(response.body).detail
     except msgspec.MsgspecError:
         return ""
 

@@ -1,4 +1,4 @@
-"""What the users of one process share, and how they are divided over stores and records."""
+"""The users of one process: what they share, and which store and records each of them gets."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from windtunnel.workload.slow import SlowWork
 
 @dataclass(frozen=True, slots=True)
 class UserConfig:
-    """What users are told to do. `timeout` and `spread` in seconds.
+    """What users are configured with; `timeout` and `spread` in seconds.
 
-    `spread` is the time over which users begin, so that they do not march in step. With `cookies`
-    each user keeps those that it is sent. `work` is what slow work there is, if there is any;
-    `summary_stores` has, by store, whose summary that asks for.
+    Users start at random times within `spread`, so that they do not march in step. With `cookies`
+    each user keeps the cookies it receives. `work` is the slow work, if there is any, and
+    `summary_stores` maps a store to the store whose summary that work requests.
     """
 
     target: str
@@ -43,19 +43,19 @@ class UserConfig:
 
 @dataclass(slots=True)
 class Assignment:
-    """One user's place: its store, its records, its deck of operations, its random numbers.
+    """What one user works with: its store, its records, its operations, its random numbers.
 
-    Closed users have all but the store for themselves; under open load, where one is as good as
-    another, those of a store share.
+    Closed users share nothing but the store; under open load, where users are interchangeable,
+    all users of a store share one assignment.
     """
 
     store: str
-    stock: RecordPool
-    deck: OperationBag
+    record_pool: RecordPool
+    bag: OperationBag
     rng: random.Random
 
 
-def _set() -> Event:
+def _set_event() -> Event:
     event = Event()
     event.set()
     return event
@@ -63,77 +63,82 @@ def _set() -> Event:
 
 @dataclass(slots=True)
 class UserPool:
-    """The users of one process. `free` holds, by store, the records that no user owns yet.
+    """The users of one process. `free_records` holds, by store, the records that no user owns yet.
 
-    `users` is how many are expected here, `rank` this process's number among the workers; random
-    arrivals are others in every `round`. Under open load what was intended before `since`
-    (`time.perf_counter()`) is not recorded; `closed` is set while the load is closed. `retried`
-    counts, by store, requests that were sent once more.
+    `users` is how many are expected here, `rank` this process's number among the workers; each
+    `round` has random arrivals of its own. Under open load, requests scheduled before `since`
+    (`time.perf_counter()`) are not recorded; `closed_load` is set while the load is closed.
+    `retries` counts, by store, the requests that were sent a second time.
     """
 
-    terms: UserConfig
-    free: Mapping[str, list[Record]]
+    config: UserConfig
+    free_records: Mapping[str, list[Record]]
     users: int
     rank: int = 0
     round: int = 1
     recorder: Recorder = field(default_factory=Recorder)
     since: float = 0.0
     sampler: Sampler | None = None
-    retried: Counter[str] = field(default_factory=Counter)
+    retries: Counter[str] = field(default_factory=Counter)
     depleted: Event = field(default_factory=Event)
-    closed: Event = field(default_factory=_set)
-    target: Address = field(init=False)
+    closed_load: Event = field(default_factory=_set_event)
+    address: Address = field(init=False)
     deadlines: Deadlines = field(init=False)
-    _at: Counter[str] = field(default_factory=Counter)
+    _user_counts: Counter[str] = field(default_factory=Counter)
     _joined: int = 0
-    _shares: dict[str, int] = field(init=False)
+    _records_per_user: dict[str, int] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.target = Address(self.terms.target)
-        self.deadlines = Deadlines(self.terms.timeout)
-        of_a_store = max(1, -(-self.users // len(self.free)))
-        self._shares = {s: max(1, len(free) // of_a_store) for s, free in self.free.items()}
+        self.address = Address(self.config.target)
+        self.deadlines = Deadlines(self.config.timeout)
+        users_per_store = max(1, -(-self.users // len(self.free_records)))
+        self._records_per_user = {
+            store: max(1, len(records) // users_per_store)
+            for store, records in self.free_records.items()
+        }
 
     @property
     def mix(self) -> Mix:
-        """The mix that users draw from."""
-        return MIXES[self.terms.mix]
-
-    def join(self) -> Assignment:
-        """Give a new user the store with the fewest users, and a share of its free records."""
-        store = min(self._by_turn(), key=self._at.__getitem__)
-        self._at[store] += 1
-        rng = random.Random(f"user:{self.terms.seed}:{self.rank}:{self._joined}")
-        self._joined += 1
-        return Assignment(store, RecordPool(self._share(store)), OperationBag(self.mix, rng), rng)
+        """The mix that users draw their operations from."""
+        return MIXES[self.config.mix]
 
     @property
-    def inhabited(self) -> bool:
-        """Whether any user has a place."""
-        return any(self._at.values())
+    def has_users(self) -> bool:
+        """Whether any closed user has joined and not left."""
+        return any(self._user_counts.values())
 
-    def leave(self, place: Assignment) -> None:
-        """Take back what a user owned, as far as its state is certain."""
-        self._at[place.store] -= 1
-        self.free[place.store].extend(place.stock.settled)
+    def join(self) -> Assignment:
+        """Assign to a new user the store with the fewest users, and a share of its free records."""
+        store = min(self._stores_in_turn(), key=self._user_counts.__getitem__)
+        self._user_counts[store] += 1
+        rng = random.Random(f"user:{self.config.seed}:{self.rank}:{self._joined}")
+        self._joined += 1
+        records = RecordPool(self._take_records(store))
+        return Assignment(store, records, OperationBag(self.mix, rng), rng)
 
-    def common(self, store: str) -> Assignment:
-        """Return the place that all requests to a store share under open load."""
-        rng = random.Random(f"store:{self.terms.seed}:{self.rank}:{store}")
-        return Assignment(store, RecordPool(self.free[store]), OperationBag(self.mix, rng), rng)
+    def leave(self, assignment: Assignment) -> None:
+        """Take back the records of a user, as far as their state is certain."""
+        self._user_counts[assignment.store] -= 1
+        self.free_records[assignment.store].extend(assignment.record_pool.certain_records)
 
-    def deplete(self) -> None:
-        """Take note that there is nothing left to delete, if that is what the mix comes to."""
+    def shared_assignment(self, store: str) -> Assignment:
+        """Return the assignment that all users of a store share under open load."""
+        rng = random.Random(f"store:{self.config.seed}:{self.rank}:{store}")
+        records = RecordPool(self.free_records[store])
+        return Assignment(store, records, OperationBag(self.mix, rng), rng)
+
+    def note_depletion(self) -> None:
+        """Set `depleted` if the mix deletes more records than it creates, and none is left."""
         if consumes(self.mix):
             self.depleted.set()
 
-    def _by_turn(self) -> list[str]:
-        stores = list(self.free)
+    def _stores_in_turn(self) -> list[str]:
+        stores = list(self.free_records)
         first = self.rank % len(stores)
         return stores[first:] + stores[:first]
 
-    def _share(self, store: str) -> list[Record]:
-        free, size = self.free[store], self._shares[store]
-        taken = free[-size:]
-        del free[-size:]
-        return taken
+    def _take_records(self, store: str) -> list[Record]:
+        records, size = self.free_records[store], self._records_per_user[store]
+        share = records[-size:]
+        del records[-size:]
+        return share

@@ -134,8 +134,8 @@ def test_one_connection_serves_many_requests() -> None:
     with served(answering(*[[PLAIN]] * 50)) as client:
         for _ in range(50):
             answer = client.request("GET", "/")
-            assert answer.field(b"X-Pool") == b"fast"
-            assert answer.field(b"X-Missing") == b""
+            assert answer.header(b"X-Pool") == b"fast"
+            assert answer.header(b"X-Missing") == b""
         assert client.connections == 1
 
 
@@ -212,7 +212,7 @@ def test_each_of_many_requests_has_its_own_deadline() -> None:
         return client.request("GET", "/").outcome
 
     with served(silent, timeout=0.1) as first:
-        clients = [Client(first.target, first.deadlines) for _ in range(20)]
+        clients = [Client(first.address, first.deadlines) for _ in range(20)]
         asked = [gevent.spawn(ask, client, i * 0.01) for i, client in enumerate(clients)]
         with gevent.Timeout(10):
             assert [one.get() for one in asked] == [TIMEOUT] * 20

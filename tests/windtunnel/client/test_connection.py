@@ -69,7 +69,7 @@ def test_nothing_is_sent_twice_unasked(way: str) -> None:
     once = Once(way)
     with served(once) as client:
         assert outcomes(client, "GET", 4) == [OK, STALE, OK, STALE]
-        assert (client.connections, client.retried) == (2, 0)
+        assert (client.connections, client.retries) == (2, 0)
     assert once.requests == ["GET"] * 4
 
 
@@ -81,7 +81,7 @@ def test_a_stale_idempotent_request_is_sent_once_more_when_asked_for(verb: str, 
         answers = [client.request(verb, "/") for _ in range(3)]
         assert [answer.outcome for answer in answers] == [OK] * 3
         assert [answer.retried for answer in answers] == [False, True, True]
-        assert (client.connections, client.retried) == (3, 2)
+        assert (client.connections, client.retries) == (3, 2)
     assert once.requests == [verb] * 5
 
 
@@ -90,7 +90,7 @@ def test_what_is_not_idempotent_is_never_sent_again(verb: str) -> None:
     once = Once()
     with served(once, retry_stale=True) as client:
         assert outcomes(client, verb, 2) == [OK, STALE]
-        assert (client.connections, client.retried) == (1, 0)
+        assert (client.connections, client.retries) == (1, 0)
 
 
 def test_a_first_request_that_is_closed_upon_is_not_sent_again() -> None:
@@ -99,7 +99,7 @@ def test_a_first_request_that_is_closed_upon_is_not_sent_again() -> None:
 
     with served(hang_up, retry_stale=True) as client:
         assert outcomes(client, "GET", 3) == [CLOSED] * 3
-        assert (client.connections, client.retried) == (3, 0)
+        assert (client.connections, client.retries) == (3, 0)
 
 
 def test_the_second_try_is_the_last_and_has_the_rest_of_the_time() -> None:
@@ -116,7 +116,7 @@ def test_the_second_try_is_the_last_and_has_the_rest_of_the_time() -> None:
     with served(silent_at_last, timeout=0.2, retry_stale=True) as client:
         assert client.request("GET", "/").outcome == OK
         answer = client.request("GET", "/")
-        assert (answer.outcome, answer.retried, client.retried) == (TIMEOUT, True, 1)
+        assert (answer.outcome, answer.retried, client.retries) == (TIMEOUT, True, 1)
         assert answer.service_us >= 200_000
     assert len(heads) == 3
 
@@ -140,7 +140,7 @@ def test_the_time_of_a_second_try_counts_from_the_first() -> None:
 def test_an_answer_that_has_begun_is_not_stale_wherever_it_ends(place: int) -> None:
     with served(answering([PLAIN], [PLAIN[:place]]), retry_stale=True) as client:
         assert outcomes(client, "GET", 2) == [OK, CLOSED]
-        assert (client.connections, client.retried) == (1, 0)
+        assert (client.connections, client.retries) == (1, 0)
 
 
 def unasked(data: bytes) -> list[Response]:
@@ -199,7 +199,7 @@ def test_interleaved_answers_in_pieces_never_mix(orders: list[tuple[bytes, list[
         assert client.request("GET", f"/{number}").outcome == CLOSED
 
     with served(handle) as first:
-        clients = [Client(first.target, first.deadlines) for _ in orders]
+        clients = [Client(first.address, first.deadlines) for _ in orders]
         asked = [gevent.spawn(ask, client, i) for i, client in enumerate(clients)]
         gevent.joinall(asked, timeout=20, raise_error=True)
         assert all(one.successful() for one in asked)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from tests.windtunnel.served import ROOT, server
-from windtunnel.client.descriptors import SPARE
+from windtunnel.client.descriptors import RESERVED
 
 CODE = """
 import json, resource, sys
@@ -26,15 +26,15 @@ def allowed(soft: int, hard: int, connections: int) -> tuple[str | None, list[in
 
 
 def test_the_soft_limit_goes_up_to_the_hard_one() -> None:
-    assert allowed(256, 900, 900 - SPARE) == (None, [900, 900])
+    assert allowed(256, 900, 900 - RESERVED) == (None, [900, 900])
 
 
 def test_too_low_a_hard_limit_is_said_with_what_to_do() -> None:
-    said, limits = allowed(256, 900, 901 - SPARE)
+    said, limits = allowed(256, 900, 901 - RESERVED)
     assert limits == [900, 900]
     assert said is not None
     assert "do not fit into 900 open files" in said
-    assert f"at most {900 - SPARE} users" in said
+    assert f"at most {900 - RESERVED} users" in said
     assert "\n" not in said
 
 

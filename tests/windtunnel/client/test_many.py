@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.fixed_nginx import PATH, fixed
 from deploy.services import UnavailableError
-from windtunnel.client.descriptors import SPARE
+from windtunnel.client.descriptors import RESERVED
 
 USERS = 10_000
 ROUNDS = 3
@@ -46,7 +46,7 @@ print("done")
 
 def affordable() -> int:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    return USERS if hard == resource.RLIM_INFINITY else min(USERS, hard * 3 // 4 - SPARE)
+    return USERS if hard == resource.RLIM_INFINITY else min(USERS, hard * 3 // 4 - RESERVED)
 
 
 def test_each_user_keeps_one_connection_as_the_server_counts() -> None:

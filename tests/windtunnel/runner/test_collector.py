@@ -26,7 +26,7 @@ SAMPLES = st.lists(
 )
 
 
-def crowd() -> UserPool:
+def user_pool() -> UserPool:
     return UserPool(UserConfig("http://127.0.0.1:9", "balanced", 1, 1), {"a/async/fast": []}, 1)
 
 
@@ -42,7 +42,7 @@ def test_four_processes_record_what_one_would(
     samples: list[tuple[Key, float, float | None]], processes: int
 ) -> None:
     one = Recorder()
-    workers = [crowd() for _ in range(processes)]
+    workers = [user_pool() for _ in range(processes)]
     collectors = [Collector(worker, dict) for worker in workers]
     for number, (key, service, response) in enumerate(samples):
         one.record(*key, service, response)
@@ -58,11 +58,11 @@ def test_four_processes_record_what_one_would(
 
 
 def test_what_is_fetched_is_told_once() -> None:
-    worker = crowd()
+    worker = user_pool()
     sent = [{"a/async/fast": {"": ScheduleStats(3, 2, 1, Histogram({5: 1}))}}, {}]
     collected = Collector(worker, lambda: sent.pop(0))
     worker.recorder.record(*KEYS[0], 10)
-    worker.retried["a/async/fast"] += 2
+    worker.retries["a/async/fast"] += 2
     gevent.sleep(1.1)
     first = collector.decode(collector.encode(collected.fetch()))
     assert reported(first) == {KEYS[0]: Latencies(Histogram({10: 1}), Histogram())}
@@ -73,7 +73,7 @@ def test_what_is_fetched_is_told_once() -> None:
 
 def test_a_loop_that_is_late_tells_of_the_second_that_ended() -> None:
     gevent.sleep(1.05 - time.time() % 1)
-    worker, second = crowd(), int(time.time())
+    worker, second = user_pool(), int(time.time())
     collected = Collector(worker, dict)
     gevent.sleep(0.01)
     worker.recorder.record(*KEYS[0], 10)

@@ -8,15 +8,15 @@ import pytest
 from windtunnel.client.api import METHOD, SLEEP, STATUS, Operation
 from windtunnel.workload.mixes import MIXES, NEEDS_RECORD, OperationBag, consumes
 
-HANDS = 7
+FILLINGS = 7
 
 
 @pytest.mark.parametrize("name", MIXES)
-def test_every_hand_holds_the_mix_exactly(name: str) -> None:
-    deck = OperationBag(MIXES[name], random.Random(1))
+def test_every_filling_holds_the_mix_exactly(name: str) -> None:
+    bag = OperationBag(MIXES[name], random.Random(1))
     size = sum(MIXES[name].values())
-    for _ in range(HANDS):
-        assert Counter(deck.draw() for _ in range(size)) == Counter(MIXES[name])
+    for _ in range(FILLINGS):
+        assert Counter(bag.draw() for _ in range(size)) == Counter(MIXES[name])
 
 
 @pytest.mark.parametrize("name", MIXES)
@@ -34,19 +34,19 @@ def test_each_operation_can_be_had_alone() -> None:
 
 @pytest.mark.parametrize("name", ["balanced", "read-heavy", "write-heavy", "find-heavy"])
 def test_a_user_of_one_record_keeps_the_proportions(name: str) -> None:
-    deck, owned, done = OperationBag(MIXES[name], random.Random(2)), 1, Counter[str]()
+    bag, owned, counts = OperationBag(MIXES[name], random.Random(2)), 1, Counter[str]()
     size = sum(MIXES[name].values())
     for _ in range(50 * size):
-        operation = deck.draw()
+        operation = bag.draw()
         if not owned and operation in NEEDS_RECORD:
-            operation = deck.create_first(operation)
+            operation = bag.create_first(operation)
         owned += (operation is Operation.CREATE) - (operation is Operation.DELETE)
         assert owned >= 0
-        done[operation] += 1
-    assert done == Counter({operation: 50 * n for operation, n in MIXES[name].items()})
+        counts[operation] += 1
+    assert counts == Counter({operation: 50 * n for operation, n in MIXES[name].items()})
 
 
 def test_without_a_create_in_the_mix_one_is_done_beside_it() -> None:
-    deck = OperationBag(MIXES["delete"], random.Random(3))
-    assert deck.create_first(deck.draw()) is Operation.CREATE
-    assert deck.draw() is Operation.DELETE
+    bag = OperationBag(MIXES["delete"], random.Random(3))
+    assert bag.create_first(bag.draw()) is Operation.CREATE
+    assert bag.draw() is Operation.DELETE

@@ -1,4 +1,4 @@
-"""A lane against servers that stand still, never answer, or answer at once."""
+"""An open loop against servers that stand still, never answer, or answer at once."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from windtunnel.workload.arrivals import constant
 from windtunnel.workload.open_loop import OpenLoop
 
 
-class Asker:
-    """Sends GET over one connection, and tells when it was meant to and when it was done."""
+class GetSender:
+    """Sends GET over one connection, and notes when each was scheduled and done."""
 
-    def __init__(self, url: str, told: list[tuple[float, float, bytes]]) -> None:
+    def __init__(self, url: str, requests: list[tuple[float, float, bytes]]) -> None:
         self.client = Client(Address(url), Deadlines(10))
-        self.told = told
+        self.requests = requests
         self.close = self.client.close
 
-    def send(self, intended: float) -> None:
-        answer = self.client.request("GET", "/")
-        self.told.append((intended, answer.done, answer.body))
+    def send(self, scheduled: float) -> None:
+        response = self.client.request("GET", "/")
+        self.requests.append((scheduled, response.done_at, response.body))
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -49,130 +49,130 @@ def silent() -> Iterator[str]:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 
-def run(lane: OpenLoop, rate: float, seconds: float) -> float:
-    """Send for some seconds, wait for the answers, and return when it began."""
+def run(loop: OpenLoop, rate: float, seconds: float) -> float:
+    """Send for some seconds, wait for the responses, and return when it began."""
     began = perf_counter()
-    lane.end(began + seconds)
-    lane.run((began + time for time in constant(rate)), rate)
+    loop.end(began + seconds)
+    loop.run((began + time for time in constant(rate)), rate)
     gevent.sleep(seconds)
-    lane.drain(20)
+    loop.drain(20)
     return began
 
 
 def test_what_a_stall_does_to_those_who_meant_to_come_is_seen() -> None:
-    told: list[tuple[float, float, bytes]] = []
+    requests: list[tuple[float, float, bytes]] = []
     with stalling(0.3, 1.0) as url:
-        lane = OpenLoop(lambda: Asker(url, told), 200)
-        began = run(lane, 100, 2.5)
-        lane.close()
+        loop = OpenLoop(lambda: GetSender(url, requests), 200)
+        began = run(loop, 100, 2.5)
+        loop.close()
         client = Client(Address(url), Deadlines(10))
         stalls = json.loads(client.request("GET", "/stalls").body)
         client.close()
     assert [begin for begin, _ in stalls if began < begin < began + 2.2]
-    assert lane.sent.intended == len(told) == 250
-    assert sorted(intended for intended, _, _ in told) == pytest.approx(
+    assert loop.stats.scheduled == len(requests) == 250
+    assert sorted(scheduled for scheduled, _, _ in requests) == pytest.approx(
         list(islice((began + time for time in constant(100)), 250))
     )
-    for intended, done, body in told:
-        assert done >= json.loads(body) >= intended
+    for scheduled, done, body in requests:
+        assert done >= json.loads(body) >= scheduled
     for begin, end in stalls:
-        meant = [(i, done) for i, done, _ in told if begin < i < end]
+        meant = [(i, done) for i, done, _ in requests if begin < i < end]
         assert all(done >= end for _, done in meant)
 
 
 def test_an_end_that_has_come_is_not_put_off() -> None:
-    told: list[tuple[float, float, bytes]] = []
+    requests: list[tuple[float, float, bytes]] = []
     with stalling(0, 1.0) as url:
-        lane = OpenLoop(lambda: Asker(url, told), 20)
-        began = run(lane, 50, 0.1)
-        lane.end(began + 0.5)
-        lane.drain(20)
-        lane.close()
-    assert (lane.sent.intended, lane.sent.skipped) == (len(told), 0) == (5, 0)
+        loop = OpenLoop(lambda: GetSender(url, requests), 20)
+        began = run(loop, 50, 0.1)
+        loop.end(began + 0.5)
+        loop.drain(20)
+        loop.close()
+    assert (loop.stats.scheduled, loop.stats.skipped) == (len(requests), 0) == (5, 0)
 
 
 def test_it_waits_for_no_answer_and_counts_what_it_cannot_send(silent: str) -> None:
-    lane = OpenLoop(lambda: Asker(silent, []), 20)
+    loop = OpenLoop(lambda: GetSender(silent, []), 20)
     began = perf_counter()
-    lane.end(began + 0.5)
-    lane.run((began + time for time in constant(200)), 200)
-    until(lambda: lane.sent.intended == 100)
-    lane.drain(0.2)
-    assert (lane.sent.intended, lane.sent.skipped, lane.under_way) == (100, 80, 20)
-    lane.close()
+    loop.end(began + 0.5)
+    loop.run((began + time for time in constant(200)), 200)
+    until(lambda: loop.stats.scheduled == 100)
+    loop.drain(0.2)
+    assert (loop.stats.scheduled, loop.stats.skipped, loop.in_flight) == (100, 80, 20)
+    loop.close()
 
 
 def test_what_a_generator_has_no_time_for_is_counted_too() -> None:
-    class Slow:
+    class BusySender:
         close: Callable[[], None] = staticmethod(lambda: None)
 
-        def send(self, intended: float) -> None:
+        def send(self, scheduled: float) -> None:
             until = perf_counter() + 0.005
             while perf_counter() < until:
                 pass
 
-    lane = OpenLoop(Slow, 5)
+    loop = OpenLoop(BusySender, 5)
     began = perf_counter()
-    lane.end(began + 0.3)
-    lane.run((began + time for time in constant(1_000)), 1_000)
+    loop.end(began + 0.3)
+    loop.run((began + time for time in constant(1_000)), 1_000)
     gevent.sleep(0.3)
-    lane.drain(0.1)
-    assert lane.sent.intended == 300
-    assert 0 < lane.sent.skipped < 300
-    assert 0 < lane.sent.late <= 300 - lane.sent.skipped
-    lane.close()
+    loop.drain(0.1)
+    assert loop.stats.scheduled == 300
+    assert 0 < loop.stats.skipped < 300
+    assert 0 < loop.stats.late <= 300 - loop.stats.skipped
+    loop.close()
 
 
 def test_counting_from_a_moment_to_another() -> None:
-    told: list[tuple[float, float, bytes]] = []
+    requests: list[tuple[float, float, bytes]] = []
     with stalling(0.0, 60) as url:
-        lane = OpenLoop(lambda: Asker(url, told), 50)
+        loop = OpenLoop(lambda: GetSender(url, requests), 50)
         began = perf_counter()
-        lane.run((began + time for time in constant(100)), 100)
-        lane.count_from(began + 0.205)
-        lane.end(began + 0.405)
+        loop.run((began + time for time in constant(100)), 100)
+        loop.count_from(began + 0.205)
+        loop.end(began + 0.405)
         gevent.sleep(0.5)
-        lane.drain(20)
-        assert lane.sent.intended == 20
-        assert len(told) == 41
-        assert lane.sent.lag.count <= 20
-        lane.run((began + 0.4 + time for time in constant(100)), 100)  # nothing is left of it
-        lane.drain(20)
-        assert lane.sent.intended == 21
-        lane.close()
+        loop.drain(20)
+        assert loop.stats.scheduled == 20
+        assert len(requests) == 41
+        assert loop.stats.lag.count <= 20
+        loop.run((began + 0.4 + time for time in constant(100)), 100)  # nothing is left of it
+        loop.drain(20)
+        assert loop.stats.scheduled == 21
+        loop.close()
 
 
 def test_a_connection_is_made_only_when_no_other_is_free() -> None:
     made = 0
 
-    def make() -> Asker:
+    def make_sender() -> GetSender:
         nonlocal made
         made += 1
-        return Asker(url, [])
+        return GetSender(url, [])
 
     with stalling(0.0, 60) as url:
-        lane = OpenLoop(make, 50)
+        loop = OpenLoop(make_sender, 50)
         times = iter([perf_counter() + 0.01])
         for _ in range(10):
-            lane.run(times, 100)
+            loop.run(times, 100)
             gevent.sleep(0.02)
-            lane.drain(20)
+            loop.drain(20)
             times = iter([perf_counter()])
-        lane.close()
+        loop.close()
     assert made == 1
 
 
 def test_a_sender_that_breaks_is_told_and_holds_nothing_up() -> None:
-    class Broken:
+    class BrokenSender:
         close: Callable[[], None] = staticmethod(lambda: None)
 
-        def send(self, intended: float) -> None:
+        def send(self, scheduled: float) -> None:
             raise RuntimeError("broken")
 
-    lane = OpenLoop(Broken, 5)
-    run(lane, 100, 0.1)
-    assert str(lane.broken) == "broken"
-    lane.close()
+    loop = OpenLoop(BrokenSender, 5)
+    run(loop, 100, 0.1)
+    assert str(loop.error) == "broken"
+    loop.close()
 
 
 def test_a_timer_that_is_late_comes_at_once_and_one_that_is_off_never() -> None:
@@ -180,13 +180,13 @@ def test_a_timer_that_is_late_comes_at_once_and_one_that_is_off_never() -> None:
 
     def wake() -> None:
         seen.append(1)
-        timer.off()
+        timer.cancel()
 
     timer = Timer(wake)
-    timer.at(perf_counter() - 5)
+    timer.set(perf_counter() - 5)
     until(lambda: seen == [1])
-    timer.at(perf_counter() + 0.01)
-    timer.off()
+    timer.set(perf_counter() + 0.01)
+    timer.cancel()
     gevent.sleep(0.05)
     timer.close()
     timer.close()
@@ -195,45 +195,45 @@ def test_a_timer_that_is_late_comes_at_once_and_one_that_is_off_never() -> None:
 
 def test_a_bystander_counts_what_is_no_pong_as_failed(silent: str) -> None:
     with stalling(0.0, 60) as url:
-        beside = Bystanders([url, silent], 50, timeout=0.3)
-        beside.run()
+        bystanders = Bystanders([url, silent], 50, timeout=0.3)
+        bystanders.run()
         began = perf_counter()
-        beside.count_from(began)
-        beside.end(began + 0.2)
+        bystanders.count_from(began)
+        bystanders.end(began + 0.2)
         gevent.sleep(0.25)
-        beside.drain(5)
-        told = beside.told()
-        beside.close()
-    assert [one["intended"] for one in told] == [10, 10]
-    assert [one["failed"] for one in told] == [10, 10]
-    assert told[0]["process"] == url.removeprefix("http://")
+        bystanders.drain(5)
+        facts = bystanders.told()
+        bystanders.close()
+    assert [counts["intended"] for counts in facts] == [10, 10]
+    assert [counts["failed"] for counts in facts] == [10, 10]
+    assert facts[0]["process"] == url.removeprefix("http://")
 
 
 def test_connections_that_nobody_needs_any_more_are_closed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("windtunnel.workload.open_loop.IDLE_AT_MOST", 0.1)
-    askers: list[Asker] = []
+    monkeypatch.setattr("windtunnel.workload.open_loop.IDLE_TIMEOUT", 0.1)
+    senders: list[GetSender] = []
     closed: set[int] = set()
 
-    def make() -> Asker:
-        asker = Asker(url, [])
-        asker.close = partial(closed.add, len(askers))
-        askers.append(asker)
-        return asker
+    def make_sender() -> GetSender:
+        sender = GetSender(url, [])
+        sender.close = partial(closed.add, len(senders))
+        senders.append(sender)
+        return sender
 
     with stalling(0.0, 60) as url:
-        lane = OpenLoop(make, 50)
+        loop = OpenLoop(make_sender, 50)
         now = perf_counter()
-        lane.run(iter([now] * 10), 100)  # all at once: each needs its own
-        lane.drain(20)
-        assert len(askers) == 10
+        loop.run(iter([now] * 10), 100)  # all at once: each needs its own
+        loop.drain(20)
+        assert len(senders) == 10
         for _ in range(4):  # one at a time: two at once could change places
             gevent.sleep(0.11)
-            lane.run(iter([perf_counter()]), 100)
-            lane.drain(20)
-        assert len(askers) == 10
+            loop.run(iter([perf_counter()]), 100)
+            loop.drain(20)
+        assert len(senders) == 10
         assert len(closed) == 9
-        lane.close()
-        for asker in askers:
-            asker.client.close()
+        loop.close()
+        for sender in senders:
+            sender.client.close()

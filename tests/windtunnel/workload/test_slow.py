@@ -1,4 +1,4 @@
-"""Slow work as it is ordered: whose summary is asked for, and what cannot be accompanied."""
+"""Slow work: whose summary it requests, and what cannot be accompanied."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from windtunnel.workload.stores import StoreInfo
 SLEEP, SUMMARY = SlowWork(SlowKind.SLEEP, 50), SlowWork(SlowKind.SUMMARY)
 
 
-def offer(id: str, service: str | None, *operations: str) -> StoreInfo:
+def store_info(id: str, service: str | None, *operations: str) -> StoreInfo:
     return StoreInfo(
         id=id,
         mode=id.split("/")[1],
@@ -36,21 +36,21 @@ def offer(id: str, service: str | None, *operations: str) -> StoreInfo:
     )
 
 
-ASYNCPG = offer("asyncpg/async/fast", "postgres", "summary")
-PSYCOPG = offer("psycopg/blocking/fast", "postgres", "summary")
-PSYCOPG_ASYNC = offer("psycopg/async/fast", "postgres", "summary")
-PSYCOPG2 = offer("psycopg2/blocking/fast", "postgres", "summary")
-SAFE = offer("psycopg2/blocking/safe", "postgres", "summary")
-MARIADB = offer("mysql/blocking/fast", "mysql", "summary")
-REDIS = offer("redis/async/fast", "redis")
-SQLITE = offer("sqlite/async/fast", None, "summary")
-SQLITE_BLOCKING = offer("sqlite/blocking/fast", None, "summary")
-MEMORY = offer("memory/blocking/fast", None, "summary")
+ASYNCPG = store_info("asyncpg/async/fast", "postgres", "summary")
+PSYCOPG = store_info("psycopg/blocking/fast", "postgres", "summary")
+PSYCOPG_ASYNC = store_info("psycopg/async/fast", "postgres", "summary")
+PSYCOPG2 = store_info("psycopg2/blocking/fast", "postgres", "summary")
+SAFE = store_info("psycopg2/blocking/safe", "postgres", "summary")
+MARIADB = store_info("mysql/blocking/fast", "mysql", "summary")
+REDIS = store_info("redis/async/fast", "redis")
+SQLITE = store_info("sqlite/async/fast", None, "summary")
+SQLITE_BLOCKING = store_info("sqlite/blocking/fast", None, "summary")
+MEMORY = store_info("memory/blocking/fast", None, "summary")
 ALL = [MEMORY, MARIADB, SAFE, PSYCOPG2, PSYCOPG, PSYCOPG_ASYNC, ASYNCPG, REDIS, SQLITE]
 
 
 @pytest.mark.parametrize(
-    ("store", "offers", "whose"),
+    ("store", "stores", "expected"),
     [
         (PSYCOPG_ASYNC, ALL, PSYCOPG.id),
         (PSYCOPG2, ALL, PSYCOPG2.id),
@@ -63,9 +63,9 @@ ALL = [MEMORY, MARIADB, SAFE, PSYCOPG2, PSYCOPG, PSYCOPG_ASYNC, ASYNCPG, REDIS, 
     ],
 )
 def test_the_summary_is_that_of_a_blocking_store_of_the_same_database(
-    store: StoreInfo, offers: list[StoreInfo], whose: str | None
+    store: StoreInfo, stores: list[StoreInfo], expected: str | None
 ) -> None:
-    assert summary_store(store, offers) == whose
+    assert summary_store(store, stores) == expected
 
 
 def test_what_cannot_be_accompanied_says_why() -> None:
@@ -83,10 +83,10 @@ def test_a_run_leaves_out_what_cannot_be_accompanied() -> None:
         None,
         "slow work summary: a key-value store does not aggregate",
     ]
-    found = plan(ALL, ["redis/*", "asyncpg/*"], loads[1:], full=False, rounds=1, seed=1)
-    assert [store.id for store in found.stores] == [ASYNCPG.id]
-    assert found.summary_stores == {ASYNCPG.id: PSYCOPG2.id}
-    assert set(found.skipped) == {REDIS.id}
+    run_plan = plan(ALL, ["redis/*", "asyncpg/*"], loads[1:], full=False, rounds=1, seed=1)
+    assert [store.id for store in run_plan.stores] == [ASYNCPG.id]
+    assert run_plan.summary_stores == {ASYNCPG.id: PSYCOPG2.id}
+    assert set(run_plan.skipped) == {REDIS.id}
     alone = plan([ASYNCPG, REDIS], ["asyncpg/*"], loads[1:], full=False, rounds=1, seed=1)
     assert not alone.stores
     assert "no blocking store" in alone.skipped[ASYNCPG.id]
@@ -102,9 +102,9 @@ def test_the_blocking_store_of_an_engine() -> None:
 
 def test_streams_are_told_by_what_they_ask_for() -> None:
     rates = {"fast": 100.0, "slow": 5.0}
-    told = describe_streams(rates, "read", SLEEP)
-    assert told["fast"] == {"rate": 100.0, "work": "read mix", "operations": ["read"]}
-    assert told["slow"] == {"rate": 5.0, "work": "sleep of 50 ms", "operations": ["sleep"]}
-    told = describe_streams(rates, "read", SUMMARY, "psycopg/blocking/fast")
-    assert told["slow"]["work"] == "summary of psycopg/blocking/fast"
+    streams = describe_streams(rates, "read", SLEEP)
+    assert streams["fast"] == {"rate": 100.0, "work": "read mix", "operations": ["read"]}
+    assert streams["slow"] == {"rate": 5.0, "work": "sleep of 50 ms", "operations": ["sleep"]}
+    streams = describe_streams(rates, "read", SUMMARY, "psycopg/blocking/fast")
+    assert streams["slow"]["work"] == "summary of psycopg/blocking/fast"
     assert describe_streams({"": 10.0}, "read", SLEEP) == {}
