@@ -1,11 +1,11 @@
-"""What a change of the split did: each pool before and after it, with intervals.
+"""The effect of a change of the split on each pool and kind of request, with intervals.
 
-Before is as many seconds up to where it began as there are seconds after from where it was clean
-(nothing of the old split left), and none of them with another load. Seconds next to each other are
-alike, so blocks of two or more are resampled, as rounds are elsewhere; six blocks are the fewest.
+Both sides are equally long: before ends when the change began, after begins when old workers had
+drained; neither has another load in it. Adjacent seconds are alike, so blocks of two or more are
+resampled, as rounds are elsewhere; six blocks are the fewest.
 
-It takes a processor for most of a second, so `python -m windtunnel.live.before_after` does it
-beside the load.
+This keeps a processor busy for most of a second, so it runs in a child process
+(`python -m windtunnel.live.before_after`).
 """
 
 from __future__ import annotations
@@ -28,261 +28,220 @@ from windtunnel.analysis.stats import (
     holm,
     unpaired_log_ratio,
 )
+from windtunnel.live.compared_spans import MAX_SPAN_S, ComparedSpans, Span
 from windtunnel.recording.histogram import QUANTILES, Histogram, samples_needed
 from windtunnel.recording.recorder import Latencies
 
-BLOCK: Final = 2
-"""Seconds of the shortest block."""
+MIN_BLOCK_S: Final = 2
+"""The shortest block."""
 
-BLOCKS: Final = 15
-"""From so many blocks on they get longer."""
+MAX_BLOCKS: Final = 15
+"""Longer spans get longer blocks."""
 
-LONGEST: Final = 240
-"""Seconds on either side at most."""
+MIN_SPAN_S: Final = MIN_BLOCK_S * MIN_ROUNDS
+"""The shortest span on either side that gives intervals."""
 
-LEAST: Final = BLOCK * MIN_ROUNDS
-"""Seconds on either side from which on there are intervals."""
+QUANTILE_NAMES: Final = ("p50", "p99", "p99.9")
 
-ALL: Final = "all requests"
+ALL_REQUESTS: Final = "all requests"
 
-INCONCLUSIVE: Final = "cannot tell"
+INCONCLUSIVE: Final = "inconclusive"
 
-SHOWN: Final = ("p50", "p99", "p99.9")
+EQUIVALENCE: Final = 0.05
+"""Figures are the same if the interval of their ratio is within this share of 1."""
 
 Seconds = Mapping[int, Latencies]
-"""What a pool got in each second that it got anything in: right answers alone."""
-
-Failures = Mapping[int, tuple[int, int]]
-"""How many requests failed in a second, of how many in all."""
+"""Latencies of the successes of a pool or kind, by second; seconds without any are left out."""
 
 Sides = tuple[Seconds, Seconds]
-"""What a pool got before and after."""
+"""Latencies before and after."""
 
-ALIKE: Final = 0.05
-"""Figures that are surely no farther apart than this are called the same."""
-
-
-class Span(NamedTuple):
-    """Whole seconds of the epoch, `end` not among them."""
-
-    begin: int
-    end: int
-
-    @property
-    def seconds(self) -> int:
-        """How many."""
-        return max(0, self.end - self.begin)
+Failures = Mapping[int, tuple[int, int]]
+"""Failures and all requests, by second."""
 
 
-@dataclass(frozen=True, slots=True)
-class Spans:
-    """What is compared; `ended` says why watching on does not make it longer, if it does not."""
-
-    before: Span
-    after: Span
-    ended: str = ""
-
-
-def spans(change: Mapping[str, float], borders: Sequence[float], first: int, whole: int) -> Spans:
-    """Return what is compared of the seconds from `first` to `whole`.
-
-    `borders` are the moments at which the load or the split became another one, this change's own
-    excepted.
-    """
-    began, clean = change["began_at"], change["clean_at"]
-    start = max((first, *(border + 1 for border in borders if border <= began)))
-    stop = min((whole + 1, *(border for border in borders if border > began)))
-    end, begin = math.floor(began), math.ceil(clean)
-    earlier = Span(math.ceil(start), end).seconds
-    later = Span(begin, math.floor(stop)).seconds
-    length = min(earlier, later, LONGEST)
-    ended = ""
-    if later >= LONGEST <= earlier:
-        ended = "Longer spans are not compared."
-    elif later >= earlier:
-        ended = "There was no more of the same load before it."
-    elif stop <= whole:
-        ended = "The load or the split became another one after it."
-    return Spans(Span(end - length, end), Span(begin, begin + length), ended)
-
-
-def effect(found: Spans, pools: Mapping[str, Sides], failures: Failures) -> dict[str, Any]:
-    """Return the rows of the comparison, and how many seconds more would tell more, if any."""
-    rows = [row for pool, sides in pools.items() for row in _rows(pool, found, sides)]
-    rows.append(_failed(found, failures))
-    tested = [row for row in rows if row.spread is not None]
-    corrected = holm([row.spread.p_value for row in tested if row.spread])
-    sure = {id(row): p < LEVEL for row, p in zip(tested, corrected, strict=True)}
-    told = [row.told(found, sure=sure.get(id(row), False)) for row in rows]
-    waits = [row["watch_s"] for row in told if row["watch_s"] is not None]
+def effect(spans: ComparedSpans, pools: Mapping[str, Sides], failures: Failures) -> dict[str, Any]:
+    """Return the rows of the comparison, and how many seconds more would decide more, if any."""
+    rows = [row for pool, sides in pools.items() for row in _rows(pool, spans, sides)]
+    rows.append(_failure_row(spans, failures))
+    tested = [row for row in rows if row.ratio is not None]
+    p_values = holm([row.ratio.p_value for row in tested if row.ratio])
+    significant = {id(row): p < LEVEL for row, p in zip(tested, p_values, strict=True)}
+    cells = [row.as_dict(spans, significant=significant.get(id(row), False)) for row in rows]
+    waits = [row["watch_s"] for row in cells if row["watch_s"] is not None]
     return {
-        "before": list(found.before),
-        "after": list(found.after),
-        "seconds": found.after.seconds,
-        "ended": found.ended,
+        "before": list(spans.before),
+        "after": list(spans.after),
+        "seconds": spans.after.seconds,
+        "ended": spans.limit,
         "watch_s": max(waits, default=None),
-        "rows": told,
+        "rows": cells,
     }
 
 
 @dataclass(frozen=True, slots=True)
 class EffectRow:
-    """One figure of a pool on both sides; `lacking` says why it has no interval."""
+    """One figure of a pool on both sides.
+
+    Without an interval of its ratio, `reason` says why, and `wait_s` how much longer it takes.
+    """
 
     pool: str
     measure: str
     unit: str
     before: IntervalEstimate | None
     after: IntervalEstimate | None
-    spread: LogRatio | None
-    lacking: str = ""
-    needs: int | None = None
+    ratio: LogRatio | None
+    reason: str = ""
+    wait_s: int | None = None
 
-    def told(self, found: Spans, *, sure: bool) -> dict[str, Any]:
-        """As the page is told; `watch_s` is how many seconds more it takes to tell, if it may."""
-        verdict, why, watch = self._verdict(found, sure=sure)
+    def as_dict(self, spans: ComparedSpans, *, significant: bool) -> dict[str, Any]:
+        """Return the row as the page gets it; `watch_s` is how much longer a verdict takes."""
+        verdict, reason, wait_s = self._verdict(spans.after.seconds, significant=significant)
         return {
             "pool": self.pool,
             "measure": self.measure,
             "unit": self.unit,
-            "before": _figure(self.before, self.unit),
-            "after": _figure(self.after, self.unit),
-            "ratio": _ratio(self.spread),
+            "before": _estimate(self.before, self.unit),
+            "after": _estimate(self.after, self.unit),
+            "ratio": _ratio_interval(self.ratio),
             "verdict": verdict,
-            "why": why,
-            "watch_s": None if found.ended else watch,
+            "why": reason,
+            "watch_s": None if spans.limit else wait_s,
         }
 
-    def _verdict(self, found: Spans, *, sure: bool) -> tuple[str, str, int | None]:
-        """Return the verdict, why it is none or how near "same" is, and how long to watch on."""
-        if self.spread is None:
+    def _verdict(self, seconds: int, *, significant: bool) -> tuple[str, str, int | None]:
+        """Return the verdict, the reason for it, and how many seconds more it takes to decide."""
+        if self.ratio is None:
             if self.before and self.after and self.before.estimate == self.after.estimate == 0:
                 return "same", "none on either side", None
-            return INCONCLUSIVE, self.lacking, self.needs
-        if sure:
-            return ("higher" if self.spread.log_ratio > 0 else "lower"), "", None
-        low, high = self.spread.interval
-        apart = max(high - 1, 1 - low)
-        if apart <= ALIKE:
-            return "same", f"within {apart:.1%}", None
-        reach, seconds = math.log(high) - self.spread.log_ratio, found.after.seconds
-        wanted = seconds * (reach / max(abs(self.spread.log_ratio), 1e-9)) ** 2
-        alike = seconds * (reach / math.log1p(ALIKE)) ** 2
-        more = math.ceil(min(wanted, alike) - seconds)
-        return INCONCLUSIVE, "", more if seconds + more <= LONGEST and more > 0 else None
+            return INCONCLUSIVE, self.reason, self.wait_s
+        if significant:
+            return ("higher" if self.ratio.log_ratio > 0 else "lower"), "", None
+        low, high = self.ratio.interval
+        difference = max(high - 1, 1 - low)
+        if difference <= EQUIVALENCE:
+            return "same", f"within {difference:.1%}", None
+        half_width = math.log(high) - self.ratio.log_ratio
+        to_differ = seconds * (half_width / max(abs(self.ratio.log_ratio), 1e-9)) ** 2
+        to_equal = seconds * (half_width / math.log1p(EQUIVALENCE)) ** 2
+        wait_s = math.ceil(min(to_differ, to_equal) - seconds)
+        return INCONCLUSIVE, "", wait_s if seconds + wait_s <= MAX_SPAN_S and wait_s > 0 else None
 
 
-def _rows(pool: str, found: Spans, sides: Sides) -> list[EffectRow]:
-    kind = "response" if all(_any_response(side) for side in sides) else "service"
-    seconds = found.after.seconds
+def _rows(pool: str, spans: ComparedSpans, sides: Sides) -> list[EffectRow]:
+    latency = "response" if all(_has_response_times(side) for side in sides) else "service"
+    seconds = spans.after.seconds
     if not any(sides) or not seconds:
         return []
-    cut = [
-        _blocks(side, span.end - seconds if end else span.begin, seconds, from_end=end)
-        for side, span, end in zip(sides, (found.before, found.after), (True, False), strict=True)
+    blocks = [
+        _blocks(sides[0], spans.before.end - seconds, seconds, from_end=True),
+        _blocks(sides[1], spans.after.begin, seconds, from_end=False),
     ]
-    rates = [_rate(blocks) for blocks in cut]
-    rows = [_row(pool, "rate", "/s", rates, seconds)]
+    rows = [_row(pool, "rate", "/s", [_rate(side) for side in blocks], seconds)]
     if not all(sides):
         return rows
-    for name in SHOWN:
-        q = QUANTILES[name]
-        by_block = [_histograms(blocks, kind) for blocks in cut]
-        samples = min(sum(h.count for h in each.values()) for each in by_block)
-        label, needed = f"{name} {kind}", samples_needed(q)
-        if samples < needed:
-            rows.append(_too_few(pool, label, samples, needed, seconds))
+    histograms = [_histograms(side, latency) for side in blocks]
+    samples = min(sum(h.count for h in side.values()) for side in histograms)
+    for name in QUANTILE_NAMES:
+        q, label = QUANTILES[name], f"{name} {latency}"
+        if samples < samples_needed(q):
+            rows.append(_row_of_too_few(pool, label, samples, samples_needed(q), seconds))
         else:
-            quantiles = [Quantile(q, each) for each in by_block]
+            quantiles = [Quantile(q, side) for side in histograms]
             rows.append(_row(pool, label, "ms", quantiles, seconds))
     return rows
-
-
-def _failed(found: Spans, failures: Failures) -> EffectRow:
-    """The share of requests that failed, whichever pool they went to: some reach none."""
-    sides = [Ratio(_shares(span, failures)) for span in (found.before, found.after)]
-    if not all(side.rounds for side in sides):
-        return EffectRow(ALL, "failures", "%", None, None, None, "no requests on one side")
-    before, after = map(Bootstrap, sides)
-    if before.estimate > 0 and after.estimate > 0:
-        return _row(ALL, "failures", "%", sides, found.after.seconds)
-    return EffectRow(ALL, "failures", "%", before.figure, after.figure, None, "none on one side")
-
-
-def _shares(span: Span, failures: Failures) -> dict[int, tuple[float, float]]:
-    """Failures, in hundredths, and requests of each block of a span."""
-    length = max(BLOCK, span.seconds // BLOCKS)
-    found: dict[int, tuple[float, float]] = {}
-    for at in range(span.begin, span.end):
-        failed, number = failures.get(at, (0, 0))
-        block = (at - span.begin) // length
-        before = found.get(block, (0.0, 0.0))
-        found[block] = (before[0] + 100 * failed, before[1] + number)
-    return {block: pair for block, pair in found.items() if pair[1]}
 
 
 def _row(pool: str, measure: str, unit: str, sides: Sequence[Estimator], seconds: int) -> EffectRow:
     if not all(side.rounds for side in sides):
         return EffectRow(pool, measure, unit, None, None, None, "no requests on one side")
     before, after = map(Bootstrap, sides)
-    spread = (
-        None if min(before.estimate, after.estimate) <= 0 else unpaired_log_ratio(after, before)
+    has_zero = min(before.estimate, after.estimate) <= 0
+    ratio = None if has_zero else unpaired_log_ratio(after, before)
+    reason, wait_s = "", None
+    if ratio is None:
+        reason = "no requests on one side" if has_zero else "answers in too few seconds"
+        if seconds < MIN_SPAN_S:
+            reason, wait_s = f"{seconds} s of {MIN_SPAN_S} s", MIN_SPAN_S - seconds
+    return EffectRow(pool, measure, unit, before.figure, after.figure, ratio, reason, wait_s)
+
+
+def _row_of_too_few(pool: str, measure: str, samples: int, needed: int, seconds: int) -> EffectRow:
+    wait_s = math.ceil(seconds * needed / samples) - seconds if samples else None
+    if wait_s is not None and seconds + wait_s > MAX_SPAN_S:
+        wait_s = None
+    reason = f"{samples:,} of {needed:,} samples"
+    return EffectRow(pool, measure, "ms", None, None, None, reason, wait_s)
+
+
+def _failure_row(spans: ComparedSpans, failures: Failures) -> EffectRow:
+    """Return the row of the share of failures, those included that reached no pool."""
+    sides = [Ratio(_failure_shares(span, failures)) for span in (spans.before, spans.after)]
+    if not all(side.rounds for side in sides):
+        return EffectRow(ALL_REQUESTS, "failures", "%", None, None, None, "no requests on one side")
+    before, after = map(Bootstrap, sides)
+    if before.estimate > 0 and after.estimate > 0:
+        return _row(ALL_REQUESTS, "failures", "%", sides, spans.after.seconds)
+    return EffectRow(
+        ALL_REQUESTS, "failures", "%", before.figure, after.figure, None, "none on one side"
     )
-    if spread is not None:
-        return EffectRow(pool, measure, unit, before.figure, after.figure, spread)
-    needs, lacking = None, "answers in too few seconds"
-    if seconds < LEAST:
-        needs, lacking = LEAST - seconds, f"{seconds} s of {LEAST} s"
-    elif min(before.estimate, after.estimate) <= 0:
-        lacking = "no requests on one side"
-    return EffectRow(pool, measure, unit, before.figure, after.figure, None, lacking, needs)
 
 
-def _too_few(pool: str, measure: str, samples: int, needed: int, seconds: int) -> EffectRow:
-    more = math.ceil(seconds * needed / samples) - seconds if samples else None
-    within = more is not None and seconds + more <= LONGEST
-    why = f"{samples:,} answers of {needed:,}"
-    return EffectRow(pool, measure, "ms", None, None, None, why, more if within else None)
+def _failure_shares(span: Span, failures: Failures) -> dict[int, tuple[float, float]]:
+    """Return failures, in hundredths, and requests of each block of a span."""
+    length = max(MIN_BLOCK_S, span.seconds // MAX_BLOCKS)
+    blocks: dict[int, tuple[float, float]] = {}
+    for at in range(span.begin, span.end):
+        failed, number = failures.get(at, (0, 0))
+        index = (at - span.begin) // length
+        hundredths, total = blocks.get(index, (0.0, 0.0))
+        blocks[index] = (hundredths + 100 * failed, total + number)
+    return {index: block for index, block in blocks.items() if block[1]}
 
 
 class Block(NamedTuple):
-    """Some seconds that are counted as one."""
+    """Adjacent seconds that are resampled as one."""
 
     seconds: int
-    times: Latencies
+    latencies: Latencies
 
 
 def _blocks(side: Seconds, begin: int, seconds: int, *, from_end: bool) -> dict[int, Block]:
-    """Part a side; what does not fill a block is left out where it is farthest from the change."""
-    length = max(BLOCK, seconds // BLOCKS)
+    """Divide a side; what does not fill a block is left out, farthest from the change."""
+    length = max(MIN_BLOCK_S, seconds // MAX_BLOCKS)
     number = max(1, seconds // length)
     length = min(length, seconds)
     start = begin + (seconds - number * length if from_end else 0)
-    found: dict[int, Block] = {}
+    blocks: dict[int, Block] = {}
     for index in range(number):
         total = Latencies.empty()
         for at in range(start + index * length, start + (index + 1) * length):
             if at in side:
                 total.merge(side[at])
-        found[index] = Block(length, total)
-    return found
+        blocks[index] = Block(length, total)
+    return blocks
 
 
 def _rate(blocks: Mapping[int, Block]) -> Ratio:
-    return Ratio({i: (float(b.times.service.count), float(b.seconds)) for i, b in blocks.items()})
+    return Ratio(
+        {i: (float(b.latencies.service.count), float(b.seconds)) for i, b in blocks.items()}
+    )
 
 
-def _histograms(blocks: Mapping[int, Block], kind: str) -> dict[int, Histogram]:
-    histograms: dict[int, Histogram] = {i: getattr(b.times, kind) for i, b in blocks.items()}
+def _histograms(blocks: Mapping[int, Block], latency: str) -> dict[int, Histogram]:
+    histograms: dict[int, Histogram] = {
+        index: getattr(block.latencies, latency) for index, block in blocks.items()
+    }
     return {index: histogram for index, histogram in histograms.items() if histogram}
 
 
-def _any_response(side: Seconds) -> bool:
-    return any(times.response for times in side.values())
+def _has_response_times(side: Seconds) -> bool:
+    return any(latencies.response for latencies in side.values())
 
 
-def _figure(figure: IntervalEstimate | None, unit: str) -> dict[str, float | None] | None:
-    """Recorded are microseconds, told are milliseconds."""
+def _estimate(figure: IntervalEstimate | None, unit: str) -> dict[str, float | None] | None:
+    """Return an estimate for the page: latencies in milliseconds, recorded in microseconds."""
     if figure is None:
         return None
     scale = 1000 if unit == "ms" else 1
@@ -290,27 +249,25 @@ def _figure(figure: IntervalEstimate | None, unit: str) -> dict[str, float | Non
     return {name: None if value is None else value / scale for name, value in parts.items()}
 
 
-def _ratio(spread: LogRatio | None) -> dict[str, float] | None:
-    if spread is None:
+def _ratio_interval(ratio: LogRatio | None) -> dict[str, float] | None:
+    if ratio is None:
         return None
-    low, high = spread.interval
-    return {"estimate": math.exp(spread.log_ratio), "low": low, "high": high}
+    low, high = ratio.interval
+    return {"estimate": math.exp(ratio.log_ratio), "low": low, "high": high}
 
 
 class EffectQuestion(msgspec.Struct, array_like=True):
-    """What a process of its own is asked: `Spans` in parts, and the sides of each pool."""
+    """The input of the child process: the arguments of `effect`."""
 
-    before: Span
-    after: Span
-    ended: str
+    spans: ComparedSpans
     pools: dict[str, Sides]
     failures: dict[int, tuple[int, int]]
 
 
 def main() -> None:
-    """Answer the question on standard input (msgpack), on standard output (JSON)."""
-    asked = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=EffectQuestion)
-    answer = effect(Spans(asked.before, asked.after, asked.ended), asked.pools, asked.failures)
+    """Read a question from standard input (msgpack), and print its effect (JSON)."""
+    question = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=EffectQuestion)
+    answer = effect(question.spans, question.pools, question.failures)
     sys.stdout.buffer.write(msgspec.json.encode(answer))
 
 

@@ -1,4 +1,4 @@
-"""What a change of the split did to the load that goes on, worked out beside it."""
+"""The effects of changes of the split, computed from the seconds before and after each of them."""
 
 from __future__ import annotations
 
@@ -7,90 +7,94 @@ from typing import Any, Final
 
 import msgspec
 
-from windtunnel.live.before_after import LEAST, EffectQuestion, Sides, Spans, spans
+from windtunnel.live.before_after import MIN_SPAN_S, EffectQuestion, Sides
+from windtunnel.live.child_process import ModuleError, run_module
+from windtunnel.live.compared_spans import ComparedSpans, compared_spans
 from windtunnel.live.load_controller import LoadController
-from windtunnel.live.split_control import ModuleError, beside
 from windtunnel.live.window import RollingWindow
 from windtunnel.recording.recorder import NO_POOL
 
-STEP: Final = 1.1
-"""It is worked out again once there is so much more of it."""
+GROWTH: Final = 1.1
+"""How much longer spans must be for an effect to be computed again."""
 
-GROUPS: Final = {"kinds": "requests: {}", "pools": "pool {}"}
-"""What is compared, and what it is called."""
+LABELS: Final = {"kinds": "requests: {}", "pools": "pool {}"}
+"""The groupings that are compared, and what the page calls a name of each."""
 
 History = Sequence[Mapping[str, Any]]
 
 
 class ChangeEffects:
-    """Compares the seconds before a change with those after it, and remembers what it found."""
+    """Compares the seconds before and after a change, and caches the result."""
 
-    def __init__(self, recent: RollingWindow, helm: Callable[[], LoadController | None]) -> None:
-        self._recent = recent
-        self._helm = helm
-        self._found: dict[int, dict[str, Any]] = {}
+    def __init__(
+        self, window: RollingWindow, controller: Callable[[], LoadController | None]
+    ) -> None:
+        self._window = window
+        self._controller = controller
+        self._effects: dict[int, dict[str, Any]] = {}
 
-    def of(self, number: int, history: History) -> dict[str, Any]:
-        """Compare before and after a change; raises LookupError where that cannot be."""
-        change = next((one for one in history if one["number"] == number), None)
+    def effect(self, number: int, history: History) -> dict[str, Any]:
+        """Return the effect of a change; raises LookupError, saying why, if there is none."""
+        change = next((change for change in history if change["number"] == number), None)
         if change is None:
             raise LookupError(f"there is no change {number}")
         if change["clean_at"] is None:
-            raise LookupError("It was interrupted: nobody knows when nothing of the old was left.")
-        kept = self._recent.seconds()
-        if not kept or kept[0] > change["began_at"]:
-            raise LookupError("Nothing of the load before this change is kept.")
-        others = [one for one in history if one is not change]
-        compared = spans(change, self._borders(others), kept[0], kept[-1])
-        if not compared.after.seconds:
-            raise LookupError("Nothing of the same load is kept from before and after this change.")
-        known = self._found.get(number)
-        if known and not _worth(known, compared):
-            return known
-        self._found[number] = found = self._asked(compared)
-        return found
+            raise LookupError("It was interrupted: it is unknown when old workers had drained.")
+        seconds = self._window.seconds()
+        if not seconds or seconds[0] > change["began_at"]:
+            raise LookupError("No figures of the load before this change are left.")
+        borders = self._borders([other for other in history if other is not change])
+        spans = compared_spans(change, borders, seconds[0], seconds[-1])
+        if not spans.after.seconds:
+            raise LookupError("No figures of the same load before and after this change are left.")
+        effect = self._effects.get(number)
+        if effect is None or _is_outdated(effect, spans):
+            effect = self._effects[number] = self._compute(spans)
+        return effect
 
     def _borders(self, others: History) -> list[float]:
-        """When the load became another one, and other changes began and were clean."""
-        helm = self._helm()
-        turned = [] if helm is None else list(helm.changed_at)
-        return [*turned, *(one[at] for one in others for at in ("began_at", "clean_at") if one[at])]
+        """Return when the load changed, and when other changes began and were complete."""
+        controller = self._controller()
+        load_changes = [] if controller is None else list(controller.changed_at)
+        moments = [other[key] for other in others for key in ("began_at", "clean_at")]
+        return [*load_changes, *(moment for moment in moments if moment)]
 
-    def _asked(self, compared: Spans) -> dict[str, Any]:
-        recent, pools = self._recent, dict[str, Sides]()
-        seconds = recent.seconds(compared.before.begin - 1)
-        for kind, title in GROUPS.items():
-            for name in recent.names(kind, seconds):
-                if name != NO_POOL:
-                    before, after = compared.before, compared.after
-                    pools[title.format(name)] = (
-                        recent.between(*before, name, kind),
-                        recent.between(*after, name, kind),
-                    )
-        question = EffectQuestion(
-            compared.before, compared.after, compared.ended, pools, self._failures(seconds)
-        )
+    def _compute(self, spans: ComparedSpans) -> dict[str, Any]:
+        seconds = self._window.seconds(spans.before.begin - 1)
+        question = EffectQuestion(spans, self._sides(spans, seconds), self._failures(seconds))
         try:
-            answer = beside("windtunnel.live.before_after", msgspec.msgpack.encode(question))
+            answer = run_module("windtunnel.live.before_after", msgspec.msgpack.encode(question))
         except ModuleError as error:
-            raise LookupError(f"The comparison broke down: {error}") from error
+            raise LookupError(f"The comparison failed: {error}") from error
         return dict(msgspec.json.decode(answer))
 
+    def _sides(self, spans: ComparedSpans, seconds: Sequence[int]) -> dict[str, Sides]:
+        window = self._window
+        return {
+            label.format(name): (
+                window.between(*spans.before, name, grouping),
+                window.between(*spans.after, name, grouping),
+            )
+            for grouping, label in LABELS.items()
+            for name in window.names(grouping, seconds)
+            if name != NO_POOL
+        }
+
     def _failures(self, seconds: Sequence[int]) -> dict[int, tuple[int, int]]:
-        """Failures of each second, and requests in all: of every pool, and of those without one."""
-        found = dict.fromkeys(seconds, (0, 0))
-        for name in self._recent.names("pools", seconds):
-            for at, point in zip(seconds, self._recent.line("pools", name, seconds), strict=True):
+        """Return failures and all requests of each second, those without a pool included."""
+        totals = dict.fromkeys(seconds, (0, 0))
+        for name in self._window.names("pools", seconds):
+            for at, point in zip(seconds, self._window.line("pools", name, seconds), strict=True):
                 if point is not None:
-                    failed, number = found[at]
-                    both = point.failures + int(point.rate)
-                    found[at] = failed + point.failures, number + both
-        return found
+                    failures, requests = totals[at]
+                    requests += point.failures + int(point.rate)
+                    totals[at] = failures + point.failures, requests
+        return totals
 
 
-def _worth(known: Mapping[str, Any], compared: Spans) -> bool:
-    """Whether there is so much more to compare than there was that it is worth the work."""
-    if known["ended"] != compared.ended:
+def _is_outdated(effect: Mapping[str, Any], spans: ComparedSpans) -> bool:
+    """Whether there is enough more to compare than there was to compute an effect again."""
+    if effect["ended"] != spans.limit:
         return True
-    before, now = int(known["seconds"]), compared.after.seconds
-    return now > before if now <= LEAST else now >= before * STEP
+    before, now = int(effect["seconds"]), spans.after.seconds
+    return now > before if now <= MIN_SPAN_S else now >= before * GROWTH

@@ -1,4 +1,4 @@
-"""What of the split can be chosen on the page: closed sets, made from the split in force."""
+"""What can be changed of the split on the page: closed sets, made from the split in force."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from windtunnel.errors import UsageError
 
-PROCESSES_AT_MOST: Final = 8
-"""Of a pool that has no more already; whoever wants more has `windtunnel split set`."""
+MAX_PROCESSES: Final = 8
+"""Of a pool that has no more already; `windtunnel split set` allows more."""
 
-WEIGHT_AT_MOST: Final = 10
+MAX_WEIGHT: Final = 10
 
 _PROCESSES: Final = ".processes"
 _WEIGHTS: Final = ".weights"
@@ -19,19 +19,19 @@ _BALANCE: Final = ".balance"
 
 
 class ChoiceError(UsageError):
-    """A change that is not among the choices; the line names the key."""
+    """A change that is not among the choices; the message names the key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """The keys that can be changed, each with its values as text.
+    """The keys that can be changed: `values` as text, the highest of `weights`, the current ones.
 
-    Weights are no list of values but one of these for each process, or nothing for equal shares.
+    Weights are one number per process, separated by commas, or nothing for equal shares.
     """
 
     values: Mapping[str, Sequence[str]]
     weights: Mapping[str, int]
-    now: Mapping[str, str]
+    current: Mapping[str, str]
 
     def check(self, changes: Mapping[str, str]) -> None:
         """Raise ChoiceError unless every change is one of the choices."""
@@ -45,35 +45,35 @@ class Choices:
 
     def _check_weights(self, key: str, value: str, changes: Mapping[str, str]) -> None:
         size = key.removesuffix(_WEIGHTS) + _PROCESSES
-        processes = int(changes.get(size, self.now[size]))
-        allowed = {str(weight) for weight in range(1, WEIGHT_AT_MOST + 1)}
-        given = value.split(",") if value else []
-        if given and (len(given) != processes or not set(given) <= allowed):
-            wanted = f"{processes} whole numbers from 1 to {WEIGHT_AT_MOST}, or nothing"
-            raise ChoiceError(f"{key}: choose {wanted}")
+        processes = int(changes.get(size, self.current[size]))
+        allowed = {str(weight) for weight in range(1, MAX_WEIGHT + 1)}
+        weights = value.split(",") if value else []
+        if weights and (len(weights) != processes or not set(weights) <= allowed):
+            expected = f"{processes} whole numbers from 1 to {MAX_WEIGHT}, or nothing"
+            raise ChoiceError(f"{key}: must be {expected}")
 
-    def told(self) -> dict[str, Any]:
-        """As the page is told."""
+    def as_dict(self) -> dict[str, Any]:
+        """Return the choices as the page gets them."""
         return {
             "values": {key: list(values) for key, values in self.values.items()},
             "weights": dict(self.weights),
-            "now": dict(self.now),
+            "now": dict(self.current),
         }
 
 
 def choices(flat: Mapping[str, str], balances: Sequence[str]) -> Choices:
-    """The choices that a split leaves; `flat` has each of its keys with the value as text."""
+    """Return the choices for a split; `flat` has the value of each of its keys as text."""
     pools = list(dict.fromkeys(key.split(".")[1] for key in flat if key.startswith("pools.")))
     values: dict[str, Sequence[str]] = {}
     weights: dict[str, int] = {}
-    for key, now in flat.items():
+    for key, value in flat.items():
         if key.startswith("routes."):
             values[key] = pools
         elif key.endswith(_PROCESSES):
-            most = max(PROCESSES_AT_MOST, int(now))
+            most = max(MAX_PROCESSES, int(value))
             values[key] = [str(number) for number in range(1, most + 1)]
         elif key.endswith(_BALANCE):
             values[key] = list(balances)
         elif key.endswith(_WEIGHTS):
-            weights[key] = WEIGHT_AT_MOST
+            weights[key] = MAX_WEIGHT
     return Choices(values, weights, {key: flat[key] for key in (*values, *weights)})

@@ -1,7 +1,7 @@
-"""What goes on beside a test under Locust: its server processes, and the CPU time that all take.
+"""Watches the servers during a test under Locust, and the CPU time of all processes involved.
 
-One monitor for a test, in the process that has the web UI, whoever sends the load. It follows the
-split: processes that nginx gains are watched, those that it loses are left alone.
+There is one monitor per test, in the process that has the web UI, whichever processes send the
+load. It follows the split: processes that nginx gains are watched, those that it loses are not.
 """
 
 from __future__ import annotations
@@ -28,30 +28,30 @@ from windtunnel.recording.health import cpu_ticks
 from windtunnel.workload.open_loop import drain
 
 SPLIT: Final = "/split"
-LOOK_EVERY: Final = 3.0
-"""Seconds between two looks at the split."""
+SPLIT_INTERVAL_S: Final = 3.0
+"""Between two readings of the split."""
 
-CPU_EVERY: Final = 10.0
-"""Seconds between two readings of CPU time, which look at every process of the machine."""
+CPU_INTERVAL_S: Final = 10.0
+"""Between two readings of CPU time, which look at every process of the machine."""
 
-ANSWERS_WITHIN: Final = 1.0
-"""Seconds that the last of the bystanders' requests get; what has no answer then failed."""
+DRAIN_TIMEOUT_S: Final = 1.0
+"""For the bystanders' last requests; what has no answer by then failed."""
 
-LOOKS_AT: Final = 0.7
-"""Where in a second processes are asked, so that it is known when the second is over."""
+POLL_OFFSET_S: Final = 0.7
+"""When in a second processes are polled, so that their figures are there when it is over."""
 
-SETTLES_WITHIN: Final = 1.0
-"""Seconds until servers have told who they are, and have opened their stores."""
+STARTUP_S: Final = 1.0
+"""Until servers have answered with their pids, and have opened their stores."""
 
-SCANS: Final = 2
-"""How often the kernel's table of connections is read for a set of servers: it takes 40 ms."""
+MAX_SCANS: Final = 2
+"""How often the kernel's table of connections is read for a set of servers; it takes 40 ms."""
 
-RESCAN: Final = 12
-"""Looks after which it is read again all the same."""
+RESCAN_INTERVAL: Final = 12
+"""Readings after which it is read again all the same."""
 
 T = TypeVar("T")
 
-_APART: Final = 0.03
+_POLL_SPACING_S: Final = 0.03
 
 log = logging.getLogger("windtunnel")
 
@@ -70,168 +70,173 @@ class _SplitDocument(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class CpuReading:
-    """CPU seconds of each group and ticks of the machine up to a second of the epoch."""
+    """CPU seconds of each group and ticks of the machine, up to a second of the epoch."""
 
     at: int
-    spent: Mapping[str, float]
+    cpu_s: Mapping[str, float]
     ticks: tuple[int, int]
 
 
 class Monitor:
-    """Watches what serves at `url` from when it is made until it is told to `stop`."""
+    """Watches the servers behind `url` from its creation until `stop`."""
 
     def __init__(self, url: str) -> None:
-        self.neighbours: dict[str, ServerProbe] = {}
+        self.probes: dict[str, ServerProbe] = {}
         self.cpu_meter = CpuMeter()
         self._url = url
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", parts.port or 80
-        self._through = False
+        self._is_nginx = False
         self._ticks = cpu_ticks()
-        self._client = Client(Address(url), Deadlines(LOOK_EVERY))
+        self._client = Client(Address(url), Deadlines(SPLIT_INTERVAL_S))
         self.generator_s = 0.0
         """CPU seconds of all processes that send, as they report them."""
         self._readings: deque[CpuReading] = deque(maxlen=2)
         self._groups: dict[str, list[int]] = {}
-        self._greenlets = [gevent.spawn(self._follow), gevent.spawn(self._count)]
+        self._greenlets = [gevent.spawn(self._follow_split), gevent.spawn(self._read_cpu)]
 
-    def settle(self) -> None:
+    def drain(self) -> None:
         """Send no more, and wait a moment for the answers."""
-        lanes = [one.bystander.lane for one in self.neighbours.values()]
-        for lane in lanes:
-            lane.end(perf_counter())
-        drain(lanes, ANSWERS_WITHIN)
+        loops = [probe.bystander.lane for probe in self.probes.values()]
+        for loop in loops:
+            loop.end(perf_counter())
+        drain(loops, DRAIN_TIMEOUT_S)
 
     def stop(self) -> None:
         """Watch no more."""
         gevent.killall(self._greenlets)
-        for one in self.neighbours.values():
-            one.close()
+        for probe in self.probes.values():
+            probe.close()
         self._client.close()
 
     @property
-    def here(self) -> list[ServerProbe]:
-        """The processes that serve now."""
-        return [one for one in self.neighbours.values() if one.here]
+    def active_probes(self) -> list[ServerProbe]:
+        """The probes of the processes that serve now."""
+        return [probe for probe in self.probes.values() if probe.is_active]
 
-    def told(self, last: bool) -> dict[str, Any]:
-        """Return `bystander`, `cpu_s`, `steal` and `flags` as in a cell; the `last` is read anew.
+    def cell_fields(self, last: bool) -> dict[str, Any]:
+        """Return `bystander`, `cpu_s`, `steal` and `flags` of a cell; the `last` are read anew.
 
-        What a server spent whose process ended, without leaving the split, nobody knows.
+        The CPU time of the servers is unknown if one of them ended without leaving the split.
         """
         if last and self._groups:
             self.cpu_meter.update(self._groups)
-        stolen, all_ = (now - then for now, then in zip(cpu_ticks(), self._ticks, strict=True))
+        stolen, total = (now - start for now, start in zip(cpu_ticks(), self._ticks, strict=True))
         bystander = []
-        for one in list(self.neighbours.values()):
-            bystander.append(one.bystander.told())
+        for probe in list(self.probes.values()):
+            bystander.append(probe.bystander.told())
             gevent.sleep(0)  # it takes a millisecond each
-        ended = self._ended()
+        has_ended = self._has_ended()
         return {
             "bystander": bystander,
-            "cpu_s": self.cpu_meter.seconds() | ({"server": None} if ended else {}),
-            "flags": ["a process of the server ended"] if ended else [],
-            "steal": round(stolen / all_, 4) if all_ else 0.0,
+            "cpu_s": self.cpu_meter.seconds() | ({"server": None} if has_ended else {}),
+            "flags": ["a process of the server ended"] if has_ended else [],
+            "steal": round(stolen / total, 4) if total else 0.0,
         }
 
     @property
-    def spell(self) -> tuple[CpuReading, CpuReading] | None:
+    def last_readings(self) -> tuple[CpuReading, CpuReading] | None:
         """The last two readings, if there are two."""
         return (self._readings[0], self._readings[1]) if len(self._readings) == 2 else None
 
-    # -- which processes --------------------------------------------------------------------
+    # -- the split --------------------------------------------------------------------
 
-    def _follow(self) -> None:
+    def _follow_split(self) -> None:
         while True:
-            places = self._places()
-            if places is not None:
-                self._meet(places)
-            gevent.sleep(LOOK_EVERY)
+            addresses = self._addresses()
+            if addresses is not None:
+                self._update_probes(addresses)
+            gevent.sleep(SPLIT_INTERVAL_S)
 
-    def _places(self) -> Mapping[str, str | None] | None:
-        """The address of each process with its pool; None if that is not known now."""
+    def _addresses(self) -> Mapping[str, str | None] | None:
+        """Return the URL of each process with its pool; None if the split cannot be read now."""
         answer = self._client.request("GET", SPLIT)
         if answer.status == 200:
             try:
                 pools = msgspec.json.decode(answer.body, type=_SplitDocument).pools
             except msgspec.MsgspecError:
                 return None
-            self._through = True
+            self._is_nginx = True
             return {
                 f"http://{self._host}:{process.port}": name
                 for name, pool in pools.items()
                 for process in pool.processes
             }
-        return {self._url: None} if answer.status and not self._through else None
+        return {self._url: None} if answer.status and not self._is_nginx else None
 
-    def _meet(self, places: Mapping[str, str | None]) -> None:
-        for url, one in self.neighbours.items():
-            if one.here and url not in places:
-                one.leave()
-        for url, pool in places.items():
-            one = self.neighbours.get(url) or self._new(url)
-            one.pool = pool or one.pool
-            if not one.here:
-                one.arrive()
-                self._greenlets.append(gevent.spawn(self._watch, one))
+    def _update_probes(self, addresses: Mapping[str, str | None]) -> None:
+        for url, probe in self.probes.items():
+            if probe.is_active and url not in addresses:
+                probe.stop()
+        for url, pool in addresses.items():
+            probe = self.probes.get(url) or self._add_probe(url)
+            probe.pool = pool or probe.pool
+            if not probe.is_active:
+                probe.start()
+                self._greenlets.append(gevent.spawn(self._poll, probe))
 
-    def _new(self, url: str) -> ServerProbe:
-        one = self.neighbours[url] = ServerProbe(url, len(self.neighbours))
-        return one
+    def _add_probe(self, url: str) -> ServerProbe:
+        probe = self.probes[url] = ServerProbe(url, len(self.probes))
+        return probe
 
-    def _watch(self, one: ServerProbe) -> None:
-        offset = LOOKS_AT + _APART * (len(self.neighbours) % 8)
-        while one.here:
-            one.look()
+    def _poll(self, probe: ServerProbe) -> None:
+        offset = POLL_OFFSET_S + _POLL_SPACING_S * (len(self.probes) % 8)
+        while probe.is_active:
+            probe.poll()
             gevent.sleep(max(1 - (time.time() - offset) % 1, 0.05))
 
-    # -- whose CPU time ---------------------------------------------------------------------
+    # -- CPU time ---------------------------------------------------------------------
 
-    def _count(self) -> None:
-        gevent.sleep(SETTLES_WITHIN)
+    def _read_cpu(self) -> None:
+        gevent.sleep(STARTUP_S)
         scans: dict[tuple[int, ...], int] = {}
-        for look in range(10**9):
+        for reading in range(10**9):
             try:
                 if self._host in LOOPBACK:
-                    servers = tuple(self._servers())
-                    scans[servers] = scans.get(servers, 0) + 1
-                    if scans[servers] <= SCANS or not look % RESCAN:
-                        self._groups = self._joined(_aside(groups, servers, self._nginx))
-                    _aside(self.cpu_meter.update, self._groups)
+                    pids = tuple(self._server_pids())
+                    scans[pids] = scans.get(pids, 0) + 1
+                    if scans[pids] <= MAX_SCANS or not reading % RESCAN_INTERVAL:
+                        self._groups = self._merge_groups(
+                            _in_thread(groups, pids, self._nginx_port)
+                        )
+                    _in_thread(self.cpu_meter.update, self._groups)
                 self._readings.append(self._reading())
             except (psutil.Error, OSError) as error:
-                log.debug("CPU time is not known: %s", error)
-            gevent.sleep(CPU_EVERY)
+                log.debug("CPU time is unknown: %s", error)
+            gevent.sleep(CPU_INTERVAL_S)
 
     def _reading(self) -> CpuReading:
-        spent = self.cpu_meter.seconds()
-        return CpuReading(int(time.time()), {"generator": self.generator_s, **spent}, cpu_ticks())
+        cpu_s = {"generator": self.generator_s, **self.cpu_meter.seconds()}
+        return CpuReading(int(time.time()), cpu_s, cpu_ticks())
 
-    def _servers(self) -> Sequence[int]:
-        return [one.pid for one in self.here if one.pid and psutil.pid_exists(one.pid)]
+    def _server_pids(self) -> Sequence[int]:
+        return [
+            probe.pid for probe in self.active_probes if probe.pid and psutil.pid_exists(probe.pid)
+        ]
 
-    def _ended(self) -> bool:
-        local = self._host in LOOPBACK
-        return local and any(not _alive(pid) for one in self.here for pid in one.pids)
+    def _has_ended(self) -> bool:
+        """Whether a process ended that is still in the split."""
+        pids = [pid for probe in self.active_probes for pid in probe.pids]
+        return self._host in LOOPBACK and not all(map(_is_alive, pids))
 
     @property
-    def _nginx(self) -> int | None:
-        return self._port if self._through else None
+    def _nginx_port(self) -> int | None:
+        return self._port if self._is_nginx else None
 
-    def _joined(self, found: Mapping[str, Sequence[int]]) -> dict[str, list[int]]:
-        """Those that were known, and those that were found; databases may be idle for a while."""
-        names = {*self._groups, *found}
-        return {n: sorted({*self._groups.get(n, ()), *found.get(n, ())}) for n in names}
+    def _merge_groups(self, scanned: Mapping[str, Sequence[int]]) -> dict[str, list[int]]:
+        """Add the pids of a scan to those of earlier ones: databases may be idle for a while."""
+        names = {*self._groups, *scanned}
+        return {n: sorted({*self._groups.get(n, ()), *scanned.get(n, ())}) for n in names}
 
 
-def _alive(pid: int) -> bool:
+def _is_alive(pid: int) -> bool:
     try:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 
 
-def _aside(work: Callable[..., T], *args: Any) -> T:
-    """Do it in a thread: it takes milliseconds, in which requests get their turn."""
-    done: T = gevent.get_hub().threadpool.apply(work, args)
-    return done
+def _in_thread(function: Callable[..., T], *args: Any) -> T:
+    """Call a function that takes milliseconds in a thread, so that requests are not delayed."""
+    result: T = gevent.get_hub().threadpool.apply(function, args)
+    return result

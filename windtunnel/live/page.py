@@ -1,6 +1,6 @@
-"""`/windtunnel` in Locust's web app: a page to watch pools and stores, and to change the split.
+"""`/windtunnel` in Locust's web app: the page to watch pools and stores, and to change the split.
 
-Whatever is asked of it, and of everything below its address, passes the guard first.
+Every request to it, and to all routes below it, passes the guard first.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from windtunnel.live.load_controller import LoadController
 from windtunnel.live.load_profile import is_paused, set_paused
 from windtunnel.live.security import HEADERS, Guard, base_path
 from windtunnel.live.split_control import ConflictError, InvalidSplitError, SplitControlError
-from windtunnel.live.window import KEPT, RollingWindow
+from windtunnel.live.window import KEPT_S, RollingWindow
 
 PATH: Final = "/windtunnel"
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -33,61 +33,51 @@ ASSETS: Final = {
     **{path.name: path for path in sorted((TEMPLATES / "windtunnel").iterdir())},
     "plotly.min.js": Path(plotly.__file__).parent / "package_data" / "plotly.min.js",
 }
-"""All that the page needs, by name: nothing comes from elsewhere."""
+"""All files that the page needs, by name: it loads nothing from elsewhere."""
 
-A_DAY: Final = 86_400
+DAY_S: Final = 86_400
 
 
 class SplitChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A change of the split, built on the change number `base`."""
+    """The body of a change of the split, which builds on the change number `base`."""
 
     base: int
     changes: dict[str, str]
 
 
 class UndoRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """That the change number `base` is to be undone."""
+    """The body of an undo of the change number `base`."""
 
     base: int
 
 
 class PauseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Whether the load is to be paused."""
+    """The body of a request to pause or resume the load."""
 
     paused: bool
 
 
-def attach(
-    environment: Environment,
-    web_ui: WebUI,
-    recent: RollingWindow,
-    helm: Callable[[], LoadController | None],
-) -> None:
-    """Add the page to Locust's web app, below the address that its own routes have."""
-    app = web_ui.app
-    assert app is not None
-    Page(environment, web_ui, recent, helm).attach(app, base_path(app))
-
-
 class Page:
-    """The page's routes. `helm` is that of the test that runs, if one does."""
+    """The routes of the page. `controller` returns that of the test that runs, if one does."""
 
     def __init__(
         self,
         environment: Environment,
         web_ui: WebUI,
-        recent: RollingWindow,
-        helm: Callable[[], LoadController | None],
+        window: RollingWindow,
+        controller: Callable[[], LoadController | None],
     ) -> None:
         self._environment = environment
         self._web_ui = web_ui
         self._guard = Guard(web_ui.host, self._port)
-        self._comparison = ChangeEffects(recent, helm)
+        self._effects = ChangeEffects(window, controller)
         self._applying = False
 
-    def attach(self, app: Flask, prefix: str) -> None:
+    def attach(self) -> None:
         """Add the routes to Locust's app, behind its login, and the guard in front of them."""
-        at = f"{prefix}{PATH}"
+        app = self._web_ui.app
+        assert app is not None
+        root = f"{base_path(app)}{PATH}"
         for path, method, view in (
             ("", "GET", self._page),
             ("/assets/<name>", "GET", self._asset),
@@ -95,26 +85,28 @@ class Page:
             ("/split", "POST", self._change),
             ("/split/differences", "POST", self._differences),
             ("/split/undo", "POST", self._undo),
-            ("/load", "POST", self._hold),
+            ("/load", "POST", self._pause),
             ("/effect/<int:number>", "GET", self._effect),
         ):
             name = f"windtunnel{path}:{method}".replace(".", "-")
-            shown = self._web_ui.auth_required_if_enabled(view)
-            app.add_url_rule(at + path, name, shown, methods=[method])
+            guarded_view = self._web_ui.auth_required_if_enabled(view)
+            app.add_url_rule(root + path, name, guarded_view, methods=[method])
+        self._add_guard(app, root)
 
-        def ours() -> bool:
+    def _add_guard(self, app: Flask, root: str) -> None:
+        def is_own() -> bool:
             rule = request.url_rule.rule if request.url_rule else request.path
-            return rule == at or rule.startswith(f"{at}/")
+            return rule == root or rule.startswith(f"{root}/")
 
-        def guarded() -> Response | None:
-            refusal = self._guard.refuses(request) if ours() else None
-            return None if refusal is None else _wrong(*refusal)
+        def check() -> Response | None:
+            refusal = self._guard.check(request) if is_own() else None
+            return None if refusal is None else _error_response(*refusal)
 
-        def sealed(response: Response) -> Response:
-            return _sealed(response) if ours() else response
+        def secure(response: Response) -> Response:
+            return _secure_headers(response) if is_own() else response
 
-        app.before_request(guarded)
-        app.after_request_funcs.setdefault(None, []).insert(0, sealed)  # runs last, after CORS
+        app.before_request(check)
+        app.after_request_funcs.setdefault(None, []).insert(0, secure)  # runs last, after CORS
 
     def _port(self) -> int:
         server = self._web_ui.server
@@ -127,33 +119,32 @@ class Page:
 
     def _asset(self, name: str) -> Response:
         if name not in ASSETS:
-            return _wrong(404, "there is no such file")
-        return send_file(ASSETS[name], max_age=A_DAY if name == "plotly.min.js" else 0)
+            return _error_response(404, "there is no such file")
+        return send_file(ASSETS[name], max_age=DAY_S if name == "plotly.min.js" else 0)
 
     def _split(self) -> Response:
-        """Tell the split in force, what can be chosen, late changes, and the token for changing."""
-        told: dict[str, Any] = {
+        """Answer with the split in force, the choices, recent changes, and the token."""
+        status: dict[str, Any] = {
             "closed": self._guard.closed,
             "token": None if self._guard.closed else self._guard.token,
             "applying": self._applying,
         }
         try:
-            found = split_control.shown()
+            split = split_control.read_split()
         except SplitControlError as error:
-            return jsonify(**told, missing=str(error), history=[])
-        allowed = choices(found.flat, found.balances)
+            return jsonify(**status, missing=str(error), history=[])
         return jsonify(
-            **told,
+            **status,
             missing=None,
-            aside=self._aside(found.nginx),
-            **allowed.told(),
-            history=found.told(time() - KEPT),
-            base=found.last,
-            undoable=found.undoable,
+            aside=self._why_no_effect(split.nginx),
+            **choices(split.flat, split.balances).as_dict(),
+            history=split.recent_history(time() - KEPT_S),
+            base=split.last,
+            undoable=split.undoable,
         )
 
-    def _aside(self, nginx: str) -> str | None:
-        """Why a change will not be seen in the load, or None."""
+    def _why_no_effect(self, nginx: str) -> str | None:
+        """Return why a change will not affect the load, or None."""
         options = self._environment.parsed_options
         url = nginx if options is None else url_of(options.target, options.host)
         if url == nginx:
@@ -162,41 +153,41 @@ class Page:
 
     def _effect(self, number: int) -> Response:
         try:
-            return jsonify(self._comparison.of(number, split_control.shown().history))
+            return jsonify(self._effects.effect(number, split_control.read_split().history))
         except (SplitControlError, LookupError) as error:
             return jsonify(nothing=str(error))
 
     # -- changing -------------------------------------------------------------------------------
 
     def _differences(self) -> Response:
-        """Tell what a change would change; it changes nothing."""
+        """Answer with what a change would change; nothing is changed."""
         try:
-            wanted = msgspec.json.decode(request.get_data(), type=SplitChange)
-            found = split_control.shown()
-            choices(found.flat, found.balances).check(wanted.changes)
-            return jsonify(differences=split_control.differences(wanted.changes))
-        except REFUSED as error:
-            return _refused(error)
+            order = msgspec.json.decode(request.get_data(), type=SplitChange)
+            split = split_control.read_split()
+            choices(split.flat, split.balances).check(order.changes)
+            return jsonify(differences=split_control.differences(order.changes))
+        except INVALID as error:
+            return _refusal(error)
 
     def _change(self) -> Response:
         try:
-            wanted = msgspec.json.decode(request.get_data(), type=SplitChange)
-            found = split_control.shown()
-            choices(found.flat, found.balances).check(wanted.changes)
-            if not split_control.differences(wanted.changes):
-                return _wrong(422, "this is the split already")
-            return self._switched(wanted.base, wanted.changes)
-        except REFUSED as error:
-            return _refused(error)
+            order = msgspec.json.decode(request.get_data(), type=SplitChange)
+            split = split_control.read_split()
+            choices(split.flat, split.balances).check(order.changes)
+            if not split_control.differences(order.changes):
+                return _error_response(422, "this is the split already")
+            return self._apply(order.base, order.changes)
+        except INVALID as error:
+            return _refusal(error)
 
     def _undo(self) -> Response:
         try:
-            undone = msgspec.json.decode(request.get_data(), type=UndoRequest)
-            return self._switched(undone.base, None)
-        except REFUSED as error:
-            return _refused(error)
+            order = msgspec.json.decode(request.get_data(), type=UndoRequest)
+            return self._apply(order.base, None)
+        except INVALID as error:
+            return _refusal(error)
 
-    def _switched(self, base: int, changes: dict[str, str] | None) -> Response:
+    def _apply(self, base: int, changes: dict[str, str] | None) -> Response:
         if self._applying:
             raise ConflictError("A change is being applied: wait for it.")
         self._applying = True
@@ -205,39 +196,39 @@ class Page:
         finally:
             self._applying = False
 
-    def _hold(self) -> Response:
-        """Pause the load, or let it go on."""
+    def _pause(self) -> Response:
+        """Pause or resume the load."""
         try:
-            held = msgspec.json.decode(request.get_data(), type=PauseRequest)
-        except REFUSED as error:
-            return _refused(error)
+            order = msgspec.json.decode(request.get_data(), type=PauseRequest)
+        except INVALID as error:
+            return _refusal(error)
         runner, options = self._environment.runner, self._environment.parsed_options
-        running = runner is not None and runner.state in {STATE_SPAWNING, STATE_RUNNING}
-        if not running or options is None:
-            return _wrong(409, "No test runs.")
-        set_paused(options, held.paused)
+        is_running = runner is not None and runner.state in {STATE_SPAWNING, STATE_RUNNING}
+        if not is_running or options is None:
+            return _error_response(409, "No test runs.")
+        set_paused(options, order.paused)
         return jsonify(paused=is_paused(options))
 
 
-REFUSED: Final = (msgspec.MsgspecError, RecursionError, ChoiceError, SplitControlError)
+INVALID: Final = (msgspec.MsgspecError, RecursionError, ChoiceError, SplitControlError)
 
 
-def _refused(error: Exception) -> Response:
+def _refusal(error: Exception) -> Response:
     if isinstance(error, ConflictError):
-        return _wrong(409, str(error))
+        return _error_response(409, str(error))
     if isinstance(error, ChoiceError | InvalidSplitError):
-        return _wrong(422, str(error))
-    return _wrong(503 if isinstance(error, SplitControlError) else 400, str(error))
+        return _error_response(422, str(error))
+    return _error_response(503 if isinstance(error, SplitControlError) else 400, str(error))
 
 
-def _wrong(status: int, line: str) -> Response:
+def _error_response(status: int, line: str) -> Response:
     response = jsonify(message=line)
     response.status_code = status
     return response
 
 
-def _sealed(response: Response) -> Response:
-    """Take back what lets other origins read, and say what the page may do."""
+def _secure_headers(response: Response) -> Response:
+    """Remove the headers that let other origins read, and add those that restrict the page."""
     for name in [name for name, _ in response.headers if name.startswith("Access-Control-")]:
         del response.headers[name]
     for name, value in HEADERS.items():

@@ -85,7 +85,7 @@ class Keeper:
         self.recent.begin(members)
         self._journal = journal
         if journal is not None:
-            journal.beside = self.monitor.told
+            journal.beside = self.monitor.cell_fields
 
     def send_last(self, runner: WorkerRunner) -> None:
         """Tell the master what is left; this process has halted."""
@@ -120,7 +120,7 @@ class Keeper:
             self._take(ended.end())
         self._journal = None
         if self.monitor is not None:
-            self.monitor.settle()
+            self.monitor.drain()
         try:
             if journal is None:
                 return

@@ -16,13 +16,14 @@ from locust.runners import MasterRunner, Runner, WorkerRunner
 from locust.web import WebUI
 
 from windtunnel.errors import ExitCode
-from windtunnel.live import arguments, form, page
+from windtunnel.live import arguments, form
 from windtunnel.live.admission import REFUSALS, admit
 from windtunnel.live.api import LiveApi
 from windtunnel.live.arguments import Defaults
 from windtunnel.live.load_controller import LoadController
 from windtunnel.live.local import LocalRole
 from windtunnel.live.master import MasterRole
+from windtunnel.live.page import Page
 from windtunnel.live.ports import port_conflict
 from windtunnel.live.recording_session import Keeper
 from windtunnel.live.role import Role
@@ -110,7 +111,7 @@ class Session:
     def _add_to_web_ui(self, environment: Environment, web_ui: WebUI) -> None:
         form.attach(environment, web_ui)
         LiveApi(environment, self._recording).attach(web_ui)
-        page.attach(environment, web_ui, self._recording.recent, self._controller)
+        Page(environment, web_ui, self._recording.recent, self._controller).attach()
 
     def _controller(self) -> LoadController | None:
         return None if self._role is None else self._role.controller

@@ -1,15 +1,13 @@
 """The split of this machine's stack, as the page sees and changes it.
 
-It is read here and changed by a process of its own (`python -m windtunnel.live.split_control`):
-a change starts and drains processes and waits for nginx, which would hold up the load that this
-process may send; and it is brought to its end should Locust be stopped meanwhile.
+It is read here, and changed in a child process (`python -m windtunnel.live.split_control`): a
+change starts and drains processes and waits for nginx, which would hold up the load that this
+process may send; and it completes even if Locust is stopped meanwhile.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,63 +16,34 @@ from pathlib import Path
 from typing import Any, Final
 
 from windtunnel.errors import SetupError
-
-# Runs a module of ours in a process of its own, so that it holds up no load of this one.
-
-
-ROOT: Final = Path(__file__).parents[2]
-
-
-class ModuleError(SetupError):
-    """It broke down; the message is its last line."""
-
-
-def beside(module: str, question: bytes) -> bytes:
-    """Return what a module answers on standard output to a question on standard input.
-
-    It goes on to its end even if this process is stopped. Raises ModuleError.
-    """
-    paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
-    done = subprocess.run(
-        [sys.executable, "-m", module],
-        input=question,
-        capture_output=True,
-        check=False,
-        start_new_session=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
-    )
-    if done.returncode:
-        lines = done.stderr.decode(errors="replace").strip().splitlines()
-        raise ModuleError(lines[-1] if lines else f"status {done.returncode}")
-    return done.stdout
-
+from windtunnel.live.child_process import ModuleError, run_module
 
 BY: Final = "page"
 
-LISTED: Final = 20
-"""Changes that the page is told of at most, the last ones, and the one that can be undone."""
+MAX_CHANGES: Final = 20
+"""How many changes the page lists: the last ones, and the one that can be undone."""
 
-TRIED: Final = 100
-"""Trials that are over and still on the charts, of which it is told too: when they were."""
+MAX_TRIALS: Final = 100
+"""How many trials that are over are marked on the charts."""
 
 NO_STACK: Final = "No stack runs on this machine: start one with `windtunnel up`."
 
 
 class SplitControlError(SetupError):
-    """Nothing was changed, or nothing can be shown; the message is one line."""
+    """The split was not changed, or cannot be read; the message is one line."""
 
 
 class ConflictError(SplitControlError):
-    """Somebody else has changed the split meanwhile."""
+    """The split was changed by somebody else meanwhile."""
 
 
 class InvalidSplitError(SplitControlError):
-    """The choices do not fit each other; the line names the key."""
+    """The changes do not fit each other; the message names the key."""
 
 
 @dataclass(frozen=True, slots=True)
 class SplitState:
-    """The split in force: `flat` has each key with its value as text, `history` every change."""
+    """The split in force: `flat` has the value of each key as text, `history` every change."""
 
     nginx: str
     flat: Mapping[str, str]
@@ -88,36 +57,36 @@ class SplitState:
 
     @property
     def undoable(self) -> int | None:
-        """The number of the change that an undo takes back."""
+        """The number of the change that an undo reverts."""
         undone = {change["undoes"] for change in self.history}
-        left = [c["number"] for c in self.history if c["undoes"] is None and not c["trial"]]
-        return next((number for number in reversed(left) if number not in undone), None)
+        edits = [c["number"] for c in self.history if c["undoes"] is None and not c["trial"]]
+        return next((number for number in reversed(edits) if number not in undone), None)
 
-    def told(self, since: float) -> list[dict[str, Any]]:
-        """The changes since a moment and the one that can be undone, the oldest first.
+    def recent_history(self, since: float) -> list[dict[str, Any]]:
+        """Return the changes since a moment and the one that can be undone, the oldest first.
 
-        Of a trial that is over there is only when it was: a tune makes one for each of its cells.
+        Of a trial that is over there are only its times: a tune makes one for each of its cells.
         """
         undoable = self.undoable
-        some = [
-            one
-            for one in self.history
-            if one["number"] == undoable or (one["clean_at"] or one["serving_at"]) > since
+        recent = [
+            change
+            for change in self.history
+            if change["number"] == undoable or (change["clean_at"] or change["serving_at"]) > since
         ]
-        over = [one for one in some if one["trial"] and one["number"] != self.last]
-        numbers = {one["number"] for one in over}
-        rest = [one for one in some if one["number"] not in numbers]
-        kept = [one for one in rest[:-LISTED] if one["number"] == undoable] + rest[-LISTED:]
-        marks = [{key: one[key] for key in MARK} for one in over[-TRIED:]]
-        return sorted([*kept, *marks], key=lambda one: int(one["number"]))
+        trials = [c for c in recent if c["trial"] and c["number"] != self.last]
+        numbers = {change["number"] for change in trials}
+        edits = [change for change in recent if change["number"] not in numbers]
+        listed = [c for c in edits[:-MAX_CHANGES] if c["number"] == undoable] + edits[-MAX_CHANGES:]
+        marks = [{key: trial[key] for key in MARK_FIELDS} for trial in trials[-MAX_TRIALS:]]
+        return sorted([*listed, *marks], key=lambda change: int(change["number"]))
 
 
-MARK: Final = ("number", "trial", "began_at", "serving_at", "clean_at")
-"""What is told of a trial that is over."""
+MARK_FIELDS: Final = ("number", "trial", "began_at", "serving_at", "clean_at")
+"""What the page gets of a trial that is over."""
 
 
-def shown() -> SplitState:
-    """Look at the split in force; raises SplitControlError."""
+def read_split() -> SplitState:
+    """Return the split in force; raises SplitControlError."""
     from deploy import splits, stack
     from deploy.errors import StackError
     from deploy.history import history_stamp
@@ -131,15 +100,17 @@ def shown() -> SplitState:
         history = _history(running.layout.root, history_stamp())
     except (StackError, ValueError, OSError) as error:
         raise SplitControlError(_line(error)) from error
-    return SplitState(running.state.nginx, plan.flat(), [str(one) for one in Balance], history)
+    return SplitState(
+        running.state.nginx, plan.flat(), [str(balance) for balance in Balance], history
+    )
 
 
 @lru_cache(maxsize=1)
 def _history(root: Path, stamp: tuple[int, int] | None) -> list[dict[str, Any]]:  # noqa: ARG001
-    """Every change, read once: the page asks every two seconds, in the process of the load."""
+    """Return every change, read once per change: the page asks every two seconds."""
     from deploy.history import read_history
 
-    return [_told(change) for change in read_history()]
+    return [_as_dict(change) for change in read_history()]
 
 
 def access_log(url: str) -> Path | None:
@@ -158,7 +129,7 @@ def access_log(url: str) -> Path | None:
 
 
 def differences(changes: Mapping[str, str]) -> list[list[str]]:
-    """What changes would change: key, old and new; raises SplitControlError naming the key."""
+    """Return key, old and new value of what `changes` would change; raises SplitControlError."""
     from deploy import splits, stack
     from deploy.errors import StackError
     from nginx import plan as plans
@@ -174,19 +145,19 @@ def differences(changes: Mapping[str, str]) -> list[list[str]]:
         raise InvalidSplitError(_line(error)) from error
     except (StackError, ValueError, OSError) as error:
         raise SplitControlError(_line(error)) from error
-    return [list(one) for one in plans.differences(before, after)]
+    return [list(difference) for difference in plans.differences(before, after)]
 
 
 def change(base: int, changes: Mapping[str, str] | None) -> dict[str, Any]:
-    """Apply changes, or undo the last one if there are None, and return what became of it.
+    """Apply `changes`, or undo the last change if they are None; return the change as a dict.
 
     `base` is the number of the change that they build on. Raises SplitControlError.
     """
     order = json.dumps({"base": base, "changes": changes})
     try:
-        answer = json.loads(beside("windtunnel.live.split_control", order.encode()))
+        answer = json.loads(run_module("windtunnel.live.split_control", order.encode()))
     except (ModuleError, ValueError) as error:
-        raise SplitControlError(f"the change broke down: {error}") from error
+        raise SplitControlError(f"the change failed: {error}") from error
     if "conflict" in answer:
         raise ConflictError(answer["conflict"])
     if "error" in answer:
@@ -194,15 +165,15 @@ def change(base: int, changes: Mapping[str, str] | None) -> dict[str, Any]:
     return dict(answer["change"])
 
 
-# -- in the process of its own ----------------------------------------------------------------
+# -- in the child process ----------------------------------------------------------------
 
 
 def main() -> None:
-    """Carry out the order on standard input, and tell on standard output what became of it."""
+    """Carry out the order on standard input (JSON), and print the result as JSON."""
     order = json.load(sys.stdin)
     answer: dict[str, Any]
     try:
-        answer = {"change": _told(_carried_out(order["base"], order["changes"]))}
+        answer = {"change": _as_dict(_apply(order["base"], order["changes"]))}
     except ConflictError as error:
         answer = {"conflict": str(error)}
     except SplitControlError as error:
@@ -210,7 +181,7 @@ def main() -> None:
     print(json.dumps(answer))
 
 
-def _carried_out(base: int, changes: Mapping[str, str] | None) -> Any:
+def _apply(base: int, changes: Mapping[str, str] | None) -> Any:
     from deploy import splits, stack
     from deploy.errors import StackError
     from deploy.history import read_history
@@ -222,11 +193,11 @@ def _carried_out(base: int, changes: Mapping[str, str] | None) -> Any:
         running = stack.running()
         if running is None:
             raise SplitControlError(NO_STACK)
-        splits.put_back(lambda _: None, running.layout.workspace)  # which the next look shows
+        splits.put_back(lambda _: None, running.layout.workspace)  # shown when the page asks again
         history = read_history(running.layout.workspace)
         last = history[-1].number if history else 0
         if last != base:
-            raise ConflictError("The split was changed meanwhile: look at it again.")
+            raise ConflictError("The split was changed meanwhile: review it and try again.")
         if changes is None:
             return splits.undo(running, by=BY)
         before = splits.active_plan(running)
@@ -235,15 +206,15 @@ def _carried_out(base: int, changes: Mapping[str, str] | None) -> Any:
         raise SplitControlError(_line(error)) from error
 
 
-def _told(change: Any) -> dict[str, Any]:
-    """A change as JSON has it, moments in seconds of the epoch.
+def _as_dict(change: Any) -> dict[str, Any]:
+    """Return a change for JSON, moments in seconds of the epoch.
 
-    `clean_s` and `clean_at` are None of one that was interrupted before old workers had drained.
+    `clean_s` and `clean_at` are None if it was interrupted before old workers had drained.
     """
     return {
         "number": change.number,
         "by": change.by,
-        "differences": [list(one) for one in change.differences],
+        "differences": [list(difference) for difference in change.differences],
         "apply_s": change.apply_s,
         "clean_s": change.clean_s,
         "began_at": change.serving_at - change.apply_s,

@@ -85,7 +85,7 @@ def monitor(nginx: FakeNginx, servers: tuple[Server, Server]) -> Iterator[Monito
 
 def pools(monitor: Monitor) -> dict[str | None, set[str]]:
     found: dict[str | None, set[str]] = {}
-    for one in monitor.here:
+    for one in monitor.active_probes:
         found.setdefault(one.pool, set()).add(one.name.rpartition(":")[2])
     return found
 
@@ -100,7 +100,7 @@ def test_the_split_is_followed_and_dead_processes_are_survived(
 ) -> None:
     first, second = servers
     wait_for(lambda: pools(monitor) == {"fast": {first.port}})
-    (one,) = monitor.here
+    (one,) = monitor.active_probes
     wait_for(lambda: any(map(whole, one.seconds.values())))
     assert one.busy() is not None
     assert one.pid == first.process.pid
@@ -109,16 +109,16 @@ def test_the_split_is_followed_and_dead_processes_are_survived(
     wait_for(lambda: pools(monitor) == {"fast": {first.port}, "slow": {second.port}})
     nginx.ports = {}
     second.kill()
-    other = next(each for each in monitor.here if each.pool == "slow")
+    other = next(each for each in monitor.active_probes if each.pool == "slow")
     wait_for(lambda: other.bystander.told()["failed"] > 3 and other.busy() is None)
-    assert len(monitor.here) == 2  # as long as nobody says otherwise
+    assert len(monitor.active_probes) == 2  # as long as nobody says otherwise
     nginx.ports = {"slow": [first.port]}
     wait_for(lambda: pools(monitor) == {"slow": {first.port}})
-    assert not other.here
+    assert not other.is_active
     assert one.busy() is not None
 
-    monitor.settle()
-    cell = monitor.told(last=True)
+    monitor.drain()
+    cell = monitor.cell_fields(last=True)
     assert [entry["process"].rpartition(":")[2] for entry in cell["bystander"]] == [
         first.port,
         second.port,
@@ -132,13 +132,13 @@ def test_what_a_process_refused_while_it_went_is_no_failure(
 ) -> None:
     first, second = servers
     nginx.ports = {"fast": [first.port, second.port]}
-    wait_for(lambda: len(monitor.here) == 2)
-    wait_for(lambda: all(one.bystander.told()["intended"] > 30 for one in monitor.here))
+    wait_for(lambda: len(monitor.active_probes) == 2)
+    wait_for(lambda: all(one.bystander.told()["intended"] > 30 for one in monitor.active_probes))
     nginx.ports = {"fast": [first.port]}
     second.process.terminate()
     second.process.wait(PATIENCE)
-    wait_for(lambda: len(monitor.here) == 1)
-    gone = next(one for one in monitor.neighbours.values() if not one.here)
+    wait_for(lambda: len(monitor.active_probes) == 1)
+    gone = next(one for one in monitor.probes.values() if not one.is_active)
     assert gone.bystander.told()["intended"] > 0
     assert gone.bystander.told()["failed"] <= 2  # what was under way as it was last asked
 

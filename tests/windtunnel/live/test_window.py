@@ -7,14 +7,8 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from windtunnel.live.window import (
-    KEPT,
-    QUANTILES,
-    SPAN,
-    RollingWindow,
-    coarse,
-    nearest,
-)
+from windtunnel.live.window import KEPT_S, WINDOW_S, RollingWindow
+from windtunnel.live.window_counts import QUANTILES, coarse, latest_quantiles
 from windtunnel.recording.histogram import MASKS, Histogram, merge
 from windtunnel.recording.recorder import Histograms, Key, Latencies, Recorder
 from windtunnel.runner.collector import Report
@@ -58,7 +52,7 @@ def told(samples: Samples) -> RollingWindow:
     recent, workers = watching(), reports(samples)
     recent.begin(map(str, workers))
     for worker, report in workers.items():
-        assert recent.whole < NOW
+        assert recent.last_closed < NOW
         assert not recent.seconds()
         recent.take(report, str(worker))
     return recent
@@ -86,9 +80,9 @@ def test_pools_and_stores_hold_what_was_recorded(
                 assert (point.rate if point else 0) == sum(o[1].outcome == "ok" for o in here)
                 assert (point.failures if point else 0) == sum(o[1].outcome != "ok" for o in here)
             window = recent.window(kind).get(name)
-            last = [one for one in mine if one[0] >= 12 - SPAN]
+            last = [one for one in mine if one[0] >= 12 - WINDOW_S]
             right = [one for one in last if one[1].outcome == "ok"]
-            assert (window.rate if window else 0) == round(len(right) / SPAN, 1)
+            assert (window.rate if window else 0) == round(len(right) / WINDOW_S, 1)
             assert (window.failures if window else 0) == len(last) - len(right)
     assert recent.window("pools")["fast"].in_flight == 6
 
@@ -124,7 +118,7 @@ COUNTS = st.dictionaries(st.integers(1, 20_000), st.integers(1, 2_000), max_size
 @given(st.lists(COUNTS, max_size=12))
 def test_a_point_is_of_the_shortest_span_that_decides_it(back: list[dict[int, int]]) -> None:
     histograms = [Histogram(counts) for counts in back]
-    found = nearest(histograms)
+    found = latest_quantiles(histograms)
     for name, q in QUANTILES.items():
         for length in range(1, len(histograms) + 1):
             total = merge(histograms[:length])
@@ -149,15 +143,15 @@ def test_what_is_told_late_is_counted_in_the_next_second_and_what_is_old_forgott
         1,
         2,
     ]
-    recent.take(one(NOW + KEPT), "here")
-    assert recent.seconds() == [NOW + 1, NOW + KEPT]
+    recent.take(one(NOW + KEPT_S), "here")
+    assert recent.seconds() == [NOW + 1, NOW + KEPT_S]
 
 
 def test_one_that_falls_silent_is_waited_for_no_longer() -> None:
     recent = watching()
     recent.take(one(NOW - 60), "gone")
     recent.take(one(NOW), "here")
-    assert recent.whole == NOW
+    assert recent.last_closed == NOW
 
 
 def test_a_kind_of_request_is_told_whichever_pool_served_it() -> None:
