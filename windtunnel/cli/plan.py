@@ -89,7 +89,7 @@ def plan(
     asked = replace(traffic.at(fast_rate, slow_rate), cores=machine)
     most = processes or min(max(4, round(2 * machine)), PROCESSES)
     planned = planner.plan(asked, slos, most=most, balances=balances, seed=seed)
-    error = None if known is None else tuning_results.error(known.tried)
+    error = None if known is None else tuning_results.model_error(known.tried)
     if json:
         typer.echo(plan.answer(planned, source, error))
     else:

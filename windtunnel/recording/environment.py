@@ -1,4 +1,4 @@
-"""What a figure was measured on: the machine, its software, and the revision of the code."""
+"""The environment of a run: machine, software and revision; a core for the generator alone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PACKAGES = ("tornado", "locust", "gevent", "httptools", "hdrhistogram", "msgspec
 
 
 def gather() -> dict[str, Any]:
-    """The `host` of `run.json`; what the machine does not tell is None. Memory is in bytes."""
+    """Return the `host` of `run.json`; None for what is not known. Memory is in bytes."""
     return {
         "cpu": _cpu_model(),
         "cores": _usable_cores(),
@@ -33,18 +33,16 @@ def gather() -> dict[str, Any]:
 
 
 def versions(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:
-    """The installed version of each package that is installed."""
-    found = {}
+    """Return the version of each of these packages that is installed."""
+    installed = {}
     for package in packages:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+        with suppress(metadata.PackageNotFoundError):
+            installed[package] = metadata.version(package)
+    return installed
 
 
 def git(folder: Path) -> dict[str, Any]:
-    """The `git` of `run.json`: `revision`, and `dirty` for uncommitted changes; None if unknown."""
+    """Return the `git` of `run.json`: `revision`, and `dirty` for uncommitted changes, or None."""
     revision = _git(folder, "rev-parse", "HEAD")
     changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
     return {"revision": revision or None, "dirty": None if changes is None else bool(changes)}
@@ -93,25 +91,22 @@ def _text(path: str) -> str:
         return ""
 
 
-# Giving the generator a core of its own.
-
-
 def generator_cores() -> list[int]:
-    """Return the core that the generator gets for itself, the last; none on a single core."""
+    """Return the core that is the generator's alone, the last; no core on a machine with one."""
     cores = sorted(os.sched_getaffinity(0))
     return cores[-1:] if len(cores) > 1 else []
 
 
 @contextmanager
 def exclusive_cores(cores: Sequence[int], pids: Iterable[int]) -> Iterator[None]:
-    """Keep every thread of processes and their children off `cores`, and let them back after."""
-    everywhere = os.sched_getaffinity(0)
+    """Keep every thread of these processes and their children off `cores` while the block runs."""
+    all_cores = os.sched_getaffinity(0)
     threads = list(_threads(pids))
-    _allow(threads, everywhere - set(cores))
+    _allow(threads, all_cores - set(cores))
     try:
         yield
     finally:
-        _allow(threads, everywhere)
+        _allow(threads, all_cores)
 
 
 def _threads(pids: Iterable[int]) -> Iterator[int]:

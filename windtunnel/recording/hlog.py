@@ -1,9 +1,9 @@
 """Interval logs, `<store>.hlog`, that open in any HdrHistogram tool: one interval a cell.
 
 Format 1.2 (HdrHistogram, "HistogramLogWriter"). Values are in microseconds; the column of maxima
-is in milliseconds. A tag says what an interval is of, so that a tool can tell a file apart:
-`read:service`, `read:response`, and before that variant, mix and load, as `base/balanced/500rps`;
-`60rps+2slow` has slow work beside it, and several processes are told, as `500rps/2processes`.
+is in milliseconds. A tag names what an interval is of, so that a tool can select: `read:service` or
+`read:response`, and before that variant, mix and load, as in `base/balanced/500rps:...`; slow work
+beside it is `60rps+2slow`, several processes are `500rps/2processes`.
 """
 
 from collections.abc import Iterator
@@ -20,14 +20,14 @@ from windtunnel.recording.results import OK, Cell, OperationResult, ResultsError
 US_PER_MS = 1000.0
 
 
-def append(run_dir: Path, cell: Cell, ended: datetime | None = None) -> None:
-    """Add a cell that ended then (now) to its store's log, void ones not.
+def append(folder: Path, cell: Cell, ended: datetime | None = None) -> None:
+    """Add a cell that ended at `ended` (now) to its store's log, unless it is void.
 
-    Raises ResultsError, and then the log is as it was.
+    Raises ResultsError, and then the log is unchanged.
     """
     if cell.void is not None:
         return
-    path = run_dir / f"{name(cell.subject)}.hlog"
+    path = folder / f"{name(cell.subject)}.hlog"
     until = (ended or datetime.now(UTC)).timestamp()
     try:
         new = not path.exists() or not path.stat().st_size
@@ -37,18 +37,18 @@ def append(run_dir: Path, cell: Cell, ended: datetime | None = None) -> None:
 
 
 def name(store: str) -> str:
-    """A store's id as the name of a file."""
+    """Return a store's id as the name of a file."""
     return store.replace("/", ".")
 
 
 def tags(cell: Cell, result: OperationResult) -> Iterator[tuple[str, str]]:
-    """The tag of each latency of an operation, with its histogram, encoded."""
-    where = "/".join(filter(None, (cell.variant, cell.mix, _load(cell))))
+    """Yield the tag of each latency of an operation, and its encoded histogram."""
+    prefix = "/".join(filter(None, (cell.variant, cell.mix, _load(cell))))
     pool = "" if result.pool == "fast" else f":{result.pool}"
-    what = f"{result.operation}{pool}{'' if result.outcome == OK else f':{result.outcome}'}"
-    for kind, times in (("service", result.service_us), ("response", result.response_us)):
-        if times is not None and times.histogram:
-            yield _bare(f"{where}/{what}:{kind}"), times.histogram
+    subject = f"{result.operation}{pool}{'' if result.outcome == OK else f':{result.outcome}'}"
+    for latency, summary in (("service", result.service_us), ("response", result.response_us)):
+        if summary is not None and summary.histogram:
+            yield _sanitized(f"{prefix}/{subject}:{latency}"), summary.histogram
 
 
 def _load(cell: Cell) -> str:
@@ -58,23 +58,23 @@ def _load(cell: Cell) -> str:
     return f"{load}{slow}{processes}"
 
 
-def _bare(tag: str) -> str:
-    """A tag may hold neither commas nor spaces nor line breaks."""
+def _sanitized(tag: str) -> str:
+    """A tag without commas, spaces and line breaks, which it may not hold."""
     return "_".join(tag.replace(",", " ").split())
 
 
 def _lines(cell: Cell, until: float, *, head: bool) -> str:
-    text = StringIO()
-    log = HistogramLogWriter(text)
+    buffer = StringIO()
+    log = HistogramLogWriter(buffer)
     if head:
-        log.output_comment(f"[Windtunnel: {cell.store}, microseconds]")
+        log.output_comment(f"[Windtunnel: {cell.subject}, microseconds]")
         log.output_log_format_version()
         log.output_legend()
     for result in cell.operations:
         for tag, histogram in tags(cell, result):
-            text.write(f"Tag={tag},")
+            buffer.write(f"Tag={tag},")
             _interval(log, histogram, until - cell.seconds, until)
-    return text.getvalue()
+    return buffer.getvalue()
 
 
 def _interval(log: HistogramLogWriter, histogram: str, since: float, until: float) -> None:

@@ -1,4 +1,7 @@
-"""Files of one JSON value a line, as they are after whatever stopped their writer."""
+"""Files with a JSON value on each line, readable after a crash of their writer.
+
+What is appended is in a file whole or not at all, whatever a full disk does in between.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,9 @@ Line = TypeVar("Line")
 
 
 def read(path: Path, kind: type[Line], damaged: list[str]) -> Iterator[Line]:
-    """Yield every line as a `kind`; those that are none are named in `damaged`, not fatal.
+    """Yield every line as a `kind`; a line that is none is described in `damaged` and left out.
 
-    A file that is not there has no lines. Raises OSError.
+    A missing file has no lines. Raises OSError.
     """
     decoder = msgspec.json.Decoder(kind)
     lines = path.read_bytes().split(b"\n") if path.exists() else []
@@ -26,15 +29,13 @@ def read(path: Path, kind: type[Line], damaged: list[str]) -> Iterator[Line]:
         try:
             yield decoder.decode(line)
         except msgspec.DecodeError as error:
-            torn = "cut off, the run was killed while writing it" if number == len(lines) else error
-            damaged.append(f"{path.name} line {number}: {torn}")
-
-
-# What is added to a file is in it whole or not at all, whatever a full disk does in between.
+            is_last = number == len(lines)
+            reason = "cut off, the run was killed while writing it" if is_last else error
+            damaged.append(f"{path.name} line {number}: {reason}")
 
 
 def append_whole(path: Path, data: bytes, *, create: bool = False) -> None:
-    """Add `data` to a file, on disk before returning; raises OSError, and then nothing is added."""
+    """Add `data` to a file, synced before returning; raises OSError, and then adds nothing."""
     flags = os.O_WRONLY | os.O_APPEND | (os.O_CREAT if create else 0)
     descriptor = os.open(path, flags, 0o666)
     try:
@@ -44,11 +45,11 @@ def append_whole(path: Path, data: bytes, *, create: bool = False) -> None:
 
 
 def _append(descriptor: int, data: bytes) -> None:
-    before = os.fstat(descriptor).st_size
+    size = os.fstat(descriptor).st_size
     try:
         if os.write(descriptor, data) != len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         os.fsync(descriptor)
     except BaseException:
-        os.ftruncate(descriptor, before)
+        os.ftruncate(descriptor, size)
         raise

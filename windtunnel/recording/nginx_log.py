@@ -17,36 +17,36 @@ import msgspec
 from windtunnel.recording.streams import SAMPLES_FILE
 
 RESOLVED_US: Final = 5_000.0
-"""Microseconds of service time from which on nginx and the loop are told apart."""
+"""Microseconds of service time from which on nginx and the loop are separate parts."""
 
 FLUSHED_S: Final = 2.0
-"""Seconds after which every line is in the log: nginx writes them once a second."""
+"""Seconds after which every line is in the log: nginx flushes it once a second."""
 
 
-class _Line(msgspec.Struct):
+class _Entry(msgspec.Struct):
     request_id: str
     upstream_response: str = ""
 
 
-_decode = msgspec.json.Decoder(_Line).decode
+_decode = msgspec.json.Decoder(_Entry).decode
 
 
-def upstream_times(lines: Iterable[bytes], wanted: frozenset[str]) -> dict[str, float]:
-    """Return by request id how long nginx waited for the process, in microseconds.
+def upstream_times(lines: Iterable[bytes], ids: frozenset[str]) -> dict[str, float]:
+    """Return for the requests with these ids how long nginx waited for the process, in us.
 
     From connecting to the last byte (`$upstream_response_time`). A request that went to several
-    processes, to none, or is there twice is left out, and so is a line that is cut.
+    processes or to none, or that is logged twice, is left out, and so is a line that is cut.
     """
-    found: dict[str, float] = {}
-    twice = set()
+    times: dict[str, float] = {}
+    duplicates = set()
     for line in lines:
         with suppress(msgspec.MsgspecError, ValueError):
-            told = _decode(line)
-            if told.request_id in wanted:
-                if told.request_id in found:
-                    twice.add(told.request_id)
-                found[told.request_id] = float(told.upstream_response) * 1e6
-    return {id_: us for id_, us in found.items() if id_ not in twice}
+            entry = _decode(line)
+            if entry.request_id in ids:
+                if entry.request_id in times:
+                    duplicates.add(entry.request_id)
+                times[entry.request_id] = float(entry.upstream_response) * 1e6
+    return {id_: us for id_, us in times.items() if id_ not in duplicates}
 
 
 def with_nginx(sample: Mapping[str, Any], upstream_us: float) -> dict[str, Any]:
@@ -54,63 +54,62 @@ def with_nginx(sample: Mapping[str, Any], upstream_us: float) -> dict[str, Any]:
     parts = sample["parts_us"]
     if sample["service_us"] < RESOLVED_US or parts.get("nginx") is not None:
         return dict(sample)
-    both = parts["loop"]
-    seen = parts["wait"] + parts["driver"] + parts["handler"]
-    loop = round(min(max(upstream_us - seen, 0.0), both), 1)
-    return {**sample, "parts_us": {**parts, "nginx": round(both - loop, 1), "loop": loop}}
+    nginx_and_loop = parts["loop"]
+    handler = parts["wait"] + parts["driver"] + parts["handler"]
+    loop = round(min(max(upstream_us - handler, 0.0), nginx_and_loop), 1)
+    return {**sample, "parts_us": {**parts, "nginx": round(nginx_and_loop - loop, 1), "loop": loop}}
 
 
 class AccessLog:
-    """nginx's log, from where it was when this was made."""
+    """nginx's access log, from its end at the time when this was made."""
 
     def __init__(self, log: Path) -> None:
         self._log = log
         self._offset = log.stat().st_size if log.exists() else 0
 
     def join(self, folder: Path) -> int:
-        """Tell the samples of the run in `folder` what the log knows, and return of how many.
+        """Add nginx's part to the samples of the run in `folder`; return of how many it is logged.
 
-        Waits at most `FLUSHED_S` seconds for the last of them. Raises OSError. The file is replaced
-        at once, as a whole.
+        Waits at most `FLUSHED_S` seconds for the last of them. The file of samples is replaced
+        atomically. Raises OSError.
         """
         file = folder / SAMPLES_FILE
         if not file.exists():
             return 0
-        samples = _whole(file.read_bytes())
-        wanted = frozenset(one["request_id"] for one in samples if _through(one))
-        known = self._awaited(wanted)
+        samples = _complete(file.read_bytes())
+        times = self._await_times(frozenset(s["request_id"] for s in samples if _went_through(s)))
         draft = file.with_name(f".{SAMPLES_FILE}")
-        with draft.open("wb") as out:
+        with draft.open("wb") as stream:
             for sample in samples:
-                us = known.get(sample["request_id"])
-                told = sample if us is None else with_nginx(sample, us)
-                out.write(msgspec.json.encode(told) + b"\n")
+                us = times.get(sample["request_id"])
+                joined = sample if us is None else with_nginx(sample, us)
+                stream.write(msgspec.json.encode(joined) + b"\n")
         draft.replace(file)
-        return len(known)
+        return len(times)
 
-    def _awaited(self, wanted: frozenset[str]) -> dict[str, float]:
-        until = monotonic() + FLUSHED_S
-        known = self._known(wanted)
-        while len(known) < len(wanted) and monotonic() < until:
+    def _await_times(self, ids: frozenset[str]) -> dict[str, float]:
+        deadline = monotonic() + FLUSHED_S
+        times = self._times(ids)
+        while len(times) < len(ids) and monotonic() < deadline:
             sleep(0.1)
-            known = self._known(wanted)
-        return known
+            times = self._times(ids)
+        return times
 
-    def _known(self, wanted: frozenset[str]) -> dict[str, float]:
+    def _times(self, ids: frozenset[str]) -> dict[str, float]:
         with self._log.open("rb") as log:
             log.seek(self._offset)
-            return upstream_times(log, wanted)
+            return upstream_times(log, ids)
 
 
-def _whole(lines: bytes) -> list[dict[str, Any]]:
+def _complete(lines: bytes) -> list[dict[str, Any]]:
     """The samples; a line that was cut when the run was interrupted is left out."""
-    found = []
+    samples = []
     for line in lines.splitlines():
         with suppress(msgspec.MsgspecError):
-            found.append(msgspec.json.decode(line))
-    return found
+            samples.append(msgspec.json.decode(line))
+    return samples
 
 
-def _through(sample: Mapping[str, Any]) -> bool:
-    """Whether a sample may be in the log: one process is loaded straight."""
+def _went_through(sample: Mapping[str, Any]) -> bool:
+    """Whether nginx may have logged a sample: a single process is loaded directly."""
     return bool(sample["request_id"]) and sample.get("processes", 2) > 1

@@ -1,8 +1,8 @@
-"""What a run leaves on disk, `results/<run>/run.json` and `cells.jsonl`, and the way in and out.
+"""The results of a run on disk, `results/<run>/run.json` and `cells.jsonl`: written and read.
 
-A finished cell is one line, appended with a single write and fsync'd, so that whatever kills a run
-costs the cell in flight and nothing else; what was seen of that one stands in `partial.jsonl`.
-Fields unknown to this version are ignored on reading, fields unknown to an older one are optional.
+A finished cell is one line, appended with a single write and fsync'd, so that a crash costs no more
+than the cell under way; `partial.jsonl` has what was measured of that one so far.
+Fields unknown to this version are ignored on reading; fields unknown to an older one are optional.
 """
 
 import os
@@ -29,10 +29,10 @@ class ResultsError(SetupError):
 
 
 class Ledger(msgspec.Struct, frozen=True, kw_only=True):
-    """What a store promises and how it is reached, as the server's `/stores` tells it.
+    """What a store promises and how it is reached, as the server's `/stores` describes it.
 
     `not_available` maps an operation that the engine lacks to the reason; `reference` is whether
-    it has no database behind it, None where the server did not tell.
+    it has no database behind it, None where the server does not say.
     """
 
     driver: str = ""
@@ -88,9 +88,9 @@ class LatencySummary(msgspec.Struct, frozen=True, kw_only=True, rename={"p99_9":
 
 
 class OperationResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What one operation got in a cell, by pool and outcome ("ok" or a failure's name).
+    """The requests of one operation in a cell with one pool and outcome ("ok" or a failure).
 
-    Response times are there under open load only.
+    There are response times under open load only.
     """
 
     operation: str
@@ -102,7 +102,7 @@ class OperationResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BystanderResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody who asked a process for next to nothing got meanwhile."""
+    """The response times of light requests to a process while the cell was measured."""
 
     process: str
     pool: str | None = None
@@ -112,7 +112,7 @@ class BystanderResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CpuSeconds(msgspec.Struct, frozen=True, kw_only=True):
-    """CPU seconds that each group of processes used in a cell; None where it was not visible."""
+    """CPU seconds that each group of processes used in a cell; None where they were not visible."""
 
     generator: float | None = None
     server: float | None = None
@@ -121,7 +121,7 @@ class CpuSeconds(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StreamResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One of several streams of a cell: what it asked for, at which rate, and how that went."""
+    """One of several streams of a cell: its rate, its work, and how its schedule was kept."""
 
     rate: float
     work: str
@@ -162,9 +162,9 @@ class Cell(Conditions, frozen=True, kw_only=True):
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """A run as read back; `damaged` says, line by line, what of its cells could not be read.
+    """A run as read back; `damaged` describes each line of its cells that could not be read.
 
-    `partial` holds what was seen of cells that were never finished; they count for nothing.
+    `partial` has what was measured of cells that were never finished; they count for nothing.
     """
 
     path: Path
@@ -175,60 +175,60 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def begin(into: Path, info: RunInfo) -> Path:
-    """Open a folder in `into` for a run that begins, and return it; raises ResultsError.
+    """Create a folder in `into` for a run that begins, and return it; raises ResultsError.
 
-    Its name is when and what; of runs that begin in one second the second one's ends in `-2`.
+    It is named by time and scenario; a second run of the same second gets the suffix `-2`.
     """
     name = f"{info.started:%Y-%m-%dT%H-%M-%S}-{info.scenario}"
-    for again in count(1):
-        folder = into / (name if again == 1 else f"{name}-{again}")
+    for attempt in count(1):
+        folder = into / (name if attempt == 1 else f"{name}-{attempt}")
         try:
             folder.mkdir(parents=True)
             break
         except FileExistsError:
             continue
         except OSError as error:
-            raise _unwritable(folder, error) from error
+            raise _write_error(folder, error) from error
     create(folder, info)
     return folder
 
 
-def create(run_dir: Path, info: RunInfo) -> None:
-    """Open a results folder; raises ResultsError if it holds a run already or on a disk error."""
-    if (run_dir / RUN_FILE).exists():
-        raise ResultsError(f"{run_dir} already holds a run: choose another name or remove it")
+def create(folder: Path, info: RunInfo) -> None:
+    """Create a results folder; raises ResultsError if it holds a run, or on a disk error."""
+    if (folder / RUN_FILE).exists():
+        raise ResultsError(f"{folder} already holds a run: choose another name or remove it")
     try:
-        run_dir.mkdir(parents=True, exist_ok=True)
-        (run_dir / CELLS_FILE).touch()
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / CELLS_FILE).touch()
     except OSError as error:
-        raise _unwritable(run_dir, error) from error
-    _write_info(run_dir, info)
+        raise _write_error(folder, error) from error
+    _write_info(folder, info)
 
 
-def append(run_dir: Path, cell: Cell) -> None:
-    """Put a finished cell on disk before returning, whole or not at all; raises ResultsError."""
+def append(folder: Path, cell: Cell) -> None:
+    """Append a finished cell, synced before returning, or not at all; raises ResultsError."""
     try:
-        jsonl.append_whole(run_dir / CELLS_FILE, msgspec.json.encode(cell) + b"\n")
+        jsonl.append_whole(folder / CELLS_FILE, msgspec.json.encode(cell) + b"\n")
     except OSError as error:
-        raise _unwritable(run_dir, error) from error
+        raise _write_error(folder, error) from error
 
 
-def finish(run_dir: Path, info: RunInfo) -> None:
+def finish(folder: Path, info: RunInfo) -> None:
     """Rewrite `run.json` with `finished` set (now, unless `info` has it); raises ResultsError."""
     finished = info.finished or datetime.now(UTC)
-    _write_info(run_dir, msgspec.structs.replace(info, finished=finished))
+    _write_info(folder, msgspec.structs.replace(info, finished=finished))
 
 
-def load(run_dir: Path) -> Run:
-    """Read a run, a killed one too: what is damaged is named, not fatal. Raises ResultsError."""
-    info = _read_info(run_dir)
+def load(folder: Path) -> Run:
+    """Read a run; a line that is damaged, as of a killed run, is left out. Raises ResultsError."""
+    info = _read_info(folder)
     damaged: list[str] = []
     try:
-        cells = list(jsonl.read(run_dir / CELLS_FILE, Cell, damaged))
-        partial = list(jsonl.read(run_dir / PARTIAL_FILE, Cell, damaged))
+        cells = list(jsonl.read(folder / CELLS_FILE, Cell, damaged))
+        partial = list(jsonl.read(folder / PARTIAL_FILE, Cell, damaged))
     except OSError as error:
         raise ResultsError(f"{error.filename} cannot be read: {error.strerror}") from error
-    return Run(path=run_dir, info=info, cells=cells, damaged=damaged, partial=partial)
+    return Run(path=folder, info=info, cells=cells, damaged=damaged, partial=partial)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -244,28 +244,28 @@ def write_atomically(path: Path, data: bytes) -> None:
         draft.unlink(missing_ok=True)
 
 
-def _write_info(run_dir: Path, info: RunInfo) -> None:
+def _write_info(folder: Path, info: RunInfo) -> None:
     try:
         text = msgspec.json.format(msgspec.json.encode(info), indent=2)
-        write_atomically(run_dir / RUN_FILE, text + b"\n")
+        write_atomically(folder / RUN_FILE, text + b"\n")
     except OSError as error:
-        raise _unwritable(run_dir, error) from error
+        raise _write_error(folder, error) from error
 
 
-def _read_info(run_dir: Path) -> RunInfo:
+def _read_info(folder: Path) -> RunInfo:
     try:
-        data = (run_dir / RUN_FILE).read_bytes()
+        data = (folder / RUN_FILE).read_bytes()
         info = msgspec.json.decode(data, type=RunInfo)
     except FileNotFoundError as error:
-        raise ResultsError(f"{run_dir} is no run: it has no {RUN_FILE}") from error
+        raise ResultsError(f"{folder} is no run: it has no {RUN_FILE}") from error
     except (OSError, msgspec.DecodeError) as error:
-        raise ResultsError(f"{run_dir / RUN_FILE} cannot be read: {error}") from error
+        raise ResultsError(f"{folder / RUN_FILE} cannot be read: {error}") from error
     if info.schema > SCHEMA:
         raise ResultsError(
-            f"{run_dir} has schema {info.schema}, this version reads up to {SCHEMA}: upgrade first"
+            f"{folder} has schema {info.schema}, this version reads up to {SCHEMA}: upgrade first"
         )
     return info
 
 
-def _unwritable(run_dir: Path, error: OSError) -> ResultsError:
-    return ResultsError(f"cannot write to {run_dir}: {error.strerror or error}")
+def _write_error(folder: Path, error: OSError) -> ResultsError:
+    return ResultsError(f"cannot write to {folder}: {error.strerror or error}")

@@ -61,7 +61,7 @@ def server_timing(response: Response) -> dict[str, float]:
 
 
 class Sampler:
-    """Keeps `size` requests between two calls of `take`, each as likely as any other.
+    """A random sample of `size` requests between two calls of `take`, all equally likely.
 
     Vitter, Random sampling with a reservoir, 1985 (algorithm R). The first after a pause would be
     those that waited longest.
@@ -76,7 +76,7 @@ class Sampler:
         self._offered = 0
 
     def offer(self, sample: RequestSample) -> None:
-        """Keep a request, or not."""
+        """Keep a sample, or not, with the same chance for each of this second."""
         self._offered += 1
         if len(self._samples) < self._size:
             self._samples.append(sample)
@@ -84,6 +84,6 @@ class Sampler:
             self._samples[index] = sample
 
     def take(self) -> list[RequestSample]:
-        """Return what was kept, and begin anew."""
+        """Return the samples that were kept, and start anew."""
         samples, self._samples, self._offered = self._samples, [], 0
         return samples

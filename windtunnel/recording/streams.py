@@ -1,4 +1,4 @@
-"""What stands beside the cells of a run: second by second, and request by request."""
+"""The streams beside the cells of a run: the seconds of each, and sampled requests."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +14,7 @@ SAMPLES_FILE = "samples.jsonl"
 
 
 class OperationSecond(msgspec.Struct, frozen=True, kw_only=True):
-    """What an operation got in a second: p50, p99 and max, no histogram."""
+    """The requests of an operation in a second: p50, p99 and max, no histogram."""
 
     operation: str
     pool: str = "fast"
@@ -25,7 +25,7 @@ class OperationSecond(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Second(Conditions, frozen=True, kw_only=True):
-    """A line of `series.jsonl`: one second of a cell, `second` counted from its beginning."""
+    """A line of `series.jsonl`: one second of a cell, `second` counted from the cell's start."""
 
     second: float
     operations: list[OperationSecond] = []
@@ -44,11 +44,11 @@ class SampledRequest(Conditions, frozen=True, kw_only=True):
     parts_us: dict[str, float | None] = {}
 
 
-def series(run_dir: Path, damaged: list[str]) -> Iterator[Second]:
-    """Every second of every cell, in the order of writing; raises OSError."""
-    return jsonl.read(run_dir / SERIES_FILE, Second, damaged)
+def series(folder: Path, damaged: list[str]) -> Iterator[Second]:
+    """Yield every second of every cell, in the order of writing; raises OSError."""
+    return jsonl.read(folder / SERIES_FILE, Second, damaged)
 
 
-def samples(run_dir: Path, damaged: list[str]) -> Iterator[SampledRequest]:
-    """Every sampled request, in the order of writing; raises OSError."""
-    return jsonl.read(run_dir / SAMPLES_FILE, SampledRequest, damaged)
+def samples(folder: Path, damaged: list[str]) -> Iterator[SampledRequest]:
+    """Yield every sampled request, in the order of writing; raises OSError."""
+    return jsonl.read(folder / SAMPLES_FILE, SampledRequest, damaged)

@@ -1,4 +1,4 @@
-"""`tune.json` of a run: which divisions a tuner tried, what they measured, what the model said.
+"""`tune.json` of a run: the splits that a tuner tried, their figures, and the model's predictions.
 
 Times are in microseconds, rates in requests a second.
 """
@@ -18,7 +18,7 @@ TUNE_FILE = "tune.json"
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
-    """An estimate with its 95 % interval; None where nothing can be told."""
+    """An estimate with its 95 % interval; None where it is inconclusive."""
 
     estimate: float | None
     low: float | None = None
@@ -26,7 +26,7 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ObjectiveResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of an objective: `margin` is how many times better than its limit."""
+    """The result of an objective: `margin` is how many times better than its limit."""
 
     slo: str
     kind: str
@@ -36,9 +36,9 @@ class ObjectiveResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SplitResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A division: measured, and `predicted_*` by the model for the same rounds.
+    """A split: measured, and `predicted_*` by the model for the same rounds.
 
-    `pruned` says why it was given up, and after how many rounds.
+    `pruned` says why it was dropped early, and after how many rounds.
     """
 
     name: str
@@ -54,7 +54,7 @@ class SplitResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WorkProfile(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found out of a kind of work; `service_us` and `beside_us` are samples."""
+    """The measured profile of a kind of work; `service_us` and `beside_us` are samples."""
 
     rate: float
     service_us: list[float]
@@ -65,10 +65,10 @@ class WorkProfile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TuningResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a tuner found. `apply_s` and `clean_s` are what each change of the split took.
+    """The result of a tuner. `apply_s` and `clean_s` are the durations of each change of the split.
 
-    Of so many `cells` those are `doubtful` in which the generator was the limit. `former` is None
-    where that split was no division.
+    Of its `cells`, the generator was the limit in `doubtful` ones. `former` is None where the split
+    before was not a plain layout of pools.
     """
 
     slos: list[str]
@@ -90,13 +90,13 @@ class TuningResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def holds(self) -> bool:
-        """Whether what is recommended holds every objective."""
-        return any(each.holds for each in self.tried if each.name == self.recommended)
+        """Whether the recommended split holds every objective."""
+        return any(split.holds for split in self.tried if split.name == self.recommended)
 
 
-def save(folder: Path, tuned: TuningResult) -> None:
-    """Write it; raises ResultsError."""
-    text = msgspec.json.format(msgspec.json.encode(tuned), indent=2)
+def save(folder: Path, result: TuningResult) -> None:
+    """Write the result of a tuner into the folder of its run; raises ResultsError."""
+    text = msgspec.json.format(msgspec.json.encode(result), indent=2)
     try:
         write_atomically(folder / TUNE_FILE, text + b"\n")
     except OSError as error:
@@ -104,7 +104,7 @@ def save(folder: Path, tuned: TuningResult) -> None:
 
 
 def load(folder: Path) -> TuningResult | None:
-    """What a tuner found in this run; None if none did. Raises ResultsError."""
+    """Return the result of the tuner that made this run; None if none did. Raises ResultsError."""
     file = folder / TUNE_FILE
     try:
         return msgspec.json.decode(file.read_bytes(), type=TuningResult)
@@ -115,17 +115,17 @@ def load(folder: Path) -> TuningResult | None:
 
 
 def latest(results: Path) -> tuple[Path, TuningResult] | None:
-    """The newest run under `results` that a tuner made; raises ResultsError."""
+    """Return the newest run under `results` that a tuner made; raises ResultsError."""
     folders = sorted(path.parent for path in results.glob(f"*/{TUNE_FILE}"))
     for folder in reversed(folders):
-        found = load(folder)
-        if found is not None and (folder / RUN_FILE).exists():
-            return folder, found
+        result = load(folder)
+        if result is not None and (folder / RUN_FILE).exists():
+            return folder, result
     return None
 
 
 class ModelError(msgspec.Struct, frozen=True, kw_only=True):
-    """How far the model was from what was measured: shares of 1, of the measured fast p99.
+    """The error of the model against measurement: shares of 1, of the measured fast p99.
 
     `median` and `worst` over the splits; the factor is symmetric, 0.25 is a quarter off either way.
     """
@@ -135,16 +135,16 @@ class ModelError(msgspec.Struct, frozen=True, kw_only=True):
     worst: float
 
 
-def error(tried: Iterable[SplitResult]) -> ModelError | None:
-    """The model's error on splits that were measured; None where there is nothing to compare."""
-    factors = list(_factors(tried))
+def model_error(splits: Iterable[SplitResult]) -> ModelError | None:
+    """Return the model's error on measured splits; None where there is nothing to compare."""
+    factors = list(_factors(splits))
     if not factors:
         return None
     return ModelError(splits=len(factors), median=median(factors) - 1, worst=max(factors) - 1)
 
 
-def _factors(tried: Iterable[SplitResult]) -> Iterator[float]:
-    for each in tried:
-        measured, said = each.fast_p99_us.estimate, each.predicted_fast_p99_us.estimate
-        if measured and said and math.isfinite(measured) and math.isfinite(said):
-            yield math.exp(abs(math.log(said / measured)))
+def _factors(splits: Iterable[SplitResult]) -> Iterator[float]:
+    for split in splits:
+        measured, predicted = split.fast_p99_us.estimate, split.predicted_fast_p99_us.estimate
+        if measured and predicted and math.isfinite(measured) and math.isfinite(predicted):
+            yield math.exp(abs(math.log(predicted / measured)))

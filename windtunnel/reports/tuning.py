@@ -101,7 +101,7 @@ def lines(found: TuningResult) -> Iterator[str]:
             "the limit, as where other programs need the cores; the splits may be better than that."
         )
     yield _set(found)
-    yield checked(tuning_results.error(found.tried), "these")
+    yield checked(tuning_results.model_error(found.tried), "these")
     if found.apply_s:
         cleans = found.clean_s or [0.0]
         yield (

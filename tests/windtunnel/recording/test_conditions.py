@@ -8,6 +8,7 @@ import pytest
 from windtunnel.recording.conditions import LOAD, NAMES, REPETITION, SUBJECT, Conditions
 from windtunnel.recording.results import Cell
 from windtunnel.recording.streams import SampledRequest, Second
+from windtunnel.runner.order import CellOrder
 
 OTHER: dict[type, Any] = {str: "other", int: 7, float: 7.5}
 ROWS: dict[type[Conditions], dict[str, Any]] = {
@@ -42,6 +43,15 @@ def test_two_cells_that_differ_in_a_condition_are_grouped_apart_unless_one_repea
     changed = msgspec.structs.replace(cell, **{name: other(name)})
     assert len({cell.conditions, changed.conditions}) == 2
     assert (cell.configuration == changed.configuration) == (name in REPETITION)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_condition_goes_to_the_generator_and_comes_back(name: str) -> None:
+    load = {"users": 1, name: other(name)}
+    order = CellOrder(target="http://127.0.0.1:9", warmup=0, duration=1, **load)
+    read = msgspec.json.decode(msgspec.json.encode(order), type=CellOrder)
+    assert read.conditions == order.conditions
+    assert getattr(read.conditions, name) == other(name)
 
 
 def test_a_condition_is_the_subject_a_repetition_or_the_load() -> None:
