@@ -1,15 +1,13 @@
 """Which store is fastest, for each operation, under a handler that does nothing else?
 
-Users create, read, update, edit, delete and find records that they own, and check every answer.
+Users create, read, update, edit, delete and find records that they own, and check every response.
 `locust -f locustfiles/crud.py` opens the web UI on http://127.0.0.1:8089; `windtunnel run crud`
 measures one store at a time.
 """
 
 from locust import events
 
-from windtunnel.live.arguments import Defaults
-from windtunnel.live.session import Session
-from windtunnel.workload.record_user import RecordUser
+from windtunnel import Defaults, RecordUser, Session
 
 MIX = "balanced"
 POPULATION = 1_000

@@ -1,18 +1,14 @@
 """What does slow blocking work do to everybody else, and what does a pool of its own change?
 
 Fast requests are the mix of `crud`; slow ones sleep, or summarise a table, and block the process
-that they meet. Each kind comes at a rate of its own, whatever the answers do. nginx sends slow ones
+that serves them. Each kind has a rate of its own, whatever the responses do. nginx sends slow ones
 to the slow pool. `locust -f locustfiles/pools.py` keeps both rates editable while it runs;
 `windtunnel run pools` measures it in rounds.
 """
 
 from locust import events
 
-from windtunnel.live.arguments import Defaults
-from windtunnel.live.session import Session
-from windtunnel.workload.record_user import RecordUser
-from windtunnel.workload.slow import SlowKind, SlowWork
-from windtunnel.workload.slow_user import SlowUser
+from windtunnel import Defaults, RecordUser, Session, SlowKind, SlowUser, SlowWork
 
 STORES = ("postgres-asyncpg/async/fast",)
 MIX = "balanced"
@@ -25,16 +21,18 @@ SUMMARY_SIZE = 20_000
 SEED = 1
 
 
-class Fast(RecordUser):
+class FastUser(RecordUser):
     """Does the operations of the mix."""
 
     stream = "fast"
 
 
-class Slow(SlowUser):
-    """Asks for slow work: half of what one process can do, at the rate above."""
+class SlowWorkUser(SlowUser):
+    """Requests slow work: half of what one process can do, at the rate above."""
 
     stream = "slow"
 
 
-Session([Fast, Slow], Defaults(MIX, POPULATION, SUMMARY_SIZE, SEED, RATES, WORK)).listen(events)
+Session(
+    [FastUser, SlowWorkUser], Defaults(MIX, POPULATION, SUMMARY_SIZE, SEED, RATES, WORK)
+).listen(events)

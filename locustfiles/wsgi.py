@@ -1,6 +1,6 @@
 """What does the slow part cost under gunicorn, and who waits for it, beside Tornado?
 
-Users ask for summaries, or for another mix, on the routes of the slow pool, and check every answer.
+Users request summaries, or another mix, on the routes of the slow pool, and check every response.
 `windtunnel run wsgi` measures Tornado's slow pool (blocking, in threads, async) and gunicorn with
 its `sync`, `gthread` and `tornado` workers in the same rounds. `locust -f locustfiles/wsgi.py
 --host URL` loads one server; deploy/gunicorn.conf.py says how to start gunicorn by hand.
@@ -8,9 +8,7 @@ its `sync`, `gthread` and `tornado` workers in the same rounds. `locust -f locus
 
 from locust import events
 
-from windtunnel.live.arguments import Defaults
-from windtunnel.live.session import Session
-from windtunnel.workload.record_user import RecordUser
+from windtunnel import Defaults, RecordUser, Session
 
 STORES = ("postgres-psycopg/*/fast",)
 MIX = "summary"
