@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import gevent
 import msgspec
@@ -23,6 +23,9 @@ from windtunnel.recording.sampler import Sampler
 from windtunnel.recording.streams import SAMPLES_FILE, SERIES_FILE
 from windtunnel.workload.open_loop import ScheduleStats, StreamStats
 from windtunnel.workload.user_pool import UserPool
+
+if TYPE_CHECKING:
+    from windtunnel.workload.user import StoreUser
 
 FIELD: Final = "windtunnel"
 """Under which a worker's report to its master stands."""
@@ -131,26 +134,26 @@ class Collector:
 
 
 def under_way(user_pool: UserPool, answering: dict[tuple[type, str], str]) -> UnderWay:
-    """Count the requests of a user_pool that have no answer yet.
+    """Count the requests in flight of a process, by store and by the pool likely to answer.
 
-    A sender that is new, as many are when a server stalls, is counted with the pool that answers
-    others of its kind; `answering` remembers these.
+    A new user, as many are when a server stalls, is counted with the pool that answers others of
+    its class; `answering` remembers these.
     """
-    senders: list[Any] = [
-        client.owner
+    users = [
+        cast("StoreUser", client.owner)
         for client in user_pool.deadlines.pending
         if isinstance(client, Client) and client.owner is not None
     ]
-    for one in senders:
-        if one.pool != NO_POOL:
-            answering[type(one), one.place.store] = one.pool
-    found: Counter[tuple[str, str]] = Counter()
-    for one in senders:
-        store, pool = one.place.store, one.pool
+    for user in users:
+        if user.pool != NO_POOL:
+            answering[type(user), user.assignment.store] = user.pool
+    numbers: Counter[tuple[str, str]] = Counter()
+    for user in users:
+        store, pool = user.assignment.store, user.pool
         if pool == NO_POOL:
-            pool = answering.get((type(one), store), NO_POOL)
-        found[store, pool] += 1
-    return [(store, pool, number) for (store, pool), number in found.items()]
+            pool = answering.get((type(user), store), NO_POOL)
+        numbers[store, pool] += 1
+    return [(store, pool, number) for (store, pool), number in numbers.items()]
 
 
 def by_store(recorded: Mapping[Key, Latencies]) -> dict[str, Histograms]:
