@@ -21,7 +21,7 @@ import msgspec
 
 from validation.processes import ROOT, command
 from validation.verdict import ExperimentError, Verdict
-from windtunnel.analysis.breakdown import NAMES
+from windtunnel.analysis.breakdown import PART_NAMES
 from windtunnel.client.response import OK
 from windtunnel.recording import environment, hlog, results
 from windtunnel.recording.recorder import Histograms, Recorder, merge_into
@@ -138,7 +138,7 @@ def _short(times: LatencySummary | None) -> dict[str, float | None] | None:
 
 
 def _sample(draw: random.Random) -> dict[str, Any]:
-    parts = {name: draw.expovariate(1 / 200) for name in NAMES}
+    parts = {name: draw.expovariate(1 / 200) for name in PART_NAMES}
     whole = sum(parts.values())
     return {
         "operation": draw.choice(OPERATIONS),

@@ -2,135 +2,55 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 
-from windtunnel.analysis.breakdown import parts
+from windtunnel.analysis.accounting import accountings
+from windtunnel.analysis.breakdown import breakdown
 from windtunnel.analysis.capacity import capacities
-from windtunnel.analysis.caveats import caveats
-from windtunnel.analysis.charts import timelines
-from windtunnel.analysis.compare import compare, variants
-from windtunnel.analysis.grouping import (
-    StoreView,
-    View,
-    attributed,
-    contenders,
-    is_generator_limited,
-    label,
-    named,
-    ranked,
-    steady,
-    views,
+from windtunnel.analysis.caveats import (
+    caveats,
+    doubtful_cells,
+    incomplete_operations,
+    unmeasured_stores,
 )
+from windtunnel.analysis.compare import compare, variants
+from windtunnel.analysis.grouping import Group, group_cells
+from windtunnel.analysis.keys import has_ranked_variants, ledgers_by_key, rendered
 from windtunnel.analysis.ranking import tables
 from windtunnel.analysis.slo import Slo, SloError, parse
-from windtunnel.analysis.summary import (
-    ALONE,
-    Conduct,
-    DoubtfulCell,
-    Incomplete,
-    Summary,
-    Table,
-    TableLoad,
-)
-from windtunnel.analysis.verdicts import judge_regressions, judged
+from windtunnel.analysis.summary import ALONE, Parts, Summary, Table
+from windtunnel.analysis.timelines import timelines
+from windtunnel.analysis.validity import has_steady_load
+from windtunnel.analysis.verdicts import judge_groups, judge_regressions
 from windtunnel.analysis.wording import answer, counted
-from windtunnel.recording.results import OK, Cell, LatencySummary, OperationResult, Run
+from windtunnel.recording.conditions import LoadConditions
+from windtunnel.recording.results import Run
 from windtunnel.recording.streams import SampledRequest, Second
 
-# Whether the load came as intended: what was late, skipped, failed, stale or sent once more.
+TITLED = ("mix", "users", "rate", "slow_rate")
+"""The conditions that every title says; of the others it says those that differ in the run."""
 
 
-def conduct(view: View, title: str) -> Iterator[Conduct]:
-    """A line for each store of a view for whose cells something was counted."""
-    for store, seen in view.stores.items():
-        if any(cell.intended is not None or cell.stale or cell.retried for cell in seen.cells):
-            yield _conduct(store, title, seen)
+@dataclass(frozen=True)
+class TitledGroup:
+    """A group of stores with its title, and the title without its variant."""
 
-
-def _conduct(store: str, title: str, seen: StoreView) -> Conduct:
-    outcomes = [result for cell in seen.cells for result in cell.operations]
-    total = sum(result.count for result in outcomes)
-    right = sum(result.count for result in outcomes if result.outcome == OK)
-    intended, skipped = (
-        _sum(seen.cells, lambda cell: cell.intended),
-        _sum(seen.cells, lambda cell: cell.skipped),
-    )
-    known = intended is not None and skipped is not None
-    lags = [cell.health.get("schedule_lag_p99_ms") for cell in seen.cells]
-    return Conduct(
-        store=store,
-        title=title,
-        intended=intended,
-        answered=right,
-        failed=total - right,
-        late=_sum(seen.cells, lambda cell: cell.late),
-        skipped=skipped,
-        unanswered=max(0, (intended or 0) - (skipped or 0) - total) if known else None,
-        stale=_sum(seen.cells, lambda cell: cell.stale),
-        retried=_sum(seen.cells, lambda cell: cell.retried),
-        schedule_lag_p99_ms=max((lag for lag in lags if lag is not None), default=None),
-        bound=any(map(is_generator_limited, seen.cells)),
-    )
-
-
-def _sum(cells: list[Cell], count: Callable[[Cell], int | None]) -> int | None:
-    known = [number for cell in cells if (number := count(cell)) is not None]
-    return sum(known) if known else None
-
-
-# What was seen of cells that were never finished, as a killed run leaves them: never ranked.
-
-
-def incomplete(partial: Iterable[Cell]) -> Iterator[Incomplete]:
-    """A line for each operation of each cell, in the order of writing."""
-    for cell in map(attributed, partial):
-        found: dict[str, list[OperationResult]] = defaultdict(list)
-        for result in cell.operations:
-            found[label(result.operation, result.pool)].append(result)
-        for operation, results in found.items():
-            yield _incomplete(cell, operation, results)
-
-
-def _incomplete(cell: Cell, operation: str, results: Sequence[OperationResult]) -> Incomplete:
-    counts = {result.outcome: result.count for result in results}
-    right = next((result for result in results if result.outcome == OK), None)
-    return Incomplete(
-        store=cell.subject,
-        mix=cell.mix or "",
-        variant=cell.variant,
-        round=cell.round,
-        processes=cell.processes,
-        users=cell.users,
-        rate=cell.rate,
-        slow_rate=cell.slow_rate,
-        seconds=cell.seconds,
-        operation=operation,
-        count=counts.get(OK, 0),
-        failed=sum(counts.values()) - counts.get(OK, 0),
-        throughput_rps=round(counts.get(OK, 0) / cell.seconds, 3) if cell.seconds else 0.0,
-        service_us=_shown(right.service_us if right else None),
-        response_us=_shown(right.response_us if right else None),
-    )
-
-
-def _shown(times: LatencySummary | None) -> dict[str, float | None]:
-    return {} if times is None else {"p50": times.p50, "p99": times.p99}
-
-
-VARYING = ("processes", "target", "variant")
+    group: Group
+    title: str
+    title_of_variants: str
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """The summary of a run; for the charts the views it was made from, and what went on when."""
+    """The summary of a run; for the charts the groups it was made from, and their timelines."""
 
     summary: Summary
-    views: dict[str, View]
+    groups: list[TitledGroup]
     timelines: list[dict[str, Any]]
 
 
@@ -138,51 +58,86 @@ def analyse(
     run: Run, sampled: Iterable[SampledRequest] = (), seconds: Iterable[Second] = ()
 ) -> Analysis:
     """Everything that a report says, from the files of a run alone; the same answer every time."""
-    if ranked(run):
-        run, sampled = contenders(run), named(sampled)
     damaged = list(run.damaged)
-    titled = _titled(run, damaged)
-    made = list(_tables(run, titled))
-    compared = compare(run) if len(variants(run)) == 2 else None
+    titled = _titled_groups(run, damaged)
+    by_variant, ledgers = has_ranked_variants(run), ledgers_by_key(run)
+    all_tables = list(_tables(run, titled))
+    compared = compare(run) if not by_variant and len(variants(run)) == 2 else None
     slos = list(_objectives(run, damaged))
     verdicts = [
-        *judged(slos, list(titled.values()), run),
+        *judge_groups(slos, [entry.group for entry in titled], run),
         *judge_regressions(slos, compared, [run]),
     ]
     summary = Summary(
         **_facts(run),
-        answers=[table.answer for table in made],
-        tables=made,
-        conduct=[each for title, view in titled.items() for each in conduct(view, title)],
-        parts=parts(sampled, run.cells, steady=steady(run)),
-        incomplete=list(incomplete(run.partial)),
+        stores={str(store): ledger for store, ledger in ledgers.items()},
+        answers=[table.answer for table in all_tables],
+        tables=all_tables,
+        conduct=[row for entry in titled for row in accountings(entry.group, entry.title)],
+        parts=_parts(run, sampled),
+        incomplete=rendered(incomplete_operations(run), by_variant=by_variant),
         verdicts=verdicts,
         capacities=capacities(verdicts),
         compared=compared,
-        unmeasured=_unmeasured(run),
-        doubtful=list(_doubts(run)),
+        unmeasured=unmeasured_stores(run),
+        doubtful=rendered(doubtful_cells(run), by_variant=by_variant),
         caveats=list(caveats(run, damaged)),
     )
-    drawn = msgspec.structs.replace(run, cells=list(named(run.cells)))
-    return Analysis(summary, titled, timelines(drawn, named(seconds)))
+    return Analysis(summary, titled, timelines(run, seconds))
 
 
-def _titled(run: Run, damaged: list[str]) -> dict[str, View]:
-    several = _several(run.cells)
-    return {_title(view, several): view for view in views(run.cells, damaged, run.info.stores)}
+def _titled_groups(run: Run, damaged: list[str]) -> list[TitledGroup]:
+    groups = group_cells(run, damaged)
+    names = _differing(run)
+    without_variant = [name for name in names if name != "variant"]
+    return [
+        TitledGroup(group, _title(group, names), _title(group, without_variant)) for group in groups
+    ]
 
 
-def _tables(run: Run, titled: Mapping[str, View]) -> Iterator[Table]:
-    for title, view in titled.items():
-        for table in tables(view, title, run.info.stores):
+def _differing(run: Run) -> list[str]:
+    """The conditions in which cells differ, and `target`, without those that titles always say."""
+    names = {field.name for field in msgspec.structs.fields(LoadConditions)} - {*TITLED}
+    if has_ranked_variants(run):
+        names.discard("variant")
+    return [
+        name
+        for name in sorted({*names, "target"})
+        if len({getattr(cell, name) for cell in run.cells}) > 1
+    ]
+
+
+def _title(group: Group, differing: Sequence[str]) -> str:
+    load = group.load
+    mix = ALONE if load.mix == ALONE else f"{load.mix} mix"
+    conditions = [_condition(name, getattr(load, name)) for name in differing]
+    return "; ".join([f"{group.durability} durability", mix, load.kind, *conditions])
+
+
+def _condition(name: str, value: Any) -> str:
+    if name == "processes":
+        return counted(value, "process")
+    return f"{name} {value or 'none'}"
+
+
+def _tables(run: Run, titled: Sequence[TitledGroup]) -> Iterator[Table]:
+    ledgers = ledgers_by_key(run)
+    for entry in titled:
+        for table in tables(entry.group, entry.title, ledgers):
             yield msgspec.structs.replace(table, answer=answer(table))
 
 
-def _facts(run: Run) -> dict[str, Any]:
+def _parts(run: Run, sampled: Iterable[SampledRequest]) -> list[Parts]:
+    rows = breakdown(sampled, run.cells, steady=has_steady_load(run))
+    by_variant = has_ranked_variants(run)
+    return sorted(rendered(rows, by_variant=by_variant), key=attrgetter("store"))
+
+
+def _facts(run: Run) -> Mapping[str, Any]:
     """What `run.json` says, and how much there is of it."""
-    copied = ("scenario", "started", "finished", "seed", "stores", "skipped", "host", "git")
+    names = ("scenario", "started", "finished", "seed", "skipped", "host", "git", "settings")
     return {
-        **{name: getattr(run.info, name) for name in (*copied, "settings")},
+        **{name: getattr(run.info, name) for name in names},
         "run": run.path.name,
         "rounds": len({cell.round for cell in run.cells}),
         "cells": len(run.cells),
@@ -195,60 +150,3 @@ def _objectives(run: Run, damaged: list[str]) -> Iterator[Slo]:
             yield parse(text)
         except SloError as error:
             damaged.append(str(error))
-
-
-def _several(cells: list[Cell]) -> set[str]:
-    return {name for name in VARYING if len({getattr(cell, name) for cell in cells}) > 1}
-
-
-def _title(view: View, several: set[str]) -> str:
-    load = view.load
-    mix = ALONE if load.mix == ALONE else f"{load.mix} mix"
-    extra = [_extra(load, name) for name in VARYING if name in several]
-    return "; ".join([f"{view.durability} durability", mix, load.kind, *extra])
-
-
-def _extra(load: TableLoad, name: str) -> str:
-    if name == "processes":
-        return counted(load.processes, "process")
-    return f"{name} {getattr(load, name) or 'none'}"
-
-
-def _doubts(run: Run) -> Iterator[DoubtfulCell]:
-    yield from (_doubtful(cell) for cell in run.cells if cell.void or cell.flags)
-    yield from map(_unfinished, run.partial)
-
-
-def _doubtful(cell: Cell) -> DoubtfulCell:
-    return DoubtfulCell(
-        store=cell.subject,
-        mix=cell.mix or "",
-        round=cell.round,
-        users=cell.users,
-        rate=cell.rate,
-        slow_rate=cell.slow_rate,
-        processes=cell.processes,
-        variant=cell.variant,
-        flags=cell.flags,
-        void=cell.void,
-    )
-
-
-def _unfinished(cell: Cell) -> DoubtfulCell:
-    answers = counted(sum(result.count for result in cell.operations), "answer")
-    why = f"incomplete cell: the run ended {cell.seconds:.0f} s into it, after {answers}"
-    return msgspec.structs.replace(_doubtful(cell), void=why)
-
-
-def _unmeasured(run: Run) -> dict[str, str]:
-    voids: dict[str, list[str]] = defaultdict(list)
-    for cell in run.cells:
-        voids[cell.subject].append(cell.void or "")
-    known = dict.fromkeys([*run.info.stores, *voids])
-    ended = "no cell was finished"
-    wholly = run.info.skipped.keys() - run.info.stores.keys()
-    return {
-        store: f"all {len(voids[store])} cells void: {voids[store][0]}" if voids[store] else ended
-        for store in known
-        if all(voids[store]) and store not in wholly
-    }

@@ -1,32 +1,19 @@
-"""What the charts of a report draw: latency by percentile, and mean times to stack."""
+"""The charts of a report as JSON-ready data: latency by percentile, and mean times to stack."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain, groupby
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 
-from windtunnel.analysis.entries import lost_or_failed
-from windtunnel.analysis.grouping import (
-    StoreView,
-    View,
-    cut,
-    display_name,
-    label,
-    spoiled,
-    steady,
-)
-from windtunnel.analysis.summary import RESPONSE, SERVICE, Table, TableLoad
-from windtunnel.analysis.wording import amount
-from windtunnel.recording.conditions import Conditions
+from windtunnel.analysis.grouping import Group, StoreMeasurements
+from windtunnel.analysis.keys import OperationKey, StoreKey
+from windtunnel.analysis.summary import Table, TableLoad
 from windtunnel.recording.histogram import Histogram, nearest_rank
 from windtunnel.recording.limits import SAMPLES_BEYOND
-from windtunnel.recording.results import OK, LatencySummary, Run
-from windtunnel.recording.streams import Second
 
 STACKED = ("create", "edit", "delete")
 POINTS_PER_DECADE = 12
@@ -34,188 +21,130 @@ POINTS_PER_DECADE = 12
 T = TypeVar("T")
 
 Charts = dict[str, Any]
-"""A view's charts as JSON-ready data."""
+"""A group's charts as JSON-ready data."""
+
+PercentilePoint = tuple[float, float]
+"""1/(1-q), and the latency in ms."""
 
 
-def percentiles(histogram: Histogram, wrong: float = 0.0) -> list[tuple[float, float]]:
-    """Points (1/(1-q), ms), evenly spaced on a log axis, as far as 10 samples lie beyond q.
+def percentiles(histogram: Histogram, unsuccessful: float = 0.0) -> list[PercentilePoint]:
+    """Points evenly spaced on a log axis, as far as 10 samples lie beyond q.
 
-    Where `wrong` of all requests got no right answer, it ends before these would count.
+    Where requests were `unsuccessful`, it ends before these would count.
     """
     reach = max(1.0, histogram.count / SAMPLES_BEYOND)
-    if wrong:
-        reach = min(reach, (histogram.count + wrong) / wrong)
+    if unsuccessful:
+        reach = min(reach, (histogram.count + unsuccessful) / unsuccessful)
     steps = int(POINTS_PER_DECADE * math.log10(reach) + 1e-9) + 1
     scales = [10 ** (step / POINTS_PER_DECADE) for step in range(steps)]
     values = histogram.at_ranks(nearest_rank(histogram.count, 1 - 1 / scale) for scale in scales)
     return [(round(scale, 4), us / 1000) for scale, us in zip(scales, values, strict=True)]
 
 
-def overlaid(drawn: Iterable[tuple[View, Charts]]) -> list[Charts]:
-    """Charts of one load under several variants become one, where a store is told with each."""
-    groups: dict[tuple[str, TableLoad], list[tuple[str, Charts]]] = defaultdict(list)
-    for view, one in drawn:
-        load = msgspec.structs.replace(view.load, variant=None)
-        groups[view.durability, load].append((view.load.variant or "", one))
-    return [several[0][1] if len(several) == 1 else _over(several) for several in groups.values()]
+def charts(title: str, group: Group, tables: Sequence[Table]) -> Charts:
+    """One group's charts; stores in the order of the tables, best first."""
+    by_subject = {table.subject: table for table in tables}
+    operations = [key for key in group.operations if str(key) in by_subject]
+    return {
+        "title": title,
+        "durability": group.durability,
+        "reference": sorted(map(str, group.references)),
+        "latencies": group.latencies,
+        "operations": {
+            str(key): {
+                latency: _curves(group, key, by_subject[str(key)], latency)
+                for latency in group.latencies
+            }
+            for key in operations
+        },
+        "stacked": {
+            str(store): bars
+            for store, measurements in group.stores.items()
+            if (bars := _bars(group, measurements))
+        },
+    }
 
 
-def _over(several: Sequence[tuple[str, Charts]]) -> Charts:
-    variant, first = several[0]
-    operations = dict.fromkeys(name for _, one in several for name in one["operations"])
+def overlay_variants(drawn: Iterable[tuple[str, Group, Charts]]) -> list[Charts]:
+    """Charts of one load under several variants become one, with each store at each variant.
+
+    Each comes with the title that they have in common.
+    """
+    groups: dict[tuple[str, TableLoad], list[tuple[str, str, Charts]]] = defaultdict(list)
+    for title, group, data in drawn:
+        load = msgspec.structs.replace(group.load, variant=None)
+        groups[group.durability, load].append((title, group.load.variant or "", data))
+    return [
+        _overlaid(several) if len(several) > 1 else several[0][2] for several in groups.values()
+    ]
+
+
+def _overlaid(several: Sequence[tuple[str, str, Charts]]) -> Charts:
+    title, _, first = several[0]
+    by_variant = {variant: data for _, variant, data in several}
+    operations = dict.fromkeys(name for data in by_variant.values() for name in data["operations"])
     return {
         **first,
-        "title": first["title"].removesuffix(f"; variant {variant}"),
-        "reference": [display_name(v, store) for v, one in several for store in one["reference"]],
+        "title": title,
+        "reference": [
+            str(StoreKey(store, variant))
+            for variant, data in by_variant.items()
+            for store in data["reference"]
+        ],
         "operations": {
             name: {
-                latency: _named(
-                    {v: one["operations"].get(name, {}).get(latency, {}) for v, one in several}
+                latency: _by_store(
+                    {
+                        variant: data["operations"].get(name, {}).get(latency, {})
+                        for variant, data in by_variant.items()
+                    }
                 )
                 for latency in first["latencies"]
             }
             for name in operations
         },
-        "stacked": _named({variant: one["stacked"] for variant, one in several}),
+        "stacked": _by_store({variant: data["stacked"] for variant, data in by_variant.items()}),
     }
 
 
-def _named(found: Mapping[str, Mapping[str, T]]) -> dict[str, T]:
-    """What is known of each store, by variant, as one; variants of a store follow each other."""
-    stores = dict.fromkeys(store for of in found.values() for store in of)
+def _by_store(by_variant: Mapping[str, Mapping[str, T]]) -> dict[str, T]:
+    """The data of each store at each variant; variants of a store follow each other."""
+    stores = dict.fromkeys(store for data in by_variant.values() for store in data)
     return {
-        display_name(variant, store): of[store]
+        str(StoreKey(store, variant)): data[store]
         for store in stores
-        for variant, of in found.items()
-        if store in of
+        for variant, data in by_variant.items()
+        if store in data
     }
 
 
-def charts(title: str, view: View, tables: list[Table]) -> Charts:
-    """One view's charts as JSON-ready data; stores in the order of the tables, best first."""
-    return {
-        "title": title,
-        "durability": view.durability,
-        "reference": sorted(view.references),
-        "latencies": view.latencies,
-        "operations": {
-            table.subject: {latency: _curves(view, table, latency) for latency in view.latencies}
-            for table in tables
-            if table.subject in view.operations
-        },
-        "stacked": {
-            store: bars for store, seen in view.stores.items() if (bars := _bars(view, seen))
-        },
-    }
-
-
-def _curves(view: View, table: Table, latency: str) -> dict[str, list[tuple[float, float]]]:
+def _curves(
+    group: Group, operation: OperationKey, table: Table, latency: str
+) -> dict[str, list[PercentilePoint]]:
+    stores = {str(store): measurements for store, measurements in group.stores.items()}
     curves = {}
     for row in table.rows:
-        if row.scores and table.subject in view.stores[row.store].operations:
-            measured = view.stores[row.store].operations[table.subject]
-            found = measured.latencies[latency].together
-            if found.count:
-                curves[row.store] = percentiles(found, lost_or_failed(measured))
+        if row.scores and operation in stores[row.store].operations:
+            measurements = stores[row.store].operations[operation]
+            histogram = measurements.latencies[latency].merged
+            if histogram.count:
+                curves[row.store] = percentiles(histogram, measurements.unsuccessful)
     return curves
 
 
-def _bars(view: View, seen: StoreView) -> dict[str, dict[str, float]] | None:
-    there = [seen.operations[name] for name in STACKED if name in seen.operations]
-    if len(there) < len(STACKED) or not all(measured.samples for measured in there):
+def _bars(group: Group, store: StoreMeasurements) -> dict[str, dict[str, float]] | None:
+    keys = [OperationKey(name) for name in STACKED]
+    if not all(key in store.operations and store.operations[key].samples for key in keys):
         return None
     bars = {}
-    for latency in view.latencies:
-        found = {name: seen.operations[name].latencies[latency].together for name in STACKED}
-        bars[f"mean {latency}"] = {n: round(each.mean / 1000, 4) for n, each in found.items()}
-        bars[f"median {latency}"] = {n: each.quantile(0.5) / 1000 for n, each in found.items()}
+    for latency in group.latencies:
+        histograms = {
+            key.operation: store.operations[key].latencies[latency].merged for key in keys
+        }
+        bars[f"mean {latency}"] = {
+            name: round(histogram.mean / 1000, 4) for name, histogram in histograms.items()
+        }
+        bars[f"median {latency}"] = {
+            name: histogram.quantile(0.5) / 1000 for name, histogram in histograms.items()
+        }
     return bars
-
-
-# A run second by second, as charts draw it: the rate, the median and the tail of each store.
-
-
-MOST_POINTS = 1_500
-"""Points of a line; of more seconds than that several make one point."""
-
-LEAST_WIDTH = 0.05
-"""Seconds: the rate of a shorter rest of a cell says nothing."""
-
-Point = tuple[float, float | None, float | None, float | None]
-"""Second, right answers a second, median and tail in ms."""
-
-
-def timelines(run: Run, seconds: Iterable[Second]) -> list[dict[str, Any]]:
-    """Return a chart for each load as JSON-ready data: by operation, latency and store, `Point`s.
-
-    Rounds stand one after the other, each as long as the longest, with a gap (a point of None)
-    between them. A cell that was spoiled and measured again is left out. The tail is p99, or the
-    slowest answer of a second that had too few for it. A load that was changed while it ran, as
-    Locust's can be, is one chart.
-    """
-    ends = {cut(cell): cell.seconds for cell in run.cells if cell.void is None}
-    void, whole = spoiled(run.cells), steady(run)
-    charts: dict[str, dict[tuple[Conditions, float], Second]] = defaultdict(dict)
-    for second in seconds:
-        if cut(second) not in void:
-            charts[_title(second, whole)][cut(second), second.second] = second
-    return [_chart(title, list(found.values()), ends) for title, found in charts.items()]
-
-
-def _title(second: Second, told: bool) -> str:
-    load = (second.users, second.rate, second.processes, second.slow_rate)
-    under = amount(*load) if told else ""
-    return ", ".join(filter(None, (second.variant, second.mix, under)))
-
-
-def _chart(title: str, seconds: Sequence[Second], ends: dict[Conditions, float]) -> dict[str, Any]:
-    length = max(second.second for second in seconds) + 1
-    lines: dict[tuple[str, str, str], list[tuple[int, Point]]] = defaultdict(list)
-    for second in sorted(seconds, key=lambda each: (each.round, each.second)):
-        width = min(1.0, ends.get(cut(second), second.second + 1) - second.second)
-        at = (second.round - 1) * length + second.second
-        for operation, latency, count, times in _answers(second):
-            rate = round(count / width, 1) if width > LEAST_WIDTH else None
-            point = (at, rate, _ms(times.p50), _ms(times.p99 or times.max))
-            lines[operation, latency, second.subject].append((second.round, point))
-    found: dict[str, dict[str, dict[str, list[Point | None]]]] = {}
-    for (operation, latency, store), points in sorted(lines.items()):
-        found.setdefault(operation, {}).setdefault(latency, {})[store] = _line(points)
-    return {"title": title, "operations": found}
-
-
-def _answers(second: Second) -> Iterator[tuple[str, str, int, LatencySummary]]:
-    """Each operation's right answers, by latency."""
-    for each in second.operations:
-        if each.outcome == OK:
-            name = label(each.operation, each.pool)
-            for latency, times in ((RESPONSE, each.response_us), (SERVICE, each.service_us)):
-                if times is not None:
-                    yield name, latency, each.count, times
-
-
-def _ms(us: float | None) -> float | None:
-    return None if us is None else round(us / 1000, 3)
-
-
-def _line(points: Sequence[tuple[int, Point]]) -> list[Point | None]:
-    """The points of all rounds, thinned, with a gap after each round."""
-    step = -(-len(points) // MOST_POINTS)
-    rounds = ([point for _, point in some] for _, some in groupby(points, key=lambda each: each[0]))
-    gapped = ([*_thinned(some, step), None] for some in rounds)
-    return list(chain.from_iterable(gapped))[:-1]
-
-
-def _thinned(points: Sequence[Point], step: int) -> list[Point]:
-    """One point for `step`: the mean rate, the worst median and the worst tail of them."""
-    if step == 1:
-        return list(points)
-    return [_together(points[at : at + step]) for at in range(0, len(points), step)]
-
-
-def _together(points: Sequence[Point]) -> Point:
-    _, rates, medians, tails = (
-        [each for each in row if each is not None] for row in zip(*points, strict=True)
-    )
-    rate = round(sum(rates) / len(rates), 1) if rates else None
-    return points[0][0], rate, max(medians, default=None), max(tails, default=None)

@@ -7,11 +7,11 @@ import msgspec
 
 from windtunnel.recording.results import Ledger, Run
 
-PASSING = {"load_average", "uptime", "free_bytes", "time"}
-"""What differs between any two moments and means nothing."""
+TRANSIENT = {"load_average", "uptime", "free_bytes", "time"}
+"""Facts that differ between any two moments and mean nothing."""
 
 
-def between(first: Run, second: Run) -> list[str]:
+def differences(first: Run, second: Run) -> list[str]:
     """One line for each difference: environment, code and settings, then the ledgers."""
     a, b = first.info, second.info
     return [
@@ -28,22 +28,22 @@ def between(first: Run, second: Run) -> list[str]:
     ]
 
 
-def _values(what: str, first: dict[str, Any], second: dict[str, Any]) -> Iterator[str]:
+def _values(prefix: str, first: dict[str, Any], second: dict[str, Any]) -> Iterator[str]:
     for key in sorted(first.keys() | second.keys()):
-        one, other = first.get(key), second.get(key)
-        if key in PASSING or one == other:
+        before, after = first.get(key), second.get(key)
+        if key in TRANSIENT or before == after:
             continue
-        name = f"{what} {key}".strip()
-        if isinstance(one, dict) and isinstance(other, dict):
-            yield from _values(name, one, other)
+        name = f"{prefix} {key}".strip()
+        if isinstance(before, dict) and isinstance(after, dict):
+            yield from _values(name, before, after)
         else:
-            yield f"{name}: {_short(one)}, then {_short(other)}"
+            yield f"{name}: {_short(before)}, then {_short(after)}"
 
 
 def _targets(first: Run, second: Run) -> Iterator[str]:
-    one, other = (sorted({cell.target or "" for cell in r.cells}) for r in (first, second))
-    if one != other:
-        yield f"target: {', '.join(one)}, then {', '.join(other)}"
+    before, after = (sorted({cell.target or "" for cell in run.cells}) for run in (first, second))
+    if before != after:
+        yield f"target: {', '.join(before)}, then {', '.join(after)}"
 
 
 def _ledgers(store: str, first: Ledger, second: Ledger) -> Iterator[str]:

@@ -1,80 +1,80 @@
-"""How well a run knows its ratios so far: what `--precision 5%` goes on for."""
+"""How precisely a run has measured its ratios so far: `--precision 5%` adds rounds until then."""
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from windtunnel.analysis.compare import compare, variants
-from windtunnel.analysis.entries import of_operation
-from windtunnel.analysis.grouping import View, contenders, views
+from windtunnel.analysis.grouping import Group, group_cells
+from windtunnel.analysis.keys import OperationKey, StoreKey, has_ranked_variants
+from windtunnel.analysis.metrics import METRICS
 from windtunnel.analysis.stats import Bootstrap, LogRatio, paired_log_ratio, t_quantile
-from windtunnel.analysis.summary import METRICS, OVERALL
+from windtunnel.analysis.summary import OVERALL
+from windtunnel.analysis.table_entries import operation_entry
 from windtunnel.recording.results import Run
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Precision:
-    """The widest interval: half of it, as a share of the ratio; `inf` where none can be given."""
+    """The widest interval: half of it, as a share of the ratio; `inf` where there is none."""
 
     width: float
-    what: str
+    subject: str
 
 
 def precision(run: Run) -> Precision | None:
     """The least certain ratio of medians: of a store to the best, or of a variant to the other.
 
-    Medians are of response times under open load, else of service times. A store that has no rival
-    is asked for its own interval. None where nothing can be ranked at all, so that no number of
+    Medians are of response times under open load, else of service times. Of a store that has no
+    rival it is its own interval. None where nothing can be ranked at all, so that no number of
     rounds would help.
     """
-    run = contenders(run)
-    found = [*_to_the_best(run), *_between_variants(run)]
-    return max(found, default=None)
+    count = 1 if has_ranked_variants(run) else len(variants(run))
+    if count == 2:
+        return max(_between_variants(run), default=None)
+    return max(_to_best(run), default=None) if count < 2 else None
 
 
-def relative_half_width(spread: LogRatio) -> float:
+def relative_half_width(log_ratio: LogRatio) -> float:
     """Half of the 95 % interval of a ratio: 0.05 is known to within 5 % either way."""
-    return math.exp(t_quantile(spread.freedom) * spread.error) - 1
+    return math.exp(t_quantile(log_ratio.freedom) * log_ratio.error) - 1
 
 
-def _to_the_best(run: Run) -> Iterator[Precision]:
-    if len(variants(run)) > 1:
-        return
-    for view in views(run.cells, [], run.info.stores):
-        for operation in view.operations:
-            rivals = dict(_rivals(view, operation))
-            if rivals:
-                yield from _of_rivals(f"{operation} of {{}}, {view.load.mix}", rivals)
+def _to_best(run: Run) -> Iterator[Precision]:
+    for group in group_cells(run):
+        for operation in group.operations:
+            medians = dict(_rival_medians(group, operation))
+            if medians:
+                yield from _of_rivals(operation, group.load.mix or "", medians)
 
 
-def _rivals(view: View, operation: str) -> Iterator[tuple[str, Bootstrap]]:
-    metric = "response_p50" if view.load.open else "p50"
-    for store, seen in view.stores.items():
-        if store not in view.references and operation in seen.operations:
-            candidate = of_operation(store, seen.operations[operation], [metric])
-            figure = candidate.figures[metric]
-            if candidate.unranked is None and isinstance(figure, Bootstrap) and figure.estimate > 0:
-                yield store, figure
+def _rival_medians(group: Group, operation: OperationKey) -> Iterator[tuple[StoreKey, Bootstrap]]:
+    metric = "response_p50" if group.load.open else "p50"
+    for store, measurements in group.stores.items():
+        if store not in group.references and operation in measurements.operations:
+            entry = operation_entry(store, measurements.operations[operation], [metric])
+            median = entry.figures[metric]
+            if entry.why_unranked is None and isinstance(median, Bootstrap) and median.estimate > 0:
+                yield store, median
 
 
-def _of_rivals(what: str, rivals: dict[str, Bootstrap]) -> Iterator[Precision]:
-    best = min(rivals, key=lambda store: rivals[store].estimate)
-    if len(rivals) == 1:
-        figure = rivals[best].figure
-        known = figure.high is not None
-        width = (figure.high or 0) / figure.estimate - 1 if known else math.inf
-        yield Precision(width, what.format(best))
-    for store in rivals.keys() - {best}:
-        spread = paired_log_ratio(rivals[store], rivals[best])
-        width = math.inf if spread is None else relative_half_width(spread)
-        yield Precision(width, what.format(store))
+def _of_rivals(
+    operation: OperationKey, mix: str, medians: dict[StoreKey, Bootstrap]
+) -> Iterator[Precision]:
+    best = min(medians, key=lambda store: medians[store].estimate)
+    if len(medians) == 1:
+        figure = medians[best].figure
+        width = math.inf if figure.high is None else figure.high / figure.estimate - 1
+        yield Precision(width, f"{operation} of {best}, {mix}")
+    for store in medians.keys() - {best}:
+        log_ratio = paired_log_ratio(medians[store], medians[best])
+        width = math.inf if log_ratio is None else relative_half_width(log_ratio)
+        yield Precision(width, f"{operation} of {store}, {mix}")
 
 
 def _between_variants(run: Run) -> Iterator[Precision]:
-    if len(variants(run)) != 2:
-        return
-    for each in compare(run).comparisons:
-        if each.operation != OVERALL and METRICS[each.metric].q == 0.5:
-            known = each.high is not None and each.ratio is not None
-            width = (each.high or 0) / (each.ratio or 1) - 1 if known else math.inf
-            yield Precision(width, f"{each.operation} of {each.store}, {each.load.mix}")
+    for row in compare(run).comparisons:
+        if row.operation != OVERALL and METRICS[row.metric].q == 0.5:
+            is_known = row.high is not None and row.ratio is not None
+            width = (row.high or 0) / (row.ratio or 1) - 1 if is_known else math.inf
+            yield Precision(width, f"{row.operation} of {row.store}, {row.load.mix}")

@@ -1,23 +1,16 @@
-"""Views become ranked tables: who stands in which place, and why somebody stands in none."""
+"""Groups of stores become ranked tables: the place of each store, and why a store has none."""
 
 from collections import Counter
 from collections.abc import Mapping
 
 import msgspec
 
-from windtunnel.analysis.entries import Candidate, of_operation, overall
-from windtunnel.analysis.grouping import StoreView, View, durability_of, requests, streams
+from windtunnel.analysis.grouping import Group, StoreMeasurements
+from windtunnel.analysis.keys import OperationKey, StoreKey
+from windtunnel.analysis.metrics import METRICS, RESPONSE, SERVICE
 from windtunnel.analysis.stats import MIN_ROUNDS, Bootstrap, paired_log_ratio, rank
-from windtunnel.analysis.summary import (
-    ALONE,
-    METRICS,
-    OVERALL,
-    RESPONSE,
-    SERVICE,
-    Row,
-    Score,
-    Table,
-)
+from windtunnel.analysis.summary import ALONE, OVERALL, Score, Table, TableRow, stream_subject
+from windtunnel.analysis.table_entries import TableEntry, operation_entry, overall_entry
 from windtunnel.recording.results import Ledger
 
 CLOSED = ["p50", "p99", "p99.9"]
@@ -25,121 +18,146 @@ OPEN = [f"{latency}_{name}" for name in CLOSED for latency in (RESPONSE, SERVICE
 OPEN_OVERALL = [f"geomean_{name}" for name in OPEN[:4]]
 
 
-def tables(view: View, title: str, ledgers: Mapping[str, Ledger]) -> list[Table]:
-    """One table overall, where several operations or a mix were measured, and one an operation."""
-    found = [_operation_table(view, title, operation, ledgers) for operation in view.operations]
-    if view.load.beside:
-        return [*(_stream_table(view, title, name) for name in streams(view)), *found]
-    if view.load.mix == ALONE and len(_offered(view)) < 2:
-        return found
-    return [_overall_table(view, title), *found]
+def tables(group: Group, title: str, ledgers: Mapping[StoreKey, Ledger]) -> list[Table]:
+    """A table overall, where several operations or a mix were measured, and one an operation."""
+    by_operation = [
+        _operation_table(group, title, operation, ledgers) for operation in group.operations
+    ]
+    if group.load.beside:
+        return [*(_stream_table(group, title, name) for name in group.streams), *by_operation]
+    if group.load.mix == ALONE and len(_answered_operations(group)) < 2:
+        return by_operation
+    return [_overall_table(group, title), *by_operation]
 
 
 def _operation_table(
-    view: View, title: str, operation: str, ledgers: Mapping[str, Ledger]
+    group: Group, title: str, operation: OperationKey, ledgers: Mapping[StoreKey, Ledger]
 ) -> Table:
-    alone = view.load.mix == ALONE
-    metrics = list(OPEN if view.load.open else CLOSED)
-    if alone:
-        metrics += [*_bystander(view), "cpu", *([] if view.load.open else ["throughput"])]
-    rivals = [
-        of_operation(store, seen.operations[operation], metrics)
-        for store, seen in view.stores.items()
-        if operation in seen.operations
+    metrics = list(OPEN if group.load.open else CLOSED)
+    if group.load.mix == ALONE:
+        metrics += [*_bystander(group), "cpu", *([] if group.load.open else ["throughput"])]
+    entries = [
+        operation_entry(store, measurements.operations[operation], metrics)
+        for store, measurements in group.stores.items()
+        if operation in measurements.operations
     ]
-    rivals = [each for each in rivals if _took_part(each, operation, ledgers)]
-    rows = _rank(rivals, metrics, view.references)
-    absent = _not_available(view, operation, ledgers, {row.store for row in rows})
-    return _table(view, title, operation, metrics, rows + absent)
+    entries = [entry for entry in entries if _took_part(entry, operation, ledgers)]
+    absent = _unavailable_rows(group, operation, ledgers, {entry.store for entry in entries})
+    rows = _ranked_rows(entries, metrics, group.references)
+    return _table(group, title, str(operation), metrics, rows + absent)
 
 
-def _stream_table(view: View, title: str, stream: str) -> Table:
-    """All requests of one kind; what those got meanwhile who asked its pool for next to nothing."""
-    metrics = [*OPEN, *_bystander(view)]
-    rivals = [
-        of_operation(store, seen.streams[stream], metrics) for store, seen in view.stores.items()
+def _stream_table(group: Group, title: str, stream: str) -> Table:
+    """All requests of one stream, with the bystanders of its pool."""
+    metrics = [*OPEN, *_bystander(group)]
+    entries = [
+        operation_entry(store, measurements.streams[stream], metrics)
+        for store, measurements in group.stores.items()
     ]
-    rows = _rank([each for each in rivals if each.cells], metrics, view.references)
-    return _table(view, title, requests(stream), metrics, rows)
+    entries = [entry for entry in entries if entry.cells]
+    rows = _ranked_rows(entries, metrics, group.references)
+    return _table(group, title, stream_subject(stream), metrics, rows)
 
 
-def _took_part(rival: Candidate, operation: str, ledgers: Mapping[str, Ledger]) -> bool:
-    known = ledgers.get(rival.store)
-    asked = rival.samples or rival.failed or rival.skipped
-    return bool(asked or not known or operation not in known.not_available)
+def _took_part(
+    entry: TableEntry, operation: OperationKey, ledgers: Mapping[StoreKey, Ledger]
+) -> bool:
+    ledger = ledgers.get(entry.store)
+    has_requests = entry.samples or entry.failed or entry.skipped
+    return bool(has_requests or not ledger or operation.operation not in ledger.not_available)
 
 
-def _bystander(view: View) -> list[str]:
-    there = any(cell.bystander for seen in view.stores.values() for cell in seen.cells)
-    return ["bystander_p99"] if there else []
+def _bystander(group: Group) -> list[str]:
+    cells = (cell for store in group.stores.values() for cell in store.cells)
+    return ["bystander_p99"] if any(cell.bystander for cell in cells) else []
 
 
-def _overall_table(view: View, title: str) -> Table:
-    alone = view.load.mix == ALONE
-    operations = _offered(view)
-    metrics = _overall_metrics(view.load.open, alone=alone, several=len(operations) > 1)
-    metrics += [] if alone else [*_bystander(view), "cpu"]
-    rivals = [overall(store, seen, operations, metrics) for store, seen in view.stores.items()]
-    return _table(view, title, OVERALL, metrics, _rank(rivals, metrics, view.references))
+def _overall_table(group: Group, title: str) -> Table:
+    alone = group.load.mix == ALONE
+    operations = _answered_operations(group)
+    metrics = _overall_metrics(group.load.open, alone=alone, several=len(operations) > 1)
+    metrics += [] if alone else [*_bystander(group), "cpu"]
+    entries = [
+        overall_entry(store, measurements, operations, metrics)
+        for store, measurements in group.stores.items()
+    ]
+    rows = _ranked_rows(entries, metrics, group.references)
+    return _table(group, title, OVERALL, metrics, rows)
 
 
 def _overall_metrics(scheduled: bool, *, alone: bool, several: bool) -> list[str]:
-    """What a mix does to a server that gets all it can is throughput; on schedule it is latency."""
+    """Throughput where users send as fast as they can; latency where requests are scheduled."""
     if scheduled and several:
         return list(OPEN_OVERALL)
     metrics = [] if alone else ["throughput"]
     return [*metrics, *(["geomean_p50", "geomean_p99"] if several else [])]
 
 
-def _offered(view: View) -> list[str]:
-    """The operations that a rival answered; what only the reference can do compares nobody."""
-    rivals = [seen for store, seen in view.stores.items() if store not in view.references]
+def _answered_operations(group: Group) -> list[OperationKey]:
+    """The operations that a rival answered; what only the reference answered compares nobody."""
+    rivals = [
+        measurements
+        for store, measurements in group.stores.items()
+        if store not in group.references
+    ]
     return [
         operation
-        for operation in view.operations
-        if any(_answered(seen, operation) for seen in rivals or view.stores.values())
+        for operation in group.operations
+        if any(_has_answers(store, operation) for store in rivals or group.stores.values())
     ]
 
 
-def _answered(seen: StoreView, operation: str) -> bool:
-    return operation in seen.operations and bool(seen.operations[operation].samples)
+def _has_answers(measurements: StoreMeasurements, operation: OperationKey) -> bool:
+    parts = measurements.operations
+    return operation in parts and bool(parts[operation].samples)
 
 
-def _rank(candidates: list[Candidate], metrics: list[str], references: frozenset[str]) -> list[Row]:
-    for each in candidates:
-        each.reference = each.store in references
-    columns = {name: _scores(candidates, name) for name in metrics}
+def _ranked_rows(
+    entries: list[TableEntry], metrics: list[str], references: frozenset[StoreKey]
+) -> list[TableRow]:
+    for entry in entries:
+        entry.reference = entry.store in references
+    columns = {name: _scores(entries, name) for name in metrics}
     rows = [
-        Row(
-            store=each.store,
-            reference=each.reference,
-            rounds=len({cell.round for cell in each.cells}),
-            samples=each.samples,
-            failed=each.failed,
-            skipped=each.skipped,
-            failures=dict(each.failures),
-            flags=dict(Counter(flag for cell in each.cells for flag in cell.flags)),
-            unranked=each.unranked,
-            scores={name: columns[name][each.store] for name in metrics},
+        TableRow(
+            store=str(entry.store),
+            reference=entry.reference,
+            rounds=len({cell.round for cell in entry.cells}),
+            samples=entry.samples,
+            failed=entry.failed,
+            skipped=entry.skipped,
+            failures=dict(entry.failures),
+            flags=dict(Counter(flag for cell in entry.cells for flag in cell.flags)),
+            unranked=entry.why_unranked,
+            scores={name: columns[name][entry.store] for name in metrics},
         )
-        for each in candidates
+        for entry in entries
     ]
     return sorted(rows, key=lambda row: _row_order(row, metrics))
 
 
-def _scores(candidates: list[Candidate], metric: str) -> dict[str, Score]:
-    figures = {each.store: each.figures[metric] for each in candidates}
-    known = {store: found for store, found in figures.items() if not isinstance(found, str)}
-    barred = {each.store for each in candidates if each.unranked}
-    rivals = {s: found for s, found in known.items() if s not in barred and found.estimate > 0}
-    standings = rank(rivals, higher_is_better=METRICS[metric].higher_is_better)
-    best = next((rivals[store] for store in standings), None)
-    scores = {store: Score(note=note) for store, note in figures.items() if isinstance(note, str)}
-    for store, found in known.items():
-        standing = standings.get(store)
-        note = _why_no_place(found) if standing and standing.place is None else None
-        scores[store] = _score(found, best, standing.place if standing else None, note)
-    limited = {each.store for each in candidates if each.limited}
+def _scores(entries: list[TableEntry], metric: str) -> dict[StoreKey, Score]:
+    figures: dict[StoreKey, Bootstrap] = {}
+    scores: dict[StoreKey, Score] = {}
+    for entry in entries:
+        figure = entry.figures[metric]
+        if isinstance(figure, str):
+            scores[entry.store] = Score(note=figure)
+        else:
+            figures[entry.store] = figure
+    unranked = {entry.store for entry in entries if entry.why_unranked}
+    rivals = {
+        store: figure
+        for store, figure in figures.items()
+        if store not in unranked and figure.estimate > 0
+    }
+    ranks = rank(rivals, higher_is_better=METRICS[metric].higher_is_better)
+    best = next((rivals[store] for store in ranks), None)
+    for store, figure in figures.items():
+        place = ranks[store].place if store in ranks else None
+        note = _why_no_place(figure) if store in ranks and place is None else None
+        scores[store] = _score(figure, best, place, note)
+    limited = {entry.store for entry in entries if entry.is_limited}
     return {
         store: msgspec.structs.replace(score, bound=_bound(metric)) if store in limited else score
         for store, score in scores.items()
@@ -153,12 +171,12 @@ def _bound(metric: str) -> str | None:
     return "at most" if METRICS[metric].q is not None else None
 
 
-def _score(found: Bootstrap, best: Bootstrap | None, place: int | None, note: str | None) -> Score:
-    ratio, low, high = _to_the_best(found, best)
+def _score(figure: Bootstrap, best: Bootstrap | None, place: int | None, note: str | None) -> Score:
+    ratio, low, high = _ratio_to_best(figure, best)
     return Score(
-        estimate=found.estimate,
-        low=found.figure.low,
-        high=found.figure.high,
+        estimate=figure.estimate,
+        low=figure.figure.low,
+        high=figure.figure.high,
         place=place,
         ratio=ratio,
         ratio_low=low,
@@ -167,50 +185,57 @@ def _score(found: Bootstrap, best: Bootstrap | None, place: int | None, note: st
     )
 
 
-Ratio = tuple[float | None, float | None, float | None]
-"""The ratio and its 95 % interval."""
-
-
-def _to_the_best(found: Bootstrap, best: Bootstrap | None) -> Ratio:
+def _ratio_to_best(
+    figure: Bootstrap, best: Bootstrap | None
+) -> tuple[float | None, float | None, float | None]:
+    """The ratio and the ends of its 95 % interval."""
     if best is None:
         return None, None, None
-    spread = None if found is best or found.estimate <= 0 else paired_log_ratio(found, best)
-    if spread is None:
-        return found.estimate / best.estimate, None, None
-    return spread.ratio, *spread.interval
+    comparable = figure is not best and figure.estimate > 0
+    log_ratio = paired_log_ratio(figure, best) if comparable else None
+    if log_ratio is None:
+        return figure.estimate / best.estimate, None, None
+    return log_ratio.ratio, *log_ratio.interval
 
 
-def _why_no_place(found: Bootstrap) -> str:
-    if len(found.rounds) < MIN_ROUNDS:
-        return f"cannot tell: {len(found.rounds)} of {MIN_ROUNDS} rounds"
-    return f"cannot tell: fewer than {MIN_ROUNDS} rounds in common with the best"
+def _why_no_place(figure: Bootstrap) -> str:
+    if len(figure.rounds) < MIN_ROUNDS:
+        return f"inconclusive: {len(figure.rounds)} of {MIN_ROUNDS} rounds"
+    return f"inconclusive: fewer than {MIN_ROUNDS} rounds in common with the best"
 
 
-def _row_order(row: Row, metrics: list[str]) -> tuple[int, float, float, str]:
+def _row_order(row: TableRow, metrics: list[str]) -> tuple[int, float, float, str]:
     score = row.scores[metrics[0]]
-    group = 2 if row.reference else 1 if row.unranked or score.estimate is None else 0
+    section = 2 if row.reference else 1 if row.unranked or score.estimate is None else 0
     estimate = score.estimate if score.estimate is not None else float("inf")
     sign = -1 if METRICS[metrics[0]].higher_is_better else 1
-    return group, score.place or float("inf"), sign * estimate, row.store
+    return section, score.place or float("inf"), sign * estimate, row.store
 
 
-def _not_available(
-    view: View, operation: str, ledgers: Mapping[str, Ledger], present: set[str]
-) -> list[Row]:
+def _unavailable_rows(
+    group: Group,
+    operation: OperationKey,
+    ledgers: Mapping[StoreKey, Ledger],
+    present: set[StoreKey],
+) -> list[TableRow]:
+    """The rows of stores that lack an operation, with the reason."""
+    name = operation.operation
     return [
-        Row(store=store, unranked=f"n/a: {ledger.not_available[operation]}")
-        for store, ledger in sorted(ledgers.items())
-        if operation in ledger.not_available
-        and durability_of(store) == view.durability
+        TableRow(store=str(store), unranked=f"n/a: {ledgers[store].not_available[name]}")
+        for store in sorted(ledgers, key=str)
+        if name in ledgers[store].not_available
+        and store.durability == group.durability
         and store not in present
     ]
 
 
-def _table(view: View, title: str, subject: str, metrics: list[str], rows: list[Row]) -> Table:
+def _table(
+    group: Group, title: str, subject: str, metrics: list[str], rows: list[TableRow]
+) -> Table:
     return Table(
-        load=view.load,
+        load=group.load,
         title=title,
-        durability=view.durability,
+        durability=group.durability,
         subject=subject,
         metrics=metrics,
         rows=rows,

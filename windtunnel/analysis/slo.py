@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final, TypeAlias
 
-from windtunnel.analysis.summary import RESPONSE, SERVICE
+from windtunnel.analysis.keys import OPERATIONS, StoreKey
+from windtunnel.analysis.metrics import RESPONSE, SERVICE
 from windtunnel.errors import UsageError
 from windtunnel.recording.histogram import QUANTILES
 
 LATENCIES: Final = (*QUANTILES, "max")
 RATES: Final = ("throughput", "failures", "regression")
-OPERATIONS: Final = ("create", "read", "update", "edit", "delete", "find", "summary", "sleep")
 POOLS: Final = ("fast", "slow")
 EXAMPLE: Final = "p99(response, read) < 50ms on postgres-*/async/*"
 
@@ -37,7 +37,7 @@ _GLOB: Final = re.compile(r"\s*(\S+)\s*$")
 
 
 _ORDER: Final = ("latency", "operation", "pool")
-_Inside: TypeAlias = tuple[str | None, str | None, str | None]
+_Qualifiers: TypeAlias = tuple[str | None, str | None, str | None]
 
 
 class SloError(UsageError):
@@ -66,13 +66,17 @@ class Slo:
         """Whether more is better."""
         return self.measure == "throughput"
 
-    def applies_to(self, store: str) -> bool:
-        """Whether it asks something of this store, by its id, or by `<variant> <id>`."""
-        names = {store, store.rpartition(" ")[2]}
+    def applies_to(self, store: StoreKey) -> bool:
+        """Whether it applies to this store, by its id, or by `<variant> <id>`."""
+        names = (store.store, str(store))
         return self.glob is None or any(fnmatchcase(name, self.glob) for name in names)
 
+    def applies_to_operation(self, operation: str, pool: str) -> bool:
+        """Whether it applies to what this pool answered of an operation."""
+        return self.operation in {None, operation} and self.applies_to_pool(pool)
+
     def applies_to_pool(self, pool: str) -> bool:
-        """Whether it asks something of what this pool answered."""
+        """Whether it applies to what this pool answered."""
         return self.pool in {None, pool}
 
     def is_met_by(self, value: float) -> bool:
@@ -81,32 +85,33 @@ class Slo:
 
     def __str__(self) -> str:
         pool = self.pool if self.pool is None or self.pool in POOLS else f"pool:{self.pool}"
-        inside = ", ".join(filter(None, (self.latency, self.operation, pool)))
-        what = f"{self.measure}({inside})" if inside else self.measure
+        qualifiers = ", ".join(filter(None, (self.latency, self.operation, pool)))
+        subject = f"{self.measure}({qualifiers})" if qualifiers else self.measure
         sign = ">" if self.at_least else "<"
-        place = f" on {self.glob}" if self.glob else ""
+        stores = f" on {self.glob}" if self.glob else ""
         amount = repr(self.amount).removesuffix(".0")
-        return f"{what} {sign} {amount}{self.unit}{place}"
+        return f"{subject} {sign} {amount}{self.unit}{stores}"
 
 
 def parse(text: str) -> Slo:
     """Read an objective; raises SloError."""
     measure, position = _measure(text)
-    (latency, operation, pool), position = _inside(text, position, measure)
+    (latency, operation, pool), position = _qualifiers(text, position, measure)
     position = _sign(text, position, measure)
     amount, unit, position = _amount(text, position, measure)
     return Slo(measure, amount, unit, latency, operation, _glob(text, position), pool)
 
 
 def _measure(text: str) -> tuple[str, int]:
-    found = _NAME.match(text)
-    known = (*LATENCIES, *RATES)
-    if not found or found[1] not in known:
-        raise _error(text, 0, f"expected one of {', '.join(known)}")
-    return found[1], found.end()
+    match = _NAME.match(text)
+    names = (*LATENCIES, *RATES)
+    if not match or match[1] not in names:
+        raise _error(text, 0, f"expected one of {', '.join(names)}")
+    return match[1], match.end()
 
 
-def _inside(text: str, position: int, measure: str) -> tuple[_Inside, int]:
+def _qualifiers(text: str, position: int, measure: str) -> tuple[_Qualifiers, int]:
+    """What stands in brackets: latency, operation and pool."""
     position = _skip(text, position)
     if text[position : position + 1] != "(":
         return (None, None, None), position
@@ -115,31 +120,32 @@ def _inside(text: str, position: int, measure: str) -> tuple[_Inside, int]:
     end = text.find(")", position)
     if end < 0:
         raise _error(text, position, "the bracket is never closed")
-    found: dict[str, str] = {}
+    qualifiers: dict[str, str] = {}
     start = position + 1
     for part in text[start:end].split(","):
-        kind, word = _word(part.strip())
-        if kind is None or not _in_turn(kind, measure, found):
+        kind, word = _kind_and_word(part.strip())
+        if kind is None or not _may_follow(kind, measure, qualifiers):
             raise _error(text, start, _expected(measure))
-        found[kind] = word
+        qualifiers[kind] = word
         start += len(part) + 1
-    return (found.get("latency"), found.get("operation"), found.get("pool")), end + 1
+    latency, operation, pool = map(qualifiers.get, _ORDER)
+    return (latency, operation, pool), end + 1
 
 
-def _word(word: str) -> tuple[str | None, str]:
-    """What kind of word this is, and the word that counts."""
+def _kind_and_word(word: str) -> tuple[str | None, str]:
+    """What kind of qualifier this is, and the word that counts."""
     if word in {SERVICE, RESPONSE}:
         return "latency", word
     if word in OPERATIONS:
         return "operation", word
     if word in POOLS:
         return "pool", word
-    named = _POOL.fullmatch(word)
-    return ("pool", named[1]) if named else (None, word)
+    match = _POOL.fullmatch(word)
+    return ("pool", match[1]) if match else (None, word)
 
 
-def _in_turn(kind: str, measure: str, before: Container[str]) -> bool:
-    """Whether a word of this kind may follow: latency, operation, pool, each once at most."""
+def _may_follow(kind: str, measure: str, before: Container[str]) -> bool:
+    """Whether a qualifier of this kind may follow: latency, operation, pool, each at most once."""
     if kind == "latency" and measure not in LATENCIES:
         return False
     return not any(later in before for later in _ORDER[_ORDER.index(kind) :])
@@ -151,22 +157,22 @@ def _expected(measure: str) -> str:
 
 
 def _sign(text: str, position: int, measure: str) -> int:
-    position, wanted = _skip(text, position), ">" if measure == "throughput" else "<"
-    if text[position : position + 1] != wanted:
-        raise _error(text, position, f"expected {wanted} after {measure}")
+    position, sign = _skip(text, position), ">" if measure == "throughput" else "<"
+    if text[position : position + 1] != sign:
+        raise _error(text, position, f"expected {sign} after {measure}")
     return position + 1
 
 
 def _amount(text: str, position: int, measure: str) -> tuple[float, str, int]:
-    found, units = _AMOUNT.match(text, position), _UNITS[measure]
-    if not found:
+    match, units = _AMOUNT.match(text, position), _UNITS[measure]
+    if not match:
         raise _error(text, _skip(text, position), f"expected a number with {' or '.join(units)}")
-    amount, unit = float(found[1]), found[2]
+    amount, unit = float(match[1]), match[2]
     if unit not in units:
-        raise _error(text, found.start(2), f"expected {' or '.join(units)} after {found[1]}")
+        raise _error(text, match.start(2), f"expected {' or '.join(units)} after {match[1]}")
     if not 0 < amount < 1e12:
-        raise _error(text, found.start(1), "expected more than 0")
-    return amount, unit, found.end()
+        raise _error(text, match.start(1), "expected more than 0")
+    return amount, unit, match.end()
 
 
 def _glob(text: str, position: int) -> str | None:
@@ -175,10 +181,10 @@ def _glob(text: str, position: int) -> str | None:
         return None
     if not re.match(r"on\s", text[position:]):
         raise _error(text, position, "expected 'on' and a glob of stores, or the end")
-    found = _GLOB.match(text, position + 3)
-    if not found:
+    match = _GLOB.match(text, position + 3)
+    if not match:
         raise _error(text, position + 3, "expected one glob of stores, as redis/*/fast")
-    return found[1]
+    return match[1]
 
 
 def _skip(text: str, position: int) -> int:
@@ -189,8 +195,8 @@ def _skip(text: str, position: int) -> int:
 
 def _error(text: str, position: int, why: str) -> SloError:
     position = _skip(text, position)
-    seen = repr(text[position : position + 20]) if position < len(text) else "the end"
-    whole = " ".join(text.split())
+    near = repr(text[position : position + 20]) if position < len(text) else "the end"
+    objective = " ".join(text.split())
     return SloError(
-        f"--slo {whole!r}, place {position + 1} ({seen}): {why}; write it as {EXAMPLE!r}"
+        f"--slo {objective!r}, place {position + 1} ({near}): {why}; write it as {EXAMPLE!r}"
     )

@@ -8,9 +8,10 @@ is a t interval on the log scale with the bootstrap's standard error, widened by
 
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import TypeVar
 
 from windtunnel.analysis.estimators import Estimator
 
@@ -18,8 +19,10 @@ MIN_ROUNDS = 6
 LEVEL = 0.05
 RESAMPLES = 400
 SEED = 20_110_930
-NEXT_TO_NOTHING = 1e-9
-RESOLUTION = 0.001  # a histogram keeps three digits: what is nearer than that cannot be told apart
+SMALLEST = 1e-9
+RESOLUTION = 0.001  # a histogram keeps three digits: smaller differences are not measured
+
+Name = TypeVar("Name", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +36,8 @@ class IntervalEstimate:
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
-    """Where a store stands: its figure, its place (None: cannot tell), its ratio to the best."""
+class Rank:
+    """The rank of a store: its figure, its place (None: inconclusive), its ratio to the best."""
 
     figure: IntervalEstimate
     place: int | None
@@ -52,14 +55,14 @@ class Bootstrap:
             raise ValueError("nothing was measured")
         self.estimator = estimator
         self.rounds = estimator.rounds
-        self._some: dict[tuple[int, ...], Bootstrap] = {self.rounds: self}
+        self._parts: dict[tuple[int, ...], Bootstrap] = {self.rounds: self}
 
     def only(self, rounds: Sequence[int]) -> "Bootstrap":
-        """The same from some of its rounds, drawn once for all who ask for these."""
+        """The same from some of its rounds, drawn once for each set of rounds."""
         chosen = tuple(rounds)
-        if chosen not in self._some:
-            self._some[chosen] = Bootstrap(self.estimator.only(chosen))
-        return self._some[chosen]
+        if chosen not in self._parts:
+            self._parts[chosen] = Bootstrap(self.estimator.only(chosen))
+        return self._parts[chosen]
 
     @cached_property
     def estimate(self) -> float:
@@ -107,67 +110,71 @@ class LogRatio:
         return t_two_sided(self.log_ratio / self.error, self.freedom)
 
 
-def paired_log_ratio(one: Bootstrap, other: Bootstrap, least: int = MIN_ROUNDS) -> LogRatio | None:
+def paired_log_ratio(
+    first: Bootstrap, second: Bootstrap, least: int = MIN_ROUNDS
+) -> LogRatio | None:
     """Of figures that met in the same rounds; None below `least` common rounds."""
-    common = sorted(set(one.rounds) & set(other.rounds))
+    common = sorted(set(first.rounds) & set(second.rounds))
     if len(common) < least:
         return None
-    one, other = one.only(common), other.only(common)
-    pairs = [a - b for a, b in zip(one.logs, other.logs, strict=True)]
-    error = _standard_error(pairs, len(common))
-    return LogRatio(_log(one.estimate) - _log(other.estimate), error, len(common) - 1)
+    first, second = first.only(common), second.only(common)
+    logs = [a - b for a, b in zip(first.logs, second.logs, strict=True)]
+    error = _standard_error(logs, len(common))
+    return LogRatio(_log(first.estimate) - _log(second.estimate), error, len(common) - 1)
 
 
-def unpaired_log_ratio(one: Bootstrap, other: Bootstrap) -> LogRatio | None:
+def unpaired_log_ratio(first: Bootstrap, second: Bootstrap) -> LogRatio | None:
     """Of figures from rounds that have nothing to do with each other; None below six of either."""
-    if min(len(one.rounds), len(other.rounds)) < MIN_ROUNDS:
+    rounds = len(first.rounds), len(second.rounds)
+    if min(rounds) < MIN_ROUNDS:
         return None
-    errors = [_standard_error(each.logs, len(each.rounds)) for each in (one, other)]
-    freedom = min(len(one.rounds), len(other.rounds)) - 1
-    return LogRatio(_log(one.estimate) - _log(other.estimate), math.hypot(*errors), freedom)
+    errors = [_standard_error(figure.logs, len(figure.rounds)) for figure in (first, second)]
+    log_ratio = _log(first.estimate) - _log(second.estimate)
+    return LogRatio(log_ratio, math.hypot(*errors), min(rounds) - 1)
 
 
-def log_ratio_to(one: Bootstrap, value: float, least: int = MIN_ROUNDS) -> LogRatio | None:
-    """Of a figure and a value that is known; None below `least` rounds."""
-    if len(one.rounds) < least:
+def log_ratio_to(figure: Bootstrap, value: float, least: int = MIN_ROUNDS) -> LogRatio | None:
+    """Of a figure and an exact value; None below `least` rounds."""
+    if len(figure.rounds) < least:
         return None
-    error = _standard_error(one.logs, len(one.rounds))
-    return LogRatio(_log(one.estimate) - _log(value), error, len(one.rounds) - 1)
+    error = _standard_error(figure.logs, len(figure.rounds))
+    return LogRatio(_log(figure.estimate) - _log(value), error, len(figure.rounds) - 1)
 
 
-def compare(one: Bootstrap, other: Bootstrap) -> float:
+def compare(first: Bootstrap, second: Bootstrap) -> float:
     """Two-sided p-value that both figures are equal, over common rounds; NaN below six rounds."""
-    spread = paired_log_ratio(one, other)
-    return math.nan if spread is None else spread.p_value
+    log_ratio = paired_log_ratio(first, second)
+    return math.nan if log_ratio is None else log_ratio.p_value
 
 
-def rank(rivals: Mapping[str, Bootstrap], *, higher_is_better: bool) -> dict[str, Evaluation]:
+def rank(rivals: Mapping[Name, Bootstrap], *, higher_is_better: bool) -> dict[Name, Rank]:
     """Places with ties, best first.
 
-    The best is compared with each of the others, p-values Holm-corrected; whoever cannot be told
-    from it shares its place. The best of the rest then starts the next place, and so on. A tie is
+    The best is compared with each of the others, p-values Holm-corrected; those that do not differ
+    from it share its place. The best of the rest then starts the next place, and so on. A tie is
     therefore one with the leader of the place. Needs positive figures; too few rounds, no place.
     """
     sign = -1 if higher_is_better else 1
-    order = sorted(rivals, key=lambda name: (sign * rivals[name].estimate, name))
+    order = sorted(rivals, key=lambda name: (sign * rivals[name].estimate, str(name)))
     places = _places([name for name in order if len(rivals[name].rounds) >= MIN_ROUNDS], rivals)
     best = rivals[order[0]].estimate if order else math.nan
     return {
-        name: Evaluation(rivals[name].figure, places.get(name), rivals[name].estimate / best)
+        name: Rank(rivals[name].figure, places.get(name), rivals[name].estimate / best)
         for name in order
     }
 
 
-def _places(order: list[str], rivals: Mapping[str, Bootstrap]) -> dict[str, int]:
-    places: dict[str, int] = {}
+def _places(order: list[Name], rivals: Mapping[Name, Bootstrap]) -> dict[Name, int]:
+    places: dict[Name, int] = {}
     while order:
         leader, *others = order
         p_values = {name: compare(rivals[leader], rivals[name]) for name in others}
-        told = [name for name in others if not math.isnan(p_values[name])]
-        corrected = dict(zip(told, holm([p_values[name] for name in told]), strict=True))
-        ties = [leader, *(name for name in told if corrected[name] >= LEVEL)]
+        comparable = [name for name in others if not math.isnan(p_values[name])]
+        adjusted = holm([p_values[name] for name in comparable])
+        corrected = dict(zip(comparable, adjusted, strict=True))
+        ties = [leader, *(name for name in comparable if corrected[name] >= LEVEL)]
         places |= dict.fromkeys(ties, len(places) + 1)
-        order = [name for name in told if corrected[name] < LEVEL]
+        order = [name for name in comparable if corrected[name] < LEVEL]
     return places
 
 
@@ -213,7 +220,7 @@ def _resamples(rounds: int) -> list[list[int]]:
 
 def _log(value: float) -> float:
     """Its logarithm; nothing at all is taken for next to nothing, which has one."""
-    return math.log(max(value, NEXT_TO_NOTHING))
+    return math.log(max(value, SMALLEST))
 
 
 def _standard_error(logs: Sequence[float], rounds: int) -> float:

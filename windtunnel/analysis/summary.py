@@ -9,64 +9,28 @@ from typing import Any
 
 import msgspec
 
-from windtunnel.recording.histogram import QUANTILES
+from windtunnel.recording.conditions import Conditions, Configuration, LoadConditions
 from windtunnel.recording.results import Ledger
 from windtunnel.recording.tuning_results import TuningResult
 
 SCHEMA = 1
 ALONE = "each operation alone"
 OVERALL = "overall"
-PAST_DEADLINE = "> deadline"
 
 
-SERVICE, RESPONSE = "service", "response"
+def stream_subject(stream: str) -> str:
+    """What all requests of a stream are called in tables and comparisons."""
+    return f"{stream} requests"
 
 
-class Metric(msgspec.Struct, frozen=True, kw_only=True):
-    """A column: what it is called, its unit, which way is better, and of which latency it is."""
+class TableLoad(LoadConditions, frozen=True, kw_only=True):
+    """The load that the cells of a table were measured under; no two loads share a table.
 
-    label: str
-    unit: str
-    higher_is_better: bool = False
-    q: float | None = None
-    latency: str = SERVICE
-
-
-def _quantiles(names: str, prefix: str, latency: str, key: str) -> dict[str, Metric]:
-    return {
-        f"{key}{name}": Metric(
-            label=f"{prefix}{name}", unit="ms", q=QUANTILES[name], latency=latency
-        )
-        for name in names.split()
-    }
-
-
-METRICS = {
-    **_quantiles("p50 p99 p99.9", "", SERVICE, ""),
-    **_quantiles("p50 p99", "geomean ", SERVICE, "geomean_"),
-    **_quantiles("p50 p99 p99.9", "response ", RESPONSE, "response_"),
-    **_quantiles("p50 p99 p99.9", "service ", SERVICE, "service_"),
-    **_quantiles("p50 p99", "geomean response ", RESPONSE, "geomean_response_"),
-    **_quantiles("p50 p99", "geomean service ", SERVICE, "geomean_service_"),
-    "bystander_p99": Metric(label="bystander p99", unit="ms", q=0.99, latency=RESPONSE),
-    "cpu": Metric(label="server CPU/request", unit="ms"),
-    "throughput": Metric(label="throughput", unit="req/s", higher_is_better=True),
-}
-
-
-class TableLoad(msgspec.Struct, frozen=True, kw_only=True):
-    """Under what the cells of a table were measured; equal loads are compared, others never.
-
-    `mix` is `ALONE` for the cells in which one operation ran by itself; `beside` is what came at a
-    rate of its own beside that, in words.
+    `mix` is `ALONE` for the cells in which one operation ran by itself; `beside` describes what
+    came at rates of its own beside the load, `target` is the address that was loaded.
     """
 
-    mix: str
-    users: int | None = None
-    rate: float | None = None
-    processes: int = 1
     target: str | None = None
-    variant: str | None = None
     beside: str | None = None
 
     @property
@@ -77,10 +41,24 @@ class TableLoad(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def kind(self) -> str:
         """Closed or open load, and which latencies therefore stand in the table."""
+        slow = "" if self.slow_rate is None else f"{self.slow_rate:g}/s slow"
+        beside = self.beside or slow
+        plus = f" + {beside}" if beside else ""
         if self.rate is not None:
-            beside = f" beside {self.beside}" if self.beside else ""
-            return f"open, {self.rate:g} requests/s{beside}: response and service time"
-        return f"closed, {self.users or 0} user{'' if self.users == 1 else 's'}: service time"
+            return f"open, {self.rate:g} requests/s{plus}: response and service time"
+        users = f"{self.users or 0} user{'' if self.users == 1 else 's'}"
+        return f"closed, {users}{plus}: service time"
+
+    @property
+    def order(self) -> tuple[object, ...]:
+        """Sorts open loads first, mixes before operations alone, then by every condition."""
+        values = msgspec.structs.astuple(self)
+        return (
+            not self.open,
+            self.mix == ALONE,
+            self.mix or "",
+            *((False, 0) if value is None else (True, value) for value in values),
+        )
 
 
 class Score(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,7 +81,7 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     bound: str | None = None
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
+class TableRow(msgspec.Struct, frozen=True, kw_only=True):
     """A store in a table; `unranked` says why it takes no place, if so.
 
     `flags` counts the cells under each flag, `failures` the failed answers by name; `skipped` is
@@ -133,40 +111,24 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     durability: str
     subject: str
     metrics: list[str]
-    rows: list[Row]
+    rows: list[TableRow]
     answer: str = ""
 
 
-class DoubtfulCell(msgspec.Struct, frozen=True, kw_only=True):
-    """A cell that was left out (`void`) or is kept with a warning (`flags`)."""
+class DoubtfulCell(Conditions, frozen=True, kw_only=True):
+    """A cell that was left out (`void`) or is included with a warning (`flags`)."""
 
-    store: str
-    mix: str
-    round: int
-    users: int | None
-    rate: float | None = None
-    slow_rate: float | None = None
-    processes: int = 1
-    variant: str | None
     flags: list[str]
     void: str | None
 
 
-class Incomplete(msgspec.Struct, frozen=True, kw_only=True):
+class IncompleteOperation(Conditions, frozen=True, kw_only=True):
     """One operation of a cell that was never finished: shown, and in no ranking.
 
-    `throughput_rps` is of right answers, over the `seconds` that were seen; a quantile that had too
-    few of them is None, and closed load has no response times.
+    `throughput_rps` is of successful answers, over the `seconds` that were measured; a quantile
+    that had too few of them is None, and closed load has no response times.
     """
 
-    store: str
-    mix: str
-    variant: str | None
-    round: int
-    processes: int = 1
-    users: int | None
-    rate: float | None
-    slow_rate: float | None = None
     seconds: float
     operation: str
     count: int
@@ -176,11 +138,12 @@ class Incomplete(msgspec.Struct, frozen=True, kw_only=True):
     response_us: dict[str, float | None]
 
 
-class Conduct(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of the requests that a store was to get under one load, all rounds together.
+class Accounting(msgspec.Struct, frozen=True, kw_only=True):
+    """The outcomes of the requests scheduled for a store under one load, all rounds together.
 
-    `late` was sent more than 2 ms after its moment, `skipped` never, `unanswered` has no outcome.
-    None stands for what nobody counted; the lag is the worst cell's p99 in milliseconds.
+    `late` were sent more than 2 ms after their scheduled start, `skipped` never; `unanswered` have
+    no outcome. None stands for what was not counted; the lag is the worst cell's p99 in
+    milliseconds; `bound` is whether the generator was the limit.
     """
 
     store: str
@@ -202,21 +165,17 @@ class State(StrEnum):
 
     HOLDS = "holds"
     FAILS = "fails"
-    INCONCLUSIVE = "cannot tell"
+    INCONCLUSIVE = "inconclusive"
 
 
-class Capacity(msgspec.Struct, frozen=True, kw_only=True):
+class Capacity(Configuration, frozen=True, kw_only=True):
     """The highest rate (requests/s) at which an objective held, and the lowest at which not.
 
-    `why` says whether that one failed, or whether nothing can be told of it; None for both where
-    every rate that was tried held.
+    `why` says whether that one failed, or was inconclusive; it and `broke` are None where every
+    rate that was tried held. `rate` is None, as it is what was searched for.
     """
 
     slo: str
-    store: str
-    mix: str
-    processes: int = 1
-    variant: str | None = None
     held: float | None
     broke: float | None
     why: State | None
@@ -230,20 +189,13 @@ class Band(msgspec.Struct, frozen=True, kw_only=True):
     parts_us: dict[str, float]
 
 
-class Parts(msgspec.Struct, frozen=True, kw_only=True):
+class Parts(Configuration, frozen=True, kw_only=True):
     """Where the time of a store's sampled requests went, by band of their latency.
 
     `sampled` of them came in the `seconds` of all rounds together (None where a load was changed
     while it ran); a band that got too few of them is None.
     """
 
-    store: str
-    mix: str | None
-    variant: str | None
-    processes: int = 1
-    users: int | None
-    rate: float | None
-    slow_rate: float | None = None
     operation: str
     latency: str
     sampled: int = 0
@@ -273,18 +225,20 @@ class Outcome(StrEnum):
     FASTER = "faster"
     SLOWER = "slower"
     SAME = "no difference"
-    INCONCLUSIVE = "cannot tell"
+    INCONCLUSIVE = "inconclusive"
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """One figure of one store, twice; `ratio` is second to first, with its 95 % interval.
 
-    `p_value` is corrected for all comparisons of the whole (Holm).
+    `stream` names the stream that it is of, if it is not an operation's. `p_value` is corrected
+    for all comparisons of the whole (Holm).
     """
 
     store: str
     load: TableLoad
     operation: str
+    stream: str | None = None
     metric: str
     first: float | None
     second: float | None
@@ -296,7 +250,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     why: str | None = None
 
 
-class Compared(msgspec.Struct, frozen=True, kw_only=True):
+class ComparisonSummary(msgspec.Struct, frozen=True, kw_only=True):
     """Two variants of one run (`interleaved`), or two runs; `differences` come first."""
 
     schema: int = SCHEMA
@@ -325,12 +279,12 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     answers: list[str]
     caveats: list[str]
     tables: list[Table]
-    conduct: list[Conduct] = []
-    incomplete: list[Incomplete] = []
+    conduct: list[Accounting] = []
+    incomplete: list[IncompleteOperation] = []
     parts: list[Parts] = []
     verdicts: list[Verdict] = []
     capacities: list[Capacity] = []
-    compared: Compared | None = None
+    compared: ComparisonSummary | None = None
     tuned: TuningResult | None = None
     stores: dict[str, Ledger]
     skipped: dict[str, str]

@@ -5,32 +5,35 @@ from collections.abc import Iterable, Iterator
 from math import ceil
 from statistics import mode
 
-from windtunnel.analysis.breakdown import needed
+import msgspec
+
+from windtunnel.analysis.breakdown import band_samples_needed
+from windtunnel.analysis.metrics import METRICS, PAST_DEADLINE, RESPONSE, SERVICE
 from windtunnel.analysis.summary import (
     ALONE,
-    METRICS,
     OVERALL,
-    PAST_DEADLINE,
-    RESPONSE,
-    SERVICE,
+    Accounting,
     Band,
     Capacity,
-    Conduct,
-    Incomplete,
+    IncompleteOperation,
     Parts,
-    Row,
     Score,
     State,
     Table,
+    TableRow,
 )
+from windtunnel.recording.conditions import LoadConditions
 from windtunnel.recording.results import Ledger
 
 NO_FIGURE = "\N{EN DASH}"
 BOUNDS = {"at least": "\N{GREATER-THAN OR EQUAL TO}", "at most": "\N{LESS-THAN OR EQUAL TO}"}
 
+WORDED = ("mix", "variant", "processes", "users", "rate", "slow_rate")
+"""The conditions that have a wording; any other is named."""
+
 QUANTILES = ("p50", "p99")
 _TIMES = (f"{latency} {name}, ms" for latency in (RESPONSE, SERVICE) for name in QUANTILES)
-UNFINISHED = ("answers", "failed", "answers/s", *_TIMES)
+INCOMPLETE_HEADS = ("answers", "failed", "answers/s", *_TIMES)
 
 
 def number(value: float) -> str:
@@ -67,10 +70,10 @@ def ratio(score: Score) -> str:
     """The ratio to the best with its 95 % interval, "1.99 [1.95, 2.03]", or nothing."""
     if score.ratio is None:
         return ""
-    told = number(score.ratio)
+    ratio = number(score.ratio)
     if score.ratio_low is None or score.ratio_high is None:
-        return told
-    return f"{told} [{number(score.ratio_low)}, {number(score.ratio_high)}]"
+        return ratio
+    return f"{ratio} [{number(score.ratio_low)}, {number(score.ratio_high)}]"
 
 
 def counted(count: int, noun: str) -> str:
@@ -88,77 +91,82 @@ def listed(names: list[str], most: int = 3) -> str:
 
 
 def answer(table: Table) -> str:
-    """The sentence above a table: who is best, by how much, and who cannot be told from it.
+    """The sentence above a table: who is best, by how much, and who is tied with it.
 
     Under open load it is said of the median and of p99 of the response times.
     """
-    return "; ".join(filter(None, (_answer(table, table.metrics[0]), _by_tail(table))))
+    return "; ".join(filter(None, (_answer(table, table.metrics[0]), _answer_by_tail(table))))
 
 
-def _by_tail(table: Table) -> str:
+def _answer_by_tail(table: Table) -> str:
     tail = table.metrics[0].replace("p50", "p99")
     if not table.load.open or tail == table.metrics[0] or tail not in table.metrics:
         return ""
-    rows = [row for row in table.rows if row.scores and not row.unranked]
-    seen = [row for row in rows if row.scores[tail].estimate is not None]
-    placed = sorted((row for row in seen if _place(row, tail)), key=lambda row: _order(row, tail))
-    if len(placed) < 2:
+    rows = [row for row in _measured_rows(table, tail) if not row.unranked]
+    ranked = sorted(
+        (row for row in rows if row.scores[tail].place),
+        key=lambda row: (row.scores[tail].place or 0, row.scores[tail].estimate or 0.0),
+    )
+    if len(ranked) < 2:
         return ""
-    measured = _measured(placed[0], tail).removeprefix(f"{METRICS[tail].label} ")
-    best = f"{placed[0].store}, {measured}"
-    return f"by {METRICS[tail].label}: {best}{_others(placed, tail)}"
-
-
-def _order(row: Row, metric: str) -> tuple[int, float]:
-    return _place(row, metric) or 0, row.scores[metric].estimate or 0.0
+    best = _figure_of(ranked[0], tail).removeprefix(f"{METRICS[tail].label} ")
+    return f"by {METRICS[tail].label}: {ranked[0].store}, {best}{_rest(ranked, tail)}"
 
 
 def _answer(table: Table, metric: str) -> str:
-    asked = f"{_best(table)} at {table.durability} durability"
-    ranked = [row for row in table.rows if row.scores and _place(row, metric) is not None]
-    seen = [row for row in table.rows if row.scores and row.scores[metric].estimate is not None]
-    rivals = [row for row in seen if not row.unranked]
+    question = f"{_question(table)} at {table.durability} durability"
+    measured = _measured_rows(table, metric)
+    rivals = [row for row in measured if not row.unranked]
     if not rivals:
-        return f"{asked}: no store can be ranked{_why(table)}"
+        return f"{question}: no store can be ranked{_why_unranked(table)}"
     best = rivals[0]
+    figure = _figure_of(best, metric)
     if len(rivals) == 1:
-        return f"{asked}: only {best.store} can be ranked, {_measured(best, metric)}"
+        return f"{question}: only {best.store} can be ranked, {figure}"
+    ranked = [row for row in measured if row.scores[metric].place is not None]
     if not ranked:
-        note = best.scores[metric].note
-        return f"{asked}: {note}; best seen: {best.store}, {_measured(best, metric)}"
-    return f"{asked}: {best.store}, {_measured(best, metric)}{_others(ranked, metric)}"
+        return f"{question}: {best.scores[metric].note}; best measured: {best.store}, {figure}"
+    return f"{question}: {best.store}, {figure}{_rest(ranked, metric)}"
 
 
-def _best(table: Table) -> str:
+def _measured_rows(table: Table, metric: str) -> list[TableRow]:
+    return [row for row in table.rows if row.scores and row.scores[metric].estimate is not None]
+
+
+def _question(table: Table) -> str:
     if table.subject != OVERALL:
         return f"Fastest for {table.subject}"
     if table.metrics[0] == "throughput":
         return f"Most requests per second in the {table.load.mix} mix"
-    how = ", each alone" if table.load.mix == ALONE else f" of the {table.load.mix} mix"
-    return f"Fastest over all operations{how}"
+    operations = ", each alone" if table.load.mix == ALONE else f" of the {table.load.mix} mix"
+    return f"Fastest over all operations{operations}"
 
 
-def _measured(row: Row, metric: str) -> str:
+def _figure_of(row: TableRow, metric: str) -> str:
     score = row.scores[metric]
     name = "" if metric == "throughput" else f"{METRICS[metric].label} "
     parts = [f"{name}{figure(metric, score)} {METRICS[metric].unit}", interval(metric, score)]
     return " ".join(part for part in parts if part)
 
 
-def _others(ranked: list[Row], metric: str) -> str:
-    ties = [row.store for row in ranked[1:] if _place(row, metric) == 1]
-    behind = [row for row in ranked if (_place(row, metric) or 0) > 1]
+def _rest(ranked: list[TableRow], metric: str) -> str:
+    """Who shares the first place, and who is next."""
+    ties = [row.store for row in ranked[1:] if row.scores[metric].place == 1]
+    behind = [row for row in ranked if (row.scores[metric].place or 0) > 1]
     text = f"; tied with {listed(ties)}" if ties else ""
     if behind:
-        text += f"; next {behind[0].store}, {ratio(behind[0].scores[metric])} times that"
+        text += f"; next {behind[0].store}, {_worse(metric, behind[0].scores[metric])}"
     return text
 
 
-def _place(row: Row, metric: str) -> int | None:
-    return row.scores[metric].place
+def _worse(metric: str, score: Score) -> str:
+    """How far behind the best: "1.36x slower", "0.5x the best", with the 95 % interval."""
+    value, _, ends = ratio(score).partition(" ")
+    word = "the best" if METRICS[metric].higher_is_better else "slower"
+    return " ".join(filter(None, (f"{value}x {word}", ends)))
 
 
-def _why(table: Table) -> str:
+def _why_unranked(table: Table) -> str:
     reasons = [
         f"{row.store} ({row.unranked})" for row in table.rows if row.unranked and not row.reference
     ]
@@ -166,7 +174,7 @@ def _why(table: Table) -> str:
 
 
 def missing(table: Table, metrics: list[str]) -> Iterator[str]:
-    """Why figures or places are missing in these columns, equal reasons in one line."""
+    """Why figures or ranks are missing in these columns, equal reasons in one line."""
     labels: dict[str, dict[str, None]] = defaultdict(dict)
     stores: dict[str, dict[str, None]] = defaultdict(dict)
     for row in table.rows:
@@ -175,92 +183,100 @@ def missing(table: Table, metrics: list[str]) -> Iterator[str]:
             if note and note != PAST_DEADLINE:
                 labels[note][METRICS[metric].label] = None
                 stores[note][row.store] = None
-    for note, found in labels.items():
-        yield f"{', '.join(found)}: {note} ({listed(list(stores[note]), 2)})"
+    for note, names in labels.items():
+        yield f"{', '.join(names)}: {note} ({listed(list(stores[note]), 2)})"
 
 
-def conducted(conduct: Conduct) -> list[str]:
+def accounting_cells(row: Accounting) -> list[str]:
     """Intended, answered, failed, late, skipped, stale, retried, and the schedule's lag."""
     counts = (
-        conduct.intended,
-        conduct.answered,
-        conduct.failed,
-        conduct.late,
-        conduct.skipped,
-        conduct.stale,
-        conduct.retried,
+        row.intended,
+        row.answered,
+        row.failed,
+        row.late,
+        row.skipped,
+        row.stale,
+        row.retried,
     )
-    lag = conduct.schedule_lag_p99_ms
-    told = NO_FIGURE if lag is None else f"{number(lag)} ms{' !' if conduct.bound else ''}"
-    return [*(NO_FIGURE if count is None else f"{count:,}" for count in counts), told]
+    lag_ms = row.schedule_lag_p99_ms
+    lag = NO_FIGURE if lag_ms is None else f"{number(lag_ms)} ms{' !' if row.bound else ''}"
+    return [*(NO_FIGURE if count is None else f"{count:,}" for count in counts), lag]
 
 
-def unfinished(seen: Incomplete) -> list[str]:
-    """Of an operation of a cell that was never finished, what `UNFINISHED` names; times in ms."""
-    times = (each.get(name) for each in (seen.response_us, seen.service_us) for name in QUANTILES)
+def incomplete_cells(row: IncompleteOperation) -> list[str]:
+    """The figures that `INCOMPLETE_HEADS` names; times in ms."""
+    times = (
+        quantiles.get(name) for quantiles in (row.response_us, row.service_us) for name in QUANTILES
+    )
     return [
-        f"{seen.count:,}",
-        f"{seen.failed:,}",
-        number(seen.throughput_rps),
+        f"{row.count:,}",
+        f"{row.failed:,}",
+        number(row.throughput_rps),
         *(NO_FIGURE if us is None else number(us / 1000) for us in times),
     ]
 
 
-def capacity(found: Capacity) -> str:
+def capacity(row: Capacity) -> str:
     """A capacity in a sentence."""
-    name = ", ".join(filter(None, (found.store, found.mix, found.variant)))
-    if found.held is None:
-        end = "failed" if found.why is State.FAILS else "cannot be told"
-        return f"{name}: at none of the rates tried; the lowest, {found.broke:g}/s, {end}"
-    if found.broke is None:
-        return f"{name}: at least {found.held:g} requests/s, the highest tried"
-    end = "it failed" if found.why is State.FAILS else "it cannot be told"
-    return f"{name}: {found.held:g} requests/s; at {found.broke:g} {end}"
+    name = ", ".join(filter(None, (row.store, row.mix, row.variant)))
+    state = "failed" if row.why is State.FAILS else "was inconclusive"
+    if row.held is None:
+        return f"{name}: at none of the rates tried; the lowest, {row.broke:g}/s, {state}"
+    if row.broke is None:
+        return f"{name}: at least {row.held:g} requests/s, the highest tried"
+    return f"{name}: {row.held:g} requests/s; at {row.broke:g} it {state}"
 
 
-def rivals(tables: Iterable[Table]) -> bool:
-    """Whether any of them has two to rank."""
+def has_rivals(tables: Iterable[Table]) -> bool:
+    """Whether any of them has two stores to rank."""
     return any(sum(bool(row.scores) for row in table.rows) > 1 for table in tables)
 
 
-def under(parts: Parts) -> str:
-    """Under what load, and which variant: "200/s, response"."""
-    return f"{loaded(parts)}, {parts.latency}"
+def parts_load(parts: Parts) -> str:
+    """The variant, the load and the latency: "200/s, response"."""
+    return f"{variant_and_load(parts)}, {parts.latency}"
 
 
-def scarce(parts: Parts, band: str) -> str:
+def why_no_band(parts: Parts, band: str) -> str:
     """Why a band is not shown, and what would show it."""
-    wanted = needed(band)
-    told = f"too few samples: {parts.sampled:,}, {wanted:,} needed"
+    needed = band_samples_needed(band)
+    text = f"{parts.sampled:,} of {needed:,} samples"
     if not parts.seconds or not parts.sampled:
-        return told
-    seconds = ceil(parts.seconds * wanted / parts.sampled)
-    return f"{told}, as in {seconds:,} s over all rounds ({parts.seconds:,.0f} s now)"
+        return text
+    seconds = ceil(parts.seconds * needed / parts.sampled)
+    return f"{text}: measure {seconds:,} s in total ({parts.seconds:,.0f} s now)"
 
 
-def loaded(seen: Parts | Incomplete) -> str:
-    """Which variant, mix and load: "balanced, 200/s"."""
-    load = amount(seen.users, seen.rate, seen.processes, seen.slow_rate)
-    return ", ".join(filter(None, (seen.variant, seen.mix, load)))
+def variant_and_load(row: LoadConditions) -> str:
+    """The variant, mix and load: "balanced, 200/s"."""
+    return ", ".join(filter(None, (row.variant, row.mix, load_amount(row))))
 
 
-def amount(
-    users: int | None, rate: float | None, processes: int = 1, slow_rate: float | None = None
-) -> str:
-    """How much load: "200/s", "60/s and 2/s slow", "8 users, 2 processes"; nothing if unknown."""
-    load = f"{rate:g}/s" if rate else counted(users, "user") if users else ""
-    load += "" if slow_rate is None else f" and {slow_rate:g}/s slow"
-    return ", ".join(filter(None, (load, counted(processes, "process") if processes > 1 else "")))
+def load_amount(load: LoadConditions) -> str:
+    """How much load: "200/s", "60/s + 2/s slow", "8 users, 2 processes"; nothing if unknown."""
+    rate, users, slow_rate = load.rate, load.users, load.slow_rate
+    amount = f"{rate:g}/s" if rate else counted(users, "user") if users else ""
+    amount += "" if slow_rate is None else f" + {slow_rate:g}/s slow"
+    processes = counted(load.processes, "process") if load.processes > 1 else ""
+    return ", ".join(filter(None, (amount.strip(" +"), processes, *_other_conditions(load))))
 
 
-def split(band: Band) -> tuple[str, str]:
+def _other_conditions(load: LoadConditions) -> Iterator[str]:
+    """The conditions that have no wording of their own, where they are set."""
+    for field in msgspec.structs.fields(LoadConditions):
+        value = getattr(load, field.name)
+        if field.name not in WORDED and value != field.default:
+            yield f"{field.name.replace('_', ' ')} {value}"
+
+
+def band_cells(band: Band) -> tuple[str, str]:
     """The mean latency of a band in ms, and its parts, the greatest first."""
     ordered = sorted(band.parts_us.items(), key=lambda part: -part[1])
-    told = (f"{name} {number(us / 1000)}" for name, us in ordered if us >= 0.01 * band.mean_us)
-    return number(band.mean_us / 1000), ", ".join(told)
+    parts = (f"{name} {number(us / 1000)}" for name, us in ordered if us >= 0.01 * band.mean_us)
+    return number(band.mean_us / 1000), ", ".join(parts)
 
 
-def survived(ledger: Ledger) -> str:
+def survival(ledger: Ledger) -> str:
     """What an acknowledged write survives, in words."""
     crashes = {
         "process crash": ledger.survives_process_crash,
@@ -271,11 +287,11 @@ def survived(ledger: Ledger) -> str:
     return listed([name for name, survives in crashes.items() if survives]) or "nothing"
 
 
-def trips(ledger: Ledger) -> str:
+def round_trips(ledger: Ledger) -> str:
     """Round trips to the database, the commonest number said once: "edit 2, all others 1"."""
     counts = ledger.round_trips
     if not counts:
         return NO_FIGURE
     usual = mode(counts.values())
-    apart = [f"{name} {count:g}" for name, count in counts.items() if count != usual]
-    return ", ".join([*apart, f"{'all others' if apart else 'all'} {usual:g}"])
+    unusual = [f"{name} {count:g}" for name, count in counts.items() if count != usual]
+    return ", ".join([*unusual, f"{'all others' if unusual else 'all'} {usual:g}"])

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 def check_objectives(request: Request) -> None:
     """Raise UsageError for an objective on what the run will not have."""
+    from windtunnel.analysis.metrics import RESPONSE
     from windtunnel.analysis.slo import parse
-    from windtunnel.analysis.summary import RESPONSE
 
     operations = asked(request)
     for text in request.slos:
@@ -134,12 +134,12 @@ def measure(request: Request, into: Path) -> None:
     """Do a run and report it; leaves with 1 if an objective was broken."""
     from rich.console import Console
 
-    from windtunnel.analysis.verdicts import failed
+    from windtunnel.analysis.verdicts import has_failed
     from windtunnel.reports import report as reports
     from windtunnel.runner import run
 
     folder = run.run(request, Console(highlight=False, soft_wrap=True), into)
-    if failed(reports.report(folder).verdicts):
+    if has_failed(reports.report(folder).verdicts):
         raise typer.Exit(ExitCode.FAILED)
 
 

@@ -19,11 +19,11 @@ class LoadConditions(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     mix: str | None = None
-    variant: str | None = None
-    processes: int = 1
     users: int | None = None
     rate: float | None = None
     slow_rate: float | None = None
+    processes: int = 1
+    variant: str | None = None
 
 
 class Configuration(LoadConditions, frozen=True, kw_only=True):

@@ -12,23 +12,30 @@ from markupsafe import Markup
 from windtunnel.analysis import wording
 from windtunnel.analysis.analyse import Analysis
 from windtunnel.analysis.breakdown import ORDER
-from windtunnel.analysis.charts import STACKED, charts, overlaid
-from windtunnel.analysis.grouping import display_name
-from windtunnel.analysis.summary import METRICS, OVERALL, Summary, Table
+from windtunnel.analysis.charts import STACKED, charts, overlay_variants
+from windtunnel.analysis.keys import StoreKey
+from windtunnel.analysis.metrics import METRICS
+from windtunnel.analysis.summary import OVERALL, Summary, Table
 from windtunnel.reports import comparison, tuning
 
 
 def render(analysis: Analysis) -> str:
-    """The whole of `report.html`, from the analysis of a run alone."""
+    """The content of `report.html`, from the analysis of a run alone."""
     summary = analysis.summary
-    grouped = _by_title(summary)
-    views = analysis.views.items()
-    data = overlaid((view, charts(title, view, grouped[title])) for title, view in views)
-    timed = _drawn(summary)
+    tables = _by_title(summary)
+    views = overlay_variants(
+        (
+            entry.title_of_variants,
+            entry.group,
+            charts(entry.title, entry.group, tables[entry.title]),
+        )
+        for entry in analysis.groups
+    )
+    parts = _parts_by_load(summary)
     template = _environment().get_template("report.html.j2")
     return template.render(
         summary=summary,
-        groups=grouped,
+        groups=tables,
         METRICS=METRICS,
         OVERALL=OVERALL,
         style=_asset("report.css"),
@@ -36,19 +43,19 @@ def render(analysis: Analysis) -> str:
         plotly=_plotly(),
         data=_embedded(
             {
-                "views": data,
+                "views": views,
                 "stacked": STACKED,
-                "parts": timed,
+                "parts": parts,
                 "seconds": analysis.timelines,
                 "splits": summary.tuned.tried if summary.tuned else [],
             }
         ),
         has_times=bool(summary.parts),
-        has_bands=bool(timed["views"]),
+        has_bands=bool(parts["views"]),
         has_seconds=any(chart["operations"] for chart in analysis.timelines),
-        has_bars=any(view["stacked"] for view in data),
+        has_bars=any(view["stacked"] for view in views),
         has_curves=any(
-            any(latencies.values()) for view in data for latencies in view["operations"].values()
+            any(latencies.values()) for view in views for latencies in view["operations"].values()
         ),
         has_open=any(table.load.open for table in summary.tables),
         spans={table.title + table.subject: _spans(table) for table in summary.tables},
@@ -62,17 +69,17 @@ def _by_title(summary: Summary) -> dict[str, list[Table]]:
     return groups
 
 
-def _drawn(summary: Summary) -> dict[str, Any]:
-    """The stacked bars of time parts: for each load and operation, each band, each store, ms."""
-    found: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
-    for each in summary.parts:
-        load = wording.under(msgspec.structs.replace(each, variant=None))
-        what = found.setdefault(f"{each.operation}; {load}", {})
-        for name, band in each.bands.items():
+def _parts_by_load(summary: Summary) -> dict[str, Any]:
+    """The stacked bars of time parts: for each operation and load, each band, each store, ms."""
+    views: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
+    for parts in summary.parts:
+        load = wording.parts_load(msgspec.structs.replace(parts, variant=None))
+        bands = views.setdefault(f"{parts.operation}; {load}", {})
+        for name, band in parts.bands.items():
             if band is not None:
                 ms = {part: us / 1000 for part, us in band.parts_us.items()}
-                what.setdefault(name, {})[display_name(each.variant, each.store)] = ms
-    return {"order": ORDER, "views": {what: bands for what, bands in found.items() if bands}}
+                bands.setdefault(name, {})[str(StoreKey(parts.subject, parts.variant))] = ms
+    return {"order": ORDER, "views": {view: bands for view, bands in views.items() if bands}}
 
 
 def _environment() -> Environment:
@@ -83,22 +90,22 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"wording": wording, "whisker": whisker, "broken": broken}
+    environment.globals |= {"wording": wording, "whisker": whisker, "breakable": breakable}
     environment.globals |= {"comparison": comparison, "tuning": tuning}
-    environment.filters["json"] = _readable
+    environment.filters["json"] = _indented_json
     return environment
 
 
 def _spans(table: Table) -> dict[str, tuple[float, float]]:
     """From the least to the greatest end of any interval in each column."""
-    found = {}
+    spans = {}
     for metric in table.metrics:
         scores = [row.scores[metric] for row in table.rows if row.scores]
         lows = [score.low for score in scores if score.low]
         highs = [score.high for score in scores if score.high]
         if lows and highs:
-            found[metric] = (min(lows), max(highs))
-    return found
+            spans[metric] = (min(lows), max(highs))
+    return spans
 
 
 def whisker(
@@ -110,7 +117,7 @@ def whisker(
     return {name: round(100 * math.log(end / span[0]) / width, 1) for name, end in ends.items()}
 
 
-def broken(store: str) -> Markup:
+def breakable(store: str) -> Markup:
     """A store's id that may wrap after its slashes."""
     return Markup("/<wbr>").join(store.split("/"))
 
@@ -125,8 +132,8 @@ def _asset(name: str) -> Markup:
 
 
 def _plotly() -> Markup:
-    found = resources.files("plotly").joinpath("package_data", "plotly.min.js")
-    return Markup(found.read_text(encoding="utf-8"))  # noqa: S704 - the library's own file
+    script = resources.files("plotly").joinpath("package_data", "plotly.min.js")
+    return Markup(script.read_text(encoding="utf-8"))  # noqa: S704 - the library's own file
 
 
 def _embedded(data: Any) -> Markup:
@@ -134,5 +141,5 @@ def _embedded(data: Any) -> Markup:
     return Markup(text)  # noqa: S704 - no tag can start in it any more
 
 
-def _readable(value: Any) -> str:
+def _indented_json(value: Any) -> str:
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()

@@ -1,4 +1,7 @@
-"""`windtunnel report RUN`: a pure function over the files of a run, to the terminal and to HTML."""
+"""`windtunnel report RUN` and `compare A [B]`: pure functions over the files of runs, printed.
+
+A report goes to the terminal and to HTML, a comparison to the terminal; both also to JSON.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from windtunnel.analysis.analyse import Analysis, analyse
 from windtunnel.analysis.compare import compare as compare_runs
 from windtunnel.analysis.slo import parse
 from windtunnel.analysis.summary import Summary
-from windtunnel.analysis.verdicts import failed, judge, judge_regressions
+from windtunnel.analysis.verdicts import has_failed, judge, judge_regressions
 from windtunnel.recording import streams, tuning_results
 from windtunnel.recording.results import RUN_FILE, ResultsError, load, write_atomically
 from windtunnel.reports import comparison, html, terminal, tuning
@@ -33,14 +36,12 @@ def report(run: str | Path, json: bool = False) -> Summary:
     Raises ResultsError, its message one line for the user, if there is no such run.
     """
     folder = find(run)
-    analysis = _analysed(folder)
+    analysis = _analysis(folder)
     if json:
         text = msgspec.json.format(msgspec.json.encode(analysis.summary), indent=2)
         sys.stdout.write(text.decode() + "\n")
         return analysis.summary
-    page = _written(
-        folder, analysis
-    )  # first, as a reader of the terminal's output may stop reading
+    page = _write(folder, analysis)  # first: a reader of the terminal's output may stop reading
     output = console()
     if analysis.summary.tuned is not None:
         tuning.show(analysis.summary.tuned, output)
@@ -51,10 +52,10 @@ def report(run: str | Path, json: bool = False) -> Summary:
 
 def write(folder: Path) -> Path:
     """Write `report.html` of a run and return where; raises ResultsError."""
-    return _written(folder, _analysed(folder))
+    return _write(folder, _analysis(folder))
 
 
-def _written(folder: Path, analysis: Analysis) -> Path:
+def _write(folder: Path, analysis: Analysis) -> Path:
     page = folder / HTML_FILE
     try:
         write_atomically(page, html.render(analysis).encode())
@@ -63,7 +64,7 @@ def _written(folder: Path, analysis: Analysis) -> Path:
     return page
 
 
-def _analysed(folder: Path) -> Analysis:
+def _analysis(folder: Path) -> Analysis:
     run = load(folder)
     try:
         sampled = list(streams.samples(folder, run.damaged))
@@ -71,22 +72,22 @@ def _analysed(folder: Path) -> Analysis:
     except OSError as error:
         raise ResultsError(f"cannot read {error.filename}: {error.strerror}") from error
     analysis = analyse(run, sampled, seconds)
-    found = tuning_results.load(folder)
-    if found is None:
+    tuned = tuning_results.load(folder)
+    if tuned is None:
         return analysis
-    summary = msgspec.structs.replace(analysis.summary, tuned=found)
+    summary = msgspec.structs.replace(analysis.summary, tuned=tuned)
     return replace(analysis, summary=summary)
 
 
 def find(run: str | Path) -> Path:
     """The folder of a run: a path, a name under `results/`, `latest`. Raises ResultsError."""
-    made = [path.parent.name for path in RESULTS.glob(f"*/{RUN_FILE}")]
-    named = Path(max(made) if run == LATEST and made else run)
-    places = [named.parent if named.name == RUN_FILE else named, RESULTS / named]
-    for place in places:
-        if (place / RUN_FILE).is_file():
-            return place
-    hint = f"the newest is {max(made)}" if made else "there is none yet: windtunnel run crud"
+    names = [path.parent.name for path in RESULTS.glob(f"*/{RUN_FILE}")]
+    path = Path(max(names) if run == LATEST and names else run)
+    folders = [path.parent if path.name == RUN_FILE else path, RESULTS / path]
+    for folder in folders:
+        if (folder / RUN_FILE).is_file():
+            return folder
+    hint = f"the newest is {max(names)}" if names else "there is none yet: windtunnel run crud"
     raise ResultsError(f"no run {str(run)!r} here or under {RESULTS}/; {hint}")
 
 
@@ -97,14 +98,11 @@ def console() -> Console:
     return Console(highlight=False, width=PIPED_WIDTH)
 
 
-# `windtunnel compare A [B]`: a pure function over the files of one run or two, printed.
-
-
 def compare(first: str, second: str | None, slos: Sequence[str], *, json: bool) -> bool:
     """Print the comparison; return whether an objective failed.
 
-    Objectives other than a regression are asked of the second. With `json` prints a
-    `windtunnel.analysis.summary.Compared`. Raises SloError, VariantsError and ResultsError.
+    Objectives other than a regression are judged on the second. With `json` prints a
+    `windtunnel.analysis.summary.ComparisonSummary`. Raises SloError, VariantsError, ResultsError.
     """
     objectives = [parse(text) for text in slos]
     runs = [load(find(name)) for name in (first, second) if name is not None]
@@ -116,4 +114,4 @@ def compare(first: str, second: str | None, slos: Sequence[str], *, json: bool) 
         sys.stdout.write(text.decode() + "\n")
     else:
         comparison.show(compared, console())
-    return failed(verdicts)
+    return has_failed(verdicts)

@@ -9,26 +9,34 @@ from rich.markup import escape
 from rich.table import Table as Grid
 from rich.text import Text
 
-from windtunnel.analysis.summary import METRICS, OVERALL, DoubtfulCell, Row, Score, Summary, Table
+from windtunnel.analysis.metrics import METRICS
+from windtunnel.analysis.summary import (
+    OVERALL,
+    DoubtfulCell,
+    Score,
+    Summary,
+    Table,
+    TableRow,
+)
 from windtunnel.analysis.wording import (
+    INCOMPLETE_HEADS,
     NO_FIGURE,
-    UNFINISHED,
-    amount,
+    accounting_cells,
+    band_cells,
     capacity,
-    conducted,
     counted,
     figure,
+    has_rivals,
+    incomplete_cells,
     interval,
     listed,
-    loaded,
+    load_amount,
     missing,
+    parts_load,
     ratio,
-    rivals,
-    scarce,
-    split,
-    survived,
-    under,
-    unfinished,
+    survival,
+    variant_and_load,
+    why_no_band,
 )
 from windtunnel.recording.results import Ledger
 from windtunnel.reports import comparison
@@ -47,7 +55,7 @@ def show(summary: Summary, console: Console) -> None:
         for line in comparison.gist(summary.compared):
             say(console, line)
     for title, tables in _by_title(summary).items():
-        if summary.compared is not None and not rivals(tables):
+        if summary.compared is not None and not has_rivals(tables):
             continue
         console.print(f"\n[bold]{escape(title)}[/]{_weight(summary, tables[0])}")
         for table in tables:
@@ -61,7 +69,7 @@ def show(summary: Summary, console: Console) -> None:
     comparison.show_verdicts(summary.verdicts, console)
     _incomplete(summary, console)
     _parts(summary, console)
-    _conduct(summary, console)
+    _accounting(summary, console)
     _lists(summary, console)
     _ledgers(summary.stores, console)
 
@@ -101,76 +109,77 @@ def _by_title(summary: Summary) -> dict[str, list[Table]]:
 
 
 def _print_table(table: Table, console: Console) -> None:
-    about = "overall" if table.subject == OVERALL else table.subject
-    console.print(f"\n[bold underline]{escape(about)}[/]  [dim]{escape(table.title)}[/]")
-    metrics, told = _fitting(table, console.width)
+    console.print(f"\n[bold underline]{escape(table.subject)}[/]  [dim]{escape(table.title)}[/]")
+    metrics, extras = _fitting(table, console.width)
     grid = Grid(box=None, pad_edge=False, header_style="bold", padding=(0, GAP, 0, 0))
-    for name in _headers(metrics, told):
+    for name in _headers(metrics, extras):
         grid.add_column(name, justify="left" if name == "store" else "right", overflow="fold")
     for row in table.rows:
         if row.scores:
-            cells = map(escape, _cells(row, metrics, told))
+            cells = map(escape, _cells(row, metrics, extras))
             grid.add_row(*cells, style="dim" if row.unranked else None)
     console.print(grid)
     for note in [*missing(table, metrics), *_remarks(table, metrics)]:
         say(console, note, style="dim")
 
 
-class Told(NamedTuple):
-    """What stands beside the figures, where there is room: their intervals, the ratio to the best.
+class Extras(NamedTuple):
+    """What stands beside the figures where there is room: their intervals, the ratio to the best.
 
-    The ratio is of the first figure, after which the stores are in order.
+    The ratio is of the first figure, by which the stores are in order.
     """
 
     intervals: bool
     ratios: bool
 
 
-BESIDE = (Told(True, True), Told(True, False), Told(False, True))
+PREFERRED = (Extras(True, True), Extras(True, False), Extras(False, True))
 
 
-def _fitting(table: Table, width: int) -> tuple[list[str], Told]:
+def _fitting(table: Table, width: int) -> tuple[list[str], Extras]:
     """As many columns as there is room for; what stands beside goes first, one column stays."""
-    several = sum(row.scores[table.metrics[0]].ratio is not None for row in _measured(table)) > 1
-    for told in BESIDE if several else (Told(True, False),):
-        if _width(table, table.metrics, told) <= width:
-            return table.metrics, told
-    metrics, bare = list(table.metrics), Told(False, False)
+    several = (
+        sum(row.scores[table.metrics[0]].ratio is not None for row in _measured_rows(table)) > 1
+    )
+    for extras in PREFERRED if several else (Extras(True, False),):
+        if _width(table, table.metrics, extras) <= width:
+            return table.metrics, extras
+    metrics, bare = list(table.metrics), Extras(False, False)
     while len(metrics) > 1 and _width(table, metrics, bare) > width:
         metrics.pop()
     return metrics, bare
 
 
-def _measured(table: Table) -> list[Row]:
+def _measured_rows(table: Table) -> list[TableRow]:
     return [row for row in table.rows if row.scores]
 
 
-def _width(table: Table, metrics: list[str], told: Told) -> int:
-    lines = [list(_cells(row, metrics, told)) for row in _measured(table)]
-    columns = zip(_headers(metrics, told), *lines, strict=True)
-    return sum(max(map(_broadest, column)) + GAP for column in columns)
+def _width(table: Table, metrics: list[str], extras: Extras) -> int:
+    lines = [list(_cells(row, metrics, extras)) for row in _measured_rows(table)]
+    columns = zip(_headers(metrics, extras), *lines, strict=True)
+    return sum(max(map(_text_width, column)) + GAP for column in columns)
 
 
-def _broadest(text: str) -> int:
+def _text_width(text: str) -> int:
     return max(map(len, text.split("\n")))
 
 
-def _headers(metrics: list[str], told: Told) -> list[str]:
+def _headers(metrics: list[str], extras: Extras) -> list[str]:
     """Two lines where the label has a prefix, so that a column is as narrow as its figures."""
     labels = (METRICS[name].label.rpartition(" ") for name in metrics)
     heads = [f"{before}\n{last}" if before else last for before, _, last in labels]
     units = (METRICS[name].unit for name in metrics)
     first, *others = (f"{head}, {unit}" for head, unit in zip(heads, units, strict=True))
-    return ["#", "store", first, *(["times\nthe best"] if told.ratios else []), *others]
+    return ["#", "store", first, *(["x best"] if extras.ratios else []), *others]
 
 
-def _cells(row: Row, metrics: list[str], told: Told) -> Iterator[str]:
+def _cells(row: TableRow, metrics: list[str], extras: Extras) -> Iterator[str]:
     first = row.scores[metrics[0]]
     yield "ref" if row.reference else str(first.place or NO_FIGURE)
     yield row.store + ("*" if row.flags else "")
     for metric in metrics:
-        yield _score(metric, row.scores[metric], told.intervals, place=metric != metrics[0])
-        if told.ratios and metric == metrics[0]:
+        yield _score(metric, row.scores[metric], extras.intervals, place=metric != metrics[0])
+        if extras.ratios and metric == metrics[0]:
             yield ratio(first) or NO_FIGURE
 
 
@@ -195,59 +204,59 @@ def _remarks(table: Table, metrics: list[str]) -> Iterator[str]:
 
 def _capacities(summary: Summary, console: Console) -> None:
     """The highest rate at which each objective held."""
-    for slo in dict.fromkeys(each.slo for each in summary.capacities):
+    for slo in dict.fromkeys(row.slo for row in summary.capacities):
         console.print(f"\n[bold]Highest rate at which it held: {escape(slo)}[/]")
-        for each in summary.capacities:
-            if each.slo == slo:
-                say(console, capacity(each))
+        for row in summary.capacities:
+            if row.slo == slo:
+                say(console, capacity(row))
 
 
 def _parts(summary: Summary, console: Console) -> None:
     """Where the time went, all of a store's operations together where it had several."""
-    chosen = [each for each in summary.parts if each.operation == OVERALL] or summary.parts
+    chosen = [row for row in summary.parts if row.operation == OVERALL] or summary.parts
     if not chosen:
         return
     console.print("\n[bold]Where the time went[/] [dim]mean parts of sampled requests, ms[/]")
     grid = Grid(box=None, pad_edge=False, header_style="bold", padding=(0, GAP, 0, 0))
     for head in ("store", "load", "requests", "latency", "parts"):
         grid.add_column(head, justify="right" if head == "latency" else "left", overflow="fold")
-    for each in chosen:
-        for name, band in each.bands.items():
-            told = (NO_FIGURE, scarce(each, name)) if band is None else split(band)
-            grid.add_row(*map(escape, (each.store, under(each), name, *told)))
+    for row in chosen:
+        for name, band in row.bands.items():
+            cells = (NO_FIGURE, why_no_band(row, name)) if band is None else band_cells(band)
+            grid.add_row(*map(escape, (row.subject, parts_load(row), name, *cells)))
     console.print(grid)
 
 
 def _incomplete(summary: Summary, console: Console) -> None:
-    """What was seen of the cell that was under way when the run was killed."""
+    """What was measured of the cell that was under way when the run was killed."""
     if not summary.incomplete:
         return
     console.print("\n[bold]Incomplete cells[/] [dim]not finished when the run ended: not ranked[/]")
     grid = Grid(box=None, pad_edge=False, header_style="bold", padding=(0, GAP, 0, 0))
     for head in ("store", "load", "round", "operation"):
         grid.add_column(head, overflow="fold")
-    for head in UNFINISHED:
+    for head in INCOMPLETE_HEADS:
         grid.add_column(head, justify="right")
-    for each in summary.incomplete:
-        named = (each.store, loaded(each), str(each.round), each.operation)
-        grid.add_row(*map(escape, (*named, *unfinished(each))))
+    for row in summary.incomplete:
+        names = (row.subject, variant_and_load(row), str(row.round), row.operation)
+        grid.add_row(*map(escape, (*names, *incomplete_cells(row))))
     console.print(grid)
 
 
-def _conduct(summary: Summary, console: Console) -> None:
-    """The schedule's own account: what of it was late, skipped, stale or sent once more."""
+def _accounting(summary: Summary, console: Console) -> None:
+    """How many scheduled requests were late, skipped, stale or retried."""
     if not summary.conduct:
         return
-    console.print("\n[bold]What became of the intended requests[/]")
+    console.print("\n[bold]Schedule[/]")
     names = ("intended", "answered", "failed", "late", "skipped", "stale", "retried", "lag p99")
-    for title in dict.fromkeys(each.title for each in summary.conduct):
+    for title in dict.fromkeys(row.title for row in summary.conduct):
         console.print(f"[dim]{escape(title)}[/]")
         grid = Grid(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
         for name in ("store", *names):
             grid.add_column(name, justify="left" if name == "store" else "right", overflow="fold")
-        for each in summary.conduct:
-            if each.title == title:
-                grid.add_row(*map(escape, [each.store, *conducted(each)]))
+        for row in summary.conduct:
+            if row.title == title:
+                grid.add_row(*map(escape, [row.store, *accounting_cells(row)]))
         console.print(grid)
 
 
@@ -263,20 +272,20 @@ def _lists(summary: Summary, console: Console) -> None:
 
 def _where(cells: Sequence[DoubtfulCell]) -> dict[str, str]:
     """Which cells, and why: those of several rounds in one line, where all else is the same."""
-    found: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    rounds_of: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for cell in cells:
         why = "; ".join(cell.flags) if cell.void is None else cell.void
-        load = amount(cell.users, cell.rate, cell.processes, cell.slow_rate)
-        found[cell.store, cell.mix, load, cell.variant or "", why].append(cell.round)
+        names = (cell.subject, cell.mix or "", load_amount(cell), cell.variant or "")
+        rounds_of[*names, why].append(cell.round)
     return {
-        f"{', '.join(filter(None, which))}, {_rounds(rounds)}": why
-        for (*which, why), rounds in found.items()
+        f"{', '.join(filter(None, names))}, {_rounds(rounds)}": why
+        for (*names, why), rounds in rounds_of.items()
     }
 
 
 def _rounds(numbers: Sequence[int]) -> str:
-    told = ", ".join(map(str, sorted(set(numbers))))
-    return f"{'rounds' if len(set(numbers)) > 1 else 'round'} {told}"
+    distinct = sorted(set(numbers))
+    return f"{'rounds' if len(distinct) > 1 else 'round'} {', '.join(map(str, distinct))}"
 
 
 def _listing(title: str, entries: dict[str, str], console: Console) -> None:
@@ -293,9 +302,9 @@ def _ledgers(stores: dict[str, Ledger], console: Console) -> None:
     for column in ("store", "driver; server", "promise", "survives", "conn."):
         grid.add_column(column, overflow="fold")
     for store, ledger in sorted(stores.items()):
-        reached = "; ".join(filter(None, (ledger.driver, ledger.server)))
+        driver = "; ".join(filter(None, (ledger.driver, ledger.server)))
         connections = str(ledger.connections or NO_FIGURE)
-        survives = survived(ledger)
-        grid.add_row(*map(escape, (store, reached, ledger.promise, survives, connections)))
+        survives = survival(ledger)
+        grid.add_row(*map(escape, (store, driver, ledger.promise, survives, connections)))
     console.print("\n[bold]Ledger[/]")
     console.print(grid)

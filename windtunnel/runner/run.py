@@ -13,12 +13,14 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from windtunnel.analysis.grouping import display_name, is_reference
+from windtunnel.analysis.grouping import is_reference
+from windtunnel.analysis.keys import StoreKey
 from windtunnel.analysis.slo import SloError, parse
-from windtunnel.analysis.verdicts import unnamed
-from windtunnel.analysis.wording import amount, listed
+from windtunnel.analysis.verdicts import why_unnamed
+from windtunnel.analysis.wording import listed, load_amount
 from windtunnel.errors import SetupError
 from windtunnel.recording import environment, hlog, limits, results
+from windtunnel.recording.conditions import LoadConditions
 from windtunnel.recording.environment import exclusive_cores, generator_cores
 from windtunnel.recording.nginx_log import AccessLog
 from windtunnel.runner.generator_client import Generator
@@ -180,7 +182,8 @@ def describe(spec: CellSpec) -> str:
     slow = f" and {load.slow}" if load.slow else ""
     processes = f", {load.processes} processes" if load.processes > 1 else ""
     variant = f" {spec.variant}" if spec.variant else ""
-    under = f"{load.mix}, {amount(load.users, load.rate)}{slow}{processes}"
+    amount = load_amount(LoadConditions(users=load.users, rate=load.rate))
+    under = f"{load.mix}, {amount}{slow}{processes}"
     return f"round {spec.round}  {spec.store.id}{variant}  {under}"
 
 
@@ -254,23 +257,25 @@ def _run(request: Request, console: Console, into: Path, lineup: Lineup, orders:
 
 
 def check(slos: Sequence[str], planned: Plan) -> None:
-    """Raise SloError for an objective that speaks of no store of a plan.
+    """Raise SloError for an objective that applies to no store of a plan.
 
     Raises NothingToMeasureError where it would, were that store up.
     """
-    stores, known = [offer.id for offer in planned.stores], ledgers(planned.stores)
+    stores = [offer.id for offer in planned.stores]
+    by_key = {StoreKey(store): ledger for store, ledger in ledgers(planned.stores).items()}
     for slo in map(parse, slos):
         names = (
-            display_name(each.name, offer.id)
+            StoreKey(offer.id, each.name)
             for each, offer in product(planned.variants, planned.stores)
             if each.takes(offer)
         )
         if not any(map(slo.applies_to, names)):
-            for store in filter(slo.applies_to, planned.skipped):
-                raise NothingToMeasureError(f"--slo {slo}: {store}: {planned.skipped[store]}")
+            for store, why in planned.skipped.items():
+                if slo.applies_to(StoreKey(store)):
+                    raise NothingToMeasureError(f"--slo {slo}: {store}: {why}")
             raise SloError(f"--slo {slo}: no store of this run matches: {listed(stores)}")
-        if slo.glob is None and all(is_reference(store, known) for store in stores):
-            raise SloError(f"--slo {slo}: {unnamed(stores[0])}")
+        if slo.glob is None and all(is_reference(key, by_key) for key in by_key):
+            raise SloError(f"--slo {slo}: {why_unnamed(StoreKey(stores[0]))}")
 
 
 def _ledgers(lineup: Lineup, stores: Sequence[StoreInfo]) -> dict[str, dict[str, results.Ledger]]:

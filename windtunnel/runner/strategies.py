@@ -13,7 +13,12 @@ from itertools import count, product
 from pathlib import Path
 from time import monotonic
 
-from windtunnel.analysis.capacity import bracket, lacking, next_rate, together
+from windtunnel.analysis.capacity import (
+    bracket,
+    combined_state,
+    next_rate,
+    why_too_few_samples,
+)
 from windtunnel.analysis.precision import precision
 from windtunnel.analysis.slo import Slo, parse
 from windtunnel.analysis.summary import State
@@ -51,7 +56,7 @@ def _precise(request: Request, folder: Path, seconds: float, note: Callable[[str
     if found is None:
         note("nothing can be ranked, so that no precision can be reached")
         return True
-    reached = f"{found.what} is known to within {found.width:.1%}"
+    reached = f"{found.subject} is known to within {found.width:.1%}"
     if found.width <= wanted:
         note(f"precision reached: {reached}")
         return True
@@ -69,14 +74,14 @@ class _Search:
     load: LoadSpec
     variant: str | None = None
     outcomes: dict[float, State] = field(default_factory=dict)
-    lacking: str | None = None
+    why_ended: str | None = None
     """What ends the search before all is known."""
 
     def at(self, rate: float, number: int) -> CellSpec:
         return CellSpec(self.store, replace(self.load, users=None, rate=rate), number, self.variant)
 
     def next(self, first: float) -> float | None:
-        return next_rate(self.outcomes, first=first) if self.lacking is None else None
+        return next_rate(self.outcomes, first=first) if self.why_ended is None else None
 
     def judge(self, rate: float, slos: Sequence[Slo], run: results.Run, duration: float) -> None:
         slow = self.load.slow.rate if self.load.slow else None
@@ -88,15 +93,15 @@ class _Search:
             and (cell.mix, cell.processes, cell.rate, cell.slow_rate) == load
         ]
         judged = judge(slos, results.Run(path=run.path, info=run.info, cells=mine, damaged=[]))
-        self.outcomes[rate] = together(verdict.state for verdict in judged)
-        self.lacking = lacking(judged, mine, duration)
+        self.outcomes[rate] = combined_state(verdict.state for verdict in judged)
+        self.why_ended = why_too_few_samples(judged, mine, duration)
 
     def told(self) -> str:
         known = bracket(self.outcomes)
         held = "no rate" if known.held is None else f"{known.held:g}/s"
         broke = "" if known.broke is None else f", not at {known.broke:g}/s ({known.why})"
         who = f"{self.variant} {self.store.id}" if self.variant else self.store.id
-        end = "" if self.lacking is None else f"; the search ends: {self.lacking}"
+        end = "" if self.why_ended is None else f"; the search ends: {self.why_ended}"
         slow = f" and {self.load.slow}" if self.load.slow else ""
         return f"{who} {self.load.mix}{slow}: the objectives hold at {held}{broke}{end}"
 

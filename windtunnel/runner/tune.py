@@ -13,8 +13,8 @@ from typing import Any, Final
 import msgspec
 from rich.console import Console
 
-from windtunnel.analysis.grouping import is_generator_limited
 from windtunnel.analysis.slo import parse
+from windtunnel.analysis.validity import is_generator_limited
 from windtunnel.recording import environment, results, streams, tuning_results
 from windtunnel.recording.tuning_results import TuningResult, WorkProfile
 from windtunnel.runner.generator_client import Generator

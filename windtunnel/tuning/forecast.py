@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean, stdev
 
+from windtunnel.analysis.metrics import RESPONSE
 from windtunnel.analysis.stats import MIN_ROUNDS, IntervalEstimate, t_quantile
-from windtunnel.analysis.summary import RESPONSE
 from windtunnel.recording.histogram import nearest_rank
 from windtunnel.tuning.simulation import WorkCounts, simulate
 from windtunnel.tuning.system_model import SystemModel

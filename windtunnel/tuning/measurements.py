@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from windtunnel.analysis.estimators import Quantile, Ratio
-from windtunnel.analysis.grouping import cut
+from windtunnel.analysis.metrics import RESPONSE
 from windtunnel.analysis.stats import Bootstrap, IntervalEstimate
-from windtunnel.analysis.summary import RESPONSE
+from windtunnel.analysis.validity import cell_key
 from windtunnel.recording.histogram import Histogram, decode, merge
 from windtunnel.recording.results import OK, Cell, OperationResult
 from windtunnel.recording.streams import Second
@@ -105,7 +105,11 @@ def completed_in_window(
     counts = dict.fromkeys(by_round, 0)
     for second in seconds:
         cell = by_round.get(second.round)
-        if cell is not None and cut(second) == cut(cell) and second.second < cell.seconds - 0.5:
+        if (
+            cell is not None
+            and cell_key(second) == cell_key(cell)
+            and second.second < cell.seconds - 0.5
+        ):
             operations = cell.streams[kind].operations
             counts[second.round] += sum(
                 result.count

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
+from windtunnel.analysis.metrics import RESPONSE
 from windtunnel.analysis.slo import LATENCIES, Slo
 from windtunnel.analysis.stats import IntervalEstimate
-from windtunnel.analysis.summary import RESPONSE
 from windtunnel.errors import UsageError
 from windtunnel.recording.histogram import QUANTILES
 from windtunnel.tuning.layout import FAST, SLOW, PoolLayout

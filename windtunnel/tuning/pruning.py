@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from windtunnel.analysis.metrics import RESPONSE
 from windtunnel.analysis.slo import Slo
 from windtunnel.analysis.stats import (
     MIN_ROUNDS,
@@ -17,7 +18,6 @@ from windtunnel.analysis.stats import (
     log_ratio_to,
     paired_log_ratio,
 )
-from windtunnel.analysis.summary import RESPONSE
 from windtunnel.recording.histogram import QUANTILES
 from windtunnel.tuning.measurements import MeasuredWork
 from windtunnel.tuning.objectives import ALIKE, Evaluation, JudgedObjective

@@ -13,9 +13,17 @@ from tests.windtunnel.generate import Made, cells, write
 from tests.windtunnel.reports.test_open_report import OPEN
 from tests.windtunnel.reports.test_report import run_of, shown
 from windtunnel.analysis.analyse import analyse
-from windtunnel.analysis.breakdown import BANDS, FEWEST, NGINX_AND_LOOP, band, needed, parts, whole
+from windtunnel.analysis.breakdown import (
+    BANDS,
+    MIN_REQUESTS,
+    NGINX_AND_LOOP,
+    band,
+    band_samples_needed,
+    breakdown,
+    latency_us,
+)
 from windtunnel.analysis.summary import OVERALL
-from windtunnel.analysis.wording import scarce, under
+from windtunnel.analysis.wording import parts_load, why_no_band
 from windtunnel.recording import streams
 from windtunnel.recording.results import Cell
 from windtunnel.recording.streams import SampledRequest
@@ -45,7 +53,7 @@ def changed(those: list[Cell], **changes: Any) -> list[Cell]:
 def test_a_band_holds_the_requests_around_its_quantile() -> None:
     requests = [sample(float(us)) for us in range(1, 10_001)]
     random.Random(1).shuffle(requests)
-    (found,) = parts(requests, clean())
+    (found,) = breakdown(requests, clean())
     typical, slow = (found.bands[name] for name in BANDS)
     assert typical
     assert slow
@@ -86,38 +94,39 @@ def test_the_parts_add_up_to_the_mean(latencies: list[float]) -> None:
 
 
 def test_too_few_samples_make_no_band() -> None:
-    (found,) = parts([sample(1000.0)] * 150, clean())
+    (found,) = breakdown([sample(1000.0)] * 150, clean())
     assert found.bands["p45 to p55"] is not None
     assert found.bands["p98.5 to p99.5"] is None
     assert (found.sampled, found.seconds) == (150, 3.0)
-    told = "too few samples: 150, 1,000 needed"
-    assert scarce(found, "p98.5 to p99.5") == f"{told}, as in 20 s over all rounds (3 s now)"
-    (changing,) = parts([sample(1000.0)] * 150, clean(), steady=False)
-    assert scarce(changing, "p98.5 to p99.5") == told
-    assert band([sample(1.0)] * (FEWEST - 1), 0.0, 1.0) is None
+    told = "150 of 1,000 samples"
+    assert why_no_band(found, "p98.5 to p99.5") == f"{told}: measure 20 s in total (3 s now)"
+    (changing,) = breakdown([sample(1000.0)] * 150, clean(), steady=False)
+    assert why_no_band(changing, "p98.5 to p99.5") == told
+    assert band([sample(1.0)] * (MIN_REQUESTS - 1), 0.0, 1.0) is None
 
 
 @pytest.mark.parametrize("name", BANDS)
 def test_a_band_is_there_from_as_many_samples_as_are_asked_for(name: str) -> None:
-    for count, there in ((needed(name) * 9 // 10, False), (needed(name), True)):
-        (found,) = parts([sample(1000.0)] * count, clean())
-        assert (found.bands[name] is not None) is there
+    needed = band_samples_needed(name)
+    for count, is_shown in ((needed * 9 // 10, False), (needed, True)):
+        (parts,) = breakdown([sample(1000.0)] * count, clean())
+        assert (parts.bands[name] is not None) is is_shown
 
 
 def test_the_report_says_how_many_samples_a_band_needs() -> None:
     few = analyse(run_of(OPEN), [sample(float(us)) for us in range(1, 60)])
-    assert "59, 1,000 needed" in " ".join(shown(few.summary).split())
-    assert "59, 1,000 needed" in html.render(few)
+    assert "59 of 1,000 samples" in " ".join(shown(few.summary).split())
+    assert "59 of 1,000 samples" in html.render(few)
 
 
 def test_response_time_chooses_where_there_is_one() -> None:
-    assert whole(sample(5.0, response_us=9.0)) == 9
-    assert whole(sample(5.0, response_us=None)) == 5
+    assert latency_us(sample(5.0, response_us=9.0)) == 9
+    assert latency_us(sample(5.0, response_us=None)) == 5
 
 
 def test_operations_loads_and_variants_stand_apart() -> None:
     requests = [sample(9.0), sample(9.0, operation="edit"), sample(9.0, rate=100.0)]
-    found = parts(requests, clean(100.0, 500.0))
+    found = breakdown(requests, clean(100.0, 500.0))
     assert [(each.rate, each.operation) for each in found] == [
         (100.0, "read"),
         (500.0, OVERALL),
@@ -130,45 +139,45 @@ def test_one_process_and_several_behind_nginx_stand_apart() -> None:
     behind = {"generator": 100.0, "nginx": 200.0, "loop": 300.0}
     requests = [sample(600.0, parts_us={"loop": 600.0})] * 200
     requests += [sample(6_000.0, processes=2, parts_us=behind)] * 200
-    one, two = parts(requests, [cell for n in (1, 2) for cell in changed(clean(), processes=n)])
+    one, two = breakdown(requests, [cell for n in (1, 2) for cell in changed(clean(), processes=n)])
     typical = one.bands["p45 to p55"]
     assert typical
     assert (one.processes, two.processes, set(typical.parts_us)) == (1, 2, {"loop"})
-    assert under(two) == "balanced, 500/s, 2 processes, response"
+    assert parts_load(two) == "balanced, 500/s, 2 processes, response"
 
 
 def test_loads_that_differ_in_what_is_beside_them_stand_apart() -> None:
     requests = [sample(us, slow_rate=rate) for us, rate in ((9.0, 2.0), (90.0, 8.0))]
     both = [cell for rate in (2.0, 8.0) for cell in changed(clean(), slow_rate=rate)]
-    assert [under(each) for each in parts(requests, both)] == [
-        "balanced, 500/s and 2/s slow, response",
-        "balanced, 500/s and 8/s slow, response",
+    assert [parts_load(each) for each in breakdown(requests, both)] == [
+        "balanced, 500/s + 2/s slow, response",
+        "balanced, 500/s + 8/s slow, response",
     ]
 
 
 def test_samples_of_void_cells_and_without_parts_are_left_out() -> None:
     void = changed(clean(), void="steal")
-    assert parts([sample(1.0)], void) == []
-    assert parts([sample(1.0, parts_us={})], clean()) == []
+    assert breakdown([sample(1.0)], void) == []
+    assert breakdown([sample(1.0, parts_us={})], clean()) == []
 
 
 def test_a_clean_cell_does_not_clean_the_attempt_before_it_nor_another_load() -> None:
     first = changed(clean(), void="steal")
     spoiled, again = [sample(9.0)] * 200, [sample(1.0, attempt=2)] * 200
-    (found,) = parts([*spoiled, *again], [*first, *changed(clean(), attempt=2)])
+    (found,) = breakdown([*spoiled, *again], [*first, *changed(clean(), attempt=2)])
     typical = found.bands["p45 to p55"]
     assert typical
     assert typical.mean_us == 1.0
-    assert parts(spoiled, [*first, *clean(100.0)]) == []
-    assert parts(spoiled, [*first, *changed(clean(), processes=2)]) == []
+    assert breakdown(spoiled, [*first, *clean(100.0)]) == []
+    assert breakdown(spoiled, [*first, *changed(clean(), processes=2)]) == []
 
 
 def test_of_older_files_whose_attempts_have_no_number_the_store_is_kept() -> None:
-    assert parts([sample(9.0)], [*changed(clean(), void="steal"), *clean()])
+    assert breakdown([sample(9.0)], [*changed(clean(), void="steal"), *clean()])
 
 
 def test_a_load_that_was_changed_while_it_ran_is_told_as_it_was_then() -> None:
-    found = parts([sample(9.0), sample(9.0, rate=100.0)], clean(), steady=False)
+    found = breakdown([sample(9.0), sample(9.0, rate=100.0)], clean(), steady=False)
     assert [each.rate for each in found] == [100.0, 500.0]
 
 

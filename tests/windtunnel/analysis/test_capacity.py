@@ -11,7 +11,7 @@ from tests.windtunnel.generate import Made, cells, info
 from tests.windtunnel.reports.test_report import shown
 from windtunnel.analysis import wording
 from windtunnel.analysis.analyse import Analysis, analyse
-from windtunnel.analysis.capacity import capacities, lacking, together
+from windtunnel.analysis.capacity import capacities, combined_state, why_too_few_samples
 from windtunnel.analysis.summary import Outcome, State, TableLoad, Verdict
 from windtunnel.analysis.verdicts import GENERATOR
 from windtunnel.recording.results import Run
@@ -40,7 +40,7 @@ def run_of(*slos: str, **changes: Any) -> Run:
         ({100: HOLDS, 200: HOLDS, 400: FAILS}, 200, 400, "200 requests/s; at 400 it failed"),
         ({100: HOLDS, 200: HOLDS}, 200, None, "at least 200 requests/s, the highest tried"),
         ({100: FAILS, 200: HOLDS}, None, 100, "at none of the rates tried; the lowest, 100/s"),
-        ({100: HOLDS, 200: INCONCLUSIVE}, 100, 200, "100 requests/s; at 200 it cannot be told"),
+        ({100: HOLDS, 200: INCONCLUSIVE}, 100, 200, "100 requests/s; at 200 it was inconclusive"),
     ],
 )
 def test_it_is_the_highest_below_the_lowest_that_did_not_hold(
@@ -52,20 +52,20 @@ def test_it_is_the_highest_below_the_lowest_that_did_not_hold(
 
 
 def test_every_operation_must_hold() -> None:
-    assert together([HOLDS, HOLDS]) is HOLDS
-    assert together([HOLDS, INCONCLUSIVE]) is INCONCLUSIVE
-    assert together([INCONCLUSIVE, FAILS, HOLDS]) is FAILS
+    assert combined_state([HOLDS, HOLDS]) is HOLDS
+    assert combined_state([HOLDS, INCONCLUSIVE]) is INCONCLUSIVE
+    assert combined_state([INCONCLUSIVE, FAILS, HOLDS]) is FAILS
 
 
 def test_samples_are_lacking_where_nothing_fails_and_no_generator_was_the_limit() -> None:
     made = cells(Made(stores=STORES[:1], samples=200, rounds=2, users=(), rates=(100.0,)))
     few = msgspec.structs.replace(verdict(100.0, INCONCLUSIVE), slo="p99 < 1ms", why="needs 1,000")
     busy = msgspec.structs.replace(few, why=GENERATOR)
-    told = lacking([few, verdict(100.0, HOLDS)], made, 3.0)
+    told = why_too_few_samples([few, verdict(100.0, HOLDS)], made, 3.0)
     assert told == "read has 240 of 1,000 samples: give --duration 14, or more --rounds"
-    assert lacking([busy, verdict(100.0, HOLDS)], made, 3.0) is None
-    assert lacking([few, verdict(100.0, FAILS)], made, 3.0) is None
-    assert lacking([verdict(100.0, HOLDS)], made, 3.0) is None
+    assert why_too_few_samples([busy, verdict(100.0, HOLDS)], made, 3.0) is None
+    assert why_too_few_samples([few, verdict(100.0, FAILS)], made, 3.0) is None
+    assert why_too_few_samples([verdict(100.0, HOLDS)], made, 3.0) is None
 
 
 def test_the_best_store_comes_first_and_one_rate_or_closed_load_makes_no_capacity() -> None:
@@ -126,7 +126,7 @@ def test_what_two_variants_differ_in_comes_first_and_is_drawn_together() -> None
     assert f"{len(decided)} slower" in tally
     assert all(line.startswith("slower: redis/async/fast, overall, ") for line in found)
     assert "can be ranked" not in shown(one.summary)
-    assert "can be ranked" not in html.render(one).partition("Before you believe it")[0]
+    assert "can be ranked" not in html.render(one).partition("Caveats")[0]
 
     both = analyse(run_of(**made))
     assert "Fastest for read" in shown(both.summary)

@@ -10,8 +10,8 @@ from rich.console import Console
 from tests.windtunnel.generate import Made, cells, info, write
 from windtunnel.analysis.compare import DRIFT, VariantsError, compare
 from windtunnel.analysis.slo import parse
-from windtunnel.analysis.summary import OVERALL, Compared, Comparison, Outcome, State
-from windtunnel.analysis.verdicts import failed, judge_regressions
+from windtunnel.analysis.summary import OVERALL, Comparison, ComparisonSummary, Outcome, State
+from windtunnel.analysis.verdicts import has_failed, judge_regressions
 from windtunnel.cli import main
 from windtunnel.recording.results import Cell, Ledger, Run
 from windtunnel.reports import comparison
@@ -26,11 +26,11 @@ def run_of(**changes: Any) -> Run:
     return Run(path=Path(f"seed-{made.seed}"), info=info(made), cells=cells(made), damaged=[])
 
 
-def variants_of(factor: float, **changes: Any) -> Compared:
+def variants_of(factor: float, **changes: Any) -> ComparisonSummary:
     return compare(run_of(**{"variants": VARIANTS, "variant_factor": factor, **changes}))
 
 
-def p50s(compared: Compared, operation: str = "read") -> list[Comparison]:
+def p50s(compared: ComparisonSummary, operation: str = "read") -> list[Comparison]:
     return [
         each
         for each in compared.comparisons
@@ -38,7 +38,7 @@ def p50s(compared: Compared, operation: str = "read") -> list[Comparison]:
     ]
 
 
-def outcomes(compared: Compared, operation: str = "read") -> set[Outcome]:
+def outcomes(compared: ComparisonSummary, operation: str = "read") -> set[Outcome]:
     return {each.outcome for each in p50s(compared, operation)}
 
 
@@ -182,7 +182,7 @@ def test_a_regression_is_judged(factor: float, state: State) -> None:
     verdicts = judge_regressions([parse("regression < 10% on redis/*")], compared, [])
     states = {each.operation: each.state for each in verdicts}
     assert states["read p50"] is state
-    assert failed(verdicts) is (state is State.FAILS)
+    assert has_failed(verdicts) is (state is State.FAILS)
 
 
 def test_a_doubtful_regression_neither_holds_nor_fails() -> None:
@@ -200,7 +200,7 @@ def test_the_command_prints_and_tells_whether_an_objective_failed(
     assert "against compared with base" in text
     assert "fails: regression < 10%" in text
     assert not command(folder, None, [], json=True)
-    printed = msgspec.json.decode(capsys.readouterr().out, type=Compared)
+    printed = msgspec.json.decode(capsys.readouterr().out, type=ComparisonSummary)
     assert outcomes(printed) == {Outcome.SLOWER}
 
 
@@ -210,7 +210,7 @@ def test_the_terminal_s_width_is_kept(width: int) -> None:
     assert max(map(len, text.splitlines())) <= width
 
 
-def shown(compared: Compared, width: int = 140) -> str:
+def shown(compared: ComparisonSummary, width: int = 140) -> str:
     console = Console(width=width, highlight=False, force_terminal=False)
     with console.capture() as captured:
         comparison.show(compared, console)

@@ -14,7 +14,7 @@ from tests.windtunnel.generate import Made, cells, info, ledger
 from tests.windtunnel.runner.test_plan import offer
 from windtunnel.analysis.analyse import analyse
 from windtunnel.analysis.compare import VariantsError, compare
-from windtunnel.analysis.grouping import contenders, ranked
+from windtunnel.analysis.keys import has_ranked_variants, ledgers_by_key
 from windtunnel.analysis.precision import precision
 from windtunnel.analysis.slo import parse
 from windtunnel.analysis.verdicts import judge
@@ -53,25 +53,25 @@ def test_rows_are_named_by_variant_and_store_and_ranked() -> None:
 @pytest.mark.parametrize("variants", [(None,), NAMES[:2], ("base", "against")])
 def test_fewer_variants_stay_what_they_are(variants: tuple[str | None, ...]) -> None:
     run = made(variants)
-    assert not ranked(run)
-    assert contenders(run) is run
+    assert not has_ranked_variants(run)
+    assert {key.variant for key in ledgers_by_key(run)} == {None}
 
 
 def test_a_run_that_ended_early_is_told_the_same_way() -> None:
     whole = made()
     cells = [cell for cell in whole.cells if cell.variant == "base"]
-    assert ranked(msgspec.structs.replace(whole, cells=cells))
+    assert has_ranked_variants(msgspec.structs.replace(whole, cells=cells))
 
 
 def test_objectives_and_precision_speak_of_each() -> None:
-    run = contenders(made(mixes=("read",)))
+    run = made(mixes=("read",))
     verdicts = judge([parse("p50(read) < 1s on *against*")], run)
     assert [verdict.store for verdict in verdicts] == [f"against {STORE}"]
     verdicts = judge([parse("p50(read) < 1s on sqlite/*")], run)
     assert len(verdicts) == 3
     found = precision(made(mixes=("read",)))
     assert found is not None
-    assert STORE in found.what
+    assert STORE in found.subject
 
 
 def test_they_are_not_compared_by_twos() -> None:

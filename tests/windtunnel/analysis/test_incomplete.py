@@ -4,7 +4,8 @@ import msgspec
 
 from tests.windtunnel.generate import Made
 from tests.windtunnel.reports.test_report import run_of, shown
-from windtunnel.analysis.analyse import analyse, incomplete
+from windtunnel.analysis.analyse import analyse
+from windtunnel.analysis.caveats import incomplete_operations
 from windtunnel.recording.results import Cell, LatencySummary, OperationResult, Run
 from windtunnel.reports import html
 
@@ -34,7 +35,7 @@ def killed() -> Run:
 
 
 def test_each_operation_has_its_count_its_rate_and_its_quantiles() -> None:
-    read, edit = incomplete([cell()])
+    read, edit = incomplete_operations(killed())
     assert (read.operation, read.count, read.failed, read.throughput_rps) == ("read", 1_500, 0, 300)
     assert read.response_us == {"p50": 950, "p99": 7_310}
     assert read.service_us == {"p50": 900, "p99": 4_200}
@@ -44,8 +45,11 @@ def test_each_operation_has_its_count_its_rate_and_its_quantiles() -> None:
 
 def test_nothing_but_failures_has_no_times() -> None:
     bad = OperationResult(operation="read", outcome="timeout", count=7, service_us=times(1, 2))
-    [found] = incomplete([msgspec.structs.replace(cell(), operations=[bad])])
-    assert (found.count, found.failed, found.service_us, found.response_us) == (0, 7, {}, {})
+    run = msgspec.structs.replace(
+        killed(), partial=[msgspec.structs.replace(cell(), operations=[bad])]
+    )
+    [row] = incomplete_operations(run)
+    assert (row.count, row.failed, row.service_us, row.response_us) == (0, 7, {}, {})
 
 
 def test_a_report_on_a_killed_run_shows_them_unranked() -> None:

@@ -35,7 +35,7 @@ def test_a_steadier_machine_and_more_rounds_make_it_narrower() -> None:
 def test_the_widest_is_named() -> None:
     found = precision(run_of(base_us={STORES[0]: 100.0, STORES[1]: 900.0}))
     assert found
-    assert found.what == "read of sqlite/async/fast, each operation alone"
+    assert found.subject == "read of sqlite/async/fast, each operation alone"
 
 
 def test_open_load_is_judged_by_response_times() -> None:

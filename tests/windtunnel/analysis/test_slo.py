@@ -11,9 +11,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.windtunnel.generate import Made, cells, info
-from windtunnel.analysis.slo import LATENCIES, OPERATIONS, Slo, SloError, parse
+from windtunnel.analysis.keys import OPERATIONS
+from windtunnel.analysis.slo import LATENCIES, Slo, SloError, parse
 from windtunnel.analysis.summary import ALONE, State, Verdict
-from windtunnel.analysis.verdicts import failed, judge
+from windtunnel.analysis.verdicts import has_failed, judge
 from windtunnel.recording.results import Run
 
 PAIR = ("redis/async/fast", "sqlite/async/fast")
@@ -186,7 +187,7 @@ def test_the_latency_that_counts_is_the_response_under_open_load() -> None:
 def test_too_few_samples_cannot_tell() -> None:
     (verdict,) = judge([parse("p99.9(read) < 1s on redis/*")], run_of(samples=100))
     assert (verdict.state, verdict.why) == (State.INCONCLUSIVE, "needs 10,000 samples")
-    assert not failed([verdict])
+    assert not has_failed([verdict])
 
 
 def test_failures_take_the_quantiles_that_they_reach() -> None:
@@ -246,7 +247,7 @@ def test_a_generator_is_an_excuse_in_more_than_half_of_the_cells(
 def test_what_was_not_measured_has_not_held(text: str) -> None:
     verdicts = judge([parse(text)], run_of())
     assert [each.why for each in verdicts] == ["nothing that was measured matches it"]
-    assert failed(verdicts)
+    assert has_failed(verdicts)
 
 
 def test_a_store_without_a_clean_cell_has_not_held() -> None:
@@ -292,10 +293,10 @@ def test_the_reference_is_judged_only_when_it_is_named() -> None:
 def test_the_reference_alone_says_how_to_name_it() -> None:
     (verdict,) = judge([parse("p50(read) < 1us")], run_of(stores=("memory/async/volatile",)))
     assert verdict.state is State.FAILS
-    assert verdict.why == "memory is the zero of the scale: name it with `on memory/*`"
+    assert verdict.why == "memory is the zero baseline: name it with `on memory/*`"
 
 
 def test_nothing_fails_in_silence() -> None:
     draw = random.Random(3)
     every = [Verdict(slo="", state=draw.choice(list(State))) for _ in range(20)]
-    assert failed(every) is (State.FAILS in {each.state for each in every})
+    assert has_failed(every) is (State.FAILS in {each.state for each in every})

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from windtunnel.analysis.charts import MOST_POINTS, timelines
+from windtunnel.analysis.timelines import MAX_POINTS, timelines
 from windtunnel.recording.results import Cell, LatencySummary, Run, RunInfo
 from windtunnel.recording.streams import OperationSecond, Second
 
@@ -73,8 +73,8 @@ def test_what_was_spoiled_and_measured_again_is_left_out() -> None:
 def test_loads_that_differ_in_what_is_beside_them_are_charts_apart() -> None:
     both = timelines(run(), [line(1, 0, 10, slow_rate=2.0), line(1, 0, 20, slow_rate=8.0)])
     assert [chart["title"] for chart in both] == [
-        "read, 100/s and 2/s slow",
-        "read, 100/s and 8/s slow",
+        "read, 100/s + 2/s slow",
+        "read, 100/s + 8/s slow",
     ]
     rates = [chart["operations"]["read"]["response"][STORE][0][1] for chart in both]
     assert rates == [10, 20]
@@ -112,7 +112,7 @@ def test_each_load_is_a_chart_but_one_that_was_changed_while_it_ran() -> None:
 
 
 def test_a_long_run_is_thinned_to_the_worst_of_several_seconds() -> None:
-    lines = [line(1, second, 100) for second in range(2 * MOST_POINTS)]
-    points = drawn(run((1, 2.0 * MOST_POINTS)), *lines)
-    assert len(points) == MOST_POINTS
+    lines = [line(1, second, 100) for second in range(2 * MAX_POINTS)]
+    points = drawn(run((1, 2.0 * MAX_POINTS)), *lines)
+    assert len(points) == MAX_POINTS
     assert points[:2] == [(0, 100, 1, 6), (2, 100, 1, 6)]

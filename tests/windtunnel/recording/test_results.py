@@ -27,7 +27,7 @@ def test_the_keys_on_disk_are_those_of_the_format(tmp_path: Path) -> None:
     folder = write(tmp_path / "run", SMALL)
     line = msgspec.json.decode((folder / CELLS_FILE).read_bytes().splitlines()[0])
     assert list(line) == [
-        *("mix", "variant", "processes", "users", "rate", "slow_rate", "store", "round", "attempt"),
+        *("mix", "users", "rate", "slow_rate", "processes", "variant", "store", "round", "attempt"),
         *("target", "process", "connections", "seconds", "throughput_rps", "operations"),
         *("intended", "late", "skipped", "stale", "retried", "bystander", "streams"),
         *("cpu_s", "health", "flags", "void"),

@@ -20,8 +20,19 @@ from windtunnel.reports import report, tuning
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 
-WORDS: dict[str, str] = {}
+WORDS: dict[str, str] = {
+    "cannot tell": "inconclusive",
+    "Kept but flagged, ": "Flagged, included: ",
+    ": cells of 9 s, or 100 rounds, have these": ": measure cells of 9 s, or 100 rounds",
+    "requests/s beside 8/s slow": "requests/s + 8/s slow",
+    "from the moment that a request was intended for, service time from its sending": (
+        "from the scheduled start, service time from the actual send"
+    ),
+}
 """What was said then, and is said now."""
+
+ADDED = {"attempt", "users", "rate", "slow_rate", "stream"}
+"""Keys that a report may have and had not then: conditions, and the stream of a comparison."""
 
 
 def then(name: str) -> Any:
@@ -30,6 +41,19 @@ def then(name: str) -> Any:
     for old, new in WORDS.items():
         text = text.replace(old, new)
     return json.loads(text)
+
+
+def without_added(now: Any, printed: Any) -> Any:
+    """What is printed now, without the keys that were added."""
+    if isinstance(now, dict) and isinstance(printed, dict):
+        return {
+            key: without_added(value, printed.get(key))
+            for key, value in now.items()
+            if key in printed or key not in ADDED
+        }
+    if isinstance(now, list) and isinstance(printed, list) and len(now) == len(printed):
+        return list(map(without_added, now, printed))
+    return now
 
 
 def test_no_word_is_listed_that_nothing_said() -> None:
@@ -56,12 +80,14 @@ def test_a_report_says_what_it_said(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     report.report(copied(name, tmp_path), json=True)
-    assert json.loads(capsys.readouterr().out) == then(f"{name}.report.json")
+    printed = then(f"{name}.report.json")
+    assert without_added(json.loads(capsys.readouterr().out), printed) == printed
 
 
 def test_a_comparison_says_what_it_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report.compare(str(copied("old-run", tmp_path)), None, [], json=True)
-    assert json.loads(capsys.readouterr().out) == then("old-run.compare.json")
+    printed = then("old-run.compare.json")
+    assert without_added(json.loads(capsys.readouterr().out), printed) == printed
 
 
 @pytest.mark.parametrize("name", ["old-run", "old-tune"])

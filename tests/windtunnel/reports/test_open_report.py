@@ -19,7 +19,8 @@ from tests.windtunnel.reports.test_report import (
 )
 from windtunnel.analysis import wording
 from windtunnel.analysis.analyse import analyse
-from windtunnel.analysis.grouping import views
+from windtunnel.analysis.grouping import group_cells
+from windtunnel.analysis.keys import OperationKey, StoreKey
 from windtunnel.analysis.summary import OVERALL, Summary, Table
 from windtunnel.recording import results
 from windtunnel.recording.results import Cell, Run
@@ -50,8 +51,9 @@ def test_both_latencies_stand_side_by_side_and_the_response_ranks() -> None:
 
 def test_the_response_quantile_is_that_of_the_response_histogram() -> None:
     made = Made(stores=PAIR[:1], users=(), rates=(500.0,), rounds=6)
-    (view,) = views(cells(made), [], {})
-    histogram = view.stores[PAIR[0]].operations["read"].latencies["response"].together
+    (group,) = group_cells(run_of(made))
+    read = group.stores[StoreKey(PAIR[0])].operations[OperationKey("read")]
+    histogram = read.latencies["response"].merged
     score = row_of(open_table(summary_of(made)), PAIR[0]).scores["response_p50"]
     assert score.estimate == histogram.quantile(0.5)
 
@@ -105,9 +107,9 @@ def test_what_became_of_the_schedule_is_shown() -> None:
     summary = summary_of(but(OPEN, skipping={PAIR[0]: 0.01}))
     one = next(each for each in summary.conduct if each.store == PAIR[0])
     assert (one.intended, one.answered, one.skipped, one.late) == (12_120, 12_000, 120, 240)
-    assert wording.conducted(one)[:5] == ["12,120", "12,000", "0", "240", "120"]
+    assert wording.accounting_cells(one)[:5] == ["12,120", "12,000", "0", "240", "120"]
     for text in (shown(summary), html.render(analyse(run_of(OPEN)))):
-        assert "What became of the intended requests" in text
+        assert "Schedule" in text
     assert summary_of(Made(stores=PAIR)).conduct == []
 
 
@@ -135,7 +137,7 @@ def test_the_bystander_stands_beside_each_store_with_its_rounds_merged() -> None
 def test_a_bystander_with_too_few_answers_says_how_many_seconds_or_rounds_it_takes() -> None:
     overall = open_table(summary_of(but(OPEN, rounds=2)), OVERALL)
     assert {row.scores["bystander_p99"].note for row in overall.rows} == {
-        "needs 1,000 samples: cells of 4 s, or 3 rounds, have these"
+        "needs 1,000 samples: measure cells of 4 s, or 3 rounds"
     }
     assert (
         open_table(summary_of(but(OPEN, rounds=3)), OVERALL)

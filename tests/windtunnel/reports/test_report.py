@@ -13,7 +13,7 @@ from rich.console import Console
 from tests.windtunnel.generate import Made, cells, info, write
 from windtunnel.analysis import wording
 from windtunnel.analysis.analyse import analyse
-from windtunnel.analysis.summary import ALONE, OVERALL, Row, Summary, Table
+from windtunnel.analysis.summary import ALONE, OVERALL, Summary, Table, TableRow
 from windtunnel.recording import results
 from windtunnel.recording.histogram import decode
 from windtunnel.recording.results import Cell, Ledger, ResultsError, Run
@@ -39,7 +39,7 @@ def table_of(summary: Summary, subject: str, durability: str = "fast") -> Table:
     return found[0]
 
 
-def row_of(table: Table, store: str) -> Row:
+def row_of(table: Table, store: str) -> TableRow:
     return next(row for row in table.rows if row.store == store)
 
 
@@ -155,13 +155,13 @@ def test_every_ratio_to_the_best_has_its_interval() -> None:
     assert other.ratio_low
     assert other.ratio_high
     assert 1.5 < other.ratio_low < (other.ratio or 0) < other.ratio_high < 2.5
-    told = wording.ratio(other)
-    assert f"next {PAIR[1]}, {told} times that" in read.answer
-    assert told in html.render(analysis)
-    assert f" {told} " in shown(analysis.summary)
-    assert "the best" in shown(analysis.summary)
-    assert "the best" not in shown(analysis.summary, 50)
-    assert "the best" not in shown(summary_of(Made(stores=PAIR[:1], rounds=7)))
+    value, interval = wording.ratio(other).split(" ", 1)
+    assert f"next {PAIR[1]}, {value}x slower {interval}" in read.answer
+    assert wording.ratio(other) in html.render(analysis)
+    assert f" {wording.ratio(other)} " in shown(analysis.summary)
+    assert "x best" in shown(analysis.summary)
+    assert "x best" not in shown(analysis.summary, 50)
+    assert "x best" not in shown(summary_of(Made(stores=PAIR[:1], rounds=7)))
 
 
 def test_a_ratio_to_the_best_is_of_the_rounds_that_both_have() -> None:
@@ -218,9 +218,9 @@ def test_one_user_is_one_user() -> None:
 
 def test_one_round_says_that_it_cannot_tell() -> None:
     summary = summary_of(Made(stores=PAIR, rounds=1))
-    assert "1 clean round, 6 needed: no intervals and no places." in summary.caveats
+    assert "1 clean round, 6 needed: no intervals, not ranked." in summary.caveats
     read = table_of(summary, "read")
-    assert "cannot tell: 1 of 6 rounds; best seen: " in read.answer
+    assert "inconclusive: 1 of 6 rounds; best measured: " in read.answer
     assert set(places(read, "p50").values()) == {None}
 
 
@@ -276,7 +276,7 @@ def test_the_terminal_s_width_is_kept(width: int) -> None:
     ],
 )
 def test_round_trips_are_said_shortly(counts: dict[str, float], text: str) -> None:
-    assert wording.trips(Ledger(round_trips=counts)) == text
+    assert wording.round_trips(Ledger(round_trips=counts)) == text
 
 
 def test_the_same_run_gives_the_same_report() -> None:

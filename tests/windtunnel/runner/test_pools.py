@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,12 @@ from tests.windtunnel.driven import Driven, counts, driven_once
 from tests.windtunnel.interface import Interface, free_port, locust
 from tests.windtunnel.served import ROOT, Server, server
 from windtunnel.analysis.analyse import analyse
-from windtunnel.analysis.grouping import views
+from windtunnel.analysis.grouping import group_cells
+from windtunnel.analysis.keys import OperationKey, StoreKey
 from windtunnel.analysis.summary import Summary
 from windtunnel.cli import main
 from windtunnel.recording import results, streams
-from windtunnel.recording.results import Cell, OperationResult, StreamResult
+from windtunnel.recording.results import Cell, OperationResult, Run, RunInfo, StreamResult
 
 POOLS = "locustfiles/pools.py"
 STORE = "memory/async/volatile"
@@ -284,13 +286,14 @@ def test_what_a_stream_skips_is_lost_by_it_alone() -> None:
             "slow": StreamResult(rate=20, work="", operations=["sleep"], intended=20, skipped=16),
         },
     )  # fmt: skip
-    (view,) = views([cell], [], {})
-    seen = view.stores[STORE]
-    assert {name: measured.unanswered for name, measured in seen.operations.items()} == {
-        "read": 0,
-        "sleep": 16,
+    info = RunInfo(scenario="slow", started=datetime.now(UTC), seed=1)
+    (group,) = group_cells(Run(path=Path("made"), info=info, cells=[cell], damaged=[]))
+    store = group.stores[StoreKey(STORE)]
+    assert {key: part.unanswered for key, part in store.operations.items()} == {
+        OperationKey("read"): 0,
+        OperationKey("sleep"): 16,
     }
-    assert {name: measured.unanswered for name, measured in seen.streams.items()} == {
+    assert {name: part.unanswered for name, part in store.streams.items()} == {
         "fast": 0,
         "slow": 16,
     }

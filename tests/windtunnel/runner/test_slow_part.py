@@ -21,7 +21,7 @@ from deploy.services import Workspace
 from deploy.stack import running
 from tests.server.gunicorns import gunicorn
 from tests.stacks import eventually, own_workspace
-from windtunnel.analysis.grouping import contenders
+from windtunnel.analysis.keys import ledgers_by_key
 from windtunnel.recording.results import Run, load
 from windtunnel.runner.stack import slow_part
 
@@ -118,7 +118,7 @@ def test_each_is_a_process_of_its_own(finished: tuple[Run, str]) -> None:
 def test_the_variants_stand_in_one_ranking(finished: tuple[Run, str]) -> None:
     run, out = finished
     rows = {f"{variant} {store}" for variant, (store, _) in VARIANTS.items()}
-    assert set(contenders(run).info.stores) == rows
+    assert set(map(str, ledgers_by_key(run))) == rows
     assert {store for variant in run.info.variants.values() for store in variant} == {
         store for store, _ in VARIANTS.values()
     }

@@ -47,7 +47,7 @@
   const data = JSON.parse(id("data").textContent);
   const engine = (store) => store.split("/")[0];
   const mode = (store) => store.split("/")[1];
-  const drawn = [...data.views, ...data.seconds].flatMap((view) => Object.values(view.operations).flatMap((found) => Object.values(found).flatMap(Object.keys)));
+  const drawn = [...data.views, ...data.seconds].flatMap((view) => Object.values(view.operations).flatMap((latencies) => Object.values(latencies).flatMap(Object.keys)));
   const engines = [...new Set(drawn.map(engine))].sort();
   const look = (store) => {
     const index = engines.indexOf(engine(store));
@@ -79,18 +79,18 @@
     select.replaceChildren(...names.map(([value, text]) => new Option(text, value)));
   }
 
-  function drawSum() {
-    const view = data.views[id("sum-view").value];
+  function drawStacked() {
+    const view = data.views[id("stacked-view").value];
     const kinds = [...new Set(Object.values(view.stacked).flatMap(Object.keys))];
-    const before = id("sum-of").value;
-    options(id("sum-of"), kinds.map((kind) => [kind, kind]));
-    if (kinds.includes(before)) id("sum-of").value = before;
-    const of = id("sum-of").value;
-    const total = (store) => data.stacked.reduce((sum, name) => sum + view.stacked[store][of][name], 0);
+    const before = id("stacked-time").value;
+    options(id("stacked-time"), kinds.map((kind) => [kind, kind]));
+    if (kinds.includes(before)) id("stacked-time").value = before;
+    const time = id("stacked-time").value;
+    const total = (store) => data.stacked.reduce((sum, name) => sum + view.stacked[store][time][name], 0);
     const stores = Object.keys(view.stacked).sort((a, b) => total(a) - total(b));
     const names = stores.map((store) => label(store, view));
     const bars = data.stacked.map((name) => ({
-      type: "bar", orientation: "h", name, y: names, x: stores.map((store) => view.stacked[store][of][name]),
+      type: "bar", orientation: "h", name, y: names, x: stores.map((store) => view.stacked[store][time][name]),
       marker: { color: BARS[name], line: { color: css("--card"), width: 1 } },
       hovertemplate: `%{y}<br>${name}: %{x:.3f} ms<extra></extra>`,
     }));
@@ -98,8 +98,8 @@
       type: "scatter", mode: "text", y: names, x: stores.map(total), text: stores.map((store) => ` ${total(store).toPrecision(3)}`),
       textposition: "middle right", showlegend: false, hoverinfo: "skip", cliponaxis: false,
     };
-    Plotly.react("sum-plot", [...bars, sums], layout({
-      title: title(`${of[0].toUpperCase() + of.slice(1)} time, ${view.durability} durability`),
+    Plotly.react("stacked-plot", [...bars, sums], layout({
+      title: title(`${time[0].toUpperCase() + time.slice(1)} time, ${view.durability} durability`),
       barmode: "stack", height: 160 + stores.length * (narrow() ? 34 : 27),
       margin: { l: 10, r: 50, t: 80, b: 65 },
       legend: { orientation: "h", y: 1, yanchor: "bottom", x: narrow() ? -0.6 : 0, traceorder: "normal" },
@@ -129,20 +129,20 @@
   const shown = new Set();
 
   function seconds() {
-    const found = data.seconds[id("second-view").value].operations;
-    return (found[id("second-operation").value] || {})[id("second-latency").value] || {};
+    const { operations } = data.seconds[id("second-view").value];
+    return (operations[id("second-operation").value] || {})[id("second-latency").value] || {};
   }
 
   function refill(name, names, preferred) {
     const before = id(name).value;
-    options(id(name), names.map((each) => [each, each]));
+    options(id(name), names.map((option) => [option, option]));
     id(name).value = names.includes(before) ? before : names.includes(preferred) ? preferred : names[0];
   }
 
   function refreshSeconds() {
-    const found = data.seconds[id("second-view").value].operations;
-    refill("second-operation", Object.keys(found), "read");
-    refill("second-latency", Object.keys(found[id("second-operation").value] || {}), "response");
+    const { operations } = data.seconds[id("second-view").value];
+    refill("second-operation", Object.keys(operations), "read");
+    refill("second-latency", Object.keys(operations[id("second-operation").value] || {}), "response");
     const stores = Object.keys(seconds());
     if (!stores.some((store) => shown.has(store))) stores.slice(0, BEST).forEach((store) => shown.add(store));
     listBoxes("second-stores", stores, shown, drawSeconds);
@@ -150,10 +150,10 @@
   }
 
   function drawSeconds() {
-    const found = seconds();
+    const lineOf = seconds();
     const line = (store, column, name, more) => {
       const { colour, dash } = look(store);
-      const points = found[store].map((point) => point || [null, null, null, null]);
+      const points = lineOf[store].map((point) => point || [null, null, null, null]);
       return {
         type: "scatter", mode: points.length > 60 ? "lines" : "lines+markers", name: `${store}, ${name}`, connectgaps: false,
         x: points.map((point) => point[0]), y: points.map((point) => point[column]),
@@ -161,7 +161,7 @@
         hovertemplate: `%{fullData.name}<br>second %{x}: %{y:.3f}${column === 1 ? "/s" : " ms"}<extra></extra>`,
       };
     };
-    const lines = Object.keys(found).filter((store) => shown.has(store)).flatMap((store) => [
+    const lines = Object.keys(lineOf).filter((store) => shown.has(store)).flatMap((store) => [
       line(store, 1, "rate", { yaxis: "y2" }),
       line(store, 2, "median", { line: { color: look(store).colour, dash: look(store).dash, width: 1 }, opacity: 0.75 }),
       line(store, 3, "p99 or slowest"),
@@ -170,7 +170,7 @@
       title: title(narrow() ? id("second-operation").value : `${id("second-operation").value}, ${data.seconds[id("second-view").value].title}`),
       height: narrow() ? 480 : 620, margin: { l: 10, r: 20, t: 50, b: 65 }, showlegend: false, hovermode: "closest",
       xaxis: { ...axis("second measured"), rangemode: "tozero" },
-      yaxis2: { ...axis("right answers/s"), rangemode: "tozero", domain: [0.66, 1] },
+      yaxis2: { ...axis("successful/s"), rangemode: "tozero", domain: [0.66, 1] },
       yaxis: { ...axis(`${id("second-latency").value} time, ms`), domain: [0, 0.6], type: "log", tickvals: LOG_TICKS, ticktext: LOG_TICKS.map(String) },
     }), config);
   }
@@ -219,11 +219,11 @@
   function drawCurves() {
     const line = (store, latency) => {
       const { colour, symbol, dash } = look(store);
-      const found = curves(latency);
+      const curveOf = curves(latency);
       const thin = shownLatencies().length > 1 && latency === "service";
       return {
-        type: "scatter", mode: thin ? "lines" : "lines+markers", name: `${store}, ${latency}`, opacity: thin ? 0.75 : 1, x: found[store].map(([x]) => x), y: found[store].map(([, y]) => y),
-        customdata: found[store].map(([x]) => (100 * (1 - 1 / x)).toPrecision(5)),
+        type: "scatter", mode: thin ? "lines" : "lines+markers", name: `${store}, ${latency}`, opacity: thin ? 0.75 : 1, x: curveOf[store].map(([x]) => x), y: curveOf[store].map(([, y]) => y),
+        customdata: curveOf[store].map(([x]) => (100 * (1 - 1 / x)).toPrecision(5)),
         line: { color: colour, dash, width: thin ? 1 : 2.5 }, marker: { color: colour, symbol, size: 8, maxdisplayed: 8 },
         hovertemplate: "%{fullData.name}<br>%{customdata} %: %{y:.3f} ms<extra></extra>",
       };
@@ -255,8 +255,8 @@
 
   const titles = data.views.map((view, index) => [index, view.title]);
   function drawSplits() {
-    const points = (of, p99, done, symbol, hover) => ({
-      type: "scatter", mode: "markers+text", name: of, x: data.splits.map((split) => split[done].estimate), y: data.splits.map((split) => split[p99].estimate / 1000),
+    const points = (name, p99, done, symbol, hover) => ({
+      type: "scatter", mode: "markers+text", name, x: data.splits.map((split) => split[done].estimate), y: data.splits.map((split) => split[p99].estimate / 1000),
       text: data.splits.map((split) => (symbol === "circle" ? split.name : "")), textposition: "top center", customdata: data.splits.map((split) => split.name),
       marker: { symbol, size: 11, color: data.splits.map((split) => (split.holds ? COLOURS[0] : COLOURS[1])), line: { color: css("--card"), width: 1 } },
       error_y: symbol === "circle" ? { type: "data", symmetric: false, color: css("--soft"), thickness: 1, array: data.splits.map(({ [p99]: f }) => (f.high ? (f.high - f.estimate) / 1000 : 0)), arrayminus: data.splits.map(({ [p99]: f }) => (f.low ? (f.estimate - f.low) / 1000 : 0)) } : undefined,
@@ -274,7 +274,7 @@
 
   function drawAll() {
     if (id("split-plot")) drawSplits();
-    if (id("sum-view")) drawSum();
+    if (id("stacked-view")) drawStacked();
     if (id("time-plot")) drawTime();
     if (id("second-plot")) refreshSeconds();
     if (id("curve-plot")) drawCurves();
@@ -288,9 +288,9 @@
     options(id("second-view"), data.seconds.map((chart, index) => [index, chart.title]));
     ["second-view", "second-operation", "second-latency"].forEach((name) => id(name).addEventListener("change", refreshSeconds));
   }
-  if (id("sum-view")) {
-    options(id("sum-view"), titles.filter(([index]) => Object.keys(data.views[index].stacked).length));
-    ["sum-view", "sum-of"].forEach((name) => id(name).addEventListener("change", drawSum));
+  if (id("stacked-view")) {
+    options(id("stacked-view"), titles.filter(([index]) => Object.keys(data.views[index].stacked).length));
+    ["stacked-view", "stacked-time"].forEach((name) => id(name).addEventListener("change", drawStacked));
   }
   if (id("curve-plot")) {
     options(id("curve-view"), titles);
