@@ -183,3 +183,13 @@ def test_every_module_of_a_layered_package_has_a_layer() -> None:
         and layer(m) is None
     ]
     assert not homeless
+
+
+@pytest.mark.parametrize("package", ["deploy", "nginx", "server", "watch", "windtunnel"])
+def test_no_imports_form_a_circle(package: str) -> None:
+    """Not even among modules of one layer, or for annotations alone."""
+    paths = {module: path for module, path in modules() if within(module, package)}
+    graph = {module: (imported(path) & set(paths)) - {module} for module, path in paths.items()}
+    while leaves := {module for module, targets in graph.items() if not targets}:
+        graph = {m: targets - leaves for m, targets in graph.items() if m not in leaves}
+    assert not graph
