@@ -23,6 +23,7 @@ STRUCTS = {
     "Streams": results.StreamResult,
     "series.jsonl": streams.Second,
     "Results of a second": streams.OperationSecond,
+    "Latencies in a second": streams.SecondLatencies,
     "samples.jsonl": streams.SampledRequest,
     "tune.json": tuning_results.TuningResult,
     "A split that was tried": tuning_results.SplitResult,

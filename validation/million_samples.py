@@ -24,9 +24,13 @@ from validation.verdict import ExperimentError, Verdict
 from windtunnel.analysis.breakdown import PART_NAMES
 from windtunnel.client.response import OK
 from windtunnel.recording import environment, hlog, results
+from windtunnel.recording.conditions import Conditions
 from windtunnel.recording.recorder import Histograms, Recorder, merge_into
-from windtunnel.recording.results import Cell, LatencySummary, RunInfo
+from windtunnel.recording.results import Cell, RunInfo
+from windtunnel.recording.run_folder import RunFolder
+from windtunnel.recording.streams import OperationSecond, SampledRequest, Second
 from windtunnel.runner import collector
+from windtunnel.runner.totals import measured
 
 MILLION = 1_000_000
 REPORT_WITHIN_S = 3.0
@@ -117,43 +121,40 @@ def _write(folder: Path) -> int:
 
 def _beside(folder: Path, cell: Cell) -> None:
     """Write what stands beside a cell: a line a second, and as many samples as a run keeps."""
-    facts = {"store": cell.store, "mix": cell.mix, "round": cell.round, "rate": cell.rate}
-    entries = [
-        {
-            **msgspec.to_builtins(result),
-            "service_us": _short(result.service_us),
-            "response_us": _short(result.response_us),
-        }
-        for result in cell.operations
-    ]
-    for second in range(int(cell.seconds)):
-        collector.append_second(folder, {**facts, "second": second, "operations": entries})
+    run_folder, conditions = RunFolder(folder), msgspec.structs.asdict(cell.conditions)
+    operations = msgspec.convert(cell.operations, list[OperationSecond], from_attributes=True)
+    run_folder.append_seconds(
+        Second(**conditions, second=second, operations=operations)
+        for second in range(int(cell.seconds))
+    )
     draw = random.Random(f"{cell.store} {cell.round}")
-    samples = ({**facts, **_sample(draw)} for _ in range(int(SAMPLES * cell.seconds)))
-    collector.append_samples(folder, samples)
-
-
-def _short(times: LatencySummary | None) -> dict[str, float | None] | None:
-    return {"p50": times.p50, "p99": times.p99, "max": times.max} if times else None
+    run_folder.append_samples(
+        SampledRequest(**conditions, **_sample(draw)) for _ in range(int(SAMPLES * cell.seconds))
+    )
 
 
 def _sample(draw: random.Random) -> dict[str, Any]:
-    parts = {name: draw.expovariate(1 / 200) for name in PART_NAMES}
-    whole = sum(parts.values())
+    parts_us = {name: draw.expovariate(1 / 200) for name in PART_NAMES}
+    total_us = sum(parts_us.values())
     return {
         "operation": draw.choice(OPERATIONS),
         "request_id": f"{draw.getrandbits(64):x}",
-        "service_us": whole,
-        "response_us": whole,
-        "parts_us": parts,
+        "service_us": total_us,
+        "response_us": total_us,
+        "parts_us": parts_us,
     }
 
 
 def _cell(store: str, number: int, count: int) -> Cell:
     counted = recorded(made(count, f"{store} {number}"), store)
-    facts = {"store": store, "mix": "balanced", "round": number, "rate": RATE}
-    sent = {"intended": count, "late": 0, "skipped": 0}
-    return msgspec.convert({**facts, **sent, **collector.measured(counted, count / RATE)}, Cell)
+    conditions = Conditions(store=store, mix="balanced", round=number, rate=RATE)
+    return Cell(
+        **msgspec.structs.asdict(conditions),
+        **measured(counted, count / RATE),
+        intended=count,
+        late=0,
+        skipped=0,
+    )
 
 
 # -- several processes --------------------------------------------------------------------------

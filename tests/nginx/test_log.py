@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +17,26 @@ from windtunnel.client.address import Address
 from windtunnel.client.client import Client
 from windtunnel.client.timers import Deadlines
 from windtunnel.recording.nginx_log import RESOLVED_US, AccessLog, upstream_times, with_nginx
+from windtunnel.recording.run_folder import RunFolder
 from windtunnel.recording.sampler import RequestSample
-from windtunnel.recording.streams import SAMPLES_FILE
-from windtunnel.runner.collector import append_samples
+from windtunnel.recording.streams import SAMPLES_FILE, SampledRequest, samples
 
 STORE = "memory/blocking/volatile"
 SUMMARY = f"/{STORE}/summary"
 ROWS = 200_000
 
 
-def sampled(client: Client, path: str, count: int) -> list[dict[str, Any]]:
+def sampled(client: Client, path: str, count: int) -> list[SampledRequest]:
     answers = [client.request("GET", path) for _ in range(count)]
     assert all(answer.status == 200 for answer in answers)
-    return [
-        RequestSample(STORE, "summary", a, a.service_us, a.service_us + 100).as_dict()
-        for a in answers
-    ]
+    samples = (
+        RequestSample(STORE, "summary", a, a.service_us, a.service_us + 100) for a in answers
+    )
+    return [msgspec.structs.replace(one.as_line(), processes=2) for one in samples]
 
 
-def total(sample: dict[str, Any]) -> float:
-    return float(sum(part for part in sample["parts_us"].values() if part is not None))
+def total(parts_us: Mapping[str, float | None]) -> float:
+    return float(sum(part for part in parts_us.values() if part is not None))
 
 
 def test_the_log_tells_nginx_and_loop_apart(nginx: Nginx, tmp_path: Path) -> None:
@@ -45,20 +46,18 @@ def test_the_log_tells_nginx_and_loop_apart(nginx: Nginx, tmp_path: Path) -> Non
     before = sampled(client, SUMMARY, 5)
     client.request("PUT", SUMMARY, b'{"size":0}')
     client.close()
-    append_samples(tmp_path, before)
+    RunFolder(tmp_path).append_samples(before)
     with (tmp_path / SAMPLES_FILE).open("ab") as file:
         file.write(b'{"store": "mem')  # the generator was killed
 
     assert tail.join(tmp_path) == 5
-    after = [
-        msgspec.json.decode(line) for line in (tmp_path / SAMPLES_FILE).read_bytes().splitlines()
-    ]
+    after = list(samples(tmp_path, []))
     for one, other in zip(before, after, strict=True):
-        assert one["parts_us"]["nginx"] is None
-        assert one["service_us"] >= RESOLVED_US
-        assert other["parts_us"]["nginx"] >= 0
-        assert total(other) == pytest.approx(total(one), abs=0.2)
-        assert other["request_id"] == one["request_id"]
+        assert one.parts_us["nginx"] is None
+        assert one.service_us >= RESOLVED_US
+        assert (other.parts_us["nginx"] or 0) >= 0
+        assert total(other.parts_us) == pytest.approx(total(one.parts_us), abs=0.2)
+        assert other.request_id == one.request_id
 
 
 def line(id_: str, upstream: str) -> bytes:
@@ -89,6 +88,6 @@ def test_parts_add_up_whatever_nginx_says(
     parts |= {"wait": wait, "driver": driver, "handler": handler}
     sample: dict[str, Any] = {"service_us": loop + wait + driver + handler, "parts_us": parts}
     joined = with_nginx(sample, upstream)
-    assert total(joined) == pytest.approx(total(sample), abs=0.2)
+    assert total(joined["parts_us"]) == pytest.approx(total(parts), abs=0.2)
     assert all(part is None or part >= 0 for part in joined["parts_us"].values())
     assert (joined["parts_us"]["nginx"] is None) == (sample["service_us"] < RESOLVED_US)

@@ -12,8 +12,8 @@ from windtunnel.analysis.metrics import RESPONSE, SERVICE
 from windtunnel.analysis.validity import cell_key, clean_cells, has_steady_load, void_keys
 from windtunnel.analysis.wording import load_amount
 from windtunnel.recording.conditions import Conditions
-from windtunnel.recording.results import OK, LatencySummary, Run
-from windtunnel.recording.streams import Second
+from windtunnel.recording.results import OK, Run
+from windtunnel.recording.streams import Second, SecondLatencies
 
 MAX_POINTS = 1_500
 """Points of a line; of more seconds than that several make one point."""
@@ -82,7 +82,7 @@ def _line_order(line: tuple[LineKey, object]) -> tuple[str, str, str]:
     return str(operation), latency, str(store)
 
 
-def _answers(second: Second) -> Iterator[tuple[OperationKey, str, int, LatencySummary]]:
+def _answers(second: Second) -> Iterator[tuple[OperationKey, str, int, SecondLatencies]]:
     """Each operation's successful answers, by latency."""
     for result in second.operations:
         if result.outcome == OK:

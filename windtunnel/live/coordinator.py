@@ -23,7 +23,7 @@ from windtunnel.live.load_profile import LoadProfile, rates, set_paused
 from windtunnel.live.preparation import Preparation, prepare
 from windtunnel.live.recording_session import Keeper
 from windtunnel.live.role import Role
-from windtunnel.live.run_writer import Journal
+from windtunnel.live.run_writer import LocustRun
 from windtunnel.live.split_control import access_log
 from windtunnel.recording.results import ResultsError
 from windtunnel.workload.user import StoreUser
@@ -95,7 +95,7 @@ class Coordinator(Role):
     def _stop_members(self, timeout: float) -> None:
         """Let all members end, and wait for their last reports."""
 
-    def _open_run(self, preparation: Preparation) -> Journal | None:
+    def _open_run(self, preparation: Preparation) -> LocustRun | None:
         options = self._options
         if not options.results:
             return None

@@ -24,7 +24,9 @@ from windtunnel.client.client import Client
 from windtunnel.client.timers import Deadlines
 from windtunnel.live.server_probe import ServerProbe
 from windtunnel.recording.cpu import LOOPBACK, CpuMeter, groups
-from windtunnel.recording.health import cpu_ticks
+from windtunnel.recording.health import cpu_ticks, stolen_share
+from windtunnel.recording.results import CpuSeconds
+from windtunnel.runner.surroundings import Surroundings, process_ended
 from windtunnel.workload.open_loop import drain
 
 SPLIT: Final = "/split"
@@ -114,25 +116,25 @@ class Monitor:
         """The probes of the processes that serve now."""
         return [probe for probe in self.probes.values() if probe.is_active]
 
-    def cell_fields(self, last: bool) -> dict[str, Any]:
-        """Return `bystander`, `cpu_s`, `steal` and `flags` of a cell; the `last` are read anew.
+    def surroundings(self, last: bool) -> Surroundings:
+        """Return what went on beside the load so far; CPU time is read anew the `last` time.
 
-        The CPU time of the servers is unknown if one of them ended without leaving the split.
+        What a process spent that ended without leaving the split is unknown.
         """
         if last and self._groups:
             self.cpu_meter.update(self._groups)
-        stolen, total = (now - start for now, start in zip(cpu_ticks(), self._ticks, strict=True))
         bystander = []
         for probe in list(self.probes.values()):
-            bystander.append(probe.bystander.told())
+            bystander.append(probe.bystander.result())
             gevent.sleep(0)  # it takes a millisecond each
-        has_ended = self._has_ended()
-        return {
-            "bystander": bystander,
-            "cpu_s": self.cpu_meter.seconds() | ({"server": None} if has_ended else {}),
-            "flags": ["a process of the server ended"] if has_ended else [],
-            "steal": round(stolen / total, 4) if total else 0.0,
-        }
+        ended = self._ended()
+        cpu_s = {name: s for name, s in self.cpu_meter.seconds().items() if name not in ended}
+        return Surroundings(
+            bystander=bystander,
+            cpu_s=msgspec.convert(cpu_s, CpuSeconds),
+            flags=[process_ended(name) for name in ended],
+            steal=stolen_share(self._ticks, cpu_ticks()),
+        )
 
     @property
     def last_readings(self) -> tuple[CpuReading, CpuReading] | None:
@@ -214,10 +216,15 @@ class Monitor:
             probe.pid for probe in self.active_probes if probe.pid and psutil.pid_exists(probe.pid)
         ]
 
-    def _has_ended(self) -> bool:
-        """Whether a process ended that is still in the split."""
-        pids = [pid for probe in self.active_probes for pid in probe.pids]
-        return self._host in LOOPBACK and not all(map(_is_alive, pids))
+    def _ended(self) -> list[str]:
+        """The groups of which a process of this machine ended."""
+        if self._host not in LOOPBACK:
+            return []
+        groups = {
+            **self._groups,
+            "server": {pid for probe in self.active_probes for pid in probe.pids},
+        }
+        return [name for name, pids in groups.items() if not all(map(_is_alive, pids))]
 
     @property
     def _nginx_port(self) -> int | None:

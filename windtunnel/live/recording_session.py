@@ -14,7 +14,7 @@ from locust.runners import MasterRunner, WorkerRunner
 
 from windtunnel.errors import ExitCode
 from windtunnel.live.monitor import Monitor
-from windtunnel.live.run_writer import Journal
+from windtunnel.live.run_writer import LocustRun
 from windtunnel.live.window import RollingWindow
 from windtunnel.recording.results import ResultsError
 from windtunnel.recording.sampler import Sampler
@@ -52,7 +52,7 @@ class Keeper:
         self.monitor: Monitor | None = None
         self._shown: Queue[tuple[Report, str]] = Queue()
         self._collector: Collector | None = None
-        self._journal: Journal | None = None
+        self._journal: LocustRun | None = None
         self._awaited: set[str] = set()
 
     def listen(self, environment: Environment) -> None:
@@ -74,7 +74,7 @@ class Keeper:
         user_pool.sampler = Sampler(SAMPLES, user_pool.config.seed + user_pool.rank)
         self._collector = Collector(user_pool, load.take_stats, self._take if self._alone else None)
 
-    def keep(self, journal: Journal | None, url: str, members: Sequence[str]) -> None:
+    def keep(self, journal: LocustRun | None, url: str, members: Sequence[str]) -> None:
         """Begin to watch what serves at `url`, and a journal, if there is one, of all reports.
 
         `members` are the processes that will report.
@@ -85,7 +85,7 @@ class Keeper:
         self.recent.begin(members)
         self._journal = journal
         if journal is not None:
-            journal.beside = self.monitor.cell_fields
+            journal.writer.surroundings = self.monitor.surroundings
 
     def send_last(self, runner: WorkerRunner) -> None:
         """Tell the master what is left; this process has halted."""
@@ -99,7 +99,7 @@ class Keeper:
         Moments are those of `time.perf_counter()`.
         """
         if self._journal is not None:
-            self._journal.lose(member, parts, perf_counter() if until is None else until)
+            self._journal.writer.lose(member, parts, perf_counter() if until is None else until)
 
     def await_last(self, workers: Sequence[str], timeout: float) -> set[str]:
         """Wait for the last reports of workers, which are halting; at most so many seconds.
@@ -131,7 +131,7 @@ class Keeper:
             if options is not None and options.headless:
                 self._environment.process_exit_code = ExitCode.SETUP
         else:
-            log.info("recorded: windtunnel report %s", journal.folder)
+            log.info("recorded: windtunnel report %s", journal.path)
         finally:
             if self.monitor is not None:
                 self.monitor.stop()
@@ -158,4 +158,4 @@ class Keeper:
         if self.monitor is not None:
             self.monitor.generator_s += report.cpu_s
         if self._journal is not None:
-            self._journal.take(report, member)
+            self._journal.writer.take(report, member)

@@ -64,7 +64,7 @@ class RollingWindow:
             for key, latencies in entries:
                 second.add(key, Latencies(coarse(latencies.service), coarse(latencies.response)))
                 gevent.sleep(0)
-        for at, in_flight in report.under_way.items():
+        for at, in_flight in report.in_flight.items():
             second = self._second(at)
             for store, pool, number in in_flight:
                 second.add_in_flight(store, pool, number)

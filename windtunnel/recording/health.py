@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import resource
-from dataclasses import dataclass, field
 from pathlib import Path
-from time import perf_counter, process_time
-from typing import Any, Final
+from time import perf_counter
+from typing import Final
 
 import gevent
 
@@ -53,26 +51,7 @@ class LoopLag:
             self._histogram.record((perf_counter() - scheduled) * 1e6)
 
 
-@dataclass(slots=True)
-class HealthMonitor:
-    """Measures the health of a cell from when it is made until `stop`."""
-
-    began: float = field(default_factory=perf_counter)
-    cpu: float = field(default_factory=process_time)
-    ticks: tuple[int, int] = field(default_factory=cpu_ticks)
-    lag: LoopLag = field(default_factory=LoopLag)
-
-    def stop(self) -> dict[str, Any]:
-        """Return shares of 1 (`steal` of the machine, `generator_cpu` of a core), lag, descriptors.
-
-        `lag_p99_ms` is at best 1, the resolution of the loop's timers.
-        """
-        seconds, cpu = perf_counter() - self.began, process_time() - self.cpu
-        stolen, total = (now - then for now, then in zip(cpu_ticks(), self.ticks, strict=True))
-        return {
-            "steal": round(stolen / total, 4) if total else 0.0,
-            "generator_cpu": round(cpu / seconds, 4),
-            "lag_p99_ms": self.lag.stop(),
-            "descriptors": descriptors(),
-            "descriptors_limit": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
-        }
+def stolen_share(before: tuple[int, int], after: tuple[int, int]) -> float:
+    """Return the share of the machine's CPU time that was stolen between two readings of ticks."""
+    stolen, total = (later - earlier for earlier, later in zip(before, after, strict=True))
+    return round(stolen / total, 4) if total else 0.0

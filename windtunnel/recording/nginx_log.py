@@ -61,10 +61,15 @@ def with_nginx(sample: Mapping[str, Any], upstream_us: float) -> dict[str, Any]:
 
 
 class AccessLog:
-    """nginx's access log, from its end at the time when this was made."""
+    """nginx's access log, from its end at the time when this was made.
 
-    def __init__(self, log: Path) -> None:
+    Samples of cells with one process are left out, as that is loaded directly, unless `every`
+    request goes through nginx.
+    """
+
+    def __init__(self, log: Path, *, every: bool = False) -> None:
         self._log = log
+        self._every = every
         self._offset = log.stat().st_size if log.exists() else 0
 
     def join(self, folder: Path) -> int:
@@ -77,7 +82,9 @@ class AccessLog:
         if not file.exists():
             return 0
         samples = _complete(file.read_bytes())
-        times = self._await_times(frozenset(s["request_id"] for s in samples if _went_through(s)))
+        times = self._await_times(
+            frozenset(s["request_id"] for s in samples if self._went_through(s))
+        )
         draft = file.with_name(f".{SAMPLES_FILE}")
         with draft.open("wb") as stream:
             for sample in samples:
@@ -86,6 +93,10 @@ class AccessLog:
                 stream.write(msgspec.json.encode(joined) + b"\n")
         draft.replace(file)
         return len(times)
+
+    def _went_through(self, sample: Mapping[str, Any]) -> bool:
+        """Whether nginx may have logged a sample."""
+        return bool(sample["request_id"]) and (self._every or sample["processes"] > 1)
 
     def _await_times(self, ids: frozenset[str]) -> dict[str, float]:
         deadline = monotonic() + FLUSHED_S
@@ -108,8 +119,3 @@ def _complete(lines: bytes) -> list[dict[str, Any]]:
         with suppress(msgspec.MsgspecError):
             samples.append(msgspec.json.decode(line))
     return samples
-
-
-def _went_through(sample: Mapping[str, Any]) -> bool:
-    """Whether nginx may have logged a sample: a single process is loaded directly."""
-    return bool(sample["request_id"]) and sample.get("processes", 2) > 1

@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from windtunnel.client.response import Response
+from windtunnel.recording.streams import SampledRequest
 
 TIMING_HEADER: Final = b"Server-Timing"
 ID_HEADER: Final = b"X-Request-Id"
@@ -24,15 +25,16 @@ class RequestSample(NamedTuple):
     service_us: float
     response_us: float | None
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the sample as in `samples.jsonl`, without the conditions."""
-        return {
-            "operation": self.operation,
-            "request_id": self.response.header(ID_HEADER).decode("latin-1") or None,
-            "service_us": round(self.service_us, 1),
-            "response_us": None if self.response_us is None else round(self.response_us, 1),
-            "parts_us": self.parts_us(),
-        }
+    def as_line(self) -> SampledRequest:
+        """Return the sample as in `samples.jsonl`; of its conditions it has the store alone."""
+        return SampledRequest(
+            store=self.store,
+            operation=self.operation,
+            request_id=self.response.header(ID_HEADER).decode("latin-1") or None,
+            service_us=round(self.service_us, 1),
+            response_us=None if self.response_us is None else round(self.response_us, 1),
+            parts_us=self.parts_us(),
+        )
 
     def parts_us(self) -> dict[str, float | None]:
         """Return the parts of a request's time, by where it was spent; their sum is the whole.

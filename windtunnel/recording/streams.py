@@ -7,10 +7,17 @@ import msgspec
 
 from windtunnel.recording import jsonl
 from windtunnel.recording.conditions import Conditions
-from windtunnel.recording.results import LatencySummary
 
 SERIES_FILE = "series.jsonl"
 SAMPLES_FILE = "samples.jsonl"
+
+
+class SecondLatencies(msgspec.Struct, frozen=True, kw_only=True):
+    """Latencies in microseconds; a quantile with fewer than 10/(1-q) samples is None."""
+
+    p50: float | None = None
+    p99: float | None = None
+    max: float | None = None
 
 
 class OperationSecond(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,8 +27,8 @@ class OperationSecond(msgspec.Struct, frozen=True, kw_only=True):
     pool: str = "fast"
     outcome: str
     count: int
-    service_us: LatencySummary | None = None
-    response_us: LatencySummary | None = None
+    service_us: SecondLatencies | None = None
+    response_us: SecondLatencies | None = None
 
 
 class Second(Conditions, frozen=True, kw_only=True):

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import partial
 from time import perf_counter
-from typing import Any, Final
+from typing import Final
+
+import msgspec
 
 from windtunnel.client.address import Address
 from windtunnel.client.api import POOL_HEADER
 from windtunnel.client.client import Client
 from windtunnel.client.timers import Deadlines
 from windtunnel.recording.histogram import Histogram
+from windtunnel.recording.results import BystanderResult, LatencySummary
 from windtunnel.runner.order import BYSTANDER_RATE, process_name
 from windtunnel.workload.arrivals import Share, constant
 from windtunnel.workload.open_loop import OpenLoop, drain
@@ -59,16 +62,16 @@ class Bystander:
         self.lane.run(iter(()), 0.0)
         self.lane.stats.scheduled = intended
 
-    def told(self) -> dict[str, Any]:
+    def result(self) -> BystanderResult:
         """Return its entry of a cell; what was skipped or has no answer yet failed."""
-        intended = self.lane.stats.scheduled
-        return {
-            "process": self.process,
-            "pool": self.pool,
-            "intended": intended,
-            "failed": intended - self.times.count,
-            "response_us": self.times.as_dict(),
-        }
+        scheduled = self.lane.stats.scheduled
+        return BystanderResult(
+            process=self.process,
+            pool=self.pool,
+            intended=scheduled,
+            failed=scheduled - self.times.count,
+            response_us=msgspec.convert(self.times.as_dict(), LatencySummary),
+        )
 
 
 class Bystanders:
@@ -109,9 +112,9 @@ class Bystanders:
         """Wait for the answers, `timeout` seconds at most."""
         drain([one.lane for one in self._all], timeout)
 
-    def told(self) -> list[dict[str, Any]]:
+    def results(self) -> list[BystanderResult]:
         """Return `bystander` of a cell."""
-        return [one.told() for one in self._all]
+        return [one.result() for one in self._all]
 
     def close(self) -> None:
         """Stop at once."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -13,7 +13,7 @@ from locust.event import Events
 from windtunnel.errors import CellError
 from windtunnel.workload.arrivals import Arrivals
 from windtunnel.workload.open_load import OpenLoad, Rates
-from windtunnel.workload.open_loop import ScheduleStats
+from windtunnel.workload.open_loop import StreamStats
 from windtunnel.workload.user import StoreUser
 from windtunnel.workload.user_pool import UserPool
 
@@ -33,13 +33,8 @@ class CellLoad(Protocol):
     def stop(self, timeout: float) -> None:
         """Stop sending, within `timeout` seconds."""
 
-    @property
-    def stats(self) -> ScheduleStats | None:
-        """How many requests were scheduled, late and skipped; None without a schedule."""
-
-    @property
-    def stats_by_stream(self) -> Mapping[str, ScheduleStats]:
-        """The same, by stream."""
+    def take_stats(self) -> StreamStats:
+        """Return the counts since the last call, by store and stream; none without a schedule."""
 
 
 class ClosedCellLoad:
@@ -48,9 +43,6 @@ class ClosedCellLoad:
     Locust's runners ramp up and down in ticks of a second; here all start and stop at once. With
     no schedule, what counts is what ended within the window.
     """
-
-    stats = None
-    stats_by_stream: Mapping[str, ScheduleStats] = {}
 
     def __init__(self, user_class: type[StoreUser], user_pool: UserPool, count: int) -> None:
         environment = Environment(user_classes=[user_class], events=Events())
@@ -67,6 +59,10 @@ class ClosedCellLoad:
         self._over.wait(seconds)
         if self._error is not None:
             raise CellError(f"a user broke down: {self._error!r}") from self._error
+
+    def take_stats(self) -> StreamStats:
+        """Return nothing: there is no schedule."""
+        return {}
 
     def begin(self, since: float, until: float) -> None:
         """Do nothing: there is no schedule to count."""
@@ -104,15 +100,9 @@ class OpenCellLoad:
         self._until = 0.0
         self._load.run(rates, kind)
 
-    @property
-    def stats(self) -> ScheduleStats:
-        """How many requests were scheduled, late and skipped."""
-        return self._load.stats
-
-    @property
-    def stats_by_stream(self) -> dict[str, ScheduleStats]:
-        """The same, by stream."""
-        return {name: stream.stats for name, stream in self._load.streams.items()}
+    def take_stats(self) -> StreamStats:
+        """Return the counts since the last call, by store and stream."""
+        return self._load.take_stats()
 
     def run(self, seconds: float) -> None:
         """Wait `seconds`, or until the records are depleted; raises CellError."""

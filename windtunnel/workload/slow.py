@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from windtunnel.client.api import Operation
+from windtunnel.recording.results import StreamResult
 from windtunnel.workload.mixes import MIXES
 
 if TYPE_CHECKING:
@@ -88,16 +89,17 @@ def summary_store(store: StoreInfo, stores: Sequence[StoreInfo]) -> str | None:
 
 def describe_streams(
     rates: Mapping[str, float], mix: str, work: SlowWork, store: str = ""
-) -> dict[str, dict[str, Any]]:
-    """Return a cell's facts of each of several streams: its rate, its work, its operations.
+) -> dict[str, StreamResult]:
+    """Return each of several streams by its name: its rate, its work, its operations.
 
     `store` is the one whose summaries the slow stream requests.
     """
     of_store = f" of {store}" if store and work.kind is SlowKind.SUMMARY else ""
-    slow = {"work": f"{work}{of_store}", "operations": [work.kind.value]}
-    fast = {"work": f"{mix} mix", "operations": [str(operation) for operation in MIXES[mix]]}
+    operations = [str(operation) for operation in MIXES[mix]]
     return {
-        name: {"rate": rate, **(slow if name == SLOW else fast)}
+        name: StreamResult(rate=rate, work=f"{work}{of_store}", operations=[work.kind.value])
+        if name == SLOW
+        else StreamResult(rate=rate, work=f"{mix} mix", operations=operations)
         for name, rate in rates.items()
         if name
     }

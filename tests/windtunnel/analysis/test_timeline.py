@@ -9,15 +9,15 @@ from typing import Any
 import msgspec
 
 from windtunnel.analysis.timelines import MAX_POINTS, timelines
-from windtunnel.recording.results import Cell, LatencySummary, Run, RunInfo
-from windtunnel.recording.streams import OperationSecond, Second
+from windtunnel.recording.results import Cell, Run, RunInfo
+from windtunnel.recording.streams import OperationSecond, Second, SecondLatencies
 
 STORE = "redis/async/fast"
 
 
 def line(number: int, second: float, count: int, **more: Any) -> Second:
     pool, outcome = more.pop("pool", "fast"), more.pop("outcome", "ok")
-    us = LatencySummary(p50=1_000 if count >= 20 else None, max=5_000 + 1_000 * number)
+    us = SecondLatencies(p50=1_000 if count >= 20 else None, max=5_000 + 1_000 * number)
     one = OperationSecond(
         operation="read", pool=pool, outcome=outcome, count=count, service_us=us, response_us=us
     )

@@ -110,7 +110,7 @@ def test_the_split_is_followed_and_dead_processes_are_survived(
     nginx.ports = {}
     second.kill()
     other = next(each for each in monitor.active_probes if each.pool == "slow")
-    wait_for(lambda: other.bystander.told()["failed"] > 3 and other.busy() is None)
+    wait_for(lambda: other.bystander.result().failed > 3 and other.busy() is None)
     assert len(monitor.active_probes) == 2  # as long as nobody says otherwise
     nginx.ports = {"slow": [first.port]}
     wait_for(lambda: pools(monitor) == {"slow": {first.port}})
@@ -118,13 +118,14 @@ def test_the_split_is_followed_and_dead_processes_are_survived(
     assert one.busy() is not None
 
     monitor.drain()
-    cell = monitor.cell_fields(last=True)
-    assert [entry["process"].rpartition(":")[2] for entry in cell["bystander"]] == [
+    cell = monitor.surroundings(last=True)
+    assert [ping.process.rpartition(":")[2] for ping in cell.bystander] == [
         first.port,
         second.port,
     ]
-    assert cell["bystander"][0]["failed"] == 0
-    assert 0 <= cell["steal"] <= 1
+    assert cell.bystander[0].failed == 0
+    assert cell.steal is not None
+    assert 0 <= cell.steal <= 1
 
 
 def test_what_a_process_refused_while_it_went_is_no_failure(
@@ -133,14 +134,14 @@ def test_what_a_process_refused_while_it_went_is_no_failure(
     first, second = servers
     nginx.ports = {"fast": [first.port, second.port]}
     wait_for(lambda: len(monitor.active_probes) == 2)
-    wait_for(lambda: all(one.bystander.told()["intended"] > 30 for one in monitor.active_probes))
+    wait_for(lambda: all(one.bystander.result().intended > 30 for one in monitor.active_probes))
     nginx.ports = {"fast": [first.port]}
     second.process.terminate()
     second.process.wait(PATIENCE)
     wait_for(lambda: len(monitor.active_probes) == 1)
     gone = next(one for one in monitor.probes.values() if not one.is_active)
-    assert gone.bystander.told()["intended"] > 0
-    assert gone.bystander.told()["failed"] <= 2  # what was under way as it was last asked
+    assert gone.bystander.result().intended > 0
+    assert gone.bystander.result().failed <= 2  # what was under way as it was last asked
 
 
 def test_cpu_time_of_a_server_and_of_whom_it_talks_to_is_found(

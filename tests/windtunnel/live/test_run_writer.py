@@ -20,8 +20,8 @@ from tests.stacks import eventually
 from tests.windtunnel.interface import PATIENCE, free_port, locust
 from tests.windtunnel.served import ROOT, Server, server
 from windtunnel.analysis.analyse import analyse
-from windtunnel.live.run_writer import EXPENDABLE
 from windtunnel.recording import results, streams
+from windtunnel.recording.run_folder import EXPENDABLE
 
 STORES = ("memory/async/volatile", "memory/blocking/volatile")
 

@@ -174,7 +174,7 @@ def test_series_and_samples_are_read_line_by_line(tmp_path: Path) -> None:
     damaged: list[str] = []
     (one,) = streams.series(tmp_path, damaged)
     assert (one.operations[0].service_us, one.operations[0].response_us) == (
-        results.LatencySummary(p50=9),
+        streams.SecondLatencies(p50=9),
         None,
     )
     assert [each.service_us for each in streams.samples(tmp_path, damaged)] == [7.5]

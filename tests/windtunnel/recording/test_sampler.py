@@ -22,18 +22,18 @@ def sample(
 
 
 def test_the_parts_of_a_request_add_up_to_its_response_time() -> None:
-    line = sample(response_us=3400).as_dict()
-    assert line["request_id"] == "a-1"
-    assert line["parts_us"] == {
+    line = sample(response_us=3400).as_line()
+    assert line.request_id == "a-1"
+    assert line.parts_us == {
         "generator": 400, "nginx": None, "loop": 1000, "wait": 500, "driver": 1250, "handler": 250,
     }  # fmt: skip
-    assert sum(us or 0 for us in line["parts_us"].values()) == line["response_us"]
+    assert sum(us or 0 for us in line.parts_us.values()) == line.response_us
 
 
 def test_a_server_that_tells_no_times_leaves_one_part() -> None:
-    line = sample(fields=b"").as_dict()
-    assert line["response_us"] is None
-    assert line["parts_us"]["loop"] == line["service_us"] == 3000
+    line = sample(fields=b"").as_line()
+    assert line.response_us is None
+    assert line.parts_us["loop"] == line.service_us == 3000
 
 
 @given(st.integers(1, 20), st.integers(0, 100))

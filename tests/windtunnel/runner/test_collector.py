@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 import gevent
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from windtunnel.live.run_writer import Journal, Load
-from windtunnel.recording import results
+from windtunnel.recording import streams
 from windtunnel.recording.histogram import Histogram
 from windtunnel.recording.recorder import Histograms, Key, Latencies, Recorder, merge_into
+from windtunnel.recording.results import Cell
+from windtunnel.recording.run_folder import RunFolder
 from windtunnel.runner import collector
 from windtunnel.runner.collector import Collector, Report
+from windtunnel.runner.run_writer import RunWriter
+from windtunnel.runner.totals import DEPLETED
 from windtunnel.workload.open_loop import ScheduleStats
 from windtunnel.workload.user_pool import UserConfig, UserPool
 
@@ -85,24 +87,28 @@ def test_a_loop_that_is_late_tells_of_the_second_that_ended() -> None:
 
 
 def test_a_load_that_changes_is_flagged(tmp_path: Path) -> None:
-    load: dict[str, float | None] = {"users": None, "rate": 10.0}
-
-    def now() -> Load:
-        return dict(load)
-
-    info = results.RunInfo(scenario="crud", started=datetime.now(UTC), seed=1)
-    facts = {"a/async/fast": {"store": "a/async/fast", "mix": "read", "round": 1}}
-    folder = results.begin(tmp_path, info)
-    journal = Journal(folder, info, facts, now, patience=1)
-    sent = {"a/async/fast": {"": ScheduleStats(4)}}
-    journal.take(
-        Report({0: [(KEYS[0], Latencies(Histogram({10: 3}), Histogram({20: 3})))]}, sent, {})
-    )
-    load["rate"] = 20.0
-    journal.finish()
-    (cell,) = results.load(folder).cells
+    store = "a/async/fast"
+    before = Cell(store=store, mix="read", rate=10.0, seconds=0.0, throughput_rps=0.0)
+    templates = {store: before}
+    folder = RunFolder(tmp_path)
+    writer = RunWriter(folder, lambda: dict(templates))
+    sent = {store: {"": ScheduleStats(4)}}
+    latencies = Latencies(Histogram({10: 3}), Histogram({20: 3}))
+    writer.take(Report({0: [(KEYS[0], latencies)]}, sent, {}))
+    templates[store] = replace(before, rate=20.0)
+    writer.stop()
+    (cell,) = writer.cells()
+    writer.write_rest()
     assert cell.rate == 20
     assert cell.intended == 4
     assert cell.flags == ["the load changed at second 0, from 10 requests/s"]
-    lines = [json.loads(line) for line in (folder / "series.jsonl").read_text().splitlines()]
-    assert sum(entry["count"] for line in lines for entry in line["operations"]) == 3
+    lines = list(streams.series(tmp_path, []))
+    assert sum(entry.count for line in lines for entry in line.operations) == 3
+
+
+def test_a_user_without_records_is_flagged(tmp_path: Path) -> None:
+    template = Cell(store="a/async/fast", users=1, seconds=0.0, throughput_rps=0.0)
+    writer = RunWriter(RunFolder(tmp_path), lambda: {"a/async/fast": template})
+    writer.take(Report({}, {}, {}, depleted=True))
+    writer.stop()
+    assert [cell.flags for cell in writer.cells()] == [[DEPLETED]]

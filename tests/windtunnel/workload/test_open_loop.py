@@ -202,11 +202,11 @@ def test_a_bystander_counts_what_is_no_pong_as_failed(silent: str) -> None:
         bystanders.end(began + 0.2)
         gevent.sleep(0.25)
         bystanders.drain(5)
-        facts = bystanders.told()
+        pings = bystanders.results()
         bystanders.close()
-    assert [counts["intended"] for counts in facts] == [10, 10]
-    assert [counts["failed"] for counts in facts] == [10, 10]
-    assert facts[0]["process"] == url.removeprefix("http://")
+    assert [ping.intended for ping in pings] == [10, 10]
+    assert [ping.failed for ping in pings] == [10, 10]
+    assert pings[0].process == url.removeprefix("http://")
 
 
 def test_connections_that_nobody_needs_any_more_are_closed(

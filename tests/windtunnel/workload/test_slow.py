@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from windtunnel.recording.results import StreamResult
 from windtunnel.runner.plan import LoadSpec, plan, why_unsuitable
 from windtunnel.workload.slow import (
     SlowKind,
@@ -103,8 +104,8 @@ def test_the_blocking_store_of_an_engine() -> None:
 def test_streams_are_told_by_what_they_ask_for() -> None:
     rates = {"fast": 100.0, "slow": 5.0}
     streams = describe_streams(rates, "read", SLEEP)
-    assert streams["fast"] == {"rate": 100.0, "work": "read mix", "operations": ["read"]}
-    assert streams["slow"] == {"rate": 5.0, "work": "sleep of 50 ms", "operations": ["sleep"]}
+    assert streams["fast"] == StreamResult(rate=100.0, work="read mix", operations=["read"])
+    assert streams["slow"] == StreamResult(rate=5.0, work="sleep of 50 ms", operations=["sleep"])
     streams = describe_streams(rates, "read", SUMMARY, "psycopg/blocking/fast")
-    assert streams["slow"]["work"] == "summary of psycopg/blocking/fast"
+    assert streams["slow"].work == "summary of psycopg/blocking/fast"
     assert describe_streams({"": 10.0}, "read", SLEEP) == {}

@@ -1,0 +1,64 @@
+"""What is measured of a cell: the load between two moments, and what goes on beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from time import perf_counter
+
+from windtunnel.recording.results import Cell
+from windtunnel.recording.run_folder import RunFolder
+from windtunnel.runner.bystander import Bystanders
+from windtunnel.runner.collector import Collector
+from windtunnel.runner.order import CellOrder
+from windtunnel.runner.run_writer import RunWriter
+from windtunnel.runner.surroundings import CellSurroundings
+from windtunnel.workload.cell_load import CellLoad
+from windtunnel.workload.user_pool import UserPool
+
+
+class Window:
+    """Closed load: requests count if they ended in it. Open load: if they were scheduled in it.
+
+    CPU time is read at both edges: before the first, and right after the last of these requests.
+    """
+
+    def __init__(
+        self,
+        order: CellOrder,
+        template: Cell,
+        user_pool: UserPool,
+        load: CellLoad,
+        bystanders: Bystanders,
+    ) -> None:
+        self._load, self._bystanders = load, bystanders
+        self._folder = None if order.folder is None else RunFolder(Path(order.folder))
+        self._surroundings = CellSurroundings(order.groups, bystanders)
+        self._began = perf_counter()
+        templates = {template.store or "": template}
+        self._writer = RunWriter(self._folder, lambda: templates, clock=self._clock)
+        self._writer.surroundings = self._surroundings.read
+        self._collector = Collector(user_pool, load.take_stats, self._writer.take, self._clock)
+
+    def open(self, seconds: float) -> None:
+        """Let the load work for `seconds`, or until it is over; raises CellError."""
+        self._load.begin(self._began, self._began + seconds)
+        self._bystanders.count_from(self._began)
+        self._bystanders.end(self._began + seconds)
+        self._load.run(seconds)
+
+    def close(self, timeout: float) -> Cell:
+        """Return the cell, open load's last answers in it."""
+        until = self._load.finish(timeout)
+        self._writer.take(self._collector.end())
+        self._writer.stop()
+        self._surroundings.end(until, timeout)
+        (cell,) = self._writer.cells(until - self._began)
+        self._writer.write_rest()
+        if self._folder is None:
+            return cell
+        self._folder.remove_partial()
+        return self._folder.flagged(cell)
+
+    def _clock(self) -> float:
+        """Return how many seconds ago it began."""
+        return perf_counter() - self._began
