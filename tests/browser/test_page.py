@@ -86,7 +86,7 @@ def test_the_split_is_changed_seen_and_changed_back_from_the_keyboard(
 ) -> None:
     seen = open_page()
     page = begin(seen, workers, rate="60", userCount="2")
-    expect(page.locator("#course")).to_contain_text("open load, 60 requests/s")
+    expect(page.locator("#load")).to_contain_text("open load, 60 requests/s")
     expect(page.locator("#plot-rate .scatterlayer path.js-line")).to_have_count(1)
     workers.wait_for(lambda: watched(workers) > 4)  # what is before a change is compared too
     before, number = processes(up), len(read_history(up.layout.workspace)) + 1
@@ -128,7 +128,7 @@ def silent(interface: Interface, since: int) -> bool:
     return bool(told["seconds"]) and not any(p["rate"][-1] for p in told["pools"].values())
 
 
-def test_closed_and_open_load_are_paused_and_go_on(open_page: OpenPage, alone: Interface) -> None:
+def test_closed_and_open_load_are_paused_and_resumed(open_page: OpenPage, alone: Interface) -> None:
     seen = open_page()
     page = begin(seen, alone, userCount="2")
     for fields in ({}, {"rate": "60"}):
@@ -137,12 +137,12 @@ def test_closed_and_open_load_are_paused_and_go_on(open_page: OpenPage, alone: I
             page.get_by_role("button", name="Edit").click()
             submit(page.locator("[role=presentation] form"), STORE, **fields)
             page.get_by_role("link", name="Windtunnel").click()
-            expect(page.locator("#course")).to_contain_text("open load")
-        page.get_by_role("button", name="Pause the load").click()
+            expect(page.locator("#load")).to_contain_text("open load")
+        page.get_by_role("button", name="Pause", exact=True).click()
         expect(page.locator("#state")).to_have_text("paused")
         now = json.loads(alone.get("/windtunnel/data"))["now"]
         alone.wait_for(lambda since=now + 1: silent(alone, since))
-        page.get_by_role("button", name="Let the load go on").click()
+        page.get_by_role("button", name="Resume", exact=True).click()
         expect(page.locator("#state")).to_have_text("running")
         now = json.loads(alone.get("/windtunnel/data"))["now"]
         alone.wait_for(lambda since=now + 1: not silent(alone, since))

@@ -1,4 +1,4 @@
-// Small helpers: elements, numbers and times as people read them.
+// Elements, and numbers and times as text.
 export const id = (name) => document.getElementById(name);
 
 export function make(tag, settings = {}, ...children) {
@@ -18,11 +18,11 @@ export function number(value, digits = 3) {
 
 export const clock = (epoch) => new Date(epoch * 1000).toLocaleTimeString([], { hour12: false });
 
-// Only what differs is written, so that a reader is told of changes alone.
-export function say(element, text) {
+// Writes only what differs, so that a screen reader announces changes alone.
+export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-export const told = (differences) => differences.map(([key, before, after]) => `${key} ${before || "none"} → ${after || "none"}`).join(", ");
+export const describe = (differences) => differences.map(([key, before, after]) => `${key} ${before || "none"} → ${after || "none"}`).join(", ");
 
-export const spent = (change) => `active after ${change.apply_s.toFixed(1)} s, ${change.clean_s === null ? "interrupted before old workers had drained" : `old workers drained after ${change.clean_s.toFixed(1)} s`}`;
+export const timing = (change) => `active after ${change.apply_s.toFixed(1)} s, ${change.clean_s === null ? "interrupted before old workers had drained" : `old workers drained after ${change.clean_s.toFixed(1)} s`}`;

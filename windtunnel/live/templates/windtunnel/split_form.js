@@ -1,12 +1,12 @@
-// The form for a change of the split: what can be chosen, what it would change, applying and undoing.
-import { id, make, say, spent, told } from "./dom.js";
-import { change, Refused } from "./wire.js";
+// The form for a change of the split: the choices, what they would change, apply and undo.
+import { id, make, setText, timing, describe } from "./dom.js";
+import { change, RequestError } from "./http.js";
 
 let split = null;
-let shape = "";
+let builtFrom = "";
 let draft = {};
 let busy = false;
-let asked = 0;
+let reviews = 0;
 let after = () => {};
 
 const short = (key) => key.split(".").at(-1);
@@ -17,20 +17,19 @@ const changes = () => Object.fromEntries(Object.entries(draft).filter(([key, now
 export function listen(onChange) {
   after = onChange;
   id("panel").addEventListener("submit", (event) => { event.preventDefault(); apply(); });
-  id("discard").addEventListener("click", () => { draft = {}; build(); review(); say(id("said"), "Discarded."); id("fields").querySelector("select")?.focus(); });
+  id("discard").addEventListener("click", () => { draft = {}; build(); review(); setText(id("said"), "Discarded."); id("fields").querySelector("select")?.focus(); });
   id("undo").addEventListener("click", undo);
 }
 
-export function show(found) {
-  split = found;
-  const why = found.missing ?? found.closed;
-  note("closed", why);
-  note("aside", found.missing ? null : found.aside);
-  id("panel").hidden = Boolean(found.missing);
-  if (found.missing) { shape = ""; return; }
-  const seen = JSON.stringify([found.now, found.values, found.base, found.closed]);
-  if (seen !== shape) {
-    shape = seen;
+export function show(status) {
+  split = status;
+  note("closed", status.missing ?? status.closed);
+  note("aside", status.missing ? null : status.aside);
+  id("panel").hidden = Boolean(status.missing);
+  if (status.missing) { builtFrom = ""; return; }
+  const state = JSON.stringify([status.now, status.values, status.base, status.closed]);
+  if (state !== builtFrom) {
+    builtFrom = state;
     build();
     review();
   }
@@ -39,7 +38,7 @@ export function show(found) {
 
 function note(name, text) {
   id(name).hidden = !text;
-  say(id(name), text ?? "");
+  setText(id(name), text ?? "");
 }
 
 function build() {
@@ -57,14 +56,14 @@ function poolFields(pool) {
 
 function routeFields() {
   const routes = Object.keys(split.values).filter((key) => key.startsWith("routes."));
-  const label = (key) => (key === "routes.default" ? "everything else" : key.replace(/^routes\.(methods\.|headers\.)?/, "").replaceAll('"', ""));
-  routes.sort((one, other) => (one === "routes.default") - (other === "routes.default"));
+  const label = (key) => (key === "routes.default" ? "all other requests" : key.replace(/^routes\.(methods\.|headers\.)?/, "").replaceAll('"', ""));
+  routes.sort((first, second) => (first === "routes.default") - (second === "routes.default"));
   return make("fieldset", {}, make("legend", {}, "Routes: which pool serves"), ...routes.map((key) => field(key, label(key))));
 }
 
 function chooser(name, values, chosen, pick) {
   const select = make("select", { id: name, disabled: Boolean(split.closed) });
-  select.append(...values.map((one) => new Option(one.replaceAll("_", " "), one, false, one === chosen)));
+  select.append(...values.map((choice) => new Option(choice.replaceAll("_", " "), choice, false, choice === chosen)));
   select.addEventListener("change", () => pick(select.value));
   return select;
 }
@@ -82,7 +81,7 @@ function field(key, label) {
   return row;
 }
 
-// Weights are one number a process: another number of processes keeps those that it can.
+// Weights are one number per process: with another number of processes, those that remain are kept.
 function fit(pool) {
   const key = `pools.${pool}.weights`;
   const size = Number(value(`pools.${pool}.processes`));
@@ -93,12 +92,12 @@ function fit(pool) {
 function weights(pool) {
   const key = `pools.${pool}.weights`;
   const size = Number(value(`pools.${pool}.processes`));
-  const own = make("input", { type: "checkbox", id: `field-${key}`, checked: Boolean(value(key)), disabled: Boolean(split.closed) });
-  own.addEventListener("change", () => { draft[key] = own.checked ? Array(size).fill("1").join(",") : ""; build(); review(); });
+  const checkbox = make("input", { type: "checkbox", id: `field-${key}`, checked: Boolean(value(key)), disabled: Boolean(split.closed) });
+  checkbox.addEventListener("change", () => { draft[key] = checkbox.checked ? Array(size).fill("1").join(",") : ""; build(); review(); });
   const numbers = value(key) ? value(key).split(",") : [];
   const all = Array.from({ length: split.weights[key] }, (_, index) => String(index + 1));
-  const selects = numbers.map((one, index) => {
-    const select = chooser(`field-${key}-${index}`, all, one, (chosen) => {
+  const selects = numbers.map((weight, index) => {
+    const select = chooser(`field-${key}-${index}`, all, weight, (chosen) => {
       draft[key] = numbers.with(index, chosen).join(",");
       build();
       review();
@@ -107,45 +106,48 @@ function weights(pool) {
     return select;
   });
   const row = make("div", { className: "field" }, make("span", {}, "weights"),
-    make("div", { className: "weights" }, make("label", {}, own, " of its own"), ...selects));
+    make("div", { className: "weights" }, make("label", {}, checkbox, " custom"), ...selects));
   row.classList.toggle("changed", value(key) !== split.now[key]);
   return row;
 }
 
 async function review() {
-  const mine = ++asked;
-  const wanted = changes();
-  let found = [];
-  if (Object.keys(wanted).length) {
+  const mine = ++reviews;
+  const edits = changes();
+  let differences = [];
+  if (Object.keys(edits).length) {
     try {
-      found = (await change("split/differences", { base: split.base, changes: wanted })).differences;
+      differences = (await change("split/differences", { base: split.base, changes: edits })).differences;
     } catch (error) {
-      if (mine === asked) { differ(error.message, true); buttons(false); }
+      if (mine === reviews) { showError(error.message); buttons(false); }
       return;
     }
   }
-  if (mine !== asked) return;
-  differ(found);
-  buttons(found.length > 0);
+  if (mine !== reviews) return;
+  showDifferences(differences);
+  buttons(differences.length > 0);
 }
 
-function differ(found, wrong = false) {
-  if (wrong) id("differences").replaceChildren(make("p", { className: "higher" }, found));
-  else if (!found.length) id("differences").replaceChildren(make("p", { className: "soft" }, "Nothing: this is the split in force."));
-  else id("differences").replaceChildren(make("ul", {}, ...found.map(([key, before, now]) => make("li", {},
+function showError(message) {
+  id("differences").replaceChildren(make("p", { className: "higher" }, message));
+}
+
+function showDifferences(differences) {
+  if (!differences.length) id("differences").replaceChildren(make("p", { className: "soft" }, "Nothing: this is the current split."));
+  else id("differences").replaceChildren(make("ul", {}, ...differences.map(([key, before, now]) => make("li", {},
     make("code", {}, key), " ", make("del", {}, before || "none"), " → ", make("ins", {}, now || "none")))));
 }
 
-let able = false;
+let canApply = false;
 
-function buttons(can = able) {
-  able = can;
-  const shut = busy || split.applying || Boolean(split.closed);
-  id("apply").disabled = shut || !able;
-  id("discard").disabled = shut || !Object.keys(changes()).length;
-  id("undo").disabled = shut || !split.undoable;
-  say(id("undo"), split.undoable ? `Undo #${split.undoable}` : "Undo");
-  say(id("apply"), busy || split.applying ? "Applying…" : "Apply");
+function buttons(can = canApply) {
+  canApply = can;
+  const blocked = busy || split.applying || Boolean(split.closed);
+  id("apply").disabled = blocked || !canApply;
+  id("discard").disabled = blocked || !Object.keys(changes()).length;
+  id("undo").disabled = blocked || !split.undoable;
+  setText(id("undo"), split.undoable ? `Undo #${split.undoable}` : "Undo");
+  setText(id("apply"), busy || split.applying ? "Applying…" : "Apply");
   id("panel").setAttribute("aria-busy", String(busy || split.applying));
 }
 
@@ -156,17 +158,17 @@ async function send(path, body) {
   const pressed = document.activeElement;
   busy = true;
   buttons();
-  say(id("wrong"), "");
-  say(id("said"), "Applying: processes start or drain, nginx reloads.");
+  setText(id("wrong"), "");
+  setText(id("said"), "Applying: processes start or drain, nginx reloads.");
   try {
-    const done = await change(path, body);
+    const applied = await change(path, body);
     draft = {};
-    say(id("said"), `Change #${done.number}, ${told(done.differences)}: ${spent(done)}.`);
-    await after(done);
+    setText(id("said"), `Change #${applied.number}, ${describe(applied.differences)}: ${timing(applied)}.`);
+    await after(applied);
   } catch (error) {
-    if (!(error instanceof Refused)) throw error;
-    say(id("said"), "");
-    say(id("wrong"), `Not changed. ${error.message}`);
+    if (!(error instanceof RequestError)) throw error;
+    setText(id("said"), "");
+    setText(id("wrong"), `Not changed. ${error.message}`);
     await after(null);
   } finally {
     busy = false;
