@@ -77,7 +77,7 @@ def has_failed(verdicts: Iterable[Verdict]) -> bool:
 
 def why_unnamed(reference: StoreKey) -> str:
     """Why an objective without a glob applies to no store, where all of them are references."""
-    return f"{reference.engine} is the zero baseline: name it with `on {reference.engine}/*`"
+    return f"{reference.engine} is the zero of the scale: name it with `on {reference.engine}/*`"
 
 
 def _verdicts(slo: Slo, groups: list[Group], run: Run) -> list[Verdict]:

@@ -91,9 +91,9 @@ def plan(
     planned = planner.plan(asked, slos, most=most, balances=balances, seed=seed)
     error = None if known is None else tuning_results.model_error(known.tried)
     if json:
-        typer.echo(plan.answer(planned, source, error))
+        typer.echo(plan.as_json(planned, source, error))
     else:
-        checked = plan.checked(error, str(where))
+        checked = plan.model_error_line(error, str(where))
         plan.show(planned, source, checked, report.console())
     if planned.best is None:
         raise typer.Exit(ExitCode.FAILED)

@@ -1,4 +1,7 @@
-"""What the planner answers, in a terminal."""
+"""The answer of the planner: in a terminal, and as JSON for programs.
+
+Times are in microseconds; a time without end is null.
+"""
 
 from __future__ import annotations
 
@@ -18,17 +21,19 @@ from windtunnel.tuning.objectives import P99, Evaluation, JudgedObjective
 from windtunnel.tuning.planner import PlanResult
 from windtunnel.tuning.system_model import Work
 
-FEW = 4
+MAX_LEFT_OUT = 4
 """Splits left out that are named."""
 
-NEVER = "The model was never checked here: windtunnel tune measures splits beside what it says."
+NEVER_CHECKED = (
+    "The model was never checked here: windtunnel tune measures splits beside what it says."
+)
 
 
 def show(planned: PlanResult, source: str, checked: str, console: Console) -> None:
     """Print the answer, what it rests on, and everything that was tried."""
     for line in lines(planned):
         console.print(line, markup=False, soft_wrap=True)
-    console.print(f"For {asked(planned)}; {source}.", markup=False, soft_wrap=True)
+    console.print(f"For {traffic_line(planned)}; {source}.", markup=False, soft_wrap=True)
     console.print(checked, markup=False, soft_wrap=True)
     if planned.evaluations:
         console.print()
@@ -43,51 +48,49 @@ def lines(planned: PlanResult) -> Iterator[str]:
     if best is None:
         yield f"No split holds the objectives: {'; '.join(planned.bounds)}."
     else:
-        yield f"Split: {told(best)}"
+        yield f"Split: {evaluation_line(best)}"
     if following is not None:
-        yield f"{'Nearest' if best is None else 'Next best'}: {told(following)}"
+        yield f"{'Nearest' if best is None else 'Next best'}: {evaluation_line(following)}"
     for kind, count in planned.too_few.items() if planned.evaluations else ():
-        came = counted(planned.requests[kind], "request")
+        requests = counted(planned.requests[kind], "request")
         yield (
-            f"Doubtful: about {came} of {kind} work were simulated, "
+            f"Doubtful: about {requests} of {kind} work were simulated, "
             f"and its quantiles take {count:,}: too much of the other kind comes beside it."
         )
 
 
 def left_out(planned: PlanResult) -> Iterator[str]:
     """The last few that cannot keep up, and how many others there are."""
-    some = list(planned.overloaded.items())
-    for name, why in some[-FEW:]:
+    overloaded = list(planned.overloaded.items())
+    for name, why in overloaded[-MAX_LEFT_OUT:]:
         yield f"left out: {name}: {why}"
-    if len(some) > FEW:
-        yield f"left out besides: {counted(len(some) - FEW, 'split')} (--json has all)"
+    if len(overloaded) > MAX_LEFT_OUT:
+        rest = counted(len(overloaded) - MAX_LEFT_OUT, "split")
+        yield f"left out besides: {rest} (--json has all)"
 
 
-def told(evaluation: Evaluation) -> str:
+def evaluation_line(evaluation: Evaluation) -> str:
     """A layout, its tightest objective, its slow work."""
-    return f"{evaluation.layout.description}: {'; '.join(map(judged, evaluation.judged))}"
+    return f"{evaluation.layout.description}: {'; '.join(map(objective_line, evaluation.judged))}"
 
 
-def judged(one: JudgedObjective) -> str:
+def objective_line(objective: JudgedObjective) -> str:
     """An objective's figure, and by how much it holds or is broken."""
-    value = shown(one.slo.measure, one.figure)
-    verdict = "holds" if one.holds else "broken"
-    doubt = "" if one.sure else ", though its interval reaches across the limit"
-    return f"{one.slo}, {one.kind} work: {value}, {verdict}, {margin(one.margin)}{doubt}"
+    value = figure_with_unit(objective.slo.measure, objective.figure)
+    verdict = "holds" if objective.holds else "broken"
+    doubt = "" if objective.sure else ", though its interval reaches across the limit"
+    margin = margin_line(objective.margin)
+    return f"{objective.slo}, {objective.kind} work: {value}, {verdict}, {margin}{doubt}"
 
 
-def margin(times: float) -> str:
+def margin_line(margin: float) -> str:
     """How many times better or worse than the limit."""
-    if math.isinf(times):
+    if math.isinf(margin):
         return "by any margin"
-    return (
-        f"{times:.3g} times better"
-        if times >= 1
-        else f"{1 / times if times else 0:.3g} times worse"
-    )
+    return f"{margin:.3g}x better" if margin >= 1 else f"{1 / margin if margin else 0:.3g}x worse"
 
 
-def shown(measure: str, figure: IntervalEstimate) -> str:
+def figure_with_unit(measure: str, figure: IntervalEstimate) -> str:
     """A figure with its unit and its interval."""
     if measure == "throughput":
         return f"{rate(figure.estimate)}/s"
@@ -111,8 +114,8 @@ def rate(value: float) -> str:
     return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
 
 
-def asked(planned: PlanResult) -> str:
-    """What the answer is for."""
+def traffic_line(planned: PlanResult) -> str:
+    """The traffic that was planned for."""
     traffic = planned.traffic
     cores = "as many cores as processes" if traffic.cores is None else f"{traffic.cores:g} cores"
     return f"{_work(traffic.fast)}, {_work(traffic.slow)}, {cores}"
@@ -124,18 +127,18 @@ def _work(work: Work) -> str:
     return f"{work.name} {rate(work.rate)}/s {arrivals}, {duration(work.service)} each{waits}"
 
 
-def duration(one: Duration) -> str:
+def duration(service: Duration) -> str:
     """A service time in words."""
-    value = f"{number(one.mean * 1000)} ms"
-    if isinstance(one, Constant):
+    value = f"{number(service.mean * 1000)} ms"
+    if isinstance(service, Constant):
         return value
-    return f"{value} on average{', exponential' if isinstance(one, Exponential) else ''}"
+    return f"{value} on average{', exponential' if isinstance(service, Exponential) else ''}"
 
 
-def checked(error: ModelError | None, where: str) -> str:
+def model_error_line(error: ModelError | None, where: str) -> str:
     """The model's error on what was measured."""
     if error is None:
-        return NEVER
+        return NEVER_CHECKED
     splits = counted(error.splits, "measured split")
     return (
         f"The model's error on {splits} ({where}): fast p99 off by {error.median:.0%} (median), "
@@ -147,24 +150,21 @@ def _table(evaluations: Sequence[Evaluation]) -> Table:
     grid = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for name in ("split", "processes", "fast p99", "slow p99", "slow done/s", "objectives"):
         grid.add_column(name, justify="left" if name in {"split", "objectives"} else "right")
-    for each in evaluations:
-        slow = each.works.get("slow")
+    for evaluation in evaluations:
+        slow = evaluation.works.get("slow")
         grid.add_row(
-            escape(each.layout.name),
-            str(each.layout.processes),
-            escape(milliseconds(each.fast_p99)),
+            escape(evaluation.layout.name),
+            str(evaluation.layout.processes),
+            escape(milliseconds(evaluation.fast_p99)),
             escape(milliseconds(slow.quantile(P99))) if slow else "",
-            rate(each.throughput.estimate),
-            f"{'hold' if each.holds else 'broken'}, {margin(each.margin)}",
-            style=None if each.holds else "dim",
+            rate(evaluation.throughput.estimate),
+            f"{'hold' if evaluation.holds else 'broken'}, {margin_line(evaluation.margin)}",
+            style=None if evaluation.holds else "dim",
         )
     return grid
 
 
-# What the planner answers, for programs. Times are in microseconds; a time without end is null.
-
-
-class Asked(msgspec.Struct, frozen=True):
+class PlannedWork(msgspec.Struct, frozen=True):
     """One kind of work: requests a second, mean seconds that each holds its process."""
 
     rate: float
@@ -173,7 +173,7 @@ class Asked(msgspec.Struct, frozen=True):
     poisson: bool
 
 
-class Objective(msgspec.Struct, frozen=True):
+class PlannedObjective(msgspec.Struct, frozen=True):
     """`value` in the unit of the measure: us, requests a second, a share; below margin 1 broken."""
 
     slo: str
@@ -183,71 +183,73 @@ class Objective(msgspec.Struct, frozen=True):
     margin: float
 
 
-class Split(msgspec.Struct, frozen=True):
+class PlannedSplit(msgspec.Struct, frozen=True):
     """A split with what the model says of it; `settings` is for `windtunnel split set`."""
 
     split: str
     processes: int
     settings: Mapping[str, str]
     holds: bool
-    objectives: Sequence[Objective]
+    objectives: Sequence[PlannedObjective]
     fast_p99_us: IntervalEstimate
     slow_p99_us: IntervalEstimate | None
     slow_done_per_s: IntervalEstimate
 
 
-class Answer(msgspec.Struct, frozen=True):
+class PlanAnswer(msgspec.Struct, frozen=True):
     """Every split that was tried, the best first; `left_out` cannot keep up, and why.
 
     `bounds` says why none holds the objectives; `requests` how many stand behind the figures.
     """
 
-    fast: Asked
-    slow: Asked
+    fast: PlannedWork
+    slow: PlannedWork
     cores: float | None
     source: str
     error: ModelError | None
-    splits: Sequence[Split]
+    splits: Sequence[PlannedSplit]
     left_out: Mapping[str, str]
     bounds: Sequence[str]
     requests: Mapping[str, int]
 
 
-def answer(planned: PlanResult, source: str, error: ModelError | None) -> bytes:
-    """Return an `Answer` as JSON."""
+def as_json(planned: PlanResult, source: str, error: ModelError | None) -> bytes:
+    """Return an `PlanAnswer` as JSON."""
     traffic = planned.traffic
-    told = Answer(
-        _asked(traffic.fast),
-        _asked(traffic.slow),
+    answer = PlanAnswer(
+        _work_row(traffic.fast),
+        _work_row(traffic.slow),
         traffic.cores,
         source,
         error,
-        [_split(each) for each in planned.evaluations],
+        [_split(evaluation) for evaluation in planned.evaluations],
         planned.overloaded,
         planned.bounds,
         planned.requests,
     )
-    return msgspec.json.format(msgspec.json.encode(told), indent=2)
+    return msgspec.json.format(msgspec.json.encode(answer), indent=2)
 
 
-def _asked(work: Work) -> Asked:
-    return Asked(work.rate, work.service.mean, work.cpu, work.poisson)
+def _work_row(work: Work) -> PlannedWork:
+    return PlannedWork(work.rate, work.service.mean, work.cpu, work.poisson)
 
 
-def _split(evaluation: Evaluation) -> Split:
+def _split(evaluation: Evaluation) -> PlannedSplit:
     slow = evaluation.works.get("slow")
     layout = evaluation.layout
-    return Split(
+    return PlannedSplit(
         layout.name,
         layout.processes,
         layout.settings,
         evaluation.holds,
-        [_objective(one) for one in evaluation.judged],
+        [_objective(objective) for objective in evaluation.judged],
         evaluation.fast_p99,
         slow.quantile(P99) if slow else None,
         evaluation.throughput,
     )
 
 
-def _objective(one: JudgedObjective) -> Objective:
-    return Objective(str(one.slo), one.kind, one.figure, one.holds, one.margin)
+def _objective(objective: JudgedObjective) -> PlannedObjective:
+    return PlannedObjective(
+        str(objective.slo), objective.kind, objective.figure, objective.holds, objective.margin
+    )

@@ -293,7 +293,7 @@ def test_the_reference_is_judged_only_when_it_is_named() -> None:
 def test_the_reference_alone_says_how_to_name_it() -> None:
     (verdict,) = judge([parse("p50(read) < 1us")], run_of(stores=("memory/async/volatile",)))
     assert verdict.state is State.FAILS
-    assert verdict.why == "memory is the zero baseline: name it with `on memory/*`"
+    assert verdict.why == "memory is the zero of the scale: name it with `on memory/*`"
 
 
 def test_nothing_fails_in_silence() -> None:

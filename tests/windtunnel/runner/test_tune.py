@@ -34,7 +34,8 @@ from windtunnel.recording.results import (
     StreamResult,
 )
 from windtunnel.reports import report
-from windtunnel.reports.tuning import lines, scatter
+from windtunnel.reports.scatter import scatter
+from windtunnel.reports.tuning import lines
 from windtunnel.runner.progress import Shown
 from windtunnel.runner.splits import layout_of, planned
 from windtunnel.tuning.conclusion import conclude

@@ -259,7 +259,7 @@ def test_the_command_says_split_margin_and_that_it_was_never_checked(tmp_path: P
     done = command("--slo", "p99(response, fast) < 10ms", "--cores", "4", into=tmp_path)
     assert done.returncode == 0, done.stderr
     assert re.match(
-        r"Split: 1 fast and 1 slow.*: p99\(response, fast\) < 10ms.*times better", done.stdout
+        r"Split: 1 fast and 1 slow.*: p99\(response, fast\) < 10ms.*x better", done.stdout
     )
     assert "Next best: " in done.stdout
     assert "The model was never checked here" in done.stdout
@@ -287,7 +287,7 @@ def test_programs_are_told_the_same(tmp_path: Path) -> None:
     (objective,) = best["objectives"]
     assert objective["margin"] == pytest.approx(10_000 / objective["value"]["estimate"])
     assert best["fast_p99_us"] == objective["value"]
-    assert f"{objective['margin']:.3g} times better" in command(*asked, into=tmp_path).stdout
+    assert f"{objective['margin']:.3g}x better" in command(*asked, into=tmp_path).stdout
     assert told["error"] is None
     assert told["source"].startswith("assumed service times")
 
