@@ -1,7 +1,7 @@
-"""The yardstick: a Tornado RequestHandler with one literal route and everything else default.
+"""A bare server to compare with: one Tornado RequestHandler, everything else default.
 
-`python -m benchmarks.bare_server` writes its port, reads the body to answer with from stdin, and
-serves until its stdin ends.
+`python -m benchmarks.bare_server` reads the body of its response from stdin, writes its port,
+and serves until its stdin ends.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ PATH = "/read"
 
 
 async def main() -> None:
-    """Serve."""
+    """Serve until stdin ends."""
     body = sys.stdin.buffer.readline().strip()
 
-    class Bare(RequestHandler):
+    class BareHandler(RequestHandler):
         def get(self) -> None:
             self.set_header("Content-Type", "application/json")
             self.write(body)
 
-    server = Application([(PATH, Bare)]).listen(0, "127.0.0.1")
+    server = Application([(PATH, BareHandler)]).listen(0, "127.0.0.1")
     (sock,) = server._sockets.values()
     print(sock.getsockname()[1], flush=True)
     await asyncio.to_thread(sys.stdin.read)

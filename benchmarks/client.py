@@ -1,80 +1,80 @@
 """What the client costs, beside Locust's FastHttpUser: CPU a request, memory a user, connections.
 
-The same nginx gives both the same answer, both make the same checks and tell the same listeners
-of Locust's. Requests are compared in pairs within one process, memory between fresh ones.
+The same nginx gives both the same response, both make the same checks and report to the same
+listeners of Locust's. Requests are compared in pairs within one process, memory between fresh ones.
 """
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from statistics import median
 from typing import Any, Final
 
-from benchmarks.check import Verdict
-from benchmarks.fixed_nginx import Fixed, fixed
+from benchmarks.fixed_nginx import FixedNginx, fixed_nginx
+from benchmarks.harness import Check
+from benchmarks.processes import run_module
 from deploy.services import UnavailableError
 
 CPU_LIMIT: Final = 0.25
+"""CPU time of a checked request, as a share of FastHttpUser's; 0.158 was measured on 21 November
+2026."""
+
 MEMORY_LIMIT: Final = 0.50
+"""Memory of a user, as a share of FastHttpUser's."""
+
 USERS: Final = 10_000
 
 
-def client() -> Iterator[Verdict]:
-    """Measure all three."""
+def client() -> Iterator[Check]:
+    """CPU, memory and connections of the client, beside FastHttpUser's."""
     try:
-        with fixed() as nginx:
+        with fixed_nginx() as nginx:
             yield _cpu(nginx)
         yield from _memory(USERS)
     except UnavailableError as reason:
-        yield Verdict("the client, beside FastHttpUser", f"not measured: {reason}", "", None)
+        yield Check("the client, beside FastHttpUser", f"not measured: {reason}", "", None)
 
 
-def _cpu(nginx: Fixed) -> Verdict:
-    found = told("cost", nginx.url)
-    ratios = sorted(a / b for a, b in zip(found["lean"], found["fast"], strict=True))
-    ratio, lean, fast = median(ratios), median(found["lean"]), median(found["fast"])
-    return Verdict(
+def _cpu(nginx: FixedNginx) -> Check:
+    costs = _measure("cost", nginx.url)
+    ratios = sorted(a / b for a, b in zip(costs["lean"], costs["fast"], strict=True))
+    ratio, lean_us, fast_us = median(ratios), median(costs["lean"]), median(costs["fast"])
+    return Check(
         "a checked request, beside FastHttpUser's",
-        f"{lean:.1f} us / {fast:.1f} us = {ratio:.3f} "
+        f"{lean_us:.1f} us / {fast_us:.1f} us = {ratio:.3f} "
         f"({ratios[0]:.3f} to {ratios[-1]:.3f} over {len(ratios)} pairs)",
         f"{CPU_LIMIT:.2f}",
-        ratio <= CPU_LIMIT and not found["failed"],
+        ratio <= CPU_LIMIT and not costs["failed"],
     )
 
 
-def _memory(users: int) -> Iterator[Verdict]:
+def _memory(users: int) -> Iterator[Check]:
     name = f"a user's memory, of {users:,}, beside FastHttpUser's"
-    with fixed() as nginx:
-        lean = told("memory", "lean", nginx.url, str(users))
+    with fixed_nginx() as nginx:
+        lean = _measure("memory", "lean", nginx.url, str(users))
         connections = nginx.connections()
     if "reason" in lean:
-        yield Verdict(name, f"not measured: {lean['reason']}", f"{MEMORY_LIMIT:.2f}", None)
+        yield Check(name, f"not measured: {lean['reason']}", f"{MEMORY_LIMIT:.2f}", None)
         return
-    with fixed() as nginx:
-        fast = told("memory", "fast", nginx.url, str(users))
-        theirs = nginx.connections()
+    with fixed_nginx() as nginx:
+        fast = _measure("memory", "fast", nginx.url, str(users))
+        fast_connections = nginx.connections()
     ratio = lean["kilobytes"] / fast["kilobytes"]
-    yield Verdict(
+    yield Check(
         name,
         f"{lean['kilobytes']:.1f} kB / {fast['kilobytes']:.1f} kB = {ratio:.3f}",
         f"{MEMORY_LIMIT:.2f}",
         ratio <= MEMORY_LIMIT and not lean["failed"],
     )
-    yield Verdict(
-        f"connections of {users:,} users, counted by nginx (FastHttpUser's: {theirs:,})",
+    yield Check(
+        f"connections of {users:,} users, counted by nginx (FastHttpUser's: {fast_connections:,})",
         f"{connections:,}",
         f"{users:,}",
         connections == users,
     )
 
 
-def told(*arguments: str) -> dict[str, Any]:
-    """Return what `benchmarks.client_users` says in a process of its own; raises RuntimeError."""
-    command = [sys.executable, "-m", "benchmarks.client_users", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
-    if done.returncode:
-        raise RuntimeError(f"the users that were to be measured failed: {done.stderr[-500:]}")
-    return dict(json.loads(done.stdout))
+def _measure(*arguments: str) -> dict[str, Any]:
+    """Return what `benchmarks.client_users` measures, in a process of its own."""
+    return dict(json.loads(run_module("benchmarks.client_users", *arguments)))

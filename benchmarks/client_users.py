@@ -1,4 +1,4 @@
-"""Users of Locust's, on this suite's client and on FastHttpUser's: what each of them takes.
+"""What a Locust user costs on this suite's client, and on FastHttpUser's.
 
 `python -m benchmarks.client_users cost URL` prints the CPU time of a checked request, in pairs;
 `python -m benchmarks.client_users memory {lean,fast} URL USERS` the memory of a user. Both as JSON.
@@ -28,7 +28,7 @@ from windtunnel.client.timers import Deadlines
 from windtunnel.workload import checks
 
 USERS, REQUESTS, PAIRS = 10, 200, 15
-"""Of a pair each half sends `USERS * REQUESTS` requests."""
+"""Each half of a pair sends `USERS * REQUESTS` requests."""
 
 MEMORY_ROUNDS, MEMORY_TIMEOUT = 3, 240.0
 IDLE = 3600.0
@@ -37,132 +37,131 @@ IDLE = 3600.0
 EXPECTED: Final = decode_record(RECORD.encode())
 
 
-class Asking(User):
-    """Asks a number of times, says so, and stays."""
+class BenchmarkUser(User):
+    """Sends a few requests, counts itself as done, and stays connected."""
 
     abstract = True
-    done: int = 0
+    finished: int = 0
     expected: int = 0
-    all_done = Event()
+    all_finished = Event()
 
-    def one(self) -> None:
-        """Send a request, check its answer, and let Locust's listeners know."""
+    def send_request(self) -> None:
+        """Send a request, check its response, and report it to Locust's listeners."""
         raise NotImplementedError
 
     @task
     def work(self) -> None:
-        """Ask, then idle."""
+        """Send requests, then idle."""
         for _ in range(MEMORY_ROUNDS):
-            self.one()
+            self.send_request()
             gevent.sleep(0)
-        Asking.done += 1
-        if Asking.done == Asking.expected:
-            self.all_done.set()
+        BenchmarkUser.finished += 1
+        if BenchmarkUser.finished == BenchmarkUser.expected:
+            self.all_finished.set()
         gevent.sleep(IDLE)
 
 
-class Lean(Asking):
+class LeanUser(BenchmarkUser):
     """On the client of this suite."""
 
     target: Address
     deadlines: Deadlines
     _client: Client | None = None
 
-    def one(self) -> None:
-        """See `Asking.one`."""
+    def send_request(self) -> None:
+        """See `BenchmarkUser.send_request`."""
         client = self._client
         if client is None:
             client = self._client = Client(self.target, self.deadlines)
-        answer = client.request("GET", PATH)
-        flaw = checks.failure(answer, 200)
-        flaw = flaw or checks.check_record(checks.parse_record(answer.body), EXPECTED)
+        response = client.request("GET", PATH)
+        error = checks.failure(response, 200)
+        error = error or checks.check_record(checks.parse_record(response.body), EXPECTED)
         self.environment.events.request.fire(
             request_type="GET",
             name=PATH,
-            response_time=answer.service_us / 1000,
-            response_length=len(answer.body),
-            exception=AssertionError(flaw) if flaw else None,
+            response_time=response.service_us / 1000,
+            response_length=len(response.body),
+            exception=AssertionError(error) if error else None,
             context={},
-            response=answer,
+            response=response,
         )
 
 
-class Fast(FastHttpUser, Asking):
-    """On Locust's fastest."""
+class FastUser(FastHttpUser, BenchmarkUser):
+    """On Locust's fastest client."""
 
-    def one(self) -> None:
-        """See `Asking.one`."""
-        with self.client.get(PATH, catch_response=True) as answer:
-            if answer.status_code != 200:
-                answer.failure(f"status {answer.status_code}")
-            elif flaw := checks.check_record(checks.parse_record(answer.content), EXPECTED):
-                answer.failure(flaw)
-
-
-KINDS: Final[dict[str, type[Asking]]] = {"lean": Lean, "fast": Fast}
+    def send_request(self) -> None:
+        """See `BenchmarkUser.send_request`."""
+        with self.client.get(PATH, catch_response=True) as response:
+            if response.status_code != 200:
+                response.failure(f"status {response.status_code}")
+            elif error := checks.check_record(checks.parse_record(response.content), EXPECTED):
+                response.failure(error)
 
 
-def environment(url: str) -> Environment:
-    """Return one with Locust's own statistics, as under `locust -f`."""
-    Lean.host = Fast.host = url
-    Lean.target, Lean.deadlines = Address(url), Deadlines(60)
-    made = Environment(user_classes=[Lean, Fast])
-    made.create_local_runner()
-    return made
+USER_CLASSES: Final[dict[str, type[BenchmarkUser]]] = {"lean": LeanUser, "fast": FastUser}
 
 
-def microseconds(users: list[Asking]) -> float:
-    """Return the CPU time of a request, `REQUESTS` sent by each of `users`."""
+def make_environment(url: str) -> Environment:
+    """Return an environment with Locust's own statistics, as under `locust -f`."""
+    LeanUser.host = FastUser.host = url
+    LeanUser.target, LeanUser.deadlines = Address(url), Deadlines(60)
+    environment = Environment(user_classes=list(USER_CLASSES.values()))
+    environment.create_local_runner()
+    return environment
 
-    def ask(user: Asking) -> None:
+
+def request_cpu_us(users: list[BenchmarkUser]) -> float:
+    """Return the CPU microseconds of a request, `REQUESTS` sent by each of `users`."""
+
+    def send_all(user: BenchmarkUser) -> None:
         for _ in range(REQUESTS):
-            user.one()
+            user.send_request()
 
-    before = process_time_ns()
-    gevent.joinall([gevent.spawn(ask, user) for user in users], raise_error=True)
-    return (process_time_ns() - before) / (REQUESTS * len(users)) / 1000
+    start_ns = process_time_ns()
+    gevent.joinall([gevent.spawn(send_all, user) for user in users], raise_error=True)
+    return (process_time_ns() - start_ns) / (REQUESTS * len(users)) / 1000
 
 
 def cost(url: str) -> dict[str, Any]:
-    """Return microseconds of both, pair by pair, and how many requests failed."""
-    made = environment(url)
-    users = {kind: [cls(made) for _ in range(USERS)] for kind, cls in KINDS.items()}
-    found: dict[str, list[float]] = {kind: [] for kind in users}
-    for each in users.values():
-        microseconds(each)
+    """Return CPU microseconds of a request by kind, pair by pair, and how many requests failed."""
+    environment = make_environment(url)
+    users = {kind: [cls(environment) for _ in range(USERS)] for kind, cls in USER_CLASSES.items()}
+    costs_us: dict[str, list[float]] = {kind: [] for kind in users}
+    for kind_users in users.values():  # warm-up
+        request_cpu_us(kind_users)
     gc.collect()
     gc.freeze()
     for number in range(PAIRS):
-        order = list(KINDS) if number % 2 else list(KINDS)[::-1]
-        for kind in order:
-            found[kind].append(microseconds(users[kind]))
-    return {**found, "failed": made.stats.total.num_failures}
+        for kind in list(users) if number % 2 else reversed(users):
+            costs_us[kind].append(request_cpu_us(users[kind]))
+    return {**costs_us, "failed": environment.stats.total.num_failures}
 
 
 def memory(kind: str, url: str, count: int) -> dict[str, Any]:
-    """Return the kilobytes that a user takes, of `count` that have all asked."""
-    too_many = descriptors.raise_limit(count)
-    if too_many:
-        return {"reason": too_many}
-    made, own, group = environment(url), psutil.Process(), Group()
+    """Return the kilobytes that a user takes, of `count` that have all sent requests."""
+    if reason := descriptors.raise_limit(count):
+        return {"reason": reason}
+    environment, process, group = make_environment(url), psutil.Process(), Group()
     gc.collect()
-    before, Asking.expected = own.memory_info().rss, count
-    users = [KINDS[kind](made) for _ in range(count)]
+    start_bytes, BenchmarkUser.expected = process.memory_info().rss, count
+    users = [USER_CLASSES[kind](environment) for _ in range(count)]
     for user in users:
         user.start(group)
-    in_time = Asking.all_done.wait(MEMORY_TIMEOUT)
-    kilobytes = (own.memory_info().rss - before) / count / 1000
-    failed = made.stats.total.num_failures + (0 if in_time else count - Asking.done)
+    in_time = BenchmarkUser.all_finished.wait(MEMORY_TIMEOUT)
+    kilobytes = (process.memory_info().rss - start_bytes) / count / 1000
+    missing = 0 if in_time else count - BenchmarkUser.finished
+    failed = environment.stats.total.num_failures + missing
     return {"kilobytes": kilobytes, "failed": failed}
 
 
-def main(what: str, *arguments: str) -> None:
+def main(measurement: str, *arguments: str) -> None:
     """Measure, and print JSON."""
-    if what == "cost":
-        found = cost(arguments[0])
+    if measurement == "cost":
+        figures = cost(arguments[0])
     else:
-        found = memory(arguments[0], arguments[1], int(arguments[2]))
-    print(json.dumps(found), flush=True)
+        figures = memory(arguments[0], arguments[1], int(arguments[2]))
+    print(json.dumps(figures), flush=True)
 
 
 if __name__ == "__main__":

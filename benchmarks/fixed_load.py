@@ -10,8 +10,8 @@ import socket
 import sys
 
 
-class Connection:
-    """One kept-alive connection with at most one request under way."""
+class KeptConnection:
+    """One kept-alive connection with at most one request in flight."""
 
     def __init__(self, port: int, path: str) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=30)
@@ -39,8 +39,8 @@ class Connection:
 
 
 def main(port: int, path: str, count: int) -> None:
-    """Load the server as told on stdin."""
-    connections = [Connection(port, path) for _ in range(count)]
+    """Send as many requests as each line of stdin says."""
+    connections = [KeptConnection(port, path) for _ in range(count)]
     for line in sys.stdin:
         for _ in range(-(-int(line) // count)):
             for connection in connections:

@@ -1,4 +1,4 @@
-"""An nginx that gives one and the same answer, and counts the connections that asked."""
+"""An nginx that always returns the same response, and counts the connections of its clients."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ RECORD: Final = (
     '"when":"2026-11-21T02:48:24.123Z","duration":12.5,"tags":["perf","client","read"]}'
 )
 FILES: Final = 20_000
-"""Descriptors of nginx, three quarters of them for connections."""
+"""File descriptors of nginx, three quarters of them for connections."""
 
-_CONF: Final = Template("""
+_CONFIGURATION: Final = Template("""
 daemon off;
 pid nginx.pid;
 error_log stderr crit;
@@ -53,8 +53,8 @@ http {
 """)
 
 
-class Fixed:
-    """The nginx of one folder."""
+class FixedNginx:
+    """A running nginx whose configuration and log are in `folder`."""
 
     def __init__(self, url: str, process: subprocess.Popen[bytes], folder: Path) -> None:
         self.url = url
@@ -62,7 +62,7 @@ class Fixed:
         self._folder = folder
 
     def connections(self) -> int:
-        """End nginx, and return over how many connections requests came."""
+        """Stop nginx, and return over how many connections requests came."""
         self._process.send_signal(signal.SIGQUIT)
         self._process.wait(30)
         return len(set((self._folder / "connections.log").read_text().split()))
@@ -77,27 +77,27 @@ def nginx_program() -> Path:
 
 
 @contextmanager
-def fixed() -> Iterator[Fixed]:
+def fixed_nginx() -> Iterator[FixedNginx]:
     """Run it until the block ends; raises deploy's UnavailableError where nginx cannot be had."""
     program = nginx_program()
     with tempfile.TemporaryDirectory(prefix="windtunnel-perf-") as name:
         folder, port = Path(name), _free_port()
         folder.chmod(0o755)  # nginx's worker is nobody where we are root
-        files = _files()
-        conf = _CONF.substitute(
+        files = _descriptors()
+        configuration = _CONFIGURATION.substitute(
             port=port, path=PATH, record=RECORD, files=files, connections=files * 3 // 4
         )
-        (folder / "nginx.conf").write_text(conf)
+        (folder / "nginx.conf").write_text(configuration)
         process = subprocess.Popen([program, "-p", folder, "-c", folder / "nginx.conf"])
         try:
             _wait_for(port, process)
-            yield Fixed(f"http://127.0.0.1:{port}", process, folder)
+            yield FixedNginx(f"http://127.0.0.1:{port}", process, folder)
         finally:
             process.terminate()
             process.wait(30)
 
 
-def _files() -> int:
+def _descriptors() -> int:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     return FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
 
@@ -109,8 +109,8 @@ def _free_port() -> int:
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + 10
-    while time.monotonic() < until and process.poll() is None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and process.poll() is None:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return

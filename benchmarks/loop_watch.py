@@ -1,29 +1,31 @@
-"""What it costs to watch the event loop: CPU of a process, watched and not, idle and at work.
+"""What it costs to watch the event loop: CPU of a process, watched and not, idle and busy.
 
-Idle, and held by calls that wait as a blocking driver's do, it is the process's time that counts.
-At work, where two runs of the same differ by more than the limit, it is that of the thread.
+Idle, and blocked by calls that wait as a blocking driver's do, the process's time counts. Busy,
+where two runs of the same differ by more than the limit, the time of the watch's thread does.
+
+`python -m benchmarks.loop_watch {asyncio,uvloop}` prints the shares of one loop as JSON.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from statistics import median
 from time import perf_counter, process_time, sleep
-from typing import Any, Final
+from typing import Final
 
-from benchmarks.check import Verdict
+from benchmarks.harness import Check
+from benchmarks.processes import run_module
 from watch import watched_loop
 from watch.sampler import THREAD_NAME
 
-LIMIT: Final = 0.01
-"""Share of a processor."""
+CPU_LIMIT: Final = 0.01
+"""What watching may take, as a share of a processor."""
 
 SECONDS, PAIRS = 1.0, 7
 
@@ -46,74 +48,73 @@ async def blocked() -> float:
     return (process_time() - cpu) / (perf_counter() - wall)
 
 
-async def at_work() -> float:
-    """Run callbacks, each as long as a request; return the share that the watch's thread took.
-
-    Not by the process's time, which differs between two runs of the same by more than the limit.
-    """
-    loop, done, wall = asyncio.get_running_loop(), asyncio.Event(), perf_counter()
-    clocks = [time.pthread_getcpuclockid(thread.ident or 0) for thread in _watching()]
+async def busy() -> float:
+    """Run callbacks, each as long as a request; return the share that the watch's thread took."""
+    loop, finished, wall = asyncio.get_running_loop(), asyncio.Event(), perf_counter()
+    clocks = [time.pthread_getcpuclockid(thread.ident or 0) for thread in _watch_threads()]
 
     def step() -> None:
         sum(range(3_000))
         if perf_counter() - wall < SECONDS:
             loop.call_soon(step)
         else:
-            done.set()
+            finished.set()
 
     before = sum(map(time.clock_gettime, clocks))
     loop.call_soon(step)
-    await done.wait()
+    await finished.wait()
     return (sum(map(time.clock_gettime, clocks)) - before) / (perf_counter() - wall)
 
 
-def _watching() -> list[threading.Thread]:
+def _watch_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == THREAD_NAME]
 
 
-KINDS: Final[dict[str, Callable[[], Any]]] = {"idle": idle, "blocked": blocked, "at work": at_work}
+LOADS: Final[dict[str, Callable[[], Awaitable[float]]]] = {
+    "idle": idle,
+    "blocked": blocked,
+    "at work": busy,
+}
 
 
-def once(kind: str, work: Callable[[], Any], watched: bool) -> float:
-    """Measure on a new loop, watched or not."""
-    make_loop, watch = watched_loop(kind)
+def cpu_share(loop: str, load: Callable[[], Awaitable[float]], watched: bool) -> float:
+    """Return the share of a processor that a load takes on a new loop, watched or not."""
+    make_loop, watch = watched_loop(loop)
 
     async def main() -> float:
         if watched:
             watch.start()
-        found: float = await work()
+        share = await load()
         watch.stop()
-        return found
+        return share
 
     with asyncio.Runner(loop_factory=make_loop) as runner:
         return runner.run(main())
 
 
-def extra(kind: str, name: str) -> float:
-    """Return the share of a processor that watching takes, by pairs."""
-    measure = partial(once, kind, KINDS[name])
-    found = []
+def added_share(loop: str, name: str) -> float:
+    """Return the share of a processor that watching adds to a load: the median of pairs."""
+    measure = partial(cpu_share, loop, LOADS[name])
+    differences = []
     for number in range(PAIRS):
-        first = bool(number % 2)
-        one, two = measure(first), measure(not first)
-        on, off = (one, two) if first else (two, one)
-        found.append(on - off)
-    return median(found)
+        watched_first = bool(number % 2)
+        shares = {watched: measure(watched) for watched in (watched_first, not watched_first)}
+        differences.append(shares[True] - shares[False])
+    return median(differences)
 
 
-def watching() -> Iterator[Verdict]:
-    """Measure both loops, each in a process of its own."""
-    for kind in ("asyncio", "uvloop"):
-        command = [sys.executable, "-m", "benchmarks.loop_watch", kind]
-        told = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=300, check=True)
-        for name, share in json.loads(told.stdout).items():
-            yield Verdict(
-                f"watching a loop that is {name} ({kind})",
+def watching() -> Iterator[Check]:
+    """CPU of watching an event loop, idle, blocked and at work."""
+    for loop in ("asyncio", "uvloop"):
+        shares = json.loads(run_module("benchmarks.loop_watch", loop))
+        for name, share in shares.items():
+            yield Check(
+                f"watching a loop that is {name} ({loop})",
                 f"{share:.2%} of a processor",
-                f"{LIMIT:.0%}",
-                share <= LIMIT,
+                f"{CPU_LIMIT:.0%}",
+                share <= CPU_LIMIT,
             )
 
 
 if __name__ == "__main__":
-    print(json.dumps({name: extra(sys.argv[1], name) for name in KINDS}))
+    print(json.dumps({name: added_share(sys.argv[1], name) for name in LOADS}))

@@ -1,10 +1,9 @@
 """What an operation costs through a store, beside the same driver call alone, in one process.
 
-Three ways to the same record, in short blocks, in turn: `store.read`; the engine's driver call and
-what it makes of the answer, by hand (for threads: in a bare `run_in_executor`); and the driver call
-without even that. The limit holds between the first two: what is made of the answer is the
-application's, whoever calls. CPU time of the process counts, all threads together, so that it does
-not matter what other processes do meanwhile.
+The same record is read in three ways, in short blocks, in turn: through `store.read`; by hand, by
+the engine's driver call and the decoding of its result (for threads: in a bare `run_in_executor`);
+and by the driver call alone. The limit holds between the first two, as any application decodes.
+CPU time of the process counts, all threads together, so that other processes do not matter.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ from statistics import median
 from time import process_time_ns
 from typing import Any
 
-from benchmarks.check import Verdict
-from benchmarks.workspace import place
+from benchmarks.harness import Check
+from benchmarks.workspace import own_workspace
 from deploy import lifecycle, programs
 from server.api.enums import Mode
 from server.api.record import Record, new_id
@@ -30,8 +29,8 @@ from server.settings import Settings, addresses
 from server.stores import Store, Stores
 from server.stores.modes import CallTimes
 
-RATIO, EXTRA = 1.05, 3.0
-"""Limits: this times the driver's own cost, or so many microseconds more."""
+RATIO_LIMIT, ADDED_LIMIT_US = 1.05, 3.0
+"""A read through a store may cost so many times the driver's own, or so many microseconds more."""
 
 BLOCKS, CALLS = 120, 50
 
@@ -41,17 +40,17 @@ SERVICES = ("redis", "postgres")
 Call = Callable[[], Awaitable[Any]]
 
 
-def made_of(op: Op[Any], answer: Any) -> Any:
-    """Return what a read makes of its driver's answer."""
+def decoded(op: Op[Any], result: Any) -> Any:
+    """Return what a read makes of the result of its driver call."""
     try:
-        op.send(answer)
+        op.send(result)
     except StopIteration as stop:
         return stop.value
     raise RuntimeError("a read has one driver call")
 
 
 def by_hand(engine: Engine, mode: Mode, db: Any, id: str, executor: Executor) -> tuple[Call, Call]:
-    """Return the driver call of `read` and what it makes of the answer; and the call alone.
+    """Return a read by hand, the driver call and its decoding; and the driver call alone.
 
     What the operation first yields is its driver call; the generator's own cost, 0.2 us, is
     counted as the driver's.
@@ -60,11 +59,11 @@ def by_hand(engine: Engine, mode: Mode, db: Any, id: str, executor: Executor) ->
 
     def sync() -> Any:
         op = engine.read(db, id)
-        return made_of(op, next(op))
+        return decoded(op, next(op))
 
     async def native() -> Any:
         op = engine.read(db, id)
-        return made_of(op, await next(op))
+        return decoded(op, await next(op))
 
     async def native_alone() -> Any:
         return await next(engine.read(db, id))
@@ -86,98 +85,101 @@ def by_hand(engine: Engine, mode: Mode, db: Any, id: str, executor: Executor) ->
     return waiting(sync), waiting(sync_alone)
 
 
-async def cost(call: Call) -> float:
-    """Return microseconds of CPU for a call."""
-    before = process_time_ns()
+async def cost_us(call: Call) -> float:
+    """Return the CPU microseconds of a call."""
+    start_ns = process_time_ns()
     for _ in range(CALLS):
         await call()
-    return (process_time_ns() - before) / CALLS / 1000
+    return (process_time_ns() - start_ns) / CALLS / 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """Medians, in microseconds of CPU: by hand, the driver alone, and what the store adds."""
+    """Medians, in CPU microseconds: by hand, the driver call alone, and what the store adds."""
 
-    by_hand: float
-    alone: float
-    added: float
+    by_hand_us: float
+    driver_us: float
+    added_us: float
 
     @property
     def ratio(self) -> float:
-        """What the store costs for each microsecond by hand."""
-        return 1 + self.added / self.by_hand
+        """A read through the store, as a multiple of one by hand."""
+        return 1 + self.added_us / self.by_hand_us
 
 
-async def compared(mine: Call, hand: Call, alone: Call) -> Costs:
+async def compare(store: Call, by_hand: Call, driver: Call) -> Costs:
     """Measure three ways in turn, in another order each time."""
-    ways = (mine, hand, alone)
+    calls = (store, by_hand, driver)
     blocks = []
     for number in range(BLOCKS):
-        costs = dict.fromkeys(ways, 0.0)
-        for way in ways[number % 3 :] + ways[: number % 3]:
-            costs[way] = await cost(way)
-        blocks.append([costs[way] for way in ways])
-    kept = blocks[BLOCKS // 10 :]
-    added = median(mine - hand for mine, hand, _ in kept)
-    return Costs(median(b[1] for b in kept), median(b[2] for b in kept), added)
+        costs_us = dict.fromkeys(calls, 0.0)
+        for call in calls[number % 3 :] + calls[: number % 3]:
+            costs_us[call] = await cost_us(call)
+        blocks.append([costs_us[call] for call in calls])
+    warm = blocks[BLOCKS // 10 :]
+    added_us = median(store_us - by_hand_us for store_us, by_hand_us, _ in warm)
+    return Costs(median(b[1] for b in warm), median(b[2] for b in warm), added_us)
 
 
-async def measured(store: Store) -> Verdict:
-    """Compare one store's read with the call of its driver."""
+async def check(store: Store) -> Check:
+    """Compare a read through a store with the call of its driver."""
     name = f"read through {store.id}"
-    limit = f"{RATIO:.2f} or +{EXTRA:g} us"
+    limit = f"{RATIO_LIMIT:.2f} or +{ADDED_LIMIT_US:g} us"
     record = Record(new_id(), "what a store costs", datetime.now(UTC), 12.5, ["perf"])
     record.when = record.when.replace(microsecond=0)
     try:
         await store.create(CallTimes(), record)
     except Problem as error:
-        return Verdict(name, f"not measured: {error.detail}", limit, None)
-    passes = [await _beside(store, record)]
-    if not _holds(passes[0]):  # a busy machine? three passes tell
-        passes += [await _beside(store, record), await _beside(store, record)]
-    found = sorted(passes, key=lambda costs: costs.added)[len(passes) // 2]
-    said = f"{found.by_hand:.1f} us ({found.alone:.1f}) {found.added:+.2f} = {found.ratio:.3f}"
+        return Check(name, f"not measured: {error.detail}", limit, None)
+    passes = [await _measure(store, record)]
+    if not _is_within_limit(passes[0]):  # a busy machine? three passes tell
+        passes += [await _measure(store, record), await _measure(store, record)]
+    costs = sorted(passes, key=lambda costs: costs.added_us)[len(passes) // 2]
+    figures = (
+        f"{costs.by_hand_us:.1f} us ({costs.driver_us:.1f}) "
+        f"{costs.added_us:+.2f} = {costs.ratio:.3f}"
+    )
     if len(passes) > 1:
-        said += f" (median of {len(passes)})"
-    return Verdict(name, said, limit, _holds(found))
+        figures += f" (median of {len(passes)})"
+    return Check(name, figures, limit, _is_within_limit(costs))
 
 
-def _holds(costs: Costs) -> bool:
-    return costs.ratio <= RATIO or costs.added <= EXTRA
+def _is_within_limit(costs: Costs) -> bool:
+    return costs.ratio <= RATIO_LIMIT or costs.added_us <= ADDED_LIMIT_US
 
 
-async def _beside(store: Store, record: Record) -> Costs:
+async def _measure(store: Store, record: Record) -> Costs:
     """Compare on a connection of the same kind, made and closed where it is used."""
     engine, mode = store.new_engine(store.connections), store.mode
     executor = ThreadPoolExecutor(store.connections)
 
-    async def mine() -> Any:
+    async def through_store() -> Any:
         return await store.read(CallTimes(), record.id)
 
-    async def here(function: Callable[..., Any], *args: Any) -> Any:
+    async def in_thread(function: Callable[..., Any], *args: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(
             executor if mode is Mode.THREADS else None, function, *args
         )
 
-    db = await engine.aconnect() if mode is Mode.ASYNC else await here(engine.connect)
+    db = await engine.aconnect() if mode is Mode.ASYNC else await in_thread(engine.connect)
     try:
-        return await compared(mine, *by_hand(engine, mode, db, record.id, executor))
+        return await compare(through_store, *by_hand(engine, mode, db, record.id, executor))
     finally:
-        await (engine.aclose(db) if mode is Mode.ASYNC else here(engine.close, db))
+        await (engine.aclose(db) if mode is Mode.ASYNC else in_thread(engine.close, db))
         executor.shutdown()
         await store.close()
 
 
-def chosen(environ: Mapping[str, str]) -> Iterator[Store]:
-    """Yield the stores that are measured: each mode of a few engines at the default durability."""
+def measured_stores(environ: Mapping[str, str]) -> Iterator[Store]:
+    """Yield each mode of a few engines at their default durability."""
     settings = Settings(addresses=addresses(environ))
     stores = Stores(discover().values(), settings)
     return (s for s in stores.values() if s.engine.name in ENGINES and s.is_default)
 
 
-def operations() -> Iterator[Verdict]:
-    """Measure one store after another, on databases of their own."""
-    with place() as here:
-        lifecycle.ensure_up(SERVICES, workspace=here)
-        for store in chosen(programs.database_urls(here)):
-            yield asyncio.run(measured(store))
+def operations() -> Iterator[Check]:
+    """CPU of a read through a store, beside its driver call alone."""
+    with own_workspace() as workspace:
+        lifecycle.ensure_up(SERVICES, workspace=workspace)
+        for store in measured_stores(programs.database_urls(workspace)):
+            yield asyncio.run(check(store))

@@ -2,71 +2,78 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from time import monotonic
+from typing import Final
 
-from benchmarks.check import Verdict
-from benchmarks.workspace import OFFSET, place
+from benchmarks.harness import Check, ExperimentError
+from benchmarks.processes import ROOT
+from benchmarks.workspace import environment, own_workspace
 from deploy import lifecycle
 from deploy.services import Workspace, services
 from windtunnel.recording import results
 
-UP_LIMIT, UP_ELASTICSEARCH_LIMIT, OUTSIDE_LIMIT = 8.0, 15.0, 0.25
+UP_LIMIT_S, UP_ELASTICSEARCH_LIMIT_S = 8.0, 15.0
+"""How long `up` may take."""
+
+OUTSIDE_LIMIT: Final = 0.25
+"""The share of `make bench --quick` that may pass outside of cells."""
 
 UPS = 3
 SLOWEST = "elasticsearch"
 RARE = {"rethinkdb"}
-"""No registry has its server: it is had only where somebody installed it."""
+"""No registry has its server: only a machine on which somebody installed it does."""
 
 
-def stack() -> Iterator[Verdict]:
-    """Measure both, in a workspace of its own with the programs that are there."""
+def stack() -> Iterator[Check]:
+    """Time of `up` with warm folders, and of `make bench` outside its cells."""
     names = sorted(services())
-    with place() as here:
-        yield up(here, [name for name in names if name != SLOWEST], UP_LIMIT)
-        yield up(here, names, UP_ELASTICSEARCH_LIMIT)
-        yield outside(here)
+    with own_workspace() as workspace:
+        yield up(workspace, [name for name in names if name != SLOWEST], UP_LIMIT_S)
+        yield up(workspace, names, UP_ELASTICSEARCH_LIMIT_S)
+        yield outside_cells(workspace)
 
 
-def up(here: Workspace, names: Sequence[str], limit: float) -> Verdict:
+def up(workspace: Workspace, names: Sequence[str], limit_s: float) -> Check:
     """Start these databases, the processes and nginx several times; the first one warms folders."""
     name = f"up, {'with' if SLOWEST in names else 'without'} Elasticsearch"
-    seconds: list[float] = []
+    durations_s: list[float] = []
     missing: Mapping[str, str] = {}
     for _ in range(UPS + 1):
-        began = monotonic()
-        missing = lifecycle.ensure_up(names, workspace=here).state.missing
-        seconds.append(monotonic() - began)
-        lifecycle.down(here)
-    told = f"{median(seconds[1:]):.1f} s (median of {UPS})"
-    if lacking := set(missing) - RARE:
-        return Verdict(name, f"without {', '.join(sorted(lacking))}", f"{limit:g} s", None)
-    return Verdict(name, told, f"{limit:g} s", median(seconds[1:]) <= limit)
+        start = monotonic()
+        missing = lifecycle.ensure_up(names, workspace=workspace).state.missing
+        durations_s.append(monotonic() - start)
+        lifecycle.down(workspace)
+    if absent := set(missing) - RARE:
+        return Check(name, f"without {', '.join(sorted(absent))}", f"{limit_s:g} s", None)
+    typical_s = median(durations_s[1:])
+    figures = f"{typical_s:.1f} s (median of {UPS})"
+    return Check(name, figures, f"{limit_s:g} s", typical_s <= limit_s)
 
 
-def outside(here: Workspace) -> Verdict:
-    """Run `make bench ARGS=--quick` as it is typed, and count what is no cell."""
-    into = here.root / "results"
-    began = monotonic()
-    subprocess.run(
-        ["make", "bench", f"ARGS=--quick --results {into}"],
-        env={
-            **os.environ,
-            "WINDTUNNEL_FOLDER": str(here.root),
-            "WINDTUNNEL_OFFSET": str(OFFSET),
-        },
-        check=True,
+def outside_cells(workspace: Workspace) -> Check:
+    """Run `make bench ARGS=--quick` as it is typed, and measure its time outside of cells."""
+    folder = workspace.root / "results"
+    start = monotonic()
+    process = subprocess.run(
+        ["make", "bench", f"ARGS=--quick --results {folder}"],
+        cwd=ROOT,
+        env=environment(workspace),
+        check=False,
         stdout=subprocess.DEVNULL,
     )
-    whole = monotonic() - began
-    [folder] = into.iterdir()
-    cells = results.load(folder).cells
-    inside = sum(cell.seconds + cell.health.get("before_s", 0.0) for cell in cells)
-    share = 1 - inside / whole
-    told = f"{share:.0%} of {whole:.0f} s ({len(cells)} cells)"
-    return Verdict(
-        "make bench --quick, outside cells", told, f"{OUTSIDE_LIMIT:.0%}", share <= OUTSIDE_LIMIT
+    if process.returncode:
+        raise ExperimentError(f"make bench --quick: exit code {process.returncode}")
+    total_s = monotonic() - start
+    [run_folder] = folder.iterdir()
+    cells = results.load(run_folder).cells
+    cells_s = sum(cell.seconds + cell.health.get("before_s", 0.0) for cell in cells)
+    share = 1 - cells_s / total_s
+    return Check(
+        "make bench --quick, outside cells",
+        f"{share:.0%} of {total_s:.0f} s ({len(cells)} cells)",
+        f"{OUTSIDE_LIMIT:.0%}",
+        share <= OUTSIDE_LIMIT,
     )

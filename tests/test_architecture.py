@@ -156,6 +156,12 @@ RULES = (
         "deploy knows settings and engine facts, not how the server works",
         allowed=("server.settings", "server.engines", "server.api.enums"),
     ),
+    Rule(
+        "deploy locustfiles nginx server watch windtunnel",
+        "benchmarks validation",
+        "nothing depends on what measures it",
+    ),
+    Rule("benchmarks", "validation", "validation stands on the harness of benchmarks"),
     Rule(" ".join(PURE), "locust gevent tornado windtunnel.client.client", "what is pure stays so"),
 )
 

@@ -1,18 +1,16 @@
-"""`python -m validation [--quick] [EXPERIMENT]...`: exits 1 where a figure is not the truth."""
+"""`python -m validation [--quick] [NAME]...`: what is reported, against what really happened."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from time import monotonic
+from functools import partial, wraps
+from typing import Final
 
-from rich.console import Console
-from rich.table import Table
+from benchmarks.harness import Check, Suite, run
+from validation import fault_shapes, injected_delay, merge, million_samples, pairs, poisson, tuner
 
-from validation import fault_shapes, injected_delay, million_samples, pairs, poisson, tuner
-from validation.verdict import ExperimentError, Verdict
-
-EXPERIMENTS: Mapping[str, Callable[[bool], Iterator[Verdict]]] = {
+EXPERIMENTS: Final[Mapping[str, Callable[[bool], Iterator[Check]]]] = {
     "stall": fault_shapes.stall,
     "short": fault_shapes.short,
     "humps": fault_shapes.humps,
@@ -23,55 +21,31 @@ EXPERIMENTS: Mapping[str, Callable[[bool], Iterator[Verdict]]] = {
     "ab": pairs.ab,
     "tuner": tuner.tuner,
     "samples": million_samples.samples,
-    "merge": million_samples.merging,
+    "merge": merge.merge,
 }
-"""A new experiment is such a function, and a line here; `True` asks for a quick one."""
+"""A new experiment is such a function, and a line here; `True` makes it short."""
 
-COLUMNS = ("what", "truth", "found", "bound", "", "beside")
-MARKS = {True: "[green]pass[/]", False: "[red]FAIL[/]"}
-WIDTH = 120
-QUICK = "--quick"
+COLUMNS: Final = {
+    "name": "what",
+    "expected": "truth",
+    "measured": "measured",
+    "bound": "bound",
+    "passed": "",
+    "note": "for comparison",
+}
+QUICK: Final = "--quick"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Do the experiments named, or all; return 0, 1 where one fails, 2 for a wrong argument."""
-    quick, names = QUICK in arguments, [name for name in arguments if name != QUICK]
-    if unknown := [name for name in names if name not in EXPERIMENTS]:
-        known = ", ".join(EXPERIMENTS)
-        print(f"truth: {unknown[0]!r} is none of {known}, {QUICK}", file=sys.stderr)
-        return 2
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
-    verdicts = [done(name, quick=quick, console=console) for name in names or EXPERIMENTS]
-    return 0 if all(verdicts) else 1
-
-
-def done(name: str, *, quick: bool, console: Console) -> bool:
-    """Do an experiment and print what came of it; return whether all of it passed."""
-    began = monotonic()
-    table = Table(*COLUMNS, title_justify="left")
-    passed = True
-    try:
-        with console.status(f"{name} ..."):
-            for verdict in EXPERIMENTS[name](quick):
-                passed &= verdict.passed
-                table.add_row(*_row(verdict))
-    except ExperimentError as error:
-        console.print(f"{name}: [red]FAIL[/]: {error}", soft_wrap=True)
-        return False
-    table.title = (
-        f"{name}: {(EXPERIMENTS[name].__doc__ or '').strip()} ({monotonic() - began:.0f} s)"
-    )
-    console.print(table)
-    return passed
-
-
-def _row(verdict: Verdict) -> tuple[str, ...]:
-    mark = MARKS[verdict.passed]
-    return verdict.name, verdict.truth, verdict.found, verdict.bound, mark, verdict.beside
+    """Run the experiments named, or all; see `harness.run` for the exit codes."""
+    quick = QUICK in arguments
+    experiments = {
+        name: wraps(experiment)(partial(experiment, quick))
+        for name, experiment in EXPERIMENTS.items()
+    }
+    suite = Suite("truth", experiments, COLUMNS, options=(QUICK,))
+    return run(suite, [name for name in arguments if name != QUICK])
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except KeyboardInterrupt:
-        sys.exit(130)
+    sys.exit(main(sys.argv[1:]))

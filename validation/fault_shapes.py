@@ -1,143 +1,98 @@
-"""Stalls and other shapes: are reported response times those that the server caused?"""
+"""Stalls and other shapes of a fault: are reported response times those that the server caused?"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from validation import ground_truth, processes
-from validation.measurement import STORE, measure, reads, response, service
-from validation.proxy import ProxiedRequest
-from validation.verdict import ExperimentError, Verdict, ms
+from benchmarks.harness import Check
+from validation import ground_truth
+from validation.measurement import in_ms, response_times, service_times
+from validation.proxied_cells import FaultArguments, ProxiedCell, measure_cells
 from windtunnel.recording.histogram import Histogram
-from windtunnel.recording.results import Cell
-from windtunnel.recording.streams import SampledRequest
 from windtunnel.workload.arrivals import Arrivals, arrivals
 
-BOUND = "2 %, 1 ms or 0.3 points"
 SEED = 1
 USERS = 2
-"""Closed users beside: enough to be there at every stall, few enough to leave the machine alone."""
+"""Closed users for comparison: enough to meet every stall, few enough not to load the machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A harm, under `rate` requests a second for `seconds` in each of `rounds`."""
+    """A fault, under `rate` requests a second for `seconds` in each of `rounds`."""
 
     name: str
-    harm: tuple[str, *tuple[float, ...]]
+    fault: FaultArguments
     rate: float
     seconds: float
     rounds: int
-    closed: float
-    """Seconds of closed load beside it."""
+    closed_seconds: float
+    """Seconds of closed load for comparison."""
     arrivals: Arrivals = "constant"
 
 
-def stall(quick: bool) -> Iterator[Verdict]:
+def stall(quick: bool) -> Iterator[Check]:
     """The server stands still for 1 s of every 10 s (quick: 0.3 s of 3 s), at 100 requests/s."""
     if quick:
-        return judge(Shape("stall", ("stall", 0.3, 3), 100, 15, 1, 6))
-    return judge(Shape("stall", ("stall", 1, 10), 100, 50.5, 2, 20))
+        return measure_shape(Shape("stall", ("stall", 0.3, 3), 100, 15, 1, 6))
+    return measure_shape(Shape("stall", ("stall", 1, 10), 100, 50.5, 2, 20))
 
 
-def short(quick: bool) -> Iterator[Verdict]:
+def short(quick: bool) -> Iterator[Check]:
     """Short stalls often: 30 ms of every 300 ms."""
-    return judge(_shape("short stalls", ("stall", 0.03, 0.3), quick))
+    return measure_shape(_shape("short stalls", ("stall", 0.03, 0.3), quick))
 
 
-def humps(quick: bool) -> Iterator[Verdict]:
+def humps(quick: bool) -> Iterator[Check]:
     """Two humps: nine of ten take 5 ms, the tenth 50 ms."""
-    return judge(_shape("two humps", ("humps", 0.005, 0.05, 0.1), quick))
+    return measure_shape(_shape("two humps", ("humps", 0.005, 0.05, 0.1), quick))
 
 
-def ramp(quick: bool) -> Iterator[Verdict]:
+def ramp(quick: bool) -> Iterator[Check]:
     """A slow ramp: from nothing to 100 ms in 10 s, and again."""
-    return judge(_shape("slow ramp", ("ramp", 0.1, 5 if quick else 10), quick))
+    return measure_shape(_shape("slow ramp", ("ramp", 0.1, 5 if quick else 10), quick))
 
 
-def _shape(name: str, harm: tuple[str, *tuple[float, ...]], quick: bool) -> Shape:
-    return Shape(name, harm, 200, 10 if quick else 50.5, 1, 5)
+def _shape(name: str, fault: FaultArguments, quick: bool) -> Shape:
+    return Shape(name, fault, 200, 10 if quick else 50.5, 1, 5)
 
 
-def judge(shape: Shape) -> Iterator[Verdict]:
-    """Measure open and closed load through the harm; compare the open one with what was so."""
-    yield from compared(shape, opened(shape))
+def measure_shape(shape: Shape) -> Iterator[Check]:
+    """Measure open and closed load through the fault; compare open load with the truth."""
+    yield from check_response_times(shape, measure_open_load(shape))
 
 
-def compared(shape: Shape, cells: Sequence[Loaded]) -> Iterator[Verdict]:
-    """Compare each percentile of the response times in `cells` with what was so."""
-    found = response([each.cell for each in cells])
-    times = sorted(time for each in cells for time in _truth(shape, each))
-    closed = _closed(shape)
-    beside = dict(ground_truth.reportable(closed))
-    for name, q in ground_truth.reportable(found):
-        reported, truth = found.quantile(q), ground_truth.at(times, q)
-        told = ms(closed.quantile(q)) if name in beside else "n/a"
-        yield Verdict(
+def measure_open_load(shape: Shape) -> list[ProxiedCell]:
+    """Measure open load through the fault; return the valid cells."""
+    options = ["--rate", f"{shape.rate:g}", "--rounds", str(shape.rounds), "--seed", str(SEED)]
+    options += ["--poisson"] * (shape.arrivals == "poisson")
+    return measure_cells(shape.fault, *options, "--duration", f"{shape.seconds:g}")
+
+
+def check_response_times(shape: Shape, cells: Sequence[ProxiedCell]) -> Iterator[Check]:
+    """Compare each reported quantile of the response times in `cells` with the truth."""
+    reported = response_times([proxied.cell for proxied in cells])
+    times_us = sorted(us for proxied in cells for us in _true_times_us(shape, proxied))
+    closed = _closed_load(shape)
+    closed_quantiles = dict(ground_truth.reportable(closed))
+    for name, q in ground_truth.reportable(reported):
+        closed_us = closed.quantile(q) if name in closed_quantiles else None
+        yield Check(
             f"{shape.name}: response {name}",
-            ms(truth),
-            ms(reported),
-            BOUND,
-            ground_truth.near(reported, times, q),
-            f"closed: {told}",
+            in_ms(reported.quantile(q)),
+            ground_truth.BOUND,
+            ground_truth.is_near(reported.quantile(q), times_us, q),
+            expected=in_ms(ground_truth.quantile(times_us, q)),
+            note=f"closed: {in_ms(closed_us)}",
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """A cell, what the run kept of it, and its reads as the proxy `seen` them.
-
-    Those of the warm-up come first.
-    """
-
-    cell: Cell
-    seen: Sequence[ProxiedRequest]
-    samples: Sequence[SampledRequest]
-
-    @property
-    def measured(self) -> Sequence[ProxiedRequest]:
-        """Those that are counted, the last ones, but for one of each closed user's at the end."""
-        end = len(self.seen) - (self.cell.users or 0)
-        return self.seen[end - reads(self.cell).count : end]
+def _true_times_us(shape: Shape, proxied: ProxiedCell) -> list[float]:
+    schedule = arrivals(shape.arrivals, shape.rate, f"{SEED}:{proxied.cell.round}")
+    count = proxied.cell.intended or 0
+    return ground_truth.response_times_us(proxied.requests, schedule, count)
 
 
-def opened(shape: Shape) -> list[Loaded]:
-    """Measure open load through the harm; return the cells that count."""
-    options = ["--rate", f"{shape.rate:g}", "--rounds", str(shape.rounds), "--seed", str(SEED)]
-    options += ["--poisson"] * (shape.arrivals == "poisson")
-    return loaded(shape.harm, *options, "--duration", f"{shape.seconds:g}")
-
-
-def loaded(harm: tuple[str, *tuple[float, ...]], *options: str) -> list[Loaded]:
-    """Measure through a harm; return the cells that count. Raises ExperimentError."""
-    with processes.server() as port, processes.proxy(port, *harm) as harmed:
-        run, samples = measure(harmed.url, *options)
-        seen = ground_truth.cells(harmed.seen(), STORE)
-    if len(seen) != len(run.cells):
-        raise ExperimentError(f"{len(run.cells)} cells are on disk, the proxy saw {len(seen)}")
-    every = list(map(Loaded, run.cells, seen, _samples_of(seen, samples)))
-    return [each for each in every if each.cell.void is None]
-
-
-def _samples_of(
-    cells: Sequence[Sequence[ProxiedRequest]], samples: Sequence[SampledRequest]
-) -> list[list[SampledRequest]]:
-    """The samples of each cell, joined by request id; raises ExperimentError for a stranger."""
-    homes = {read.request_id: place for place, seen in enumerate(cells) for read in seen}
-    found: list[list[SampledRequest]] = [[] for _ in cells]
-    for sample in samples:
-        if sample.request_id not in homes:
-            raise ExperimentError(f"the proxy never saw the sampled request {sample.request_id}")
-        found[homes[sample.request_id]].append(sample)
-    return found
-
-
-def _truth(shape: Shape, each: Loaded) -> list[float]:
-    schedule = arrivals(shape.arrivals, shape.rate, f"{SEED}:{each.cell.round}")
-    return ground_truth.responses(each.seen, schedule, each.cell.intended or 0)
-
-
-def _closed(shape: Shape) -> Histogram:
-    options = ("--users", str(USERS), "--rounds", "1", "--duration", str(shape.closed))
-    return service([each.cell for each in loaded(shape.harm, *options)])
+def _closed_load(shape: Shape) -> Histogram:
+    options = ("--users", str(USERS), "--rounds", "1", "--duration", str(shape.closed_seconds))
+    return service_times([proxied.cell for proxied in measure_cells(shape.fault, *options)])

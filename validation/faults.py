@@ -1,36 +1,36 @@
-"""What a proxy does to requests: for how long it holds each, by the moment at which it came."""
+"""Faults that a proxy injects: how long a request is held, by the moment at which it arrives."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 
-class Harm(Protocol):
-    """A shape of harm. Times in seconds, moments counted from when the proxy began."""
+class Fault(Protocol):
+    """A fault. Durations in seconds, moments in seconds since the proxy started."""
 
     def hold(self, moment: float) -> float:
-        """Return for how long a request that came at `moment` is held."""
+        """Return for how long a request that arrives at `moment` is held."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """Nothing goes on during the last `seconds` of every `every`."""
+    """The server stands still for the last `seconds` of every `period`."""
 
     seconds: float
-    every: float
+    period: float
 
     def hold(self, moment: float) -> float:
         """Until the stall is over, if there is one."""
-        left = self.every - moment % self.every
-        return left if left <= self.seconds else 0.0
+        rest = self.period - moment % self.period
+        return rest if rest <= self.seconds else 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Humps:
-    """A share of all requests takes `slow`, the others `fast`: which, is random and seeded."""
+class TwoHumps:
+    """A share of all requests takes `slow`, the others `fast`, at random from a fixed seed."""
 
     fast: float
     slow: float
@@ -38,20 +38,20 @@ class Humps:
     _random: random.Random = field(default_factory=lambda: random.Random("humps"))
 
     def hold(self, moment: float) -> float:  # noqa: ARG002
-        """One of both."""
+        """One of the two delays."""
         return self.slow if self._random.random() < self.share else self.fast
 
 
 @dataclass(frozen=True, slots=True)
 class Ramp:
-    """What a request takes grows evenly from nothing to `most`, and begins again after `every`."""
+    """A delay that grows evenly from nothing to `peak`, and begins again after every `period`."""
 
-    most: float
-    every: float
+    peak: float
+    period: float
 
     def hold(self, moment: float) -> float:
-        """As far as the ramp has come."""
-        return self.most * (moment % self.every) / self.every
+        """As high as the ramp is at that moment."""
+        return self.peak * (moment % self.period) / self.period
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Delay:
     seconds: float
 
     def hold(self, moment: float) -> float:  # noqa: ARG002
-        """Constant the same."""
+        """The same at every moment."""
         return self.seconds
 
 
@@ -70,17 +70,17 @@ class Queue:
     """Requests are served one after the other, each in `seconds`: M/D/1 if they come at random."""
 
     seconds: float
-    _free: float = 0.0
+    _idle_from: float = 0.0
 
     def hold(self, moment: float) -> float:
-        """Until all before it are served, and it is."""
-        self._free = max(self._free, moment) + self.seconds
-        return self._free - moment
+        """Until all requests before it are served, and it is."""
+        self._idle_from = max(self._idle_from, moment) + self.seconds
+        return self._idle_from - moment
 
 
-HARMS: Mapping[str, type[Harm]] = {
+FAULTS: Final[Mapping[str, type[Fault]]] = {
     "stall": Stall,
-    "humps": Humps,
+    "humps": TwoHumps,
     "ramp": Ramp,
     "delay": Delay,
     "queue": Queue,

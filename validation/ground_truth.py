@@ -1,69 +1,70 @@
-"""The truth about response times, from what a proxy saw: pure functions.
+"""The true response times, computed from the requests that a proxy recorded: pure functions.
 
-A response time begins when a request was *meant* to be sent, which nobody tells the proxy. But a
-schedule is known up to its phase: request i is meant for `begin + meant[i]`, `i / rate` where they
-are constant, and what the seed says where they are random. None comes before it was meant to, so
-`begin` is the least of `arrival - meant[i]`. That is too late by the least time from generator to
-proxy, some 0.1 ms; no answer of the generator's enters into it.
+A response time begins at the scheduled start of a request, which is not on the wire. But a schedule
+is known up to its phase: request i starts at `begin + schedule[i]`, `i / rate` where starts are
+evenly spaced, and as the seed says where they are random. No request arrives before its scheduled
+start, so `begin` is the least of `arrival - schedule[i]`. That is too late by the least time from
+generator to proxy, some 0.1 ms; no figure of the generator's is used.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
 
+from benchmarks.harness import ExperimentError
 from validation.proxy import ProxiedRequest
-from validation.verdict import ExperimentError
 from windtunnel.recording.histogram import QUANTILES, Histogram, nearest_rank
 
-SHARE, NEAR_US, RANKS = 0.02, 1000.0, 0.003
-"""A found percentile may be off by 2 %, or by 1 ms, or by 0.3 points of rank."""
+SHARE, TOLERANCE_US, RANKS = 0.02, 1000.0, 0.003
+BOUND: Final = "2 %, 1 ms or 0.3 points"
+"""How far a reported quantile may be off: 2 %, or 1 ms, or 0.3 points of rank."""
 
 
-def cells(seen: Sequence[ProxiedRequest], store: str) -> list[list[ProxiedRequest]]:
-    """The reads of each cell: each begins with a population, put in one request."""
-    found: list[list[ProxiedRequest]] = []
-    for request in sorted(seen, key=lambda each: each.arrived):
+def reads_by_cell(requests: Sequence[ProxiedRequest], store: str) -> list[list[ProxiedRequest]]:
+    """The reads of each cell; a cell begins where one request puts the whole population."""
+    cells: list[list[ProxiedRequest]] = []
+    for request in sorted(requests, key=lambda request: request.arrival_s):
         verb, path, _ = request.line.split(" ", 2)
         if verb == "PUT" and path == f"/{store}/records":
-            found.append([])
-        elif verb == "GET" and path.startswith(f"/{store}/records/") and found:
-            found[-1].append(request)
-    return found
+            cells.append([])
+        elif verb == "GET" and path.startswith(f"/{store}/records/") and cells:
+            cells[-1].append(request)
+    return cells
 
 
-def responses(
-    reads: Sequence[ProxiedRequest], schedule: Iterable[float], counted: int
+def response_times_us(
+    reads: Sequence[ProxiedRequest], schedule: Iterable[float], count: int
 ) -> list[float]:
-    """The response times, in microseconds, of the last `counted` reads of a cell.
+    """The response times, in microseconds, of the last `count` reads of a cell.
 
-    `schedule` has the moment for which each was meant, from the first one of the warm-up on.
-
-    These are the measured ones: the schedule goes on without a gap from the warm-up to the end.
-    Raises ExperimentError where the proxy saw too few.
+    `schedule` has the scheduled starts in seconds, from the first request of the warm-up on. The
+    last reads are the measured ones, as the schedule goes on without a gap from the warm-up to the
+    end. Raises ExperimentError where fewer came to the proxy.
     """
-    if len(reads) < counted:
-        raise ExperimentError(f"{counted} were counted, {len(reads)} came to the proxy")
-    meant = list(zip(reads, schedule, strict=False))
-    begin = min(read.arrived - moment for read, moment in meant)
-    times = [(read.answered - begin - moment) * 1e6 for read, moment in meant]
-    return times[len(times) - counted :]
+    if len(reads) < count:
+        raise ExperimentError(f"{count} were counted, {len(reads)} came to the proxy")
+    scheduled = list(zip(reads, schedule, strict=False))
+    begin = min(read.arrival_s - start for read, start in scheduled)
+    times_us = [(read.response_s - begin - start) * 1e6 for read, start in scheduled]
+    return times_us[len(times_us) - count :]
 
 
-def at(times: Sequence[float], q: float) -> float:
-    """The nearest-rank percentile of sorted times."""
+def quantile(times: Sequence[float], q: float) -> float:
+    """The nearest-rank quantile of sorted times."""
     return times[min(nearest_rank(len(times), q), len(times)) - 1]
 
 
-def near(found: float, times: Sequence[float], q: float) -> bool:
-    """Whether a found percentile is true of sorted times within the bounds above."""
-    truth = at(times, q)
-    if abs(found - truth) <= max(SHARE * truth, NEAR_US):
+def is_near(reported_us: float, times_us: Sequence[float], q: float) -> bool:
+    """Whether a reported quantile is that of sorted times, within the bounds above."""
+    truth_us = quantile(times_us, q)
+    if abs(reported_us - truth_us) <= max(SHARE * truth_us, TOLERANCE_US):
         return True
-    return at(times, q - RANKS) <= found <= at(times, q + RANKS)
+    return quantile(times_us, q - RANKS) <= reported_us <= quantile(times_us, q + RANKS)
 
 
 def reportable(histogram: Histogram) -> Iterator[tuple[str, float]]:
-    """The percentiles that so many samples allow, by name."""
+    """The quantiles that have enough samples, by name."""
     for name, q in QUANTILES.items():
         if histogram.enough(q):
             yield name, q

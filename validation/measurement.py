@@ -2,64 +2,60 @@
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from validation.processes import ROOT, command
-from validation.verdict import ExperimentError
+from benchmarks.harness import ExperimentError
+from benchmarks.processes import run_module
 from windtunnel.recording import histogram, results, streams
 from windtunnel.recording.histogram import Histogram
 from windtunnel.recording.results import OK, Cell, OperationResult, Run
 from windtunnel.recording.streams import SampledRequest
 
-STORE = "memory/async/volatile"
+STORE: Final = "memory/async/volatile"
 
 
-class Measured(NamedTuple):
-    """What a run wrote."""
+class Measurement(NamedTuple):
+    """A run, and the requests that it kept in full."""
 
     run: Run
     samples: Sequence[SampledRequest]
 
 
-def measure(url: str, *arguments: str) -> Measured:
+def measure(url: str, *options: str) -> Measurement:
     """Measure reads of one store at `url`. Raises ExperimentError."""
-    with tempfile.TemporaryDirectory(prefix="windtunnel-truth-") as into:
-        options = ("--host", url, "--stores", STORE, "--mix", "read", "--results", into)
-        done = subprocess.run(
-            command("windtunnel", "run", "crud", *options, *arguments),
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            said = (done.stderr.strip() or done.stdout.strip()).splitlines()
-            raise ExperimentError(f"windtunnel run: {said[-1] if said else done.returncode}")
-        [folder] = Path(into).iterdir()
+    with tempfile.TemporaryDirectory(prefix="windtunnel-truth-") as parent:
+        target = ("--host", url, "--stores", STORE, "--mix", "read", "--results", parent)
+        run_module("windtunnel", "run", "crud", *target, *options)
+        [folder] = Path(parent).iterdir()
         run = results.load(folder)
-        return Measured(run, list(streams.samples(folder, run.damaged)))
+        return Measurement(run, list(streams.samples(folder, run.damaged)))
 
 
 def reads(cell: Cell) -> OperationResult:
-    """What the reads of a cell got; raises ExperimentError where any failed or was not sent."""
-    outcomes = {result.outcome: result for result in cell.operations}
-    if set(outcomes) != {OK} or cell.skipped:
-        why = cell.void or f"outcomes {', '.join(outcomes) or 'none'}, {cell.skipped} skipped"
-        raise ExperimentError(f"a cell is not whole: {why}")
-    return outcomes[OK]
+    """The successful reads of a cell; raises ExperimentError where any failed or was skipped."""
+    by_outcome = {result.outcome: result for result in cell.operations}
+    if set(by_outcome) != {OK} or cell.skipped:
+        outcomes = ", ".join(by_outcome) or "none"
+        reason = cell.void or f"outcomes {outcomes}, {cell.skipped} skipped"
+        raise ExperimentError(f"a cell is incomplete: {reason}")
+    return by_outcome[OK]
 
 
-def service(cells: Sequence[Cell]) -> Histogram:
+def service_times(cells: Sequence[Cell]) -> Histogram:
     """The service times of all cells together, as a report merges them."""
-    found = [reads(cell).service_us for cell in cells]
-    return histogram.merge(histogram.decode(t.histogram or "") for t in found if t)
+    times = [reads(cell).service_us for cell in cells]
+    return histogram.merge(histogram.decode(t.histogram or "") for t in times if t)
 
 
-def response(cells: Sequence[Cell]) -> Histogram:
+def response_times(cells: Sequence[Cell]) -> Histogram:
     """The response times of all cells together, as a report merges them."""
-    found = [reads(cell).response_us for cell in cells]
-    return histogram.merge(histogram.decode(t.histogram or "") for t in found if t)
+    times = [reads(cell).response_us for cell in cells]
+    return histogram.merge(histogram.decode(t.histogram or "") for t in times if t)
+
+
+def in_ms(us: float | None) -> str:
+    """Write microseconds as milliseconds."""
+    return "n/a" if us is None else f"{us / 1000:.2f} ms"

@@ -1,7 +1,7 @@
-"""Interleaved pairs: how often is a difference found where there is none, and where there is one?
+"""Interleaved pairs: how often is a difference reported where there is none, and where there is?
 
-A comparison is six rounds in each of which both variants are measured once, in shuffled order,
-judged as `windtunnel compare` judges them. All come out of one run, six rounds after six.
+A comparison is six rounds in each of which both variants are measured once, in shuffled order, and
+is judged as `windtunnel compare` does. All come out of one run, six rounds after six.
 """
 
 from __future__ import annotations
@@ -11,79 +11,78 @@ from statistics import median
 
 import msgspec
 
-from validation import processes
+from benchmarks.harness import Check, ExperimentError
+from benchmarks.processes import server_process
 from validation.measurement import measure
-from validation.verdict import ExperimentError, Verdict
+from validation.proxy_process import proxy_process
 from windtunnel.analysis.compare import compare
 from windtunnel.analysis.stats import MIN_ROUNDS
 from windtunnel.analysis.summary import Comparison, Outcome
 from windtunnel.recording.results import Run
 
-COMPARISONS, QUICK = 20, 5
-SERVICE_S, INJECTED = 0.020, 0.10
+COMPARISONS, QUICK_COMPARISONS = 20, 5
+SERVICE_S, ADDED_SHARE = 0.020, 0.10
 USERS = 4
 
 
-def aa(quick: bool) -> Iterator[Verdict]:
+def aa(quick: bool) -> Iterator[Check]:
     """One store against itself."""
-    number, most = (QUICK, 1) if quick else (COMPARISONS, 3)
-    with processes.server() as port:
+    count, limit = (QUICK_COMPARISONS, 1) if quick else (COMPARISONS, 3)
+    with server_process() as (_, port):
         url = f"http://127.0.0.1:{port}"
-        found = compared(url, url, number, seconds=0.3)
-    yield Verdict(
-        f"A/A: differences in {number} comparisons",
-        "none",
-        str(differences(found)),
-        f"at most {most}",
-        differences(found) <= most,
-        told(found),
+        comparisons = measure_comparisons(url, url, count, seconds=0.3)
+    differences = sum(c.outcome in {Outcome.FASTER, Outcome.SLOWER} for c in comparisons)
+    yield Check(
+        f"A/A: differences in {count} comparisons",
+        str(differences),
+        f"at most {limit}",
+        differences <= limit,
+        expected="none",
+        note=describe_ratios(comparisons),
     )
 
 
-def ab(quick: bool) -> Iterator[Verdict]:
+def ab(quick: bool) -> Iterator[Check]:
     """A store of 20 ms service time against the same with a tenth more."""
-    number, least = (QUICK, 4) if quick else (COMPARISONS, 18)
-    slower = SERVICE_S * (1 + INJECTED)
+    count, limit = (QUICK_COMPARISONS, 4) if quick else (COMPARISONS, 18)
+    slower_s = SERVICE_S * (1 + ADDED_SHARE)
     with (
-        processes.server() as port,
-        processes.proxy(port, "delay", SERVICE_S) as one,
-        processes.proxy(port, "delay", slower) as other,
+        server_process() as (_, port),
+        proxy_process(port, "delay", SERVICE_S) as baseline,
+        proxy_process(port, "delay", slower_s) as slower,
     ):
-        found = compared(one.url, other.url, number, seconds=0.4)
-    right = sum(each.outcome is Outcome.SLOWER for each in found)
-    yield Verdict(
-        f"A/B: slower in {number} comparisons",
-        f"each, by 10 % of {SERVICE_S * 1000:g} ms",
-        str(right),
-        f"at least {least}",
-        right >= least,
-        told(found),
+        comparisons = measure_comparisons(baseline.url, slower.url, count, seconds=0.4)
+    detections = sum(comparison.outcome is Outcome.SLOWER for comparison in comparisons)
+    yield Check(
+        f"A/B: slower in {count} comparisons",
+        str(detections),
+        f"at least {limit}",
+        detections >= limit,
+        expected=f"all, by 10 % of {SERVICE_S * 1000:g} ms",
+        note=describe_ratios(comparisons),
     )
 
 
-def compared(one: str, other: str, comparisons: int, seconds: float) -> list[Comparison]:
-    """Compare the p50 of read, so many times; raises ExperimentError."""
-    rounds = comparisons * MIN_ROUNDS
-    options = ("--against", other, "--rounds", str(rounds), "--duration", str(seconds))
-    run = measure(one, *options, "--warmup", "0.1", "--users", str(USERS)).run
+def measure_comparisons(url: str, against: str, count: int, seconds: float) -> list[Comparison]:
+    """Compare the p50 of read `count` times, in cells of `seconds`; raises ExperimentError."""
+    rounds = count * MIN_ROUNDS
+    options = ("--against", against, "--rounds", str(rounds), "--duration", str(seconds))
+    run = measure(url, *options, "--warmup", "0.1", "--users", str(USERS)).run
     return [_comparison(run, first) for first in range(1, rounds, MIN_ROUNDS)]
 
 
-def differences(found: list[Comparison]) -> int:
-    """How many say that one is faster or slower."""
-    return sum(each.outcome in {Outcome.FASTER, Outcome.SLOWER} for each in found)
-
-
-def told(found: list[Comparison]) -> str:
-    """The ratios in a few words."""
-    ratios = [each.ratio for each in found if each.ratio is not None]
+def describe_ratios(comparisons: list[Comparison]) -> str:
+    """The range and the median of the ratios."""
+    ratios = [comparison.ratio for comparison in comparisons if comparison.ratio is not None]
     return f"ratio {min(ratios):.2f} to {max(ratios):.2f}, median {median(ratios):.2f}"
 
 
 def _comparison(run: Run, first: int) -> Comparison:
+    """Compare the variants of a run in six rounds from `first` on."""
     cells = [cell for cell in run.cells if first <= cell.round < first + MIN_ROUNDS]
-    some = msgspec.structs.replace(run, cells=cells)
-    for each in compare(some).comparisons:
-        if (each.operation, each.metric) == ("read", "p50") and each.ratio is not None:
-            return each
+    rounds = msgspec.structs.replace(run, cells=cells)
+    for comparison in compare(rounds).comparisons:
+        is_read_p50 = (comparison.operation, comparison.metric) == ("read", "p50")
+        if is_read_p50 and comparison.ratio is not None:
+            return comparison
     raise ExperimentError(f"rounds {first} to {first + MIN_ROUNDS - 1} give no comparison")

@@ -1,11 +1,12 @@
-"""A proxy that does harm, and remembers when each request came and when it was answered.
+"""A proxy that injects a fault, and records when each request arrived and was responded to.
 
-`python -m validation.proxy PORT HARM NUMBER...` writes the port that it listens on, passes all
-on to PORT until its stdin ends, and then writes what it saw as JSON, a list of `ProxiedRequest`. It
-never stands still itself: a request that is held has its arrival noted all the same.
+`python -m validation.proxy PORT FAULT PARAMETER...` writes the port that it listens on, forwards
+everything to PORT until its stdin ends, and then writes its record as JSON, a list of
+`ProxiedRequest`. It never stands still itself: the arrival of a request that is held is recorded
+all the same.
 
-Nothing is parsed but for the first line and the request id: on a connection there is one request
-at a time, so bytes from the client are a new request once bytes of the last answer have come.
+Nothing is parsed but for the first line and the request id: a connection has one request at a time,
+so bytes from the client are a new request once bytes of the last response have come.
 """
 
 from __future__ import annotations
@@ -16,43 +17,44 @@ from time import perf_counter
 
 import msgspec
 
-from validation.faults import HARMS, Harm
+from validation.faults import FAULTS, Fault
 
-_ID = b"\r\nX-Request-Id: "
+_ID_FIELD = b"\r\nX-Request-Id: "
 
 
 class ProxiedRequest(msgspec.Struct, array_like=True):
-    """A request: first line, id, first byte seen and last byte of the answer passed on.
+    """A request: its first line, and when its first byte and the last one of its response came.
 
     The times are seconds of `time.perf_counter()`, on Linux the same clock in all processes.
     """
 
     line: str
-    arrived: float
+    arrival_s: float
     request_id: str = ""
-    answered: float = 0.0
+    response_s: float = 0.0
+    """0 while there is no response."""
 
 
 class Proxy:
-    """Where to pass requests on to, what harm to do, and what was seen."""
+    """The server's port, the fault to inject, and all requests so far."""
 
-    def __init__(self, port: int, harm: Harm) -> None:
+    def __init__(self, port: int, fault: Fault) -> None:
         self.port = port
-        self.harm = harm
-        self.seen: list[ProxiedRequest] = []
-        self.began = perf_counter()
+        self.fault = fault
+        self.requests: list[ProxiedRequest] = []
+        self.start = perf_counter()
 
 
-class Front(asyncio.Protocol):
-    """A connection of a client's; it has one of its own to the server."""
+class ClientSide(asyncio.Protocol):
+    """A client's connection to the proxy; each has one of its own to the server."""
 
     def __init__(self, proxy: Proxy) -> None:
         self.transport: asyncio.Transport
         self.request: ProxiedRequest | None = None
         self._proxy = proxy
-        self._back: asyncio.Transport | None = None
-        self._held: list[bytes] = []
-        self._free = False
+        self._server: asyncio.Transport | None = None
+        self._buffer: list[bytes] = []
+        self._released = False
         self._loop = asyncio.get_running_loop()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -62,75 +64,75 @@ class Front(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002
         self._connecting.cancel()
-        if self._back is not None:
-            self._back.close()
+        if self._server is not None:
+            self._server.close()
 
     def data_received(self, data: bytes) -> None:
-        self._held.append(data)
-        if self.request is None or self.request.answered:
-            self._begin(data)
+        self._buffer.append(data)
+        if self.request is None or self.request.response_s:
+            self._start_request(data)
         else:
-            self._pass_on()
+            self._forward()
 
     async def _connect(self) -> None:
         address = ("127.0.0.1", self._proxy.port)
         try:
-            self._back, _ = await self._loop.create_connection(lambda: Back(self), *address)
+            self._server, _ = await self._loop.create_connection(lambda: ServerSide(self), *address)
         except OSError:
             self.transport.close()
-        self._pass_on()
+        self._forward()
 
-    def _begin(self, data: bytes) -> None:
+    def _start_request(self, data: bytes) -> None:
         now = perf_counter()
         self.request = ProxiedRequest(data.partition(b"\r\n")[0].decode("latin-1"), now)
-        self._proxy.seen.append(self.request)
-        hold = self._proxy.harm.hold(now - self._proxy.began)
-        self._free = not hold
-        if hold:
-            self._loop.call_later(hold, self._let_go)
-        self._pass_on()
+        self._proxy.requests.append(self.request)
+        hold_s = self._proxy.fault.hold(now - self._proxy.start)
+        self._released = not hold_s
+        if hold_s:
+            self._loop.call_later(hold_s, self._release)
+        self._forward()
 
-    def _let_go(self) -> None:
-        self._free = True
-        self._pass_on()
+    def _release(self) -> None:
+        self._released = True
+        self._forward()
 
-    def _pass_on(self) -> None:
-        if self._free and self._back is not None and self._held:
-            self._back.write(b"".join(self._held))
-            self._held.clear()
+    def _forward(self) -> None:
+        if self._released and self._server is not None and self._buffer:
+            self._server.write(b"".join(self._buffer))
+            self._buffer.clear()
 
 
-class Back(asyncio.Protocol):
-    """The connection to the server."""
+class ServerSide(asyncio.Protocol):
+    """The proxy's connection to the server, for one client's connection."""
 
-    def __init__(self, front: Front) -> None:
-        self._front = front
+    def __init__(self, client: ClientSide) -> None:
+        self._client = client
 
     def data_received(self, data: bytes) -> None:
-        self._front.transport.write(data)
-        request = self._front.request
+        self._client.transport.write(data)
+        request = self._client.request
         if request is not None:
-            request.answered = perf_counter()
-            request.request_id = request.request_id or _id(data)
+            request.response_s = perf_counter()
+            request.request_id = request.request_id or _request_id(data)
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002
-        self._front.transport.close()
+        self._client.transport.close()
 
 
-def _id(data: bytes) -> str:
-    _, _, rest = data.partition(_ID)
+def _request_id(data: bytes) -> str:
+    _, _, rest = data.partition(_ID_FIELD)
     return rest.partition(b"\r\n")[0].decode("latin-1")
 
 
-async def main(port: int, harm: Harm) -> None:
-    """Serve until stdin ends, and say what was seen."""
-    proxy = Proxy(port, harm)
+async def main(port: int, fault: Fault) -> None:
+    """Serve until stdin ends, then write all requests."""
+    proxy = Proxy(port, fault)
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Front(proxy), "127.0.0.1", 0, backlog=1024)
+    server = await loop.create_server(lambda: ClientSide(proxy), "127.0.0.1", 0, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)
     await asyncio.to_thread(sys.stdin.read)
-    sys.stdout.buffer.write(msgspec.json.encode(proxy.seen))
+    sys.stdout.buffer.write(msgspec.json.encode(proxy.requests))
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]), HARMS[sys.argv[2]](*map(float, sys.argv[3:]))))
+    asyncio.run(main(int(sys.argv[1]), FAULTS[sys.argv[2]](*map(float, sys.argv[3:]))))

@@ -16,7 +16,7 @@ from fractions import Fraction
 
 
 class TheoryError(ValueError):
-    """There is no steady state: more comes than can be served."""
+    """There is no steady state: more arrives than can be served."""
 
 
 def md1_mean_wait(rate: float, service: float) -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.fixed_nginx import PATH, fixed
+from benchmarks.fixed_nginx import PATH, fixed_nginx
 from deploy.services import UnavailableError
 from windtunnel.client.descriptors import RESERVED
 
@@ -54,7 +54,7 @@ def test_each_user_keeps_one_connection_as_the_server_counts() -> None:
     assert users > 1024, "select() would do: raise the hard limit of open files"
     command = [sys.executable, "-c", CODE]
     try:
-        with fixed() as nginx:
+        with fixed_nginx() as nginx:
             told = subprocess.run(
                 [*command, nginx.url, str(users)],
                 capture_output=True,
