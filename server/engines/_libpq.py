@@ -12,7 +12,7 @@ from typing import Any
 
 from server.engines._postgres import Postgres
 from server.engines.base import Errors
-from server.errors import DeadlineExceeded, Invalid, Unavailable
+from server.errors import Invalid, Unavailable
 
 
 class LibpqSession:
@@ -73,12 +73,8 @@ class Libpq(Postgres):
 
 
 def errors_of(driver: ModuleType) -> Errors:
-    """Return the errors of a DB-API driver that has a class for each SQLSTATE."""
-    state = driver.errors
+    """Return the errors of a DB-API driver that come without a SQLSTATE."""
     return (
-        (state.QueryCanceled, DeadlineExceeded),
-        (state.InsufficientPrivilege, Unavailable),
-        (state.UndefinedTable, Unavailable),
         (driver.DataError, Invalid),
         (driver.OperationalError, Unavailable),
         (driver.InternalError, Unavailable),

@@ -7,13 +7,13 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from server.api.enums import Durability, Operation
 from server.api.record import Record, TagSummary, encode
 from server.engines.base import Engine, Op, Opening, Promise, Service
-from server.errors import Unavailable
+from server.errors import DeadlineExceeded, Invalid, Problem, Unavailable
 
 SERVICE = Service(
     "postgres", {None: "postgresql://postgres@127.0.0.1:15432/windtunnel?sslmode=disable"}
@@ -50,6 +50,26 @@ _CHECKPOINT = "DO $$ BEGIN CHECKPOINT; EXCEPTION WHEN insufficient_privilege THE
 
 _COLUMNS = 'id, topic, "when", duration, tags'
 
+_BY_STATE: Mapping[str, type[Problem] | None] = {
+    "57014": DeadlineExceeded,  # query_canceled, by statement_timeout
+    "42501": Unavailable,  # insufficient_privilege, as on the schema public since PostgreSQL 15
+    "42P01": Unavailable,  # undefined_table: it was dropped
+    "22": Invalid,  # data exceptions
+    "0A": None,  # these and the ones below would be faults of our statements
+    "20": None,
+    "21": None,
+    "23": None,
+    "42": None,
+    "44": None,
+    "P0": None,
+}
+"""SQLSTATE, or its class (the first two characters), and its Problem; others are Unavailable."""
+
+
+def problem_of_state(state: str) -> type[Problem] | None:
+    """Return the Problem that a SQLSTATE stands for, None for a fault of our statements."""
+    return _BY_STATE.get(state, _BY_STATE.get(state[:2], Unavailable))
+
 
 class Postgres(Engine):
     """A PostgreSQL table of each store's own; each statement commits by itself."""
@@ -80,6 +100,11 @@ class Postgres(Engine):
             f"SELECT tag, count(*), avg(duration), max(duration) FROM {self._summary_table}"  # noqa: S608
             " GROUP BY tag ORDER BY tag"
         )
+
+    def problem(self, error: Exception) -> type[Problem] | None:
+        """Return the Problem of the server's SQLSTATE; `errors` has what the client raises."""
+        state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+        return problem_of_state(state) if state else super().problem(error)
 
     def statement(self, text: str) -> str:
         """Return a statement with parameters in this driver's style; unchanged here."""

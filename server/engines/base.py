@@ -173,6 +173,11 @@ class Engine(ABC):
         """
         return ()
 
+    def problem(self, error: Exception) -> type[Problem] | None:
+        """Return the Problem that a driver's error stands for, None for a fault of ours."""
+        matches = (problem for kind, problem in self.errors() if isinstance(error, kind))
+        return next(matches, None)
+
     # -- life of a collection --------------------------------------------------------------
 
     def prepare(self, db: Any) -> Op[None]:  # noqa: ARG002

@@ -10,7 +10,7 @@ from server.api.enums import Mode
 from server.api.record import Record
 from server.engines._postgres import Postgres
 from server.engines.base import Errors
-from server.errors import DeadlineExceeded, Invalid, Unavailable
+from server.errors import Unavailable
 
 
 class PostgresAsyncpg(Postgres):
@@ -42,21 +42,7 @@ class PostgresAsyncpg(Postgres):
         return record
 
     def errors(self) -> Errors:
-        """Return asyncpg's errors, by SQLSTATE class."""
-        from asyncpg import exceptions as e
+        """Return asyncpg's errors that come without a SQLSTATE."""
+        from asyncpg.exceptions import InterfaceError, InternalClientError
 
-        return (
-            (e.QueryCanceledError, DeadlineExceeded),
-            (e.DataError, Invalid),
-            (e.PostgresConnectionError, Unavailable),
-            (e.OperatorInterventionError, Unavailable),
-            (e.InsufficientResourcesError, Unavailable),
-            (e.InvalidAuthorizationSpecificationError, Unavailable),
-            (e.InvalidCatalogNameError, Unavailable),
-            (e.ReadOnlySQLTransactionError, Unavailable),
-            (e.UndefinedTableError, Unavailable),
-            (e.PostgresSystemError, Unavailable),
-            (e.InternalServerError, Unavailable),
-            (e.InterfaceError, Unavailable),
-            (e.InternalClientError, Unavailable),
-        )
+        return ((InterfaceError, Unavailable), (InternalClientError, Unavailable))

@@ -26,6 +26,5 @@ class PostgresPsycopg2(Libpq):
     def errors(self) -> Errors:
         """Return psycopg2's errors."""
         import psycopg2
-        import psycopg2.errors
 
         return errors_of(psycopg2)

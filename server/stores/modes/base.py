@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
-from server.engines.base import Engine, Errors, Op
+from server.engines.base import Engine, Op
 from server.errors import DeadlineExceeded, Problem, Unavailable
 from server.stores.modes.slots import ConnectionSlots
 
@@ -51,20 +51,20 @@ async def adrive(op: Op[T]) -> T:
         return stop.value  # type: ignore[no-any-return]
 
 
-_ALWAYS: Errors = ((OSError, Unavailable), (EOFError, Unavailable))
+_ALWAYS = (OSError, EOFError)
 
 
 def translate_error(engine: Engine, error: Exception) -> Exception:
     """Return the Problem that a driver's error stands for, or `error` itself, which is a bug."""
     if isinstance(error, Problem):
         return error
-    for kind, problem in (*engine.errors(), *_ALWAYS):
-        if isinstance(error, kind):
-            text = " ".join(str(error).split()) or type(error).__name__
-            translation = problem(f"{engine.title}: {text[:300]}")
-            translation.__cause__ = error
-            return translation
-    return error
+    problem = engine.problem(error) or (Unavailable if isinstance(error, _ALWAYS) else None)
+    if problem is None:
+        return error
+    text = " ".join(str(error).split()) or type(error).__name__
+    translation = problem(f"{engine.title}: {text[:300]}")
+    translation.__cause__ = error
+    return translation
 
 
 def keeps_connection(failure: Exception) -> bool:
