@@ -26,6 +26,8 @@ DISK_SPACE = 1.5e9
 class BootstrapError(Exception):
     """The machine lacks something; the message is one line that says how to fix it."""
 
+    exit_code = 3
+
 
 def main(project: Path = PROJECT) -> int:
     """Make the environment of a project unless it is there; returns the exit code."""
@@ -35,13 +37,13 @@ def main(project: Path = PROJECT) -> int:
             make(project)
     except BootstrapError as error:
         print(f"setup: {error}", file=sys.stderr)
-        return 3
+        return error.exit_code
     except KeyboardInterrupt:
         print("\nsetup: interrupted; `make setup` continues from here", file=sys.stderr)
         return 130
     except OSError as error:
         print(f"setup: {error.filename or project}: {error.strerror}{_fix(error)}", file=sys.stderr)
-        return 3
+        return BootstrapError.exit_code
     return 0
 
 

@@ -68,7 +68,7 @@ def test_alone_it_lists_its_commands(workspace: Workspace) -> None:
         (("up", "--processes", "0"), "--processes"),
         (("up", "--processes", "many"), "valid integer"),
         (("up", "--processes", "1000"), "less than or equal to 92"),
-        (("up", "--loop", "twisted"), "asyncio or uvloop"),
+        (("up", "--loop", "twisted"), "one of 'asyncio', 'uvloop'"),
         (("up", "--service", "oracle"), "oracle"),
         (("status", "more"), "more"),
         (("run", "nope"), "nope"),

@@ -17,8 +17,8 @@ from windtunnel import errors
 from windtunnel.errors import ExitCode, SetupError, UsageError, WindtunnelError
 
 ROOT = Path(__file__).parent.parent.parent
-INTERNAL = {"FailureError", "Lacking", "Problem", "ResponseError"}
-"""What never ends a command: counted as a failed request, answered by HTTP, or of the bootstrap."""
+INTERNAL = {"FailureError", "Problem", "ResponseError"}
+"""What never ends a command: counted as a failed request, or answered by HTTP."""
 
 
 def definitions() -> Iterator[tuple[str, str]]:

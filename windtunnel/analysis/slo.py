@@ -197,6 +197,4 @@ def _error(text: str, position: int, why: str) -> SloError:
     position = _skip(text, position)
     near = repr(text[position : position + 20]) if position < len(text) else "the end"
     objective = " ".join(text.split())
-    return SloError(
-        f"--slo {objective!r}, place {position + 1} ({near}): {why}; write it as {EXAMPLE!r}"
-    )
+    return SloError(f"{objective!r}, place {position + 1} ({near}): {why}; write it as {EXAMPLE!r}")

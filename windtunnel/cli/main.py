@@ -12,7 +12,6 @@ import signal
 import stat
 import sys
 import traceback
-from importlib import metadata
 from types import FrameType
 from typing import Annotated
 
@@ -53,6 +52,8 @@ app.add_typer(split.app)
 
 def _print_version(flag: bool) -> None:
     if flag:
+        from importlib import metadata
+
         say(metadata.version("windtunnel"))
         raise typer.Exit
 

@@ -35,7 +35,7 @@ def exit_code(error: Exception) -> int:
 def error_line(error: Exception) -> str:
     """Return the line that says what went wrong, and of an unexpected error how to see where."""
     if isinstance(error, typer.TyperException):
-        message = " ".join(error.format_message().split())
+        message = " ".join(error.format_message().split()).replace(": Value error, ", ": ")
         return f"{message.rstrip('.')} (see {_help_command(error)})"
     if isinstance(error, OSError):
         return _os_error_line(error)

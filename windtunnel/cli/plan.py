@@ -1,13 +1,17 @@
-"""plan: which split would hold objectives, by the model alone."""
+"""plan: which split would hold SLOs, by simulation alone."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from windtunnel.cli import options, types
+from windtunnel.cli.types import option_type
 from windtunnel.errors import ExitCode, UsageError
+from windtunnel.workload.options import SEED
 
 if TYPE_CHECKING:
     from windtunnel.analysis.slo import Slo
@@ -16,59 +20,64 @@ if TYPE_CHECKING:
     from windtunnel.tuning.system_model import Traffic
 
 ASSUMED = {"fast": "0.3", "slow": "20"}
-"""Milliseconds, where neither a run nor anybody says."""
+"""Milliseconds, where neither a run nor an option states them."""
 
 
 def plan(
     fast_rate: Annotated[
-        float, typer.Option(min=0.1, max=1e6, metavar="R", help="fast requests a second")
+        float, typer.Option(min=0.1, max=1e6, metavar="R", help="fast requests per second")
     ],
     slow_rate: Annotated[
-        float, typer.Option(min=0.1, max=1e6, metavar="R", help="slow requests a second")
+        float, typer.Option(min=0.1, max=1e6, metavar="R", help="slow requests per second")
     ],
-    slo: Annotated[
-        list[str],
-        typer.Option(metavar="TEXT", help="as 'p99(response, fast) < 50ms'; all must hold"),
-    ],
+    slo: options.RequiredSlos,
     fast_ms: Annotated[
-        str | None,
-        typer.Option(metavar="T", help="a fast request holds its process: 0.3, exp:0.3, 0.2,0.4"),
+        Any,
+        typer.Option(
+            metavar="T",
+            parser=option_type(types.service_time),
+            help="service time of a fast request: 0.3, exp:0.3, 0.2,0.4 [measured, or 0.3]",
+        ),
     ] = None,
     slow_ms: Annotated[
-        str | None, typer.Option(metavar="T", help="a slow one: 20, exp:20, 12,15,40")
+        Any,
+        typer.Option(
+            metavar="T",
+            parser=option_type(types.service_time),
+            help="service time of a slow request: 20, exp:20, 12,15,40 [measured, or 20]",
+        ),
     ] = None,
     slow_cpu: Annotated[
         float | None,
-        typer.Option(min=0, max=1, metavar="SHARE", help="of a slow one that computes [1]"),
+        typer.Option(
+            min=0, max=1, metavar="SHARE", help="CPU time of a slow request, of its service time"
+        ),
     ] = None,
     cores: Annotated[
-        float | None, typer.Option(min=0.1, max=1024, metavar="N", help="for the processes [here]")
+        float | None,
+        typer.Option(min=0.1, max=1024, metavar="N", help="for the processes [of this machine]"),
     ] = None,
     constant: Annotated[
-        bool, typer.Option("--constant", help="evenly spaced; without it arrivals are at random")
+        bool, typer.Option("--constant", help="evenly spaced arrivals; by default at random")
     ] = False,
     processes: Annotated[
-        int | None, typer.Option(min=1, max=64, metavar="N", help="at most so many in all")
+        int | None, typer.Option(min=1, max=64, metavar="N", help="most processes in all")
     ] = None,
-    balance: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="round_robin; may be repeated")
-    ] = None,
+    balance: options.Balances = None,
     from_: Annotated[
         str | None,
         typer.Option(
             "--from", metavar="RUN", help="service times of this run of tune [the latest]"
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="of the simulation")] = 1,
-    into: Annotated[
-        Path, typer.Option("--results", metavar="DIR", help="where runs of tune are")
-    ] = Path("results"),
-    json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+    seed: options.Seed = SEED.default,
+    results: options.ResultsFolder = Path("results"),
+    json: options.Json = False,
 ) -> None:
-    """Say which split would hold objectives, by simulation alone.
+    """Show which split would hold SLOs, by simulation alone.
 
-    Loads nothing: also for machines and rates that are not to be had here. The smallest split that
-    holds comes first.
+    Loads nothing, and so works for machines and rates that are not available here. The smallest
+    split that holds comes first.
     """
     import os
     from dataclasses import replace
@@ -78,75 +87,61 @@ def plan(
     from windtunnel.tuning import planner
     from windtunnel.tuning.layout import PROCESSES
 
-    slos, balances = _modelled(objectives(slo)), known_balances(balance)
-    found = _run(from_, into)
-    where, known = found or (None, None)
+    slos = _slos(slo)
+    folder, tuned = _tuning_run(from_, results)
     given = {"fast": fast_ms, "slow": slow_ms}
-    traffic, source = _traffic(given, known, poisson=not constant, slow_cpu=slow_cpu)
-    if where is not None and source.startswith("measured"):
-        source = f"{source} in {where}"
+    traffic, source = _traffic(given, tuned, poisson=not constant, slow_cpu=slow_cpu)
+    if folder is not None and source.startswith("measured"):
+        source = f"{source} in {folder}"
     machine = float(cores or os.cpu_count() or 1)
-    asked = replace(traffic.at(fast_rate, slow_rate), cores=machine)
-    most = processes or min(max(4, round(2 * machine)), PROCESSES)
-    planned = planner.plan(asked, slos, most=most, balances=balances, seed=seed)
-    error = None if known is None else tuning_results.model_error(known.tried)
+    planned = planner.plan(
+        replace(traffic.at(fast_rate, slow_rate), cores=machine),
+        slos,
+        most=processes or min(max(4, round(2 * machine)), PROCESSES),
+        balances=tuple(dict.fromkeys(balance or ["round_robin"])),
+        seed=seed,
+    )
+    error = None if tuned is None else tuning_results.model_error(tuned.tried)
     if json:
         typer.echo(plan.as_json(planned, source, error))
     else:
-        checked = plan.model_error_line(error, str(where))
+        checked = plan.model_error_line(error, str(folder))
         plan.show(planned, source, checked, report.console())
     if planned.best is None:
         raise typer.Exit(ExitCode.FAILED)
 
 
-def objectives(texts: list[str]) -> list[Slo]:
-    """Return what was asked for; raises SloError and UsageError."""
+def _slos(texts: list[str]) -> list[Slo]:
+    """Return the SLOs; raises ObjectiveError, and UsageError for what the model does not have."""
     from windtunnel.analysis.slo import parse
-    from windtunnel.tuning.objectives import ObjectiveError, kinds
+    from windtunnel.tuning.objectives import kinds
 
     slos = [parse(text) for text in texts]
     for slo in slos:
-        try:
-            kinds(slo)
-        except ObjectiveError as error:
-            raise UsageError(str(error)) from error
-    return slos
-
-
-def _modelled(slos: list[Slo]) -> list[Slo]:
-    for slo in slos:
+        kinds(slo)
         if slo.measure == "failures":
-            raise UsageError(f"--slo {str(slo)!r}: in the model nothing fails; ask windtunnel tune")
+            raise UsageError(f"--slo {str(slo)!r}: in the model nothing fails; use windtunnel tune")
     return slos
 
 
-def known_balances(names: list[str] | None) -> tuple[str, ...]:
-    """Return the ways to balance; raises UsageError for one that is unknown."""
-    from windtunnel.tuning.balancing import BALANCERS
-
-    for name in names or ():
-        if name not in BALANCERS:
-            raise UsageError(f"--balance {name}: choose from {', '.join(BALANCERS)}")
-    return tuple(dict.fromkeys(names or ("round_robin",)))
-
-
-def _run(from_: str | None, into: Path) -> tuple[Path, TuningResult] | None:
+def _tuning_run(name: str | None, results: Path) -> tuple[Path | None, TuningResult | None]:
+    """Return the folder of a run of tune and what it found, or None of both where there is none."""
     from windtunnel.recording import tuning_results
     from windtunnel.reports import report
 
-    latest = tuning_results.latest(into) if from_ in {None, report.LATEST} else None
-    if from_ is None or latest is not None:
-        return latest
-    folder = into / from_ if (into / from_).is_dir() else report.find(from_)
-    found = tuning_results.load(folder)
-    if found is None or found.fast is None or found.slow is None:
-        raise UsageError(f"--from {from_}: that run has no service times: it is none of `tune`")
-    return folder, found
+    latest = tuning_results.latest(results) if name in {None, report.LATEST} else None
+    if name is None or latest is not None:
+        return latest or (None, None)
+    folder = results / name if (results / name).is_dir() else report.find(name)
+    tuned = tuning_results.load(folder)
+    if tuned is None or tuned.fast is None or tuned.slow is None:
+        raise UsageError(f"--from {name}: that run has no service times: it must be a run of tune")
+    return folder, tuned
 
 
 def _traffic(
-    given: dict[str, str | None],
-    known: TuningResult | None,
+    given: Mapping[str, Duration | None],
+    tuned: TuningResult | None,
     *,
     poisson: bool,
     slow_cpu: float | None,
@@ -157,18 +152,18 @@ def _traffic(
     from windtunnel.tuning.system_model import Traffic, work, work_of
 
     measured: dict[str, WorkProfile | None] = {"fast": None, "slow": None}
-    if known is not None:
-        measured = {"fast": known.fast, "slow": known.slow}
+    if tuned is not None:
+        measured = {"fast": tuned.fast, "slow": tuned.slow}
     works, sources = {}, []
-    for name, text in given.items():
+    for name, service_time in given.items():
         kind = measured[name]
-        if text is None and kind is not None:
+        if service_time is None and kind is not None:
             works[name] = replace(work_of(kind, name), poisson=poisson)
             sources.append("measured")
         else:
-            service = _duration(f"--{name}-ms", text or ASSUMED[name])
-            works[name] = work(name, 1.0, service, poisson=poisson)
-            sources.append("given" if text else "assumed")
+            assumed = types.service_time(ASSUMED[name])
+            works[name] = work(name, 1.0, service_time or assumed, poisson=poisson)
+            sources.append("assumed" if service_time is None else "given")
     if slow_cpu is not None:
         works["slow"] = replace(works["slow"], cpu=slow_cpu)
     return Traffic(works["fast"], works["slow"]), _sources(*sources)
@@ -179,12 +174,3 @@ def _sources(fast: str, slow: str) -> str:
         hint = ": give --fast-ms and --slow-ms" if fast == "assumed" else ""
         return f"{fast} service times{hint}"
     return f"{fast} service times of fast work, {slow} ones of slow work"
-
-
-def _duration(option: str, text: str) -> Duration:
-    from windtunnel.tuning.distributions import DurationError, parse
-
-    try:
-        return parse(text)
-    except DurationError as error:
-        raise UsageError(f"{option} {error}") from error

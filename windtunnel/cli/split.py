@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from windtunnel.cli import options, types
 from windtunnel.cli.clone import needs_clone
 from windtunnel.cli.output import say, table
-from windtunnel.errors import SetupError, UsageError
+from windtunnel.cli.types import option_type
+from windtunnel.errors import SetupError
 
 if TYPE_CHECKING:
     from deploy.history import SplitChange
@@ -25,7 +27,6 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-Json = Annotated[bool, typer.Option("--json", help="for programs")]
 
 
 def _stack() -> Stack:
@@ -52,7 +53,7 @@ def _note(line: str) -> None:
 
 @app.command()
 @needs_clone
-def show(as_json: Json = False) -> None:
+def show(as_json: options.Json = False) -> None:
     """Show the active split: every key, its value, the ports of each pool."""
     from deploy import splits
 
@@ -79,8 +80,10 @@ def _nginx(stack: Stack) -> dict[str, Any]:
 @app.command("set")
 @needs_clone
 def set_(
-    values: Annotated[list[str], typer.Argument(metavar="KEY=VALUE...", show_default=False)],
-    as_json: Json = False,
+    changes: Annotated[
+        list[Any], typer.Argument(metavar="KEY=VALUE...", parser=option_type(types.change))
+    ],
+    as_json: options.Json = False,
 ) -> None:
     """Change keys of the split, such as pools.fast.processes=2 pools.slow.balance=least_conn.
 
@@ -92,7 +95,7 @@ def set_(
 
     stack = _stack_to_change()
     before = splits.active_plan(stack)
-    _bring(stack, before, edit_plan(before, _pairs(values)), "split set", as_json)
+    _bring(stack, before, edit_plan(before, dict(changes)), "split set", as_json)
 
 
 def _bring(stack: Stack, before: SplitPlan, after: SplitPlan, by: str, as_json: bool) -> None:
@@ -126,16 +129,6 @@ def _told_if_interrupted() -> Iterator[None]:
         raise
 
 
-def _pairs(values: list[str]) -> dict[str, str]:
-    found = {}
-    for one in values:
-        key, equals, value = one.partition("=")
-        if not equals:
-            raise UsageError(f"{one}: write KEY=VALUE, such as pools.fast.processes=2")
-        found[key.strip()] = value
-    return found
-
-
 def _tell(change: SplitChange, as_json: bool) -> None:
     if as_json:
         _print(change.as_dict())
@@ -154,7 +147,7 @@ def apply(
     file: Annotated[
         Path | None, typer.Argument(help="a split.toml [.run/split.toml]", show_default=False)
     ] = None,
-    as_json: Json = False,
+    as_json: options.Json = False,
 ) -> None:
     """Activate an edited split.toml."""
     from deploy import splits
@@ -172,7 +165,7 @@ def apply(
 
 @app.command()
 @needs_clone
-def reset(as_json: Json = False) -> None:
+def reset(as_json: options.Json = False) -> None:
     """Go back to the project's own nginx/split.toml."""
     from deploy import splits
     from nginx.plan import read_plan
@@ -183,7 +176,7 @@ def reset(as_json: Json = False) -> None:
 
 @app.command()
 @needs_clone
-def history(as_json: Json = False) -> None:
+def history(as_json: options.Json = False) -> None:
     """Show every change of this stack's split, the oldest first."""
     from deploy.history import read_history
 
@@ -222,7 +215,7 @@ def _row(change: SplitChange) -> tuple[object, ...]:
 
 @app.command()
 @needs_clone
-def undo(as_json: Json = False) -> None:
+def undo(as_json: options.Json = False) -> None:
     """Take back the last change; once more, the one before it.
 
     What a command tried that was killed comes first, and is all that is taken back then.
@@ -244,7 +237,12 @@ def undo(as_json: Json = False) -> None:
 def render(
     listen: Annotated[str, typer.Option(help="what your server listens on")] = "80",
     nginx: Annotated[
-        str | None, typer.Option(metavar="VERSION", help="your nginx, such as 1.22.1 [this one]")
+        Any,
+        typer.Option(
+            metavar="VERSION",
+            parser=option_type(types.nginx_version),
+            help="of your nginx, such as 1.22.1 [this one]",
+        ),
     ] = None,
     log: Annotated[Path, typer.Option(help="your access log")] = Path(
         "/var/log/nginx/windtunnel.log"
@@ -254,16 +252,11 @@ def render(
     ),
 ) -> None:
     """Print the active split for a server of your own, to be included in `http {}`."""
-    from nginx.features import Features, parse_version
+    from nginx.features import Features
     from nginx.render import site
 
     stack = _stack()
-    features = stack.nginx.features
-    if nginx is not None:
-        try:
-            features = Features(parse_version(nginx))
-        except ValueError:
-            raise UsageError(f"--nginx {nginx}: give a version such as 1.22.1") from None
+    features = stack.nginx.features if nginx is None else Features(nginx)
     made_by = f"Made by `windtunnel split render` for nginx {features.version_text}."
     comments = (made_by, *features.limitations)
     text = site(

@@ -6,13 +6,14 @@ import json
 import os
 import time
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from windtunnel.cli import types
 from windtunnel.cli.clone import needs_clone, require_clone
-from windtunnel.cli.options import known_url
 from windtunnel.cli.output import say, table
+from windtunnel.cli.types import option_type
 from windtunnel.errors import SetupError, UsageError
 
 if TYPE_CHECKING:
@@ -55,7 +56,9 @@ def setup() -> None:
 def up(
     processes: Processes = None,
     slow: Slow = None,
-    loop: Annotated[str | None, typer.Option(help="asyncio or uvloop [asyncio]")] = None,
+    loop: Annotated[
+        Literal["asyncio", "uvloop"] | None, typer.Option(help="the event loop [asyncio]")
+    ] = None,
     connections: Annotated[
         int | None, typer.Option(min=1, max=1000, help="connections that each store keeps [10]")
     ] = None,
@@ -69,8 +72,6 @@ def up(
     from deploy.lifecycle import ensure_up
     from deploy.programs import databases
 
-    if loop not in {None, "asyncio", "uvloop"}:
-        raise UsageError(f"--loop {loop}: choose asyncio or uvloop")
     if unknown := sorted(set(service or ()) - set(databases())):
         raise UsageError(f"--service {unknown[0]}: choose from {', '.join(databases())}")
     splits.put_back(say)
@@ -191,14 +192,19 @@ def stores(
         list[str] | None, typer.Argument(metavar="[GLOB]...", help="such as 'postgres-*/*/safe'")
     ] = None,
     host: Annotated[
-        str | None, typer.Option(metavar="URL", help="ask the server there (or at unix:/PATH)")
+        str | None,
+        typer.Option(
+            metavar="URL",
+            parser=option_type(types.address),
+            help="ask the server that runs there (or at unix:/PATH)",
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="all facts, the ledger too")] = False,
 ) -> None:
     """List what the running server offers."""
     from windtunnel.workload.stores import discover
 
-    _, offers = discover(known_url("--host", host) or _own_url())
+    _, offers = discover(host or _stack_url())
     chosen = [offer for offer in offers if _wanted(offer.id, globs or ["*"])]
     if not chosen:
         raise UsageError(f"no store matches {' '.join(globs or [])}: see `windtunnel stores`")
@@ -208,7 +214,7 @@ def stores(
         _show(chosen)
 
 
-def _own_url() -> str:
+def _stack_url() -> str:
     require_clone("stores without --host")
     from deploy.layout import default_url
     from deploy.stack import running

@@ -13,6 +13,15 @@ import msgspec
 from windtunnel.recording.conditions import Conditions
 from windtunnel.recording.results import Cell
 from windtunnel.workload.arrivals import Arrivals
+from windtunnel.workload.options import (
+    COOKIES,
+    MAX_IN_FLIGHT,
+    POPULATION,
+    RETRY_STALE,
+    SEED,
+    SLEEP_MS,
+    SUMMARY_SIZE,
+)  # fmt: skip
 from windtunnel.workload.slow import LONGEST_MS, SlowKind, SlowLoad, SlowWork, blocking_store
 
 BYSTANDER_RATE: Final = 20.0
@@ -39,19 +48,19 @@ class CellOrder(Conditions, frozen=True, kw_only=True, tag_field="cmd", tag="cel
 
     scenario: str = "crud"
     arrivals: Arrivals = "constant"
-    max_in_flight: int = 1_000
+    max_in_flight: int = MAX_IN_FLIGHT.default
     slow_work: SlowKind = SlowKind.SLEEP
-    sleep_ms: Annotated[int, msgspec.Meta(ge=1, le=LONGEST_MS)] = 100
+    sleep_ms: Annotated[int, msgspec.Meta(ge=1, le=LONGEST_MS)] = SLEEP_MS.default
     slow_store: str | None = None
-    seed: int = 1
-    population: int = 1_000
-    summary_size: int = 20_000
+    seed: int = SEED.default
+    population: int = POPULATION.default
+    summary_size: int = SUMMARY_SIZE.default
     target: str
     warmup: float
     duration: float
     timeout: float = 10.0
-    retry_stale: bool = False
-    cookies: bool = False
+    retry_stale: bool = RETRY_STALE.default
+    cookies: bool = COOKIES.default
     bystanders: list[str] = []
     bystander_rate: float = BYSTANDER_RATE
     loaded_rate: float | None = None

@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
+from typing import Final
 
+from windtunnel.analysis.metrics import RESPONSE
+from windtunnel.analysis.slo import Slo, SloError, parse
+from windtunnel.errors import UsageError
 from windtunnel.runner.plan import LoadSpec
+from windtunnel.runner.scenario import Scenario
 from windtunnel.workload.arrivals import Arrivals
+from windtunnel.workload.mixes import MIXES
+from windtunnel.workload.options import (
+    COOKIES,
+    MIX,
+    POPULATION,
+    RETRY_STALE,
+    SEED,
+    SLEEP_MS,
+    USERS,
+)  # fmt: skip
 from windtunnel.workload.slow import SlowLoad
+
+SLOW_PART: Final = "wsgi"
+"""The scenario that compares servers of the slow part, and starts them."""
+
+THROUGH_NGINX: Final = 3
+"""Processes of a load that goes through nginx by default."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What was asked for on the command line. Times in seconds, rates in requests a second.
+    """What a run is to measure. Times in seconds, rates in requests a second.
 
-    With `rates` the load is open and `users` does not count; `slow` work comes beside it.
+    With `rates` the load is open, else closed, by default with 8 users; `slow` work comes beside
+    rates.
     `splits` are variants by name: what of the stack's split is changed for their cells. `against`
     is a second server, whose cells are interleaved with the first one's. With `precision` (a share
     of 1) rounds go on until every ratio to the best is known that well, or `max_time` is over.
@@ -23,8 +45,8 @@ class Request:
 
     scenario: str = "crud"
     stores: tuple[str, ...] = ()
-    mixes: tuple[str, ...] = ("balanced",)
-    users: tuple[int, ...] = (8,)
+    mixes: tuple[str, ...] = (MIX.default,)
+    users: tuple[int, ...] = ()
     rates: tuple[float, ...] = ()
     slow: tuple[SlowLoad, ...] = ()
     splits: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -33,18 +55,83 @@ class Request:
     rounds: int = 6
     duration: float = 2.0
     warmup: float = 0.5
-    population: int = 1000
-    seed: int = 1
+    population: int = POPULATION.default
+    seed: int = SEED.default
     full: bool = False
     pin: bool = False
-    sleep_ms: int = 100
+    sleep_ms: int = SLEEP_MS.default
     host: str | None = None
     against: str | None = None
-    retry_stale: bool = False
-    cookies: bool = False
+    retry_stale: bool = RETRY_STALE.default
+    cookies: bool = COOKIES.default
     precision: float | None = None
     max_time: float = 1800.0
     slos: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.users and not self.rates:
+            object.__setattr__(self, "users", (USERS.default,))
+
+    def check(self) -> None:
+        """Raise UsageError for what does not go together, SloError for what cannot be judged."""
+        for is_wrong, message in self._rules(Scenario.read(self.scenario)):
+            if is_wrong:
+                raise UsageError(message)
+        for slo in map(parse, self.slos):
+            if reason := self._why_not_judged(slo):
+                raise SloError(f"--slo {str(slo)!r}: {reason}")
+
+    def _rules(self, scenario: Scenario) -> Iterator[tuple[bool, str]]:
+        """Yield whether each rule is broken, and what to say then."""
+        name, is_moved = self.scenario, self.processes != (THROUGH_NGINX,)
+        yield (
+            bool(self.splits and (self.host or self.against or is_moved)),
+            "--split sets the processes itself: leave out --processes, --host and --against",
+        )
+        yield (
+            bool(scenario.stream_rates and self.users),
+            f"{name} is open load: give rates instead of --users",
+        )
+        yield (
+            bool(self.slow and not scenario.stream_rates),
+            f"--slow-rate: {name} has no slow work besides its mix",
+        )
+        yield (
+            bool(self.rates and self.users),
+            "--rate is open load and --users is closed load: give one of them",
+        )
+        yield (
+            self.arrivals == "poisson" and not self.rates,
+            "--poisson applies to open load: give a --rate",
+        )
+        yield (
+            bool(self.host and self.processes != (1,)),
+            "--processes applies to servers that this command starts: leave it out with --host",
+        )
+        yield (
+            name == SLOW_PART and self.processes != (1,),
+            "wsgi compares servers by one process of each: leave out --processes",
+        )
+        yield self.full and bool(self.stores), "--full takes every store: leave out --stores"
+
+    def _why_not_judged(self, slo: Slo) -> str | None:
+        if slo.latency == RESPONSE and not self.rates:
+            return "closed load has no response time: give a --rate"
+        if slo.measure == "regression" and not (self.against or len(self.splits) == 2):
+            return "a regression takes two variants: give --against URL, or --split twice"
+        if slo.operation is not None and slo.operation not in self.operations:
+            mixes = ", ".join(self.mixes)
+            return (
+                f"no request of this run is a {slo.operation} (--mix {mixes}): "
+                f"give a --mix that has it, as --mix {slo.operation}"
+            )
+        return None
+
+    @property
+    def operations(self) -> set[str]:
+        """The names of the operations that are sent."""
+        names = {str(operation) for mix in self.mixes for operation in MIXES[mix]}
+        return names | {slow.work.kind.value for slow in self.slow}
 
     @property
     def loads(self) -> list[LoadSpec]:

@@ -27,7 +27,7 @@ from windtunnel.runner.generator_client import Generator
 from windtunnel.runner.order import LOADED_RATE, SAMPLES, CellOrder
 from windtunnel.runner.plan import CellSpec, Plan, Variant, plan
 from windtunnel.runner.progress import Shown
-from windtunnel.runner.request import Request
+from windtunnel.runner.request import SLOW_PART, Request
 from windtunnel.runner.splits import split_variants
 from windtunnel.runner.stack import StackTarget, slow_part, stacked
 from windtunnel.runner.strategies import Orders, rounds
@@ -36,9 +36,6 @@ from windtunnel.workload.stores import StoreInfo, discover
 
 AGAIN = 2
 """How often a spoiled cell is measured again before it is kept as it is."""
-
-SLOW_PART = "wsgi"
-"""The scenario that compares servers of the slow part, and starts them."""
 
 
 class NothingToMeasureError(SetupError):
@@ -192,9 +189,10 @@ def run(request: Request, console: Console, into: Path, orders: Orders | None = 
 
     `orders` says which cell comes next; rounds as planned unless it is given.
 
-    Raises ServerDownError, UnknownStoreError, NothingToMeasureError, ResultsError,
+    Raises UsageError, ServerDownError, UnknownStoreError, NothingToMeasureError, ResultsError,
     GeneratorError and what `deploy.lifecycle` raises, each one line for the user.
     """
+    request.check()
     with ExitStack() as stack:
         lineup = _lineup(request, console, stack)
         if request.splits:

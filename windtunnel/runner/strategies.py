@@ -23,6 +23,7 @@ from windtunnel.analysis.precision import precision
 from windtunnel.analysis.slo import Slo, parse
 from windtunnel.analysis.summary import State
 from windtunnel.analysis.verdicts import judge
+from windtunnel.errors import UsageError
 from windtunnel.recording import results
 from windtunnel.runner.plan import CellSpec, LoadSpec, Plan, why_unsuitable
 from windtunnel.runner.progress import Shown
@@ -109,9 +110,13 @@ class _Search:
 def search(request: Request, first: float) -> Orders:
     """Return rates in search of the highest at which every objective holds, `first` to begin with.
 
+    Raises UsageError for an objective that no rate can break.
+
     All stores are searched side by side: a step measures the next rate of each, in shuffled rounds.
     """
     slos = [parse(text) for text in request.slos]
+    if any(slo.measure == "regression" for slo in slos):
+        raise UsageError("a regression has no capacity: it compares two servers, see run --against")
 
     def orders(plan: Plan, folder: Path, shown: Shown) -> Iterator[CellSpec]:
         shuffled = random.Random(plan.seed)

@@ -15,6 +15,8 @@ from rich.console import Console
 
 from windtunnel.analysis.slo import parse
 from windtunnel.analysis.validity import is_generator_limited
+from windtunnel.client.api import Operation
+from windtunnel.errors import UsageError
 from windtunnel.recording import environment, results, streams, tuning_results
 from windtunnel.recording.tuning_results import TuningResult, WorkProfile
 from windtunnel.runner.generator_client import Generator
@@ -26,6 +28,7 @@ from windtunnel.runner.splits import TrialStack, trial_stack
 from windtunnel.tuning.calibration import IsolatedRequests, computing, cores_left
 from windtunnel.tuning.conclusion import conclude
 from windtunnel.tuning.layout import FAST, SLOW, PoolLayout, pool_layouts
+from windtunnel.tuning.objectives import kinds
 from windtunnel.tuning.tuner import Limits, Trials
 from windtunnel.workload.slow import SlowWork, summary_store, why_no_slow_work
 from windtunnel.workload.stores import StoreInfo, discover, select
@@ -68,15 +71,22 @@ class Wanted:
     limits: Limits = field(default_factory=Limits)
     apply: bool = False
 
+    def check(self) -> None:
+        """Raise UsageError for what is not fast work, ObjectiveError for what no split changes."""
+        if self.mix == Operation.SUMMARY:
+            raise UsageError("--mix summary is slow work: see --slow-work")
+        for slo in self.slos:
+            kinds(parse(slo))
+
 
 def tune(wanted: Wanted, console: Console, into: Path) -> tuple[Path, TuningResult]:
     """Try splits and return the run's folder and what was found; see `windtunnel.tuning.tuner`.
 
     The stack has its former split afterwards, or with `apply` the recommended one if that holds the
-    objectives. Raises
-    ServerDownError, UnknownStoreError, NothingToMeasureError, ResultsError, GeneratorError and what
-    `deploy.splits` raises, each one line for the user.
+    objectives. Raises UsageError, ServerDownError, UnknownStoreError, NothingToMeasureError,
+    ResultsError, GeneratorError and what `deploy.splits` raises, each one line for the user.
     """
+    wanted.check()
     with trial_stack(console.print, wanted.store) as stack:
         offer, slow_store = offered(wanted, stack)
         tried = candidates(wanted, stack)

@@ -18,11 +18,12 @@ from windtunnel.analysis.keys import has_ranked_variants, ledgers_by_key
 from windtunnel.analysis.precision import precision
 from windtunnel.analysis.slo import parse
 from windtunnel.analysis.verdicts import judge
-from windtunnel.cli import main, options
+from windtunnel.cli import main
 from windtunnel.recording.results import Run
 from windtunnel.runner.plan import LoadSpec, Variant, plan
 from windtunnel.runner.progress import Shown
 from windtunnel.runner.request import Request
+from windtunnel.runner.scenario import Scenario
 from windtunnel.runner.strategies import search
 from windtunnel.runner.targets import Foreign, Lineup, server
 
@@ -136,11 +137,11 @@ def test_a_capacity_is_searched_for_each_variant(tmp_path: Path) -> None:
 # -- what a scenario is measured with ---------------------------------------------------------
 
 
-def test_a_scenario_s_file_says_what_is_usual() -> None:
-    wsgi, crud = options.usually("wsgi"), options.usually("crud")
-    assert (wsgi.mixes, wsgi.stores) == (("summary",), ("postgres-psycopg/*/fast",))
-    assert (wsgi.rate, wsgi.poisson, wsgi.duration) == ("40", True, 9.0)
-    assert (crud.mixes, crud.stores, crud.rate, crud.poisson) == (("balanced",), (), None, False)
+def test_a_scenario_s_file_states_its_defaults() -> None:
+    wsgi, crud = Scenario.read("wsgi"), Scenario.read("crud")
+    assert (wsgi.mix, wsgi.stores) == ("summary", ("postgres-psycopg/*/fast",))
+    assert (wsgi.rates, wsgi.poisson, wsgi.duration) == ((40.0,), True, 9.0)
+    assert (crud.mix, crud.stores, crud.rates, crud.poisson) == ("balanced", (), (), False)
 
 
 def test_more_processes_than_one_are_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:

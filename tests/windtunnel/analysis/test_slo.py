@@ -51,7 +51,7 @@ def test_what_is_written_is_read_back(slo: Slo) -> None:
 @given(st.text(max_size=40))
 def test_other_text_is_refused_in_one_line(text: str) -> None:
     assume(not text.strip().startswith((*LATENCIES, "throughput", "failures", "regression")))
-    with pytest.raises(SloError, match=r"\A--slo .*, place \d+ \(.*\): [^\n]+\Z"):
+    with pytest.raises(SloError, match=r"\A['\"].*, place \d+ \(.*\): [^\n]+\Z"):
         parse(text)
 
 

@@ -261,8 +261,8 @@ def summary(folder: Path) -> Summary:
     ("more", "line"),
     [
         (("--users", 4), "pools is open load: give rates instead of --users"),
-        (("--slow-rate", "many"), "--slow-rate many: write numbers with commas"),
-        (("--slow-work", "nap"), "--slow-work nap: choose from sleep, summary"),
+        (("--slow-rate", "many"), "'--slow-rate': 'many' must be a number from 0 to 100000"),
+        (("--slow-work", "nap"), "'--slow-work': 'nap': choose from sleep, summary"),
     ],
 )
 def test_wrong_usage_of_a_run_is_a_line(
@@ -270,7 +270,7 @@ def test_wrong_usage_of_a_run_is_a_line(
 ) -> None:
     given = ["run", "pools", "--results", str(tmp_path), *map(str, more)]
     assert main.run(given) == 2
-    assert capsys.readouterr().err.startswith(f"windtunnel: {line}")
+    assert line in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
