@@ -15,7 +15,7 @@ from locust.web import WebUI
 
 from windtunnel.live import tabs
 from windtunnel.live.load_profile import is_paused, load_profile
-from windtunnel.live.recording_session import Keeper
+from windtunnel.live.recording_session import RecordingSession
 from windtunnel.live.security import base_path
 from windtunnel.live.server_probe import (
     PROCESS_FIELDS,
@@ -41,10 +41,10 @@ IDLE: Final = asdict(Point(0.0, 0, 0.0, dict.fromkeys(QUANTILES), None))
 class LiveApi:
     """Answers from what a test has recorded lately."""
 
-    def __init__(self, environment: Environment, recording: Keeper) -> None:
+    def __init__(self, environment: Environment, recording: RecordingSession) -> None:
         self._environment = environment
         self._recording = recording
-        self._window = recording.recent
+        self._window = recording.window
 
     def attach(self, web_ui: WebUI) -> None:
         """Add the route to Locust's app, behind its login, and the tabs to its page."""

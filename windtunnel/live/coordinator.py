@@ -15,15 +15,14 @@ from locust.env import Environment
 from locust.runners import STATE_SPAWNING, STATE_STOPPED, Runner
 
 from windtunnel.errors import ExitCode
-from windtunnel.live import run_writer
 from windtunnel.live.admission import REFUSALS
 from windtunnel.live.idle_stores import warn_of_idle_stores
 from windtunnel.live.load_controller import LoadController
 from windtunnel.live.load_profile import LoadProfile, rates, set_paused
+from windtunnel.live.locust_run import LocustRun, open_run
 from windtunnel.live.preparation import Preparation, prepare
-from windtunnel.live.recording_session import Keeper
+from windtunnel.live.recording_session import RecordingSession
 from windtunnel.live.role import Role
-from windtunnel.live.run_writer import LocustRun
 from windtunnel.live.split_control import access_log
 from windtunnel.recording.results import ResultsError
 from windtunnel.workload.user import StoreUser
@@ -41,7 +40,7 @@ class Coordinator(Role):
         self,
         user_classes: Sequence[type[StoreUser]],
         environment: Environment,
-        recording: Keeper,
+        recording: RecordingSession,
         runner: Runner,
         options: Namespace,
     ) -> None:
@@ -58,7 +57,7 @@ class Coordinator(Role):
         except REFUSALS as error:
             self._abandon(str(error))
         run = self._open_run(preparation)
-        self._recording.keep(run, preparation.config.target, self._begin_members())
+        self._recording.begin(run, preparation.config.target, self._begin_members())
         if not rates(self._options):
             users, processes = self._runner.target_user_count, len(self._members())
             warn_of_idle_stores([store.id for store in preparation.stores], users, processes)
@@ -100,7 +99,7 @@ class Coordinator(Role):
         if not options.results:
             return None
         try:
-            return run_writer.begin(
+            return open_run(
                 options,
                 Path(inspect.getfile(self._user_classes[0])).stem,
                 preparation.stores,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from windtunnel.live.coordinator import Coordinator
 from windtunnel.live.load_profile import LoadProfile, rates
 from windtunnel.live.preparation import Preparation, make_user_pool
-from windtunnel.live.recording_session import HERE
+from windtunnel.live.recording_session import LOCAL_MEMBER
 
 
 class LocalRole(Coordinator):
@@ -16,10 +16,10 @@ class LocalRole(Coordinator):
     report_delay_s = 1
 
     def _begin_members(self) -> Sequence[str]:
-        return [HERE]
+        return [LOCAL_MEMBER]
 
     def _members(self) -> Sequence[str]:
-        return [HERE]
+        return [LOCAL_MEMBER]
 
     def _assign(self, preparation: Preparation) -> None:
         parts = {store: (0, ids) for store, ids in preparation.ids.items()}

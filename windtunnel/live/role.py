@@ -9,7 +9,7 @@ from locust.env import Environment
 
 from windtunnel.live.load_controller import LoadController
 from windtunnel.live.load_executor import LoadExecutor
-from windtunnel.live.recording_session import Keeper
+from windtunnel.live.recording_session import RecordingSession
 from windtunnel.workload.user import StoreUser
 from windtunnel.workload.user_pool import UserPool
 
@@ -27,7 +27,7 @@ class Role(ABC):
         self,
         user_classes: Sequence[type[StoreUser]],
         environment: Environment,
-        recording: Keeper,
+        recording: RecordingSession,
     ) -> None:
         self._user_classes = user_classes
         self._environment = environment

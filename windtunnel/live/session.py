@@ -25,7 +25,7 @@ from windtunnel.live.local import LocalRole
 from windtunnel.live.master import MasterRole
 from windtunnel.live.page import Page
 from windtunnel.live.ports import port_conflict
-from windtunnel.live.recording_session import Keeper
+from windtunnel.live.recording_session import RecordingSession
 from windtunnel.live.role import Role
 from windtunnel.live.worker import WorkerRole
 from windtunnel.workload.stores import ServerDownError
@@ -39,7 +39,7 @@ class Session:
         self._user_classes = user_classes
         self._defaults = defaults
         self._environment: Environment | None = None
-        self._recording = Keeper()
+        self._recording = RecordingSession()
         self._role: Role | None = None
         self._are_ports_checked = False
 
@@ -111,7 +111,7 @@ class Session:
     def _add_to_web_ui(self, environment: Environment, web_ui: WebUI) -> None:
         form.attach(environment, web_ui)
         LiveApi(environment, self._recording).attach(web_ui)
-        Page(environment, web_ui, self._recording.recent, self._controller).attach()
+        Page(environment, web_ui, self._recording.window, self._controller).attach()
 
     def _controller(self) -> LoadController | None:
         return None if self._role is None else self._role.controller

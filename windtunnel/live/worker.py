@@ -13,7 +13,7 @@ from locust.runners import WorkerRunner
 from windtunnel.live.load_profile import LoadProfile
 from windtunnel.live.messages import ASSIGNMENT, LOAD, STOP, StopOrder, WorkerAssignment
 from windtunnel.live.preparation import make_user_pool
-from windtunnel.live.recording_session import Keeper
+from windtunnel.live.recording_session import RecordingSession
 from windtunnel.live.role import Role
 from windtunnel.workload.user import StoreUser
 
@@ -30,7 +30,7 @@ class WorkerRole(Role):
         self,
         user_classes: Sequence[type[StoreUser]],
         environment: Environment,
-        recording: Keeper,
+        recording: RecordingSession,
         runner: WorkerRunner,
     ) -> None:
         super().__init__(user_classes, environment, recording)

@@ -1,4 +1,4 @@
-"""A test under Locust as a run on disk: opened as it begins, a cell for each store in the end."""
+"""A test under Locust as a run on disk: opened at its start, a cell for each store at its end."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ SETTINGS: Final = (
 
 
 class LocustRun:
-    """The run of a test: its folder has been opened, and `writer` takes the reports.
+    """The run of a test: an open folder, and the `writer` that takes the reports.
 
-    `access_log` is nginx's, if the load goes through one whose log is at hand: it knows a part of
-    each sample.
+    `access_log` is that of the nginx that the load goes through, if it is on this machine: it has
+    nginx's part of each sample.
     """
 
     def __init__(
@@ -62,15 +62,15 @@ class LocustRun:
         self._folder.join(self._tails)
 
 
-def begin(
+def open_run(
     options: Namespace,
     scenario: str,
-    offers: Sequence[StoreInfo],
+    stores: Sequence[StoreInfo],
     users: Callable[[], int],
-    patience: int,
+    report_delay_s: int,
     access_log: Path | None,
 ) -> LocustRun:
-    """Open the run of a test that begins; raises ResultsError."""
+    """Open the run of a test that starts; raises ResultsError."""
     settings = _settings(options) | {"users": users()}
     info = results.RunInfo(
         scenario=scenario,
@@ -79,10 +79,10 @@ def begin(
         git=environment.git(Path(__file__).parent),
         host=environment.gather(),
         settings={**settings, "under": "locust"},
-        stores={offer.id: msgspec.convert(offer.ledger, results.Ledger) for offer in offers},
+        stores={store.id: msgspec.convert(store.ledger, results.Ledger) for store in stores},
     )
     folder = RunFolder(results.begin(Path(options.results), info), log.warning)
-    writer = RunWriter(folder, partial(_templates, options, offers, users), patience)
+    writer = RunWriter(folder, partial(_templates, options, stores, users), report_delay_s)
     return LocustRun(folder, info, writer, access_log)
 
 
@@ -92,21 +92,21 @@ def _settings(options: Namespace) -> dict[str, Any]:
 
 
 def _templates(
-    options: Namespace, offers: Sequence[StoreInfo], users: Callable[[], int]
+    options: Namespace, stores: Sequence[StoreInfo], users: Callable[[], int]
 ) -> Templates:
-    """Return the cell of each store under the load of now, before anything is measured."""
+    """Return the cell of each store under the current load, before anything is measured."""
     load = _load(options, users)
     return {
-        offer.id: results.Cell(
-            store=offer.id,
+        store.id: results.Cell(
+            store=store.id,
             mix=options.mix,
             target=options.target,
-            connections=msgspec.convert(offer.ledger, results.Ledger).connections,
+            connections=msgspec.convert(store.ledger, results.Ledger).connections,
             seconds=0.0,
             throughput_rps=0.0,
             **load,
         )
-        for offer in offers
+        for store in stores
     }
 
 
