@@ -22,7 +22,6 @@ from windtunnel.live.server_probe import (
     ProcessSecond,
     ServerProbe,
     lag_p99_ms,
-    p99_ms,
 )
 from windtunnel.live.window_counts import GROUPINGS, QUANTILES, Point, Quantiles
 from windtunnel.recording.histogram import merge
@@ -137,11 +136,12 @@ def _pool_processes(probes: Sequence[ServerProbe]) -> dict[str, float | None]:
     """Return the figures of a pool's processes: p99 over all of them, the mean share of busy."""
     lags = [counts for probe in probes if (counts := probe.lag_counts())]
     busy = [share for probe in probes if (share := probe.busy()) is not None]
+    latencies = merge(probe.bystander_latencies() for probe in probes)
     bounds_s = next((probe.lag_bounds_s for probe in probes if probe.lag_bounds_s), ())
     return {
         "lag_p99_ms": lag_p99_ms(bounds_s, [sum(counts) for counts in zip(*lags, strict=True)]),
         "busy": round(sum(busy) / len(busy), 3) if busy else None,
-        "bystander_p99_ms": p99_ms(merge(probe.bystander_latencies() for probe in probes)),
+        "bystander_p99_ms": latencies.quantile_ms(0.99),
     }
 
 

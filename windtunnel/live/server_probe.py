@@ -16,7 +16,7 @@ from windtunnel.client.address import Address
 from windtunnel.client.client import Client
 from windtunnel.client.timers import Deadlines
 from windtunnel.live.window import KEPT_S, WINDOW_S
-from windtunnel.recording.histogram import Histogram, merge
+from windtunnel.recording.histogram import Histogram, merge, nearest_rank
 from windtunnel.runner.bystander import Bystander
 from windtunnel.workload.arrivals import Share
 
@@ -164,7 +164,7 @@ class ServerProbe:
             lag_p99_ms(self.lag_bounds_s, self.lag_counts()),
             self._last_busy() if is_fresh else None,
             self._loops[-1].connections if self._loops else None,
-            p99_ms(self.bystander_latencies()),
+            self.bystander_latencies().quantile_ms(0.99),
         )
 
     def _last_busy(self) -> float | None:
@@ -176,15 +176,10 @@ def _busy(first: _LoopStatistics, last: _LoopStatistics) -> float:
     return round((last.busy_s - first.busy_s) / (last.elapsed_s - first.elapsed_s), 3)
 
 
-def p99_ms(histogram: Histogram) -> float | None:
-    """Return p99 in milliseconds by nearest rank, however few samples there are."""
-    return histogram.quantile(0.99) / 1000 if histogram else None
-
-
 def lag_p99_ms(bounds_s: Sequence[float], counts: Sequence[int]) -> float | None:
     """Return the upper bound in ms of the bucket that holds p99, None without any sample."""
     ranks = list(accumulate(counts))
     if not ranks or not ranks[-1]:
         return None
-    bucket = bisect_left(ranks, 0.99 * ranks[-1])
+    bucket = bisect_left(ranks, nearest_rank(ranks[-1], 0.99))
     return round(1000 * bounds_s[min(bucket, len(bounds_s) - 1)], 3)

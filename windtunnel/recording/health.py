@@ -37,7 +37,7 @@ class LoopLag:
     def stop(self) -> float | None:
         """Stop, and return the 99th percentile in milliseconds; None if it was never resumed."""
         self._greenlet.kill()
-        return self._histogram.quantile(0.99) / 1000 if self._histogram else None
+        return self._histogram.quantile_ms(0.99)
 
     def take(self) -> Histogram:
         """Return what was recorded since the last call."""

@@ -87,6 +87,10 @@ class Histogram(msgspec.Struct, array_like=True):
         values, ranks = self._ascending()
         return values[bisect_left(ranks, nearest_rank(ranks[-1], q))]
 
+    def quantile_ms(self, q: float) -> float | None:
+        """Return the quantile `q` in ms, however few samples there are; None when empty."""
+        return self.quantile(q) / 1000 if self else None
+
     def quantiles(self, *names: str) -> dict[str, int | None]:
         """Return the named ones of QUANTILES (all, if none is) and the maximum, in us.
 
