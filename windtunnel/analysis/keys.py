@@ -42,13 +42,13 @@ class StoreKey(NamedTuple):
 
 
 class OperationKey(NamedTuple):
-    """An operation as one pool answered it."""
+    """An operation as one pool answered it; None where a server has no pools."""
 
     operation: str
-    pool: str = DEFAULT_POOL
+    pool: str | None = DEFAULT_POOL
 
     def __str__(self) -> str:
-        if self.pool == DEFAULT_POOL:
+        if self.pool in {None, DEFAULT_POOL}:
             return self.operation
         return f"{self.operation} ({self.pool} pool)"
 

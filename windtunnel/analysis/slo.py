@@ -71,11 +71,11 @@ class Slo:
         names = (store.store, str(store))
         return self.glob is None or any(fnmatchcase(name, self.glob) for name in names)
 
-    def applies_to_operation(self, operation: str, pool: str) -> bool:
+    def applies_to_operation(self, operation: str, pool: str | None) -> bool:
         """Whether it applies to what this pool answered of an operation."""
         return self.operation in {None, operation} and self.applies_to_pool(pool)
 
-    def applies_to_pool(self, pool: str) -> bool:
+    def applies_to_pool(self, pool: str | None) -> bool:
         """Whether it applies to what this pool answered."""
         return self.pool in {None, pool}
 

@@ -46,7 +46,7 @@ def with_pools(cell: Cell) -> Cell:
     A request that timed out names no pool. Counted apart it would flatter the pool that it was sent
     to; where several pools answered the operation, it stays apart.
     """
-    pools: dict[str, set[str]] = defaultdict(set)
+    pools: dict[str, set[str | None]] = defaultdict(set)
     for result in cell.operations:
         if result.pool != NO_POOL:
             pools[result.operation].add(result.pool)
@@ -54,7 +54,7 @@ def with_pools(cell: Cell) -> Cell:
     return cell if results == cell.operations else msgspec.structs.replace(cell, operations=results)
 
 
-def _with_pool(result: OperationResult, pools: set[str]) -> OperationResult:
+def _with_pool(result: OperationResult, pools: set[str | None]) -> OperationResult:
     if result.pool != NO_POOL or len(pools) != 1:
         return result
     return msgspec.structs.replace(result, pool=next(iter(pools)))

@@ -94,7 +94,7 @@ class OperationResult(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     operation: str
-    pool: str = "fast"
+    pool: str | None = "fast"
     outcome: str = OK
     count: int
     service_us: LatencySummary | None = None

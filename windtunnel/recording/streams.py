@@ -24,7 +24,7 @@ class OperationSecond(msgspec.Struct, frozen=True, kw_only=True):
     """The requests of an operation in a second: p50, p99 and max, no histogram."""
 
     operation: str
-    pool: str = "fast"
+    pool: str | None = "fast"
     outcome: str
     count: int
     service_us: SecondLatencies | None = None

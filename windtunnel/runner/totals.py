@@ -136,14 +136,14 @@ class Totals:
     def _health(self, surroundings: Surroundings, sent: ScheduleStats) -> dict[str, Any]:
         """How well all who send were, of each figure the worst: that of the machine is one."""
         senders = list(self._senders.values())
-        lags_ms = [sender.lag.quantile(0.99) / 1000 for sender in senders if sender.lag]
+        lags_ms = [ms for sender in senders if (ms := sender.lag.quantile_ms(0.99)) is not None]
         return {
             "steal": surroundings.steal,
             "generator_cpu": round(max((s.cpu_share for s in senders), default=0.0), 4),
             "lag_p99_ms": max(lags_ms, default=None),
             "descriptors": max((sender.descriptors for sender in senders), default=None),
             "descriptors_limit": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
-            "schedule_lag_p99_ms": sent.lag.quantile(0.99) / 1000 if sent.lag else None,
+            "schedule_lag_p99_ms": sent.lag.quantile_ms(0.99),
         }
 
 

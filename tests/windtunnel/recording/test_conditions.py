@@ -1,12 +1,15 @@
 """Conditions are the one place that says what a cell was measured under."""
 
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import msgspec
 import pytest
 
+from windtunnel.analysis.grouping import group_cells
 from windtunnel.recording.conditions import LOAD, NAMES, REPETITION, SUBJECT, Conditions
-from windtunnel.recording.results import Cell
+from windtunnel.recording.results import Cell, Run, RunInfo
 from windtunnel.recording.streams import SampledRequest, Second
 from windtunnel.runner.order import CellOrder
 
@@ -52,6 +55,15 @@ def test_every_condition_goes_to_the_generator_and_comes_back(name: str) -> None
     read = msgspec.json.decode(msgspec.json.encode(order), type=CellOrder)
     assert read.conditions == order.conditions
     assert getattr(read.conditions, name) == other(name)
+
+
+@pytest.mark.parametrize("name", LOAD)
+def test_cells_under_different_loads_are_never_in_one_table(name: str) -> None:
+    cell = Cell(store="a/b/c", mix="read", seconds=1.0, throughput_rps=1.0)
+    changed = msgspec.structs.replace(cell, **{name: other(name)})
+    info = RunInfo(scenario="own", started=datetime.now(UTC), seed=1)
+    run = Run(path=Path(), info=info, cells=[cell, changed], damaged=[])
+    assert len(group_cells(run)) == 2
 
 
 def test_a_condition_is_the_subject_a_repetition_or_the_load() -> None:
