@@ -39,7 +39,7 @@ def bucket_masks(bits: int) -> tuple[int, ...]:
 MASKS: Final = bucket_masks(SUB_BUCKET_BITS)
 
 
-class Histogram(msgspec.Struct, array_like=True):
+class Histogram(msgspec.Struct, array_like=True, dict=True):
     """How many samples fell into each bucket, by the bucket's end in microseconds.
 
     Quantiles are by nearest rank: the least bucket with a share `q` of all samples at or below it.
@@ -57,6 +57,9 @@ class Histogram(msgspec.Struct, array_like=True):
     def merge(self, other: Histogram) -> None:
         """Add the samples of another, exactly; `other` is left as it is."""
         counts = self.counts
+        if not counts:
+            counts.update(other.counts)
+            return
         for value, number in other.counts.items():
             counts[value] = counts.get(value, 0) + number
 
@@ -119,8 +122,8 @@ class Histogram(msgspec.Struct, array_like=True):
     def up_to(self, limits: Iterable[int]) -> Iterator[int]:
         """Yield for each limit in us how many samples are at most as great."""
         values, cumulative = self._ascending()
-        cumulative.append(0)
-        return (cumulative[bisect_right(values, limit) - 1] for limit in limits)
+        ranks = [*cumulative, 0]
+        return (ranks[bisect_right(values, limit) - 1] for limit in limits)
 
     def between(self, low: int, high: int) -> list[int]:
         """Return the ends of the buckets that hold samples, from `low` up to `high` us."""
@@ -136,10 +139,17 @@ class Histogram(msgspec.Struct, array_like=True):
             packed.set_internal_tacking_values(*ends, self.count)
         return str(packed.encode().decode())
 
-    def _ascending(self) -> tuple[Sequence[int], list[int]]:
-        """The buckets' ends, and how many samples there are up to each."""
-        values = sorted(self.counts)
-        return values, list(accumulate(self.counts[value] for value in values))
+    def _ascending(self) -> tuple[Sequence[int], Sequence[int]]:
+        """The buckets' ends, and how many samples there are up to each.
+
+        They are kept until samples are added: none is ever taken away, so the count says so.
+        """
+        values, cumulative = self.__dict__.get("order", ((), ()))
+        if (cumulative[-1] if cumulative else 0) != self.count:
+            values = sorted(self.counts)
+            cumulative = list(accumulate(map(self.counts.__getitem__, values)))
+            self.__dict__["order"] = values, cumulative
+        return values, cumulative
 
 
 def merge(histograms: Iterable[Histogram]) -> Histogram:
