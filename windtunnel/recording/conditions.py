@@ -47,8 +47,8 @@ class Conditions(Configuration, frozen=True, kw_only=True):
 
     Everything that is ordered is here, and nothing that follows from it: the address that was
     loaded (`target`), the process behind it and a store's connections are facts of a `Cell`. A
-    field that is added here is one more dimension of the load: it is written with each cell, second
-    and sample, and no report merges what differs in it.
+    field that is added to `LoadConditions` is one more dimension of the load: it is ordered, it is
+    written with each cell, second and sample, and no report merges cells that differ in it.
     """
 
     round: int = 1

@@ -7,11 +7,11 @@ from windtunnel.recording import environment
 
 
 def test_the_host_tells_what_a_figure_depends_on() -> None:
-    found = environment.gather()
-    assert found["cores"] >= 1
-    assert found["memory_bytes"] > 1 << 28
-    assert found["python"].startswith(("CPython", "PyPy"))
-    assert found["versions"]["msgspec"]
+    host = environment.gather()
+    assert host["cores"] >= 1
+    assert host["memory_bytes"] > 1 << 28
+    assert host["python"].startswith(("CPython", "PyPy"))
+    assert host["versions"]["msgspec"]
     assert "no-such-package" not in environment.versions(("no-such-package", "msgspec"))
 
 
@@ -22,7 +22,7 @@ def test_git_tells_the_revision_and_uncommitted_changes(tmp_path: Path) -> None:
 
     assert environment.git(tmp_path / "missing") == {"revision": None, "dirty": None}
     git("init")
-    (tmp_path / "file").write_text("one")
+    (tmp_path / "file").write_text("a")
     git("add", "file")
     git("commit", "-m", "first")
     clean = environment.git(tmp_path)

@@ -21,10 +21,10 @@ def counted(times: list[float]) -> Histogram:
 
 @given(TIMES)
 def test_buckets_are_those_of_an_hdr_histogram(times: list[float]) -> None:
-    theirs = HdrHistogram(1, HIGHEST_US, 3)
+    reference = HdrHistogram(1, HIGHEST_US, 3)
     for us in times:
-        theirs.record_value(int(us))
-    assert counted(times).encode() == theirs.encode().decode()
+        reference.record_value(int(us))
+    assert counted(times).encode() == reference.encode().decode()
 
 
 @given(TIMES)
@@ -42,12 +42,12 @@ def test_a_bucket_ends_within_a_thousandth(us: int) -> None:
 
 
 @given(TIMES, TIMES)
-def test_merging_is_exact(one: list[float], other: list[float]) -> None:
-    parts = counted(one), counted(other)
+def test_merging_is_exact(first: list[float], second: list[float]) -> None:
+    parts = counted(first), counted(second)
     merged = merge(parts)
-    assert merged == counted(one + other)
-    assert merged.encode() == counted(one + other).encode()
-    assert parts == (counted(one), counted(other))
+    assert merged == counted(first + second)
+    assert merged.encode() == counted(first + second).encode()
+    assert parts == (counted(first), counted(second))
 
 
 @given(TIMES)

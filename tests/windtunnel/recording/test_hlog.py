@@ -53,12 +53,12 @@ def test_every_cell_is_read_back_as_it_was_recorded(tmp_path: Path) -> None:
         for result in cell.operations
         if result.service_us and result.service_us.histogram
     ]
-    found = [
-        (each.get_tag(), decode(each.encode().decode()))
-        for each in intervals(tmp_path / "redis.async.fast.hlog")
+    tagged = [
+        (interval.get_tag(), decode(interval.encode().decode()))
+        for interval in intervals(tmp_path / "redis.async.fast.hlog")
     ]
-    assert found == expected
-    assert len(found) == 12
+    assert tagged == expected
+    assert len(tagged) == 12
 
 
 def test_both_latencies_have_their_tags_and_the_cell_its_time(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_both_latencies_have_their_tags_and_the_cell_its_time(tmp_path: Path) ->
 def test_several_processes_and_what_is_beside_the_load_are_in_the_tag(tmp_path: Path) -> None:
     hlog.append(tmp_path, open_cell([1], rate=60.0, slow_rate=2.0), ENDED)
     hlog.append(tmp_path, open_cell([1], rate=60.0, slow_rate=8.0, processes=2), ENDED)
-    tags = [each.get_tag() for each in intervals(tmp_path / "redis.async.fast.hlog")]
+    tags = [interval.get_tag() for interval in intervals(tmp_path / "redis.async.fast.hlog")]
     assert tags[::2] == [
         "balanced/60rps+2slow/read:service",
         "balanced/60rps+8slow/2processes/read:service",
@@ -89,7 +89,7 @@ def test_failures_have_tags_of_their_own(tmp_path: Path) -> None:
         service_us=LatencySummary(histogram=histogram([5])),
     )
     hlog.append(tmp_path, open_cell([1], operations=[bad]), ENDED)
-    assert [each.get_tag() for each in intervals(tmp_path / "redis.async.fast.hlog")] == [
+    assert [interval.get_tag() for interval in intervals(tmp_path / "redis.async.fast.hlog")] == [
         "balanced/500rps/read:bad_answer_500:service"
     ]
 
@@ -109,7 +109,7 @@ def test_a_full_disk_leaves_a_log_that_opens(tmp_path: Path) -> None:
     ):
         hlog.append(tmp_path, open_cell([3]), ENDED)
     assert path.stat().st_size == size
-    assert [each.get_total_count() for each in intervals(path)] == [2, 2]
+    assert [interval.get_total_count() for interval in intervals(path)] == [2, 2]
 
 
 def test_a_log_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:

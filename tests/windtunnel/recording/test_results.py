@@ -63,9 +63,9 @@ def test_a_torn_last_line_costs_that_cell_alone(
 ) -> None:
     folder = write(tmp_path_factory.mktemp("torn") / "run", SMALL)
     path = folder / CELLS_FILE
-    whole = path.read_bytes()
-    last = len(whole.splitlines(keepends=True)[-1])
-    path.write_bytes(whole[: -min(lost, last)])
+    written = path.read_bytes()
+    last = len(written.splitlines(keepends=True)[-1])
+    path.write_bytes(written[: -min(lost, last)])
     run = results.load(folder)
     kept = cells(SMALL)
     if lost == 1:
@@ -172,10 +172,10 @@ def test_series_and_samples_are_read_line_by_line(tmp_path: Path) -> None:
     (tmp_path / streams.SERIES_FILE).write_bytes(lines + b"\n")
     (tmp_path / streams.SAMPLES_FILE).write_bytes(msgspec.json.encode(sample) + b"\n{\n\n")
     damaged: list[str] = []
-    (one,) = streams.series(tmp_path, damaged)
-    assert (one.operations[0].service_us, one.operations[0].response_us) == (
+    (line,) = streams.series(tmp_path, damaged)
+    assert (line.operations[0].service_us, line.operations[0].response_us) == (
         streams.SecondLatencies(p50=9),
         None,
     )
-    assert [each.service_us for each in streams.samples(tmp_path, damaged)] == [7.5]
+    assert [row.service_us for row in streams.samples(tmp_path, damaged)] == [7.5]
     assert len(damaged) == 1

@@ -51,5 +51,5 @@ def test_each_is_as_likely_as_any_other() -> None:
     for _ in range(2_000):
         for number in range(20):
             sampler.offer(sample(number))
-        kept.update(one.service_us for one in sampler.take())
+        kept.update(sample.service_us for sample in sampler.take())
     assert list(kept.values()) == pytest.approx([500] * 20, rel=0.2)
