@@ -28,7 +28,7 @@ from server.stores import Store, Stores
 from server.stores.modes import CallTimes
 from tests.databases import ENGINES, Databases, running
 from tests.databases import store as open_store
-from tests.engines.proxy import Proxy, proxied
+from tests.engines.proxy import MovableProxy, proxied
 
 T = TypeVar("T")
 
@@ -159,7 +159,7 @@ def default_store(opener: Opener, default_store_id: str) -> Store:
 class Remote:
     """A store behind a proxy, and `direct`, the same store beside it."""
 
-    def __init__(self, direct: Store, proxy: Proxy, opener: Opener) -> None:
+    def __init__(self, direct: Store, proxy: MovableProxy, opener: Opener) -> None:
         self.direct = direct
         self.proxy = proxy
         self._opener = opener

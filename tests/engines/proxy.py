@@ -15,7 +15,7 @@ from tests.databases import held_port
 NO_LINGER = struct.pack("ii", 1, 0)  # close with a reset
 
 
-class Proxy:
+class MovableProxy:
     """Listens on a port that is held for it and passes on to `target` until told otherwise."""
 
     def __init__(self, target: tuple[str, int], port: int) -> None:
@@ -116,13 +116,13 @@ class Proxy:
 
 
 @contextmanager
-def proxied(url: str) -> Iterator[Proxy]:
+def proxied(url: str) -> Iterator[MovableProxy]:
     """A proxy before the server at `url`."""
     parts = urlsplit(url)
     assert parts.hostname is not None
     assert parts.port is not None
     with held_port() as port:
-        proxy = Proxy((parts.hostname, parts.port), port)
+        proxy = MovableProxy((parts.hostname, parts.port), port)
         try:
             yield proxy
         finally:

@@ -31,7 +31,7 @@ DRAFT: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class Answer:
+class ServerResponse:
     status: int
     headers: Mapping[str, str]
     body: bytes
@@ -57,7 +57,7 @@ class Server:
         path: str,
         body: Any = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Answer:
+    ) -> ServerResponse:
         """Send a request; a body that is no bytes goes as JSON."""
         default_headers = {"Content-Type": "application/json"} if body is not None else {}
         raw = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
@@ -65,7 +65,7 @@ class Server:
         try:
             connection.request(method, path, raw, {**default_headers, **(headers or {})})
             answer = connection.getresponse()
-            return Answer(answer.status, dict(answer.getheaders()), answer.read())
+            return ServerResponse(answer.status, dict(answer.getheaders()), answer.read())
         finally:
             connection.close()
 

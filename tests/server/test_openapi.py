@@ -12,7 +12,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 from server.handlers.base import Handler
 from server.handlers.records import RecordHandler, RecordsHandler, SummaryHandler
 from server.routes import PLAIN
-from tests.server.conftest import DRAFT, MEMORY, Answer, Server
+from tests.server.conftest import DRAFT, MEMORY, Server, ServerResponse
 
 RECORDS = "/{engine}/{mode}/{durability}/records"
 
@@ -33,7 +33,7 @@ def test_it_has_the_engines_of_the_server(server: Server, document: Any) -> None
     assert set(engines) == {store["engine"] for store in stores}
 
 
-def schema(document: Any, path: str, verb: str, answer: Answer) -> Validator:
+def schema(document: Any, path: str, verb: str, answer: ServerResponse) -> Validator:
     """Return what the document says of an answer, with its references resolvable."""
     response = document["paths"][path][verb]["responses"][str(answer.status)]
     if "$ref" in response:
@@ -44,7 +44,7 @@ def schema(document: Any, path: str, verb: str, answer: Answer) -> Validator:
     )
 
 
-def check(document: Any, path: str, verb: str, answer: Answer) -> None:
+def check(document: Any, path: str, verb: str, answer: ServerResponse) -> None:
     for header in ("X-Request-Id", "X-Process", "X-Pool", "Server-Timing"):
         assert answer.headers[header]
     validator = schema(document, path, verb, answer)

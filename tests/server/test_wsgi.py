@@ -16,7 +16,7 @@ import pytest
 
 from server.body_limits import RECORD_LIMIT
 from tests.databases import running
-from tests.server.conftest import DRAFT, ENGINES, Answer, Server, serving
+from tests.server.conftest import DRAFT, ENGINES, Server, ServerResponse, serving
 from tests.server.gunicorns import gunicorn
 from tests.server.test_bad_input import ALL, MALFORMED
 from tests.server.test_routes import TIMING, chunks, large
@@ -58,7 +58,7 @@ class Pair:
 
     def compare(
         self, method: str, path: str, body: Any = None, **headers: str
-    ) -> tuple[Answer, Answer]:
+    ) -> tuple[ServerResponse, ServerResponse]:
         """Send a request to both and check that the answers are alike; return them."""
         renamed = {name.replace("_", "-"): value for name, value in headers.items()}
         expected, answer = (
@@ -69,7 +69,7 @@ class Pair:
         return expected, answer
 
 
-def comparable(answer: Answer) -> tuple[Any, ...]:
+def comparable(answer: ServerResponse) -> tuple[Any, ...]:
     """Return the parts of an answer that are the same on every server."""
     headers = {name: answer.headers.get(name) for name in ("Content-Type", "Allow", "Retry-After")}
     if answer.status == 204:

@@ -1,4 +1,4 @@
-"""Answers on real sockets, in whatever pieces, for tests of the client."""
+"""Responses on real sockets, in whatever pieces, for tests of the client."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def send_in_pieces(connection: gsocket.socket, pieces: Sequence[bytes]) -> None:
         gevent.sleep(0)
 
 
-def answering(*answers: Sequence[bytes]) -> Handler:
-    """Answer each request of a connection with the next answer, in its pieces; then close."""
+def responding(*responses: Sequence[bytes]) -> Handler:
+    """Answer each request of a connection with the next response, in its pieces; then close."""
 
     def handle(connection: gsocket.socket) -> None:
-        for pieces in answers:
+        for pieces in responses:
             receive_head(connection)
             send_in_pieces(connection, pieces)
 
@@ -86,6 +86,6 @@ def served(
         server.stop()
 
 
-def cut(data: bytes, places: Sequence[int]) -> list[bytes]:
-    edges = [0, *sorted({place % len(data) for place in places} - {0}), len(data)]
+def cut(data: bytes, positions: Sequence[int]) -> list[bytes]:
+    edges = [0, *sorted({position % len(data) for position in positions} - {0}), len(data)]
     return [data[a:b] for a, b in pairwise(edges)]

@@ -19,7 +19,7 @@ from tests.windtunnel.served import ROOT
 stalls: list[tuple[float, float]] = []
 
 
-class Connection(asyncio.Protocol):
+class StallingConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
@@ -40,7 +40,7 @@ async def stall(seconds: float, every: float) -> None:
 
 
 async def main(seconds: float, every: float) -> None:
-    server = await asyncio.get_running_loop().create_server(Connection, "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(StallingConnection, "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     await stall(seconds, every)
 

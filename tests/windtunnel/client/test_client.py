@@ -1,4 +1,4 @@
-"""The client against real sockets, by which answers come whole, cut, late, false or not at all."""
+"""The client on real sockets: responses that come whole, cut, late, false or not at all."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from tests.windtunnel.scripted import (
     INTERIM,
     PLAIN,
     UNKNOWN,
-    answering,
     cut,
     receive_head,
+    responding,
     served,
 )
 from windtunnel.client.address import Address
@@ -36,30 +36,30 @@ from windtunnel.client.response import (
 from windtunnel.client.timers import Deadlines
 
 
-@pytest.mark.parametrize("answer", [PLAIN, CHUNKED, INTERIM], ids=["plain", "chunked", "interim"])
-def test_an_answer_cut_at_every_byte_is_whole(answer: bytes) -> None:
-    pieces = [cut(answer, [place]) for place in range(1, len(answer))]
-    with served(answering(*pieces)) as client:
+@pytest.mark.parametrize("wire", [PLAIN, CHUNKED, INTERIM], ids=["plain", "chunked", "interim"])
+def test_a_response_cut_at_every_byte_is_whole(wire: bytes) -> None:
+    pieces = [cut(wire, [position]) for position in range(1, len(wire))]
+    with served(responding(*pieces)) as client:
         for _ in pieces:
-            got = client.request("GET", "/")
-            assert (got.outcome, got.status, got.body) == (OK, 200, b"hello")
+            response = client.request("GET", "/")
+            assert (response.outcome, response.status, response.body) == (OK, 200, b"hello")
         assert client.connections == 1
 
 
-@pytest.mark.parametrize("answer", [PLAIN, CHUNKED, INTERIM], ids=["plain", "chunked", "interim"])
-def test_an_answer_that_ends_at_any_byte_is_a_failure(answer: bytes) -> None:
-    for place in range(len(answer)):
-        with served(answering([answer[:place]])) as client:
-            got = client.request("GET", "/")
-            assert (got.outcome, got.status, got.body) == (CLOSED, 0, b"")
+@pytest.mark.parametrize("wire", [PLAIN, CHUNKED, INTERIM], ids=["plain", "chunked", "interim"])
+def test_a_response_that_ends_at_any_byte_is_a_failure(wire: bytes) -> None:
+    for position in range(len(wire)):
+        with served(responding([wire[:position]])) as client:
+            response = client.request("GET", "/")
+            assert (response.outcome, response.status, response.body) == (CLOSED, 0, b"")
 
 
-def test_an_answer_without_a_length_ends_with_the_connection() -> None:
-    for place in range(UNKNOWN.index(b"\r\n\r\n") + 4, len(UNKNOWN) + 1):
-        with served(answering([UNKNOWN[:place]])) as client:
-            got = client.request("GET", "/")
-            assert (got.outcome, got.status) == (OK, 200)
-            assert got.body == UNKNOWN[:place].partition(b"\r\n\r\n")[2]
+def test_a_response_without_a_length_ends_with_the_connection() -> None:
+    for position in range(UNKNOWN.index(b"\r\n\r\n") + 4, len(UNKNOWN) + 1):
+        with served(responding([UNKNOWN[:position]])) as client:
+            response = client.request("GET", "/")
+            assert (response.outcome, response.status) == (OK, 200)
+            assert response.body == UNKNOWN[:position].partition(b"\r\n\r\n")[2]
 
 
 NAME = st.text("abcXYZ-", min_size=1, max_size=8).filter(lambda n: n.strip("-"))
@@ -73,15 +73,15 @@ VALUE = st.text("abc 123;=/", max_size=12).map(str.strip)
     parts=st.lists(st.binary(min_size=1, max_size=300), max_size=4),
     chunked=st.booleans(),
     interim=st.booleans(),
-    places=st.lists(st.integers(0, 5000), max_size=12),
+    positions=st.lists(st.integers(0, 5000), max_size=12),
 )
-def test_any_answer_however_cut_is_read_as_it_was_sent(
+def test_any_response_however_cut_is_read_as_it_was_sent(
     status: int,
     fields: dict[str, str],
     parts: list[bytes],
     chunked: bool,
     interim: bool,
-    places: list[int],
+    positions: list[int],
 ) -> None:
     body = b"".join(parts)
     lines = [f"{name}: {value}" for name, value in fields.items()]
@@ -92,15 +92,15 @@ def test_any_answer_however_cut_is_read_as_it_was_sent(
         wire += b"".join(b"%x\r\n%b\r\n" % (len(p), p) for p in parts) + b"0\r\n\r\n"
     else:
         wire += body
-    with served(answering(cut(wire, places), [PLAIN])) as client:
-        got = client.request("GET", "/")
-        assert (got.outcome, got.status, got.body) == (OK, status, body)
-        named: dict[str, list[str]] = {}
+    with served(responding(cut(wire, positions), [PLAIN])) as client:
+        response = client.request("GET", "/")
+        assert (response.outcome, response.status, response.body) == (OK, status, body)
+        expected: dict[str, list[str]] = {}
         for name, value in fields.items():
-            named.setdefault(name.lower(), []).append(value)
-        for name, values in named.items():
-            assert got.headers[name] == ", ".join(values)
-        assert "x-no" not in got.headers
+            expected.setdefault(name.lower(), []).append(value)
+        for name, values in expected.items():
+            assert response.headers[name] == ", ".join(values)
+        assert "x-no" not in response.headers
         assert client.request("GET", "/").body == b"hello"
         assert client.connections == 1
 
@@ -108,16 +108,16 @@ def test_any_answer_however_cut_is_read_as_it_was_sent(
 @settings(max_examples=100, deadline=None)
 @given(st.binary(min_size=1, max_size=200))
 def test_garbage_is_a_failure_with_a_name(data: bytes) -> None:
-    with served(answering([data])) as client:
+    with served(responding([data])) as client:
         assert client.request("GET", "/").outcome in {MALFORMED, CLOSED}
 
 
-def test_a_second_answer_that_nobody_asked_for_is_malformed() -> None:
-    with served(answering([PLAIN + PLAIN])) as client:
+def test_a_second_response_that_nobody_asked_for_is_malformed() -> None:
+    with served(responding([PLAIN + PLAIN])) as client:
         assert client.request("GET", "/").outcome == MALFORMED
 
 
-def test_an_oversize_answer_is_a_failure_and_the_next_request_is_well() -> None:
+def test_an_oversize_response_is_a_failure_and_the_next_request_is_well() -> None:
     def handle(connection: gsocket.socket) -> None:
         path = receive_head(connection).split()[1]
         size = 100_000 if path == b"/large" else 10
@@ -131,23 +131,23 @@ def test_an_oversize_answer_is_a_failure_and_the_next_request_is_well() -> None:
 
 
 def test_one_connection_serves_many_requests() -> None:
-    with served(answering(*[[PLAIN]] * 50)) as client:
+    with served(responding(*[[PLAIN]] * 50)) as client:
         for _ in range(50):
-            answer = client.request("GET", "/")
-            assert answer.header(b"X-Pool") == b"fast"
-            assert answer.header(b"X-Missing") == b""
+            response = client.request("GET", "/")
+            assert response.header(b"X-Pool") == b"fast"
+            assert response.header(b"X-Missing") == b""
         assert client.connections == 1
 
 
 def test_a_connection_that_the_server_will_close_is_not_used_again() -> None:
     polite = PLAIN.replace(b"X-Pool: fast", b"Connection: close")
-    with served(answering([polite])) as client:
+    with served(responding([polite])) as client:
         assert [client.request("GET", "/").outcome for _ in range(3)] == [OK] * 3
         assert client.connections == 3
 
 
 def test_a_reused_connection_closed_before_a_byte_is_stale_and_not_tried_again() -> None:
-    with served(answering([PLAIN])) as client:
+    with served(responding([PLAIN])) as client:
         assert client.request("GET", "/").outcome == OK
         assert client.request("GET", "/").outcome == STALE
         assert client.connections == 1
@@ -156,14 +156,14 @@ def test_a_reused_connection_closed_before_a_byte_is_stale_and_not_tried_again()
 
 
 def test_a_connection_closed_while_idle_is_stale() -> None:
-    with served(answering([PLAIN])) as client:
+    with served(responding([PLAIN])) as client:
         assert client.request("GET", "/").outcome == OK
         gevent.sleep(0.05)  # the loop sees the end of the connection, with nobody waiting
         assert client.request("GET", "/").outcome == STALE
 
 
-def test_a_reused_connection_cut_within_an_answer_is_closed_not_stale() -> None:
-    with served(answering([PLAIN], [PLAIN[:10]])) as client:
+def test_a_reused_connection_cut_within_a_response_is_closed_not_stale() -> None:
+    with served(responding([PLAIN], [PLAIN[:10]])) as client:
         assert client.request("GET", "/").outcome == OK
         assert client.request("GET", "/").outcome == CLOSED
 
@@ -180,9 +180,9 @@ def test_a_reset_is_named() -> None:
 
 
 def test_a_port_where_nobody_listens_refuses() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{bound.getsockname()[1]}"
         client = Client(Address(url), Deadlines(5))
         assert [client.request("GET", "/").outcome for _ in range(2)] == [REFUSED] * 2
 
@@ -196,8 +196,8 @@ def test_the_deadline_holds_for_the_whole_request_however_it_drips() -> None:
             gevent.sleep(0.005)
 
     with served(drip, timeout=0.2) as client:
-        answer = client.request("GET", "/")
-        assert (answer.outcome, answer.status) == (TIMEOUT, 0)
+        response = client.request("GET", "/")
+        assert (response.outcome, response.status) == (TIMEOUT, 0)
         assert client.request("GET", "/").outcome == TIMEOUT
         assert client.connections == 2
 
@@ -213,20 +213,20 @@ def test_each_of_many_requests_has_its_own_deadline() -> None:
 
     with served(silent, timeout=0.1) as first:
         clients = [Client(first.address, first.deadlines) for _ in range(20)]
-        asked = [gevent.spawn(ask, client, i * 0.01) for i, client in enumerate(clients)]
+        greenlets = [gevent.spawn(ask, client, i * 0.01) for i, client in enumerate(clients)]
         with gevent.Timeout(10):
-            assert [one.get() for one in asked] == [TIMEOUT] * 20
+            assert [greenlet.get() for greenlet in greenlets] == [TIMEOUT] * 20
 
 
-def test_an_answer_that_comes_before_all_was_sent_is_read() -> None:
+def test_a_response_that_comes_before_all_was_sent_is_read() -> None:
     def refuse(connection: gsocket.socket) -> None:
         receive_head(connection)
         connection.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
         gevent.sleep(0.2)
 
     with served(refuse) as client:
-        answer = client.request("PUT", "/", b"x" * 30_000_000)
-        assert (answer.outcome, answer.status, answer.body) == (OK, 413, b"no")
+        response = client.request("PUT", "/", b"x" * 30_000_000)
+        assert (response.outcome, response.status, response.body) == (OK, 413, b"no")
         assert client.request("GET", "/").status == 413
         assert client.connections == 2
 
@@ -254,9 +254,9 @@ def test_a_request_that_is_given_up_leaves_a_client_that_works() -> None:
         connection.sendall(PLAIN)
 
     with served(handle) as client:
-        asked = gevent.spawn(client.request, "GET", "/")
+        greenlet = gevent.spawn(client.request, "GET", "/")
         gevent.sleep(0.02)
-        asked.kill()
+        greenlet.kill()
         slow = False
         assert client.request("GET", "/").body == b"hello"
 

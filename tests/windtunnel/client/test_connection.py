@@ -21,9 +21,9 @@ from tests.windtunnel.scripted import (
     CHUNKED,
     INTERIM,
     PLAIN,
-    answering,
     cut,
     receive_head,
+    responding,
     send_in_pieces,
     served,
 )
@@ -44,28 +44,28 @@ def end(connection: gsocket.socket, way: str) -> None:
 class Once:
     """Answers one request of each connection, and ends it when the next one has come."""
 
-    def __init__(self, way: str = "shutdown", answer: bytes = PLAIN) -> None:
+    def __init__(self, way: str = "shutdown", wire: bytes = PLAIN) -> None:
         self.requests: list[str] = []
         self._way = way
-        self._answer = answer
+        self._wire = wire
 
     def __call__(self, connection: gsocket.socket) -> None:
-        self.requests.append(self._verb(connection))
-        connection.sendall(self._answer)
-        self.requests.append(self._verb(connection))
+        self.requests.append(self._method(connection))
+        connection.sendall(self._wire)
+        self.requests.append(self._method(connection))
         end(connection, self._way)
 
     @staticmethod
-    def _verb(connection: gsocket.socket) -> str:
+    def _method(connection: gsocket.socket) -> str:
         return receive_head(connection).split()[0].decode()
 
 
-def outcomes(client: Client, verb: str, count: int) -> list[str]:
-    return [client.request(verb, "/").outcome for _ in range(count)]
+def outcomes(client: Client, method: str, count: int) -> list[str]:
+    return [client.request(method, "/").outcome for _ in range(count)]
 
 
 @pytest.mark.parametrize("way", WAYS_TO_END)
-def test_nothing_is_sent_twice_unasked(way: str) -> None:
+def test_nothing_is_sent_twice_by_default(way: str) -> None:
     once = Once(way)
     with served(once) as client:
         assert outcomes(client, "GET", 4) == [OK, STALE, OK, STALE]
@@ -74,22 +74,22 @@ def test_nothing_is_sent_twice_unasked(way: str) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS_TO_END)
-@pytest.mark.parametrize("verb", sorted(IDEMPOTENT))
-def test_a_stale_idempotent_request_is_sent_once_more_when_asked_for(verb: str, way: str) -> None:
+@pytest.mark.parametrize("method", sorted(IDEMPOTENT))
+def test_a_stale_idempotent_request_is_sent_once_more_on_request(method: str, way: str) -> None:
     once = Once(way)
     with served(once, retry_stale=True) as client:
-        answers = [client.request(verb, "/") for _ in range(3)]
-        assert [answer.outcome for answer in answers] == [OK] * 3
-        assert [answer.retried for answer in answers] == [False, True, True]
+        responses = [client.request(method, "/") for _ in range(3)]
+        assert [response.outcome for response in responses] == [OK] * 3
+        assert [response.retried for response in responses] == [False, True, True]
         assert (client.connections, client.retries) == (3, 2)
-    assert once.requests == [verb] * 5
+    assert once.requests == [method] * 5
 
 
-@pytest.mark.parametrize("verb", ["POST", "PATCH"])
-def test_what_is_not_idempotent_is_never_sent_again(verb: str) -> None:
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+def test_what_is_not_idempotent_is_never_sent_again(method: str) -> None:
     once = Once()
     with served(once, retry_stale=True) as client:
-        assert outcomes(client, verb, 2) == [OK, STALE]
+        assert outcomes(client, method, 2) == [OK, STALE]
         assert (client.connections, client.retries) == (1, 0)
 
 
@@ -115,9 +115,9 @@ def test_the_second_try_is_the_last_and_has_the_rest_of_the_time() -> None:
 
     with served(silent_at_last, timeout=0.2, retry_stale=True) as client:
         assert client.request("GET", "/").outcome == OK
-        answer = client.request("GET", "/")
-        assert (answer.outcome, answer.retried, client.retries) == (TIMEOUT, True, 1)
-        assert answer.service_us >= 200_000
+        response = client.request("GET", "/")
+        assert (response.outcome, response.retried, client.retries) == (TIMEOUT, True, 1)
+        assert response.service_us >= 200_000
     assert len(heads) == 3
 
 
@@ -130,49 +130,49 @@ def test_the_time_of_a_second_try_counts_from_the_first() -> None:
 
     with served(late_end, retry_stale=True) as client:
         client.request("GET", "/")
-        answer = client.request("GET", "/")
-        assert answer.retried
-        assert answer.service_us >= 50_000
+        response = client.request("GET", "/")
+        assert response.retried
+        assert response.service_us >= 50_000
 
 
 @settings(max_examples=40, deadline=None)
-@given(place=st.integers(1, len(PLAIN) - 1))
-def test_an_answer_that_has_begun_is_not_stale_wherever_it_ends(place: int) -> None:
-    with served(answering([PLAIN], [PLAIN[:place]]), retry_stale=True) as client:
+@given(position=st.integers(1, len(PLAIN) - 1))
+def test_a_response_that_has_begun_is_not_stale_wherever_it_ends(position: int) -> None:
+    with served(responding([PLAIN], [PLAIN[:position]]), retry_stale=True) as client:
         assert outcomes(client, "GET", 2) == [OK, CLOSED]
         assert (client.connections, client.retries) == (1, 0)
 
 
-def unasked(data: bytes) -> list[Response]:
-    """Send `data` after a whole answer, while the client does not ask for anything."""
-    answered, said = Event(), Event()
+def unsolicited(data: bytes) -> list[Response]:
+    """Send `data` after a complete response, while the client is idle."""
+    responded, sent = Event(), Event()
 
     def handle(connection: gsocket.socket) -> None:
         receive_head(connection)
         connection.sendall(PLAIN)
-        answered.wait()
+        responded.wait()
         connection.sendall(data)
-        said.set()
+        sent.set()
         connection.recv(1)
 
     with served(handle) as client:
         first = client.request("GET", "/")
-        answered.set()
-        said.wait()
+        responded.set()
+        sent.wait()
         gevent.idle()  # until all that came was looked at, by the client too
-        answered.clear()
-        answers = [first, client.request("GET", "/"), client.request("GET", "/")]
-        answered.set()
-        return answers
+        responded.clear()
+        responses = [first, client.request("GET", "/"), client.request("GET", "/")]
+        responded.set()
+        return responses
 
 
-def test_an_answer_to_nobody_is_never_taken_for_the_next_ones() -> None:
-    assert [answer.outcome for answer in unasked(PLAIN)] == [OK, MALFORMED, OK]
+def test_a_response_to_nobody_is_never_taken_for_the_next_ones() -> None:
+    assert [response.outcome for response in unsolicited(PLAIN)] == [OK, MALFORMED, OK]
 
 
 def test_a_server_that_tells_an_idle_client_to_leave_makes_it_stale() -> None:
     bye = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-    assert [answer.outcome for answer in unasked(bye)] == [OK, STALE, OK]
+    assert [response.outcome for response in unsolicited(bye)] == [OK, STALE, OK]
 
 
 @settings(max_examples=60, deadline=None)
@@ -183,26 +183,26 @@ def test_a_server_that_tells_an_idle_client_to_leave_makes_it_stale() -> None:
         max_size=5,
     )
 )
-def test_interleaved_answers_in_pieces_never_mix(orders: list[tuple[bytes, list[int]]]) -> None:
-    """Many clients read at once, with the same few readers, whole and broken answers in turn."""
+def test_interleaved_responses_in_pieces_never_mix(orders: list[tuple[bytes, list[int]]]) -> None:
+    """Many clients share few readers, for complete and broken responses in turn."""
 
     def handle(connection: gsocket.socket) -> None:
         number = int(receive_head(connection).split()[1][1:])
-        answer, places = orders[number]
-        send_in_pieces(connection, cut(answer.replace(b"lo", b"l%d" % number), places))
+        wire, positions = orders[number]
+        send_in_pieces(connection, cut(wire.replace(b"lo", b"l%d" % number), positions))
         receive_head(connection)
-        send_in_pieces(connection, [answer[: len(answer) - 1]])
+        send_in_pieces(connection, [wire[: len(wire) - 1]])
 
     def ask(client: Client, number: int) -> None:
-        answer = client.request("GET", f"/{number}")
-        assert (answer.outcome, answer.body) == (OK, b"hell%d" % number)
+        response = client.request("GET", f"/{number}")
+        assert (response.outcome, response.body) == (OK, b"hell%d" % number)
         assert client.request("GET", f"/{number}").outcome == CLOSED
 
     with served(handle) as first:
         clients = [Client(first.address, first.deadlines) for _ in orders]
-        asked = [gevent.spawn(ask, client, i) for i, client in enumerate(clients)]
-        gevent.joinall(asked, timeout=20, raise_error=True)
-        assert all(one.successful() for one in asked)
+        greenlets = [gevent.spawn(ask, client, i) for i, client in enumerate(clients)]
+        gevent.joinall(greenlets, timeout=20, raise_error=True)
+        assert all(greenlet.successful() for greenlet in greenlets)
 
 
 @contextmanager

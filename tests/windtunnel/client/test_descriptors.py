@@ -11,18 +11,18 @@ from windtunnel.client.descriptors import RESERVED
 
 CODE = """
 import json, resource, sys
-from windtunnel.client.descriptors import allow
+from windtunnel.client.descriptors import raise_limit
 soft, hard, connections = map(int, sys.argv[1:])
 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-print(json.dumps([allow(connections), resource.getrlimit(resource.RLIMIT_NOFILE)]))
+print(json.dumps([raise_limit(connections), resource.getrlimit(resource.RLIMIT_NOFILE)]))
 """
 
 
 def allowed(soft: int, hard: int, connections: int) -> tuple[str | None, list[int]]:
     command = [sys.executable, "-c", CODE, *map(str, (soft, hard, connections))]
-    told = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
-    said, limits = json.loads(told.stdout)
-    return said, limits
+    completed = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    reason, limits = json.loads(completed.stdout)
+    return reason, limits
 
 
 def test_the_soft_limit_goes_up_to_the_hard_one() -> None:
@@ -30,12 +30,12 @@ def test_the_soft_limit_goes_up_to_the_hard_one() -> None:
 
 
 def test_too_low_a_hard_limit_is_said_with_what_to_do() -> None:
-    said, limits = allowed(256, 900, 901 - RESERVED)
+    reason, limits = allowed(256, 900, 901 - RESERVED)
     assert limits == [900, 900]
-    assert said is not None
-    assert "do not fit into 900 open files" in said
-    assert f"at most {900 - RESERVED} users" in said
-    assert "\n" not in said
+    assert reason is not None
+    assert "do not fit into 900 open files" in reason
+    assert f"at most {900 - RESERVED} users" in reason
+    assert "\n" not in reason
 
 
 def test_a_locust_with_too_few_open_files_says_so() -> None:
@@ -43,13 +43,13 @@ def test_a_locust_with_too_few_open_files_says_so() -> None:
         "ulimit -n 500; exec $0 -m locust -f locustfiles/crud.py --headless --host $1 "
         "-u 400 -r 400 -t 1s --stores memory/async/volatile --only-summary"
     )
-    with server() as one:
-        told = subprocess.run(
-            ["bash", "-c", command, sys.executable, one.url],
+    with server() as served:
+        completed = subprocess.run(
+            ["bash", "-c", command, sys.executable, served.url],
             capture_output=True,
             text=True,
             timeout=120,
             cwd=ROOT,
             check=False,
         )
-    assert "400 connections do not fit into 500 open files" in told.stderr
+    assert "400 connections do not fit into 500 open files" in completed.stderr

@@ -25,20 +25,20 @@ from windtunnel.client.client import Client
 from windtunnel.client.timers import Deadlines
 
 url, users = sys.argv[1], int(sys.argv[2])
-short = descriptors.allow(users)
-assert short is None, short
+reason = descriptors.raise_limit(users)
+assert reason is None, reason
 address, deadlines = Address(url), Deadlines(60)
-wrong = []
+outcomes = []
 
 def ask(client):
     for _ in range({ROUNDS}):
-        answer = client.request("GET", "{PATH}")
-        if answer.status != 200:
-            wrong.append(answer.outcome)
+        response = client.request("GET", "{PATH}")
+        if response.status != 200:
+            outcomes.append(response.outcome)
 
 clients = [Client(address, deadlines) for _ in range(users)]
 gevent.joinall([gevent.spawn(ask, client) for client in clients], timeout=120, raise_error=True)
-assert not wrong, set(wrong)
+assert not outcomes, set(outcomes)
 assert all(client.connections == 1 for client in clients)
 print("done")
 """
@@ -55,7 +55,7 @@ def test_each_user_keeps_one_connection_as_the_server_counts() -> None:
     command = [sys.executable, "-c", CODE]
     try:
         with fixed_nginx() as nginx:
-            told = subprocess.run(
+            completed = subprocess.run(
                 [*command, nginx.url, str(users)],
                 capture_output=True,
                 text=True,
@@ -63,7 +63,7 @@ def test_each_user_keeps_one_connection_as_the_server_counts() -> None:
                 cwd=Path(__file__).parents[3],
                 check=False,
             )
-            assert told.stdout == "done\n", told.stderr[-2000:]
+            assert completed.stdout == "done\n", completed.stderr[-2000:]
             assert nginx.connections() == users
     except UnavailableError as reason:
         pytest.skip(str(reason))
