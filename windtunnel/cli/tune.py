@@ -77,13 +77,13 @@ def tune(
     split.
     """
     from windtunnel.reports import report, tuning
-    from windtunnel.runner.tune import Wanted
+    from windtunnel.runner.tune import TuneRequest
     from windtunnel.runner.tune import tune as tune_splits
     from windtunnel.tuning.tuner import Limits
     from windtunnel.workload.slow import SlowKind, SlowWork
 
     fast_rate, slow_rate = rates or DEFAULT_RATES
-    request = Wanted(
+    request = TuneRequest(
         slos=tuple(slo),
         fast_rate=fast_rate,
         slow_rate=slow_rate,

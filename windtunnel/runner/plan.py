@@ -7,11 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, product
 
+from windtunnel.errors import SetupError
 from windtunnel.workload.slow import SlowLoad, summary_store, why_no_slow_work
 from windtunnel.workload.stores import StoreInfo, select
 
 COMPARED_MODES = ("blocking", "async")
 """The modes of a run that names none; `--full` takes threads too."""
+
+
+class NothingToMeasureError(SetupError):
+    """Every store that was asked for is unavailable; the message says why, in one line."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ LINE_EVERY = 10.0
 """Seconds between lines where the output is no terminal."""
 
 
-class Shown:
+class ProgressDisplay:
     """Progress on a terminal as a bar, elsewhere as a line now and then. A context manager."""
 
     def __init__(

@@ -2,117 +2,191 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from itertools import product
 from pathlib import Path
 
 import msgspec
 from rich.console import Console
 
-from windtunnel.analysis.grouping import is_reference
-from windtunnel.analysis.keys import StoreKey
-from windtunnel.analysis.slo import SloError, parse
-from windtunnel.analysis.verdicts import why_unnamed
-from windtunnel.analysis.wording import listed, load_amount
-from windtunnel.errors import SetupError
-from windtunnel.recording import environment, hlog, limits, results
+from windtunnel.analysis.wording import load_amount
+from windtunnel.recording import environment, results
 from windtunnel.recording.conditions import LoadConditions
 from windtunnel.recording.environment import exclusive_cores, generator_cores
 from windtunnel.recording.nginx_log import AccessLog
+from windtunnel.recording.run_folder import RunFolder
+from windtunnel.runner.attempts import measure_until_clean
 from windtunnel.runner.generator_client import Generator
 from windtunnel.runner.order import LOADED_RATE, SAMPLES, CellOrder
-from windtunnel.runner.plan import CellSpec, Plan, Variant, plan
-from windtunnel.runner.progress import Shown
+from windtunnel.runner.plan import CellSpec, NothingToMeasureError, Plan, Variant, plan
+from windtunnel.runner.progress import ProgressDisplay
 from windtunnel.runner.request import SLOW_PART, Request
+from windtunnel.runner.slo_check import check_slos
 from windtunnel.runner.splits import split_variants
 from windtunnel.runner.stack import StackTarget, slow_part, stacked
-from windtunnel.runner.strategies import Orders, rounds
-from windtunnel.runner.targets import AGAINST, BASE, Lineup, Server, foreign, server
-from windtunnel.workload.stores import StoreInfo, discover
+from windtunnel.runner.strategies import Strategy, rounds
+from windtunnel.runner.variants import (
+    AGAINST,
+    BASE,
+    Variants,
+    VariantServer,
+    ledgers,
+    running_server,
+    variant_server,
+)
+from windtunnel.workload.stores import discover
 
-AGAIN = 2
-"""How often a spoiled cell is measured again before it is kept as it is."""
+
+def run(request: Request, console: Console, into: Path, strategy: Strategy | None = None) -> Path:
+    """Do a whole run and return its folder in `into`; see `RunExecution.measure`.
+
+    `strategy` says which cell comes next; rounds as planned unless it is given.
+
+    Raises UsageError, ServerDownError, UnknownStoreError, NothingToMeasureError, ResultsError,
+    GeneratorError and what `deploy.lifecycle` raises, each one line for the user.
+    """
+    request.check()
+    with ExitStack() as stack:
+        variants = _start_variants(request, console, stack)
+        if request.splits:
+            count = len(variants.servers[0].target.processes())
+            request = replace(request, processes=(count,))
+        cells = _plan(request, variants)
+        folder, info = _open(request, cells, variants, into)
+        execution = RunExecution(request, folder, cells, variants, console, info)
+        execution.measure(strategy or rounds(request))
+    return folder
 
 
-class NothingToMeasureError(SetupError):
-    """Every store that was asked for is out; the message says why, in one line."""
+def _start_variants(request: Request, console: Console, stack: ExitStack) -> Variants:
+    """Return what the run measures; what is started for it ends with `stack`."""
+    if request.against is not None:
+        first = replace(_first_server(request, console, stack), variant=Variant(BASE))
+        return Variants((first, running_server(request.against, AGAINST)))
+    if request.scenario == SLOW_PART and not request.host:
+        return stack.enter_context(slow_part(_start_stack(console, stack).stack))
+    if request.splits:
+        target = _start_stack(console, stack)
+        return stack.enter_context(split_variants(target.stack, request.splits))
+    return Variants((_first_server(request, console, stack),))
+
+
+def _first_server(request: Request, console: Console, stack: ExitStack) -> VariantServer:
+    if request.host:
+        return running_server(request.host)
+    target = _start_stack(console, stack)
+    return variant_server(target, discover(target.url(1))[1])
+
+
+def _start_stack(console: Console, stack: ExitStack) -> StackTarget:
+    return stack.enter_context(stacked(console.print))
+
+
+def _plan(request: Request, variants: Variants) -> Plan:
+    cells = plan(
+        variants.stores(),
+        request.stores,
+        request.loads,
+        full=request.full,
+        rounds=request.rounds,
+        seed=request.seed,
+        variants=variants.variants,
+    )
+    if not cells.stores:
+        reasons = "; ".join(f"{store}: {reason}" for store, reason in cells.skipped.items())
+        raise NothingToMeasureError(f"nothing to measure: {reasons or 'no store is offered'}")
+    check_slos(request.slos, cells)
+    return cells
+
+
+def _open(
+    request: Request, cells: Plan, variants: Variants, into: Path
+) -> tuple[Path, results.RunInfo]:
+    """Open the run's folder; raises ResultsError."""
+    info = results.RunInfo(
+        scenario=request.scenario,
+        started=datetime.now(UTC),
+        seed=request.seed,
+        git=environment.git(Path(__file__).parent),
+        host=environment.gather(),
+        settings=asdict(request),
+        stores=ledgers(cells.stores),
+        variants=variants.ledgers(cells.stores),
+        skipped=dict(cells.skipped),
+    )
+    return results.begin(into, info), info
 
 
 @dataclass(slots=True)
-class Run:
-    """A run under way: its folder, its plan, the servers that take part."""
+class RunExecution:
+    """A run that is being measured: its folder, its plan, the servers that take part."""
 
     request: Request
     folder: Path
     plan: Plan
-    lineup: Lineup
+    variants: Variants
     console: Console
     info: results.RunInfo
-    orders: Orders
 
-    def measure(self) -> None:
-        """Measure every cell of the plan and put each on disk before the next begins."""
+    def measure(self, strategy: Strategy) -> None:
+        """Measure every cell of a strategy and put each on disk before the next begins."""
         cores = generator_cores() if self.request.pin else None
         with ExitStack() as stack:
-            shown = stack.enter_context(Shown(len(self.plan), self.console))
+            display = stack.enter_context(ProgressDisplay(len(self.plan), self.console))
             generator = stack.enter_context(Generator(cores))
             if cores:
-                stack.enter_context(exclusive_cores(cores, self._others()))
-            stack.enter_context(self._told_if_interrupted(shown))
-            stack.enter_context(self._told_by_nginx(shown))
-            for order in self.orders(self.plan, self.folder, shown):
-                shown.begin(describe(order))
-                settle(
-                    partial(self._cell, generator, order), self.folder, describe(order), shown.note
-                )
-                shown.done()
-        self.info = msgspec.structs.replace(self.info, finished=datetime.now(UTC))
-        results.finish(self.folder, self.info)
+                stack.enter_context(exclusive_cores(cores, self._other_pids()))
+            stack.enter_context(self._noting_interruption(display))
+            stack.enter_context(self._joining_access_logs(display))
+            for spec in strategy(self.plan, self.folder, display):
+                description = describe(spec)
+                display.begin(description)
+                measure = partial(self._cell, generator, spec)
+                folder = RunFolder(self.folder, display.note)
+                measure_until_clean(measure, folder, description, display.note)
+                display.done()
+        info = msgspec.structs.replace(self.info, finished=datetime.now(UTC))
+        RunFolder(self.folder, self.console.print).finish(info)
 
     @contextmanager
-    def _told_if_interrupted(self, shown: Shown) -> Iterator[None]:
+    def _noting_interruption(self, display: ProgressDisplay) -> Iterator[None]:
         try:
             yield
         except KeyboardInterrupt:
-            shown.note(f"interrupted: windtunnel report {self.folder} has the finished cells")
+            display.note(f"interrupted: windtunnel report {self.folder} has the finished cells")
             raise
 
     @contextmanager
-    def _told_by_nginx(self, shown: Shown) -> Iterator[None]:
-        """Tell the samples in the end how much of their time nginx had."""
-        logs = [log for one in self.lineup.servers if (log := one.target.log)]
-        through = any(load.processes > 1 for load in self.request.loads)
-        tails = [AccessLog(log) for log in logs] if through else []
+    def _joining_access_logs(self, display: ProgressDisplay) -> Iterator[None]:
+        """Add to the samples in the end how much of their time nginx had."""
+        through_nginx = any(load.processes > 1 for load in self.request.loads)
+        paths = [server.target.log for server in self.variants.servers] if through_nginx else []
+        logs = [AccessLog(path) for path in paths if path is not None]
         try:
             yield
         finally:  # an interrupted run has a report too
-            for tail in tails:
-                try:
-                    tail.join(self.folder)
-                except OSError as error:
-                    shown.note(f"nginx's part of the samples is not known: {error}")
+            RunFolder(self.folder, display.note).join(logs)
 
-    def _others(self) -> set[int]:
-        targets = [one.target for one in self.lineup.servers]
-        groups = (target.groups(offer) for target in targets for offer in self.plan.stores)
+    def _other_pids(self) -> set[int]:
+        targets = [server.target for server in self.variants.servers]
+        groups = (target.groups(store) for target in targets for store in self.plan.stores)
         return {pid for group in groups for pids in group.values() for pid in pids}
 
     def _cell(self, generator: Generator, spec: CellSpec, attempt: int) -> results.Cell:
         order = self._order(spec, attempt)
-        server = self.lineup[spec.variant]
-        straight = spec.load.processes == 1 or self.request.host
+        server = self.variants[spec.variant]
+        is_direct = spec.load.processes == 1 or self.request.host
         return msgspec.structs.replace(
             generator.measure(order),
-            target=server.target.name if straight else "nginx",
-            connections=server.offers[spec.store.id].ledger.get("connections"),
+            target=server.target.name if is_direct else "nginx",
+            connections=server.stores[spec.store.id].ledger.get("connections"),
         )
 
     def _order(self, spec: CellSpec, attempt: int) -> CellOrder:
-        request, load, target = self.request, spec.load, self.lineup[spec.variant].target
+        request, load, target = self.request, spec.load, self.variants[spec.variant].target
         url = target.url(load.processes)  # first: it may change which processes there are
         order = CellOrder(
             scenario=request.scenario,
@@ -142,37 +216,6 @@ class Run:
         return order.beside(load.slow, self.plan.summary_stores.get(spec.store.id))
 
 
-def settle(
-    measure: Callable[[int], results.Cell], folder: Path, what: str, note: Callable[[str], None]
-) -> None:
-    """Measure a cell, and again while it is spoiled, at most twice; each is put on disk.
-
-    `measure` is told which attempt it is, from 1 on.
-    """
-    for attempt in range(1, AGAIN + 2):
-        cell = measure(attempt)
-        why = spoiled(cell) if attempt <= AGAIN else None
-        _keep(folder, cell if why is None else msgspec.structs.replace(cell, void=why))
-        if why is None:
-            break
-        note(f"measured again: {what}: {why}")
-    if cell.void is not None:
-        note(f"void: {what}: {cell.void}")
-
-
-def _keep(folder: Path, cell: results.Cell) -> None:
-    results.append(folder, cell)
-    hlog.append(folder, cell)
-
-
-def spoiled(cell: results.Cell) -> str | None:
-    """Return why a cell should be measured again, or None."""
-    steal = cell.health.get("steal") or 0.0
-    if steal > limits.STEAL:
-        return f"the hypervisor stole {steal:.0%} of the machine"
-    return None
-
-
 def describe(spec: CellSpec) -> str:
     """Return a cell in a few words."""
     load = spec.load
@@ -180,113 +223,5 @@ def describe(spec: CellSpec) -> str:
     processes = f", {load.processes} processes" if load.processes > 1 else ""
     variant = f" {spec.variant}" if spec.variant else ""
     amount = load_amount(LoadConditions(users=load.users, rate=load.rate))
-    under = f"{load.mix}, {amount}{slow}{processes}"
-    return f"round {spec.round}  {spec.store.id}{variant}  {under}"
-
-
-def run(request: Request, console: Console, into: Path, orders: Orders | None = None) -> Path:
-    """Do a whole run and return its folder in `into`; see `Run.measure`.
-
-    `orders` says which cell comes next; rounds as planned unless it is given.
-
-    Raises UsageError, ServerDownError, UnknownStoreError, NothingToMeasureError, ResultsError,
-    GeneratorError and what `deploy.lifecycle` raises, each one line for the user.
-    """
-    request.check()
-    with ExitStack() as stack:
-        lineup = _lineup(request, console, stack)
-        if request.splits:
-            count = len(lineup.servers[0].target.processes())
-            request = replace(request, processes=(count,))
-        return _run(request, console, into, lineup, orders or rounds(request))
-
-
-def _lineup(request: Request, console: Console, stack: ExitStack) -> Lineup:
-    """Return who takes part; what is started for it ends with `stack`."""
-    if request.against is not None:
-        first = replace(_first(request, console, stack), variant=Variant(BASE))
-        return Lineup((first, foreign(request.against, AGAINST)))
-    if request.scenario == SLOW_PART and not request.host:
-        return stack.enter_context(slow_part(_stack(console, stack).stack))
-    if request.splits:
-        return stack.enter_context(split_variants(_stack(console, stack).stack, request.splits))
-    return Lineup((_first(request, console, stack),))
-
-
-def _first(request: Request, console: Console, stack: ExitStack) -> Server:
-    if request.host:
-        return foreign(request.host)
-    target = _stack(console, stack)
-    return server(target, discover(target.url(1))[1])
-
-
-def _stack(console: Console, stack: ExitStack) -> StackTarget:
-    return stack.enter_context(stacked(console.print))
-
-
-def _run(request: Request, console: Console, into: Path, lineup: Lineup, orders: Orders) -> Path:
-    planned = plan(
-        lineup.offers(),
-        request.stores,
-        request.loads,
-        full=request.full,
-        rounds=request.rounds,
-        seed=request.seed,
-        variants=lineup.variants,
-    )
-    if not planned.stores:
-        reasons = "; ".join(f"{store}: {why}" for store, why in planned.skipped.items())
-        raise NothingToMeasureError(f"nothing to measure: {reasons or 'no store is offered'}")
-    check(request.slos, planned)
-    info = results.RunInfo(
-        scenario=request.scenario,
-        started=datetime.now(UTC),
-        seed=request.seed,
-        git=environment.git(Path(__file__).parent),
-        host=environment.gather(),
-        settings=asdict(request),
-        stores=ledgers(planned.stores),
-        variants=_ledgers(lineup, planned.stores),
-        skipped=dict(planned.skipped),
-    )
-    folder = results.begin(into, info)
-    Run(request, folder, planned, lineup, console, info, orders).measure()
-    return folder
-
-
-def check(slos: Sequence[str], planned: Plan) -> None:
-    """Raise SloError for an objective that applies to no store of a plan.
-
-    Raises NothingToMeasureError where it would, were that store up.
-    """
-    stores = [offer.id for offer in planned.stores]
-    by_key = {StoreKey(store): ledger for store, ledger in ledgers(planned.stores).items()}
-    for slo in map(parse, slos):
-        names = (
-            StoreKey(offer.id, each.name)
-            for each, offer in product(planned.variants, planned.stores)
-            if each.takes(offer)
-        )
-        if not any(map(slo.applies_to, names)):
-            for store, why in planned.skipped.items():
-                if slo.applies_to(StoreKey(store)):
-                    raise NothingToMeasureError(f"--slo {slo}: {store}: {why}")
-            raise SloError(f"--slo {slo}: no store of this run matches: {listed(stores)}")
-        if slo.glob is None and all(is_reference(key, by_key) for key in by_key):
-            raise SloError(f"--slo {slo}: {why_unnamed(StoreKey(stores[0]))}")
-
-
-def _ledgers(lineup: Lineup, stores: Sequence[StoreInfo]) -> dict[str, dict[str, results.Ledger]]:
-    """Return the ledgers of the stores that are measured at each variant."""
-    return {
-        one.variant.name: ledgers(
-            [one.offers[store.id] for store in stores if one.variant.takes(store)]
-        )
-        for one in lineup.servers
-        if one.variant.name is not None
-    }
-
-
-def ledgers(offers: Sequence[StoreInfo]) -> dict[str, results.Ledger]:
-    """Return the ledger of each store."""
-    return {offer.id: msgspec.convert(offer.ledger, results.Ledger) for offer in offers}
+    description = f"{load.mix}, {amount}{slow}{processes}"
+    return f"round {spec.round}  {spec.store.id}{variant}  {description}"

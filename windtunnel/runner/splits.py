@@ -15,7 +15,7 @@ from deploy.trial import Trial
 from nginx.plan import SplitPlan, edit_plan
 from windtunnel.runner.plan import Variant
 from windtunnel.runner.stack import StackTarget, bring, trying
-from windtunnel.runner.targets import Lineup, server
+from windtunnel.runner.variants import Variants, variant_server
 from windtunnel.tuning.layout import FAST, ROUTE, SLOW, PoolLayout
 from windtunnel.workload.stores import discover
 
@@ -36,7 +36,7 @@ class SplitTarget(StackTarget):
 
 
 @contextmanager
-def split_variants(stack: Stack, wanted: Mapping[str, Mapping[str, str]]) -> Iterator[Lineup]:
+def split_variants(stack: Stack, wanted: Mapping[str, Mapping[str, str]]) -> Iterator[Variants]:
     """Return a variant for each split, by name: what it changes of the active one.
 
     That one is active again in the end. Raises SplitError for what cannot be, before anything
@@ -45,9 +45,9 @@ def split_variants(stack: Stack, wanted: Mapping[str, Mapping[str, str]]) -> Ite
     with trying(stack, BY_RUN) as trial:
         plans = {name: edit_plan(trial.former, settings) for name, settings in wanted.items()}
         offers = discover(stack.state.processes[0])[1]
-        yield Lineup(
+        yield Variants(
             tuple(
-                server(SplitTarget(stack, plan), offers, Variant(name))
+                variant_server(SplitTarget(stack, plan), offers, Variant(name))
                 for name, plan in plans.items()
             )
         )

@@ -19,7 +19,7 @@ from nginx.apply import ApplyError
 from nginx.plan import SplitPlan
 from nginx.render import ACCESS_LOG
 from windtunnel.runner.plan import Variant
-from windtunnel.runner.targets import Lineup, server
+from windtunnel.runner.variants import Variants, variant_server
 from windtunnel.workload.stores import StoreInfo, discover
 
 FIRST_ANSWER = 60.0
@@ -56,7 +56,7 @@ class StackTarget:
         return self.stack.state.processes
 
 
-class Straight:
+class DirectTarget:
     """One program of the stack, loaded straight at its own address."""
 
     name = "direct"
@@ -112,7 +112,7 @@ def _resize(running: Stack, fast: int) -> None:
 
 
 @contextmanager
-def slow_part(running: Stack) -> Iterator[Lineup]:
+def slow_part(running: Stack) -> Iterator[Variants]:
     """The slow pool's process in each mode, and gunicorn in its place: one process each.
 
     Raises ServerDownError, and StackError, also where the split has no pool `slow`.
@@ -126,22 +126,22 @@ def slow_part(running: Stack) -> Iterator[Lineup]:
         def pids() -> list[int]:
             return running.pids()["server"][f"server-{port}"]
 
-        tornado = Straight(running, f"http://127.0.0.1:{port}", pids)
+        tornado = DirectTarget(running, f"http://127.0.0.1:{port}", pids)
         servers = {f"tornado-{mode}": (tornado, mode) for mode in ("blocking", "threads", "async")}
         servers |= {
-            f"gunicorn-{worker}": (Straight(running, one.url, one.pids), "blocking")
+            f"gunicorn-{worker}": (DirectTarget(running, one.url, one.pids), "blocking")
             for worker, one in found.items()
         }
         found_at = {one.address: _stores(one) for one, _ in servers.values()}
-        yield Lineup(
+        yield Variants(
             tuple(
-                server(target, found_at[target.address], Variant(name, frozenset({mode})))
+                variant_server(target, found_at[target.address], Variant(name, frozenset({mode})))
                 for name, (target, mode) in servers.items()
             )
         )
 
 
-def _stores(target: Straight) -> list[StoreInfo]:
+def _stores(target: DirectTarget) -> list[StoreInfo]:
     """Ask a server that has just begun, and so imports every driver first."""
     return discover(target.address, FIRST_ANSWER)[1]
 

@@ -26,17 +26,17 @@ from windtunnel.analysis.verdicts import judge
 from windtunnel.errors import UsageError
 from windtunnel.recording import results
 from windtunnel.runner.plan import CellSpec, LoadSpec, Plan, why_unsuitable
-from windtunnel.runner.progress import Shown
+from windtunnel.runner.progress import ProgressDisplay
 from windtunnel.runner.request import Request
 from windtunnel.workload.stores import StoreInfo
 
-Orders = Callable[[Plan, Path, Shown], Iterator[CellSpec]]
+Strategy = Callable[[Plan, Path, ProgressDisplay], Iterator[CellSpec]]
 
 
-def rounds(request: Request) -> Orders:
+def rounds(request: Request) -> Strategy:
     """Return round after round: as many as planned, and more until a precision is reached."""
 
-    def orders(plan: Plan, folder: Path, shown: Shown) -> Iterator[CellSpec]:
+    def orders(plan: Plan, folder: Path, shown: ProgressDisplay) -> Iterator[CellSpec]:
         began = monotonic()
         for number in count(1):
             yield from plan.round(number)
@@ -97,7 +97,7 @@ class _Search:
         self.outcomes[rate] = combined_state(verdict.state for verdict in judged)
         self.why_ended = why_too_few_samples(judged, mine, duration)
 
-    def told(self) -> str:
+    def __str__(self) -> str:
         known = bracket(self.outcomes)
         held = "no rate" if known.held is None else f"{known.held:g}/s"
         broke = "" if known.broke is None else f", not at {known.broke:g}/s ({known.why})"
@@ -107,7 +107,7 @@ class _Search:
         return f"{who} {self.load.mix}{slow}: the objectives hold at {held}{broke}{end}"
 
 
-def search(request: Request, first: float) -> Orders:
+def search(request: Request, first: float) -> Strategy:
     """Return rates in search of the highest at which every objective holds, `first` to begin with.
 
     Raises UsageError for an objective that no rate can break.
@@ -118,7 +118,7 @@ def search(request: Request, first: float) -> Orders:
     if any(slo.measure == "regression" for slo in slos):
         raise UsageError("a regression has no capacity: it compares two servers, see run --against")
 
-    def orders(plan: Plan, folder: Path, shown: Shown) -> Iterator[CellSpec]:
+    def orders(plan: Plan, folder: Path, shown: ProgressDisplay) -> Iterator[CellSpec]:
         shuffled = random.Random(plan.seed)
         searches = [
             _Search(store, load, variant.name)
@@ -132,7 +132,7 @@ def search(request: Request, first: float) -> Orders:
             run = results.load(folder)
             for one, rate in step:
                 one.judge(rate, slos, run, request.duration)
-                shown.note(one.told())
+                shown.note(str(one))
             shown.more(len(_next(searches, first)) * plan.rounds)
 
     return orders

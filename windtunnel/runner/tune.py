@@ -18,12 +18,13 @@ from windtunnel.analysis.validity import is_generator_limited
 from windtunnel.client.api import Operation
 from windtunnel.errors import UsageError
 from windtunnel.recording import environment, results, streams, tuning_results
+from windtunnel.recording.run_folder import RunFolder
 from windtunnel.recording.tuning_results import TuningResult, WorkProfile
+from windtunnel.runner.attempts import measure_until_clean
 from windtunnel.runner.generator_client import Generator
 from windtunnel.runner.order import SAMPLES, CellOrder
-from windtunnel.runner.plan import LoadSpec, why_unsuitable
-from windtunnel.runner.progress import Shown
-from windtunnel.runner.run import NothingToMeasureError, settle
+from windtunnel.runner.plan import LoadSpec, NothingToMeasureError, why_unsuitable
+from windtunnel.runner.progress import ProgressDisplay
 from windtunnel.runner.splits import TrialStack, trial_stack
 from windtunnel.tuning.calibration import IsolatedRequests, computing, cores_left
 from windtunnel.tuning.conclusion import conclude
@@ -51,7 +52,7 @@ SLOWLY: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class TuneRequest:
     """What was asked for on the command line. Times in seconds, rates in requests a second."""
 
     slos: tuple[str, ...]
@@ -79,7 +80,7 @@ class Wanted:
             kinds(parse(slo))
 
 
-def tune(wanted: Wanted, console: Console, into: Path) -> tuple[Path, TuningResult]:
+def tune(wanted: TuneRequest, console: Console, into: Path) -> tuple[Path, TuningResult]:
     """Try splits and return the run's folder and what was found; see `windtunnel.tuning.tuner`.
 
     The stack has its former split afterwards, or with `apply` the recommended one if that holds the
@@ -91,7 +92,7 @@ def tune(wanted: Wanted, console: Console, into: Path) -> tuple[Path, TuningResu
         offer, slow_store = offered(wanted, stack)
         tried = candidates(wanted, stack)
         folder, info = begin(wanted, offer, tried, into)
-        trying = _Trying(wanted, stack, offer, slow_store, folder)
+        trying = _TuneExecution(wanted, stack, offer, slow_store, folder)
         with _told_if_interrupted(folder, console):
             found = trying.run(tried, console)
             best = next((each for each in tried if each.name == found.recommended), None)
@@ -115,7 +116,7 @@ def _told_if_interrupted(folder: Path, console: Console) -> Iterator[None]:
         raise
 
 
-def offered(wanted: Wanted, stack: TrialStack) -> tuple[StoreInfo, str | None]:
+def offered(wanted: TuneRequest, stack: TrialStack) -> tuple[StoreInfo, str | None]:
     """The store, and whose summaries are asked for; raises NothingToMeasureError."""
     _, offers = discover(stack.stack.state.processes[0])
     offer, *others = select(offers, [wanted.store])
@@ -131,7 +132,7 @@ def offered(wanted: Wanted, stack: TrialStack) -> tuple[StoreInfo, str | None]:
     return offer, summary_store(offer, offers)
 
 
-def candidates(wanted: Wanted, stack: TrialStack) -> list[PoolLayout]:
+def candidates(wanted: TuneRequest, stack: TrialStack) -> list[PoolLayout]:
     """What is tried: the layouts named, or every one of the processes; the former among them."""
     if wanted.pool_layouts:
         return list(wanted.pool_layouts)
@@ -144,7 +145,7 @@ def candidates(wanted: Wanted, stack: TrialStack) -> list[PoolLayout]:
 
 
 def begin(
-    wanted: Wanted, offer: StoreInfo, tried: Sequence[PoolLayout], into: Path
+    wanted: TuneRequest, offer: StoreInfo, tried: Sequence[PoolLayout], into: Path
 ) -> tuple[Path, results.RunInfo]:
     """Open the run's folder, and that of the cells alone; raises ResultsError."""
     settings = {**asdict(wanted), "objectives": wanted.slos, "tried": [d.name for d in tried]}
@@ -166,10 +167,10 @@ def begin(
 
 
 @dataclass(slots=True)
-class _Trying:
+class _TuneExecution:
     """A tune under way."""
 
-    wanted: Wanted
+    wanted: TuneRequest
     stack: TrialStack
     offer: StoreInfo
     slow_store: str | None
@@ -183,7 +184,7 @@ class _Trying:
         cells_alone = sum(number <= limits.rounds for number in ROUNDS_ALONE)
         expected = len(tried) * sure + 2 * cells_alone
         with (
-            Shown(expected, console, within=limits.max_time) as shown,
+            ProgressDisplay(expected, console, within=limits.max_time) as shown,
             Generator() as generator,
         ):
 
@@ -219,7 +220,7 @@ class _Trying:
         return {**self.alone, "cores": cores, **length}
 
     def _measure_alone(
-        self, layout: PoolLayout, number: int, generator: Generator, shown: Shown
+        self, layout: PoolLayout, number: int, generator: Generator, shown: ProgressDisplay
     ) -> None:
         """Measure each kind of work while there is next to nothing of the other."""
         wanted = self.wanted
@@ -249,7 +250,9 @@ class _Trying:
     def _is(self, operation: str, kind: str) -> bool:
         return (operation == self.wanted.work.kind.value) is (kind == SLOW)
 
-    def _cell(self, layout: PoolLayout, number: int, generator: Generator, shown: Shown) -> None:
+    def _cell(
+        self, layout: PoolLayout, number: int, generator: Generator, shown: ProgressDisplay
+    ) -> None:
         what = f"round {number}  {layout.name}"
         shown.begin(what)
         self.stack.to(layout)
@@ -259,7 +262,7 @@ class _Trying:
             order = self._order(layout, number, self.folder, wanted.fast_rate, wanted.slow_rate)
             return self._measure(generator, msgspec.structs.replace(order, attempt=attempt))
 
-        settle(measure, self.folder, what, shown.note)
+        measure_until_clean(measure, RunFolder(self.folder, shown.note), what, shown.note)
         shown.done()
 
     def _measure(self, generator: Generator, order: CellOrder) -> results.Cell:

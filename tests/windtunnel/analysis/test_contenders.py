@@ -21,11 +21,12 @@ from windtunnel.analysis.verdicts import judge
 from windtunnel.cli import main
 from windtunnel.recording.results import Run
 from windtunnel.runner.plan import LoadSpec, Variant, plan
-from windtunnel.runner.progress import Shown
+from windtunnel.runner.progress import ProgressDisplay
 from windtunnel.runner.request import Request
 from windtunnel.runner.scenario import Scenario
 from windtunnel.runner.strategies import search
-from windtunnel.runner.targets import Foreign, Lineup, server
+from windtunnel.runner.targets import RunningServer
+from windtunnel.runner.variants import Variants, variant_server
 
 STORE = "sqlite/blocking/fast"
 NAMES = ("base", "second", "against")
@@ -83,11 +84,11 @@ def test_they_are_not_compared_by_twos() -> None:
 # -- who takes part ---------------------------------------------------------------------------
 
 
-def lineup(*servers: tuple[str, str, list[Any]]) -> Lineup:
-    target = Foreign.__new__(Foreign)  # nothing is loaded here
-    return Lineup(
+def lineup(*servers: tuple[str, str, list[Any]]) -> Variants:
+    target = RunningServer.__new__(RunningServer)  # nothing is loaded here
+    return Variants(
         tuple(
-            server(target, offers, Variant(name, frozenset({mode})))
+            variant_server(target, offers, Variant(name, frozenset({mode})))
             for name, mode, offers in servers
         )
     )
@@ -99,9 +100,9 @@ ASYNC, BLOCKING = "redis/async/fast", "redis/blocking/fast"
 def test_each_variant_measures_its_modes_only() -> None:
     both = [offer(ASYNC), offer(BLOCKING)]
     line = lineup(("a", "async", both), ("b", "blocking", both), ("c", "blocking", both[1:]))
-    assert [one.id for one in line.offers()] == [ASYNC, BLOCKING]
+    assert [one.id for one in line.stores()] == [ASYNC, BLOCKING]
     load = LoadSpec("read", None, 1, 40.0)
-    planned = plan(line.offers(), [], [load], full=True, rounds=1, seed=1, variants=line.variants)
+    planned = plan(line.stores(), [], [load], full=True, rounds=1, seed=1, variants=line.variants)
     cells = {(order.variant, order.store.id) for order in planned}
     assert cells == {("a", ASYNC), ("b", BLOCKING), ("c", BLOCKING)}
     assert len(planned) == 3
@@ -109,16 +110,16 @@ def test_each_variant_measures_its_modes_only() -> None:
 
 def test_a_store_is_left_out_where_a_server_lacks_it_and_down_where_one_is() -> None:
     up, down = offer(BLOCKING), offer(BLOCKING, status="down")
-    assert lineup(("b", "blocking", [up]), ("c", "blocking", [])).offers() == []
-    [found] = lineup(("b", "blocking", [up]), ("c", "blocking", [down])).offers()
+    assert lineup(("b", "blocking", [up]), ("c", "blocking", [])).stores() == []
+    [found] = lineup(("b", "blocking", [up]), ("c", "blocking", [down])).stores()
     assert found.status == "down"
-    assert lineup(("a", "async", [up])).offers() == []
+    assert lineup(("a", "async", [up])).stores() == []
 
 
 def test_a_server_is_found_by_its_variant() -> None:
     line = lineup(("a", "async", [offer(ASYNC)]), ("b", "blocking", []))
     assert line["b"].variant.name == "b"
-    assert line["a"].offers[ASYNC].id == ASYNC
+    assert line["a"].stores[ASYNC].id == ASYNC
 
 
 def test_a_capacity_is_searched_for_each_variant(tmp_path: Path) -> None:
@@ -126,9 +127,9 @@ def test_a_capacity_is_searched_for_each_variant(tmp_path: Path) -> None:
     line = lineup(("a", "async", both), ("b", "blocking", both), ("c", "blocking", both))
     request = Request(scenario="wsgi", mixes=("read",), rates=(40.0,), slos=("p99(read) < 1ms",))
     planned = plan(
-        *(line.offers(), [], request.loads), full=True, rounds=1, seed=1, variants=line.variants
+        *(line.stores(), [], request.loads), full=True, rounds=1, seed=1, variants=line.variants
     )
-    with Shown(len(planned), Console(quiet=True)) as shown:
+    with ProgressDisplay(len(planned), Console(quiet=True)) as shown:
         step = list(islice(search(request, 40.0)(planned, tmp_path, shown), 3))
     asked = {(order.variant, order.store.id, order.load.rate) for order in step}
     assert asked == {("a", ASYNC, 40.0), ("b", BLOCKING, 40.0), ("c", BLOCKING, 40.0)}

@@ -18,8 +18,10 @@ import pytest
 
 from tests.server.conftest import Server, serving
 from windtunnel.recording.results import Cell, Run, RunInfo, create, load
-from windtunnel.runner.plan import Plan
-from windtunnel.runner.run import NothingToMeasureError, check, settle
+from windtunnel.recording.run_folder import RunFolder
+from windtunnel.runner.attempts import measure_until_clean
+from windtunnel.runner.plan import NothingToMeasureError, Plan
+from windtunnel.runner.slo_check import check_slos
 
 CELL_KEYS = {
     "store", "variant", "target", "mix", "processes", "process", "connections", "round", "attempt",
@@ -144,7 +146,7 @@ def test_each_attempt_at_a_spoiled_cell_has_its_number(tmp_path: Path) -> None:
         facts: dict[str, Any] = {"store": "redis/async/fast", "mix": "read", "round": 1}
         return Cell(**facts, attempt=attempt, seconds=1.0, throughput_rps=1.0, health=health)
 
-    settle(measure, tmp_path / "run", "a cell", lambda _: None)
+    measure_until_clean(measure, RunFolder(tmp_path / "run"), "a cell", lambda _: None)
     cells = load(tmp_path / "run").cells
     assert [(cell.attempt, cell.void is None) for cell in cells] == [(1, False), (2, True)]
 
@@ -279,4 +281,4 @@ def test_an_objective_that_cannot_be_judged_is_refused_before_the_run(
 def test_an_objective_on_a_store_that_is_down_says_why() -> None:
     down = Plan((), (), 1, 1, skipped={"redis/async/fast": "connection refused"})
     with pytest.raises(NothingToMeasureError, match=r"redis/async/fast: connection refused"):
-        check(["p50(read) < 1s on redis/*"], down)
+        check_slos(["p50(read) < 1s on redis/*"], down)

@@ -16,7 +16,7 @@ from tests.windtunnel.generate import Made, info
 from tests.windtunnel.runner.test_plan import offer
 from windtunnel.recording.results import OK, Cell, OperationResult, append, create, load
 from windtunnel.runner.plan import CellSpec, Plan
-from windtunnel.runner.progress import Shown
+from windtunnel.runner.progress import ProgressDisplay
 from windtunnel.runner.request import Request
 from windtunnel.runner.strategies import search
 from windtunnel.workload.slow import SlowLoad, SlowWork
@@ -62,7 +62,7 @@ def test_each_slow_rate_has_a_search_of_its_own(tmp_path: Path) -> None:
     request = Request(mixes=("read",), rates=(10.0,), slow=slow, slos=("failures < 1%",))
     plan = Plan((offer("redis/async/fast"),), tuple(request.loads), 1, 1)
     told = io.StringIO()
-    with Shown(1, Console(file=told, width=200)) as shown:
+    with ProgressDisplay(1, Console(file=told, width=200)) as shown:
         orders = search(request, 10.0)(plan, tmp_path / "run", shown)
         begun = list(islice(map(partial(cell_of, tmp_path / "run"), orders), 4))
     assert sorted(begun[:2]) == [(1.0, 10.0), (2.0, 10.0)]

@@ -36,7 +36,7 @@ from windtunnel.recording.results import (
 from windtunnel.reports import report
 from windtunnel.reports.scatter import scatter
 from windtunnel.reports.tuning import lines
-from windtunnel.runner.progress import Shown
+from windtunnel.runner.progress import ProgressDisplay
 from windtunnel.runner.splits import layout_of, planned
 from windtunnel.tuning.conclusion import conclude
 from windtunnel.tuning.layout import PoolLayout, read
@@ -179,7 +179,7 @@ def test_what_one_has_that_was_not_measured_is_said(
 
 def test_the_time_left_is_no_longer_than_the_time_there_is() -> None:
     now, said = 0.0, StringIO()
-    with Shown(60, Console(file=said), clock=lambda: now, within=60) as shown:
+    with ProgressDisplay(60, Console(file=said), clock=lambda: now, within=60) as shown:
         for second in (0.0, 12.0, 24.0, 55.0, 70.0):
             now = second
             shown.begin("cell")
