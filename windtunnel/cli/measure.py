@@ -16,7 +16,7 @@ from windtunnel.workload.options import SEED, SLEEP_MS, SLOW_WORK
 
 if TYPE_CHECKING:
     from windtunnel.runner.request import Request
-    from windtunnel.runner.strategies import Orders
+    from windtunnel.runner.strategies import Strategy
     from windtunnel.workload.arrivals import Arrivals
     from windtunnel.workload.slow import SlowLoad
 
@@ -188,7 +188,7 @@ def _arrivals(poisson: bool) -> Arrivals:
     return "poisson" if poisson else "constant"
 
 
-def _measure(request: Request, results: Path, orders: Orders | None = None) -> None:
+def _measure(request: Request, results: Path, orders: Strategy | None = None) -> None:
     """Do a run and report it; exit code 1 if an SLO failed, unless rates were searched."""
     from rich.console import Console
 
