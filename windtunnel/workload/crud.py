@@ -24,11 +24,9 @@ _GONE: Final = status_outcome(404)
 
 
 class Reporter(Protocol):
-    """Records the outcome of an operation, with a flaw in a few words or ""."""
+    """Records a request under a name: its outcome, with a flaw in a few words or ""."""
 
-    def __call__(
-        self, method: str, operation: str, response: Response, outcome: str, flaw: str
-    ) -> None:
+    def __call__(self, method: str, name: str, response: Response, outcome: str, flaw: str) -> None:
         """Record it."""
 
 

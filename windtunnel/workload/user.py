@@ -49,7 +49,7 @@ class StoreUser(User):
     """Whether each user of this scenario keeps its cookies, whatever the options say."""
     assignment: Assignment
     label: str
-    """What stands before the operation in Locust's tables."""
+    """What stands before the name of a request in Locust's tables."""
 
     client: Client
     pool = NO_POOL
@@ -110,13 +110,11 @@ class StoreUser(User):
         """Close the connection."""
         self.client.close()
 
-    def report(
-        self, method: str, operation: str, response: Response, outcome: str, flaw: str
-    ) -> None:
-        """Record an operation, and fire Locust's request event.
+    def report(self, method: str, name: str, response: Response, outcome: str, flaw: str) -> None:
+        """Record a request under a name, and fire Locust's request event.
 
-        `operation` may be any name. The event carries the response time under open load, and the
-        service time under closed load.
+        `outcome` is `OK`, `WRONG` with a flaw in a few words, or the name of a failure. The event
+        carries the response time under open load, and the service time under closed load.
         """
         store, user_pool, scheduled = self.assignment.store, self.user_pool, self.scheduled
         service_us = latency_us = response.service_us
@@ -125,16 +123,16 @@ class StoreUser(User):
             response_us = latency_us = (response.done_at - scheduled) * 1e6
         if scheduled >= user_pool.since:
             pool = self.pool = _text(response.header(POOL_HEADER)) or NO_POOL
-            user_pool.recorder.record(store, operation, pool, outcome, service_us, response_us)
+            user_pool.recorder.record(store, name, pool, outcome, service_us, response_us)
             if user_pool.sampler is not None and outcome is OK:
                 user_pool.sampler.offer(
-                    RequestSample(store, operation, response, service_us, response_us)
+                    RequestSample(store, name, response, service_us, response_us)
                 )
             if response.retried:
                 user_pool.retries[store] += 1
         self.environment.events.request.fire(
             request_type=method,
-            name=f"{self.label} {operation}",
+            name=f"{self.label} {name}",
             response_time=latency_us / 1000,
             response_length=len(response.body),
             exception=None if outcome is OK else _failure(outcome, flaw or _detail(response)),

@@ -51,10 +51,8 @@ class CheckedUser:
             on_depleted=self._deplete,
         )
 
-    def _report(
-        self, method: str, operation: str, response: Response, outcome: str, flaw: str
-    ) -> None:
-        self.reports.append((operation, outcome, flaw))
+    def _report(self, method: str, name: str, response: Response, outcome: str, flaw: str) -> None:
+        self.reports.append((name, outcome, flaw))
 
     def _deplete(self) -> None:
         self.depleted += 1
