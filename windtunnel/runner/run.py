@@ -25,8 +25,9 @@ from windtunnel.runner.plan import CellSpec, NothingToMeasureError, Plan, Varian
 from windtunnel.runner.progress import ProgressDisplay
 from windtunnel.runner.request import SLOW_PART, Request
 from windtunnel.runner.slo_check import check_slos
-from windtunnel.runner.splits import split_variants
-from windtunnel.runner.stack import StackTarget, slow_part, stacked
+from windtunnel.runner.slow_part import slow_part
+from windtunnel.runner.split_variants import split_variants
+from windtunnel.runner.stack import StackTarget, stacked
 from windtunnel.runner.strategies import Strategy, rounds
 from windtunnel.runner.variants import (
     AGAINST,

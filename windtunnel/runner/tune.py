@@ -25,7 +25,7 @@ from windtunnel.runner.generator_client import Generator
 from windtunnel.runner.order import SAMPLES, CellOrder
 from windtunnel.runner.plan import LoadSpec, NothingToMeasureError, why_unsuitable
 from windtunnel.runner.progress import ProgressDisplay
-from windtunnel.runner.splits import TrialStack, trial_stack
+from windtunnel.runner.trial_stack import TrialStack, trial_stack
 from windtunnel.tuning.calibration import IsolatedRequests, computing, cores_left
 from windtunnel.tuning.conclusion import conclude
 from windtunnel.tuning.layout import FAST, SLOW, PoolLayout, pool_layouts

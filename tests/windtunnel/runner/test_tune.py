@@ -37,7 +37,7 @@ from windtunnel.reports import report
 from windtunnel.reports.scatter import scatter
 from windtunnel.reports.tuning import lines
 from windtunnel.runner.progress import ProgressDisplay
-from windtunnel.runner.splits import layout_of, planned
+from windtunnel.runner.trial_stack import layout_of, split_plan
 from windtunnel.tuning.conclusion import conclude
 from windtunnel.tuning.layout import PoolLayout, read
 from windtunnel.tuning.tuner import Limits, Trials
@@ -232,14 +232,14 @@ def test_a_plot_has_every_point_and_its_letters() -> None:
 
 @pytest.mark.parametrize("layout", FOUR, ids=lambda layout: layout.name)
 def test_a_split_is_told_as_the_division_that_it_was_made_of(layout: PoolLayout) -> None:
-    assert layout_of(planned(read_plan(), layout)) == layout
+    assert layout_of(split_plan(read_plan(), layout)) == layout
 
 
 def test_a_split_without_a_slow_pool_is_everything_together() -> None:
     without = edit_plan(read_plan(), {"pools.slow": "", 'routes."/slow/"': ""})
     assert layout_of(without) == PoolLayout(3, 0)
-    assert set(planned(without, read("4-together")).pools) == {"fast"}
-    assert layout_of(planned(without, read("2+2"))) == PoolLayout(2, 2)
+    assert set(split_plan(without, read("4-together")).pools) == {"fast"}
+    assert layout_of(split_plan(without, read("2+2"))) == PoolLayout(2, 2)
 
 
 def test_a_split_of_another_kind_is_no_division() -> None:
@@ -247,7 +247,7 @@ def test_a_split_of_another_kind_is_no_division() -> None:
     assert layout_of(weighted) is None
     more = {"pools.heavy.processes": "1", 'routes."/heavy/"': "heavy"}
     assert layout_of(edit_plan(read_plan(), more)) is None
-    assert layout_of(planned(weighted, read("3+1"))) == read("3+1")
+    assert layout_of(split_plan(weighted, read("3+1"))) == read("3+1")
 
 
 # -- the command, on a stack of its own ---------------------------------------------------------

@@ -1,11 +1,12 @@
-"""Splits of one stack as variants of a run: each is active while its cells are measured."""
+"""The stack of a tune: it gets one split after the other, and its former one in the end."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
+from typing import Final
 
 from deploy import lifecycle, splits, stack
 from deploy.locks import LOCK_TIMEOUT, stack_lease
@@ -13,52 +14,13 @@ from deploy.services import services
 from deploy.stack import Stack
 from deploy.trial import Trial
 from nginx.plan import SplitPlan, edit_plan
-from windtunnel.runner.plan import Variant
-from windtunnel.runner.stack import StackTarget, bring, trying
-from windtunnel.runner.variants import Variants, variant_server
+from windtunnel.runner.split_trial import activate, try_splits
+from windtunnel.runner.stack import StackTarget
 from windtunnel.tuning.layout import FAST, ROUTE, SLOW, PoolLayout
-from windtunnel.workload.stores import discover
 
-BY_RUN = "run"
+BY_TUNE: Final = "tune"
 
-
-class SplitTarget(StackTarget):
-    """The stack under one split, loaded through nginx."""
-
-    def __init__(self, running: Stack, plan: SplitPlan) -> None:
-        super().__init__(running)
-        self._plan = plan
-
-    def url(self, processes: int) -> str:  # noqa: ARG002
-        """Activate the split, unless it is, and return nginx's address."""
-        bring(self.stack, self._plan, BY_RUN)
-        return self.stack.state.nginx
-
-
-@contextmanager
-def split_variants(stack: Stack, wanted: Mapping[str, Mapping[str, str]]) -> Iterator[Variants]:
-    """Return a variant for each split, by name: what it changes of the active one.
-
-    That one is active again in the end. Raises SplitError for what cannot be, before anything
-    is changed, and what `deploy.splits.apply` raises.
-    """
-    with trying(stack, BY_RUN) as trial:
-        plans = {name: edit_plan(trial.former, settings) for name, settings in wanted.items()}
-        offers = discover(stack.state.processes[0])[1]
-        yield Variants(
-            tuple(
-                variant_server(SplitTarget(stack, plan), offers, Variant(name))
-                for name, plan in plans.items()
-            )
-        )
-
-
-# The stack whose split a tuner changes, and which has its former split again in the end.
-
-
-BY_TUNE = "tune"
-
-IDLE_WITHIN = 60.0
+IDLE_TIMEOUT_S: Final = 60.0
 
 
 @dataclass(slots=True)
@@ -97,7 +59,7 @@ class TrialStack:
 
     def to(self, layout: PoolLayout) -> None:
         """Activate a layout, if it is not active; only pools that differ are resized."""
-        self._to(planned(self.former, layout))
+        self._to(split_plan(self.former, layout))
         self._idle()
 
     def back(self) -> None:
@@ -107,16 +69,16 @@ class TrialStack:
     def keep(self, layout: PoolLayout) -> bool:
         """Activate a layout for good, as a change that can be undone."""
         self.back()
-        wanted = planned(self.former, layout)
-        if wanted == self.former:
+        plan = split_plan(self.former, layout)
+        if plan == self.former:
             return False
         self.trial.end()
-        splits.apply(self.stack, wanted, f"{BY_TUNE} --apply", lock_timeout=LOCK_TIMEOUT)
-        self.trial.former = wanted
+        splits.apply(self.stack, plan, f"{BY_TUNE} --apply", lock_timeout=LOCK_TIMEOUT)
+        self.trial.former = plan
         return True
 
     def _to(self, plan: SplitPlan) -> None:
-        change = bring(self.stack, plan, BY_TUNE)
+        change = activate(self.stack, plan, BY_TUNE)
         if change is None:
             return
         self.apply_s.append(change.apply_s)
@@ -126,7 +88,7 @@ class TrialStack:
     def _idle(self) -> None:
         """Wait until every process answers: what a cell left to it is done then."""
         for address in self.stack.state.processes:
-            connection = HTTPConnection(address.removeprefix("http://"), timeout=IDLE_WITHIN)
+            connection = HTTPConnection(address.removeprefix("http://"), timeout=IDLE_TIMEOUT_S)
             try:
                 connection.request("GET", "/ping")
                 connection.getresponse().read()
@@ -136,7 +98,7 @@ class TrialStack:
                 connection.close()
 
 
-def planned(former: SplitPlan, layout: PoolLayout) -> SplitPlan:
+def split_plan(former: SplitPlan, layout: PoolLayout) -> SplitPlan:
     """The former split with the sizes, the balance and the route of a layout.
 
     A pool that it does not have is not made for nothing to go to. Raises SplitError.
@@ -160,7 +122,7 @@ def layout_of(plan: SplitPlan) -> PoolLayout | None:
     return PoolLayout(*sizes, str(fast["balance"]))
 
 
-def needed(store: str) -> list[str] | None:
+def services_of(store: str) -> list[str] | None:
     """The database of a store, by its engine's name; None, which is all, where that tells none."""
     name = store.split("/", 1)[0].split("-", 1)[0]
     return [name] if name in services() else [] if name == "sqlite" else None
@@ -173,11 +135,11 @@ def trial_stack(say: Callable[[str], None], store: str) -> Iterator[TrialStack]:
     The former split is brought back when the block is left, for whatever reason; after `keep` that
     is the one which was kept. Raises StackError.
     """
-    there = stack.running()
+    is_up = stack.running() is not None
     splits.put_back(say)
-    running = lifecycle.ensure_up(None if there else needed(store), say=say)
-    with ExitStack() as left:
+    running = lifecycle.ensure_up(None if is_up else services_of(store), say=say)
+    with ExitStack() as cleanup:
         if running.started:
-            left.enter_context(stack_lease(running.layout))
-            left.callback(lifecycle.down, say=say, lock_timeout=LOCK_TIMEOUT)
-        yield TrialStack(running, left.enter_context(trying(running, BY_TUNE)))
+            cleanup.enter_context(stack_lease(running.layout))
+            cleanup.callback(lifecycle.down, say=say, lock_timeout=LOCK_TIMEOUT)
+        yield TrialStack(running, cleanup.enter_context(try_splits(running, BY_TUNE)))
