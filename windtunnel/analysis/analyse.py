@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from windtunnel.analysis.accounting import accountings
+from windtunnel.analysis.answers import answer
 from windtunnel.analysis.breakdown import breakdown
 from windtunnel.analysis.capacity import capacities
 from windtunnel.analysis.caveats import (
@@ -23,11 +24,12 @@ from windtunnel.analysis.grouping import Group, group_cells
 from windtunnel.analysis.keys import has_ranked_variants, ledgers_by_key, rendered
 from windtunnel.analysis.ranking import tables
 from windtunnel.analysis.slo import Slo, SloError, parse
-from windtunnel.analysis.summary import ALONE, Parts, Summary, Table
+from windtunnel.analysis.summary import Parts, Summary, Table
+from windtunnel.analysis.table_load import ALONE
 from windtunnel.analysis.timelines import timelines
 from windtunnel.analysis.validity import has_steady_load
 from windtunnel.analysis.verdicts import judge_groups, judge_regressions
-from windtunnel.analysis.wording import answer, counted
+from windtunnel.analysis.wording import counted
 from windtunnel.recording.conditions import LoadConditions
 from windtunnel.recording.results import Run
 from windtunnel.recording.streams import SampledRequest, Second

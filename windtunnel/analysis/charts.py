@@ -11,7 +11,8 @@ import msgspec
 
 from windtunnel.analysis.grouping import Group, StoreMeasurements
 from windtunnel.analysis.keys import OperationKey, StoreKey
-from windtunnel.analysis.summary import Table, TableLoad
+from windtunnel.analysis.summary import Table
+from windtunnel.analysis.table_load import TableLoad
 from windtunnel.recording.histogram import Histogram, nearest_rank
 from windtunnel.recording.limits import SAMPLES_BEYOND
 

@@ -29,10 +29,10 @@ from windtunnel.analysis.summary import (
     Comparison,
     ComparisonSummary,
     Outcome,
-    TableLoad,
     stream_subject,
 )
 from windtunnel.analysis.table_entries import TableEntry, operation_entry, overall_entry
+from windtunnel.analysis.table_load import TableLoad
 from windtunnel.analysis.validity import is_mostly_limited
 from windtunnel.errors import UsageError
 from windtunnel.recording.results import Run, RunInfo

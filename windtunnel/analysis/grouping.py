@@ -19,7 +19,7 @@ from windtunnel.analysis.keys import (
     store_key,
 )
 from windtunnel.analysis.metrics import RESPONSE, SERVICE
-from windtunnel.analysis.summary import ALONE, TableLoad
+from windtunnel.analysis.table_load import ALONE, TableLoad
 from windtunnel.analysis.unanswered import (
     results_of_stream,
     unanswered,

@@ -25,15 +25,9 @@ from windtunnel.analysis.keys import (
 from windtunnel.analysis.metrics import METRICS, PAST_DEADLINE, RESPONSE, SERVICE, Metric
 from windtunnel.analysis.slo import Slo
 from windtunnel.analysis.stats import Bootstrap
-from windtunnel.analysis.summary import (
-    Comparison,
-    ComparisonSummary,
-    Outcome,
-    State,
-    TableLoad,
-    Verdict,
-)
+from windtunnel.analysis.summary import Comparison, ComparisonSummary, Outcome, State, Verdict
 from windtunnel.analysis.table_entries import latency_quantile
+from windtunnel.analysis.table_load import TableLoad
 from windtunnel.analysis.unanswered import unanswered
 from windtunnel.analysis.validity import is_mostly_limited, void_configurations
 from windtunnel.recording.histogram import QUANTILES

@@ -16,9 +16,9 @@ from windtunnel.analysis.summary import (
     ComparisonSummary,
     Outcome,
     State,
-    TableLoad,
     Verdict,
 )
+from windtunnel.analysis.table_load import TableLoad
 from windtunnel.analysis.wording import NO_FIGURE, counted, number, scaled
 
 STYLES = {
