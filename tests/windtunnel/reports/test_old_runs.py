@@ -16,6 +16,7 @@ import msgspec
 import pytest
 
 from windtunnel.recording import results, streams, tuning_results
+from windtunnel.recording.conditions import NAMES
 from windtunnel.reports import report, tuning
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -31,7 +32,7 @@ WORDS: dict[str, str] = {
 }
 """What was said then, and is said now."""
 
-ADDED = {"attempt", "users", "rate", "slow_rate", "stream"}
+ADDED = {*NAMES, "stream"}
 """Keys that a report may have and had not then: conditions, and the stream of a comparison."""
 
 
@@ -59,15 +60,6 @@ def without_added(now: Any, printed: Any) -> Any:
 def test_no_word_is_listed_that_nothing_said() -> None:
     texts = [path.read_text() for path in FIXTURES.glob("*.json")]
     assert [old for old in WORDS if not any(old in text for text in texts)] == []
-
-
-def without_new(now: Any, old: Any) -> Any:
-    """What is said now, without fields that are newer than the run and therefore null."""
-    if isinstance(now, dict) and isinstance(old, dict):
-        return {k: without_new(v, old.get(k)) for k, v in now.items() if k in old or v is not None}
-    if isinstance(now, list) and isinstance(old, list) and len(now) == len(old):
-        return list(map(without_new, now, old))
-    return now
 
 
 def has(row: Any, written: Any) -> bool:
