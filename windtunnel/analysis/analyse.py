@@ -126,7 +126,7 @@ def _tables(run: Run, titled: Sequence[TitledGroup]) -> Iterator[Table]:
     ledgers = ledgers_by_key(run)
     for entry in titled:
         for table in tables(entry.group, entry.title, ledgers):
-            yield msgspec.structs.replace(table, answer=answer(table))
+            yield msgspec.structs.replace(table, answer=str(answer(table)))
 
 
 def _parts(run: Run, sampled: Iterable[SampledRequest]) -> list[Parts]:

@@ -1,17 +1,32 @@
 """The sentence above a table: who is best, by how much, and who is tied with it."""
 
+from typing import NamedTuple
+
 from windtunnel.analysis.metrics import METRICS
 from windtunnel.analysis.summary import OVERALL, Score, Table, TableRow
 from windtunnel.analysis.table_load import ALONE
 from windtunnel.analysis.wording import figure, interval, listed, ratio
 
 
-def answer(table: Table) -> str:
-    """The sentence above a table: who is best, by how much, and who is tied with it.
+class Answer(NamedTuple):
+    """A table in a sentence: the question, the best store, if there is one, and the rest."""
+
+    question: str
+    store: str | None
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.question}: {', '.join(filter(None, (self.store, self.text)))}"
+
+
+def answer(table: Table) -> Answer:
+    """The answer of a table.
 
     Under open load it is said of the median and of p99 of the response times.
     """
-    return "; ".join(filter(None, (_answer(table, table.metrics[0]), _answer_by_tail(table))))
+    by_median = _answer(table, table.metrics[0])
+    text = "; ".join(filter(None, (by_median.text, _answer_by_tail(table))))
+    return by_median._replace(text=text)
 
 
 def _answer_by_tail(table: Table) -> str:
@@ -29,20 +44,21 @@ def _answer_by_tail(table: Table) -> str:
     return f"by {METRICS[tail].label}: {ranked[0].store}, {best}{_rest(ranked, tail)}"
 
 
-def _answer(table: Table, metric: str) -> str:
+def _answer(table: Table, metric: str) -> Answer:
     question = f"{_question(table)} at {table.durability} durability"
     measured = _measured_rows(table, metric)
     rivals = [row for row in measured if not row.unranked]
     if not rivals:
-        return f"{question}: no store can be ranked{_why_unranked(table)}"
+        return Answer(question, None, f"no store can be ranked{_why_unranked(table)}")
     best = rivals[0]
-    figure = _figure_of(best, metric)
+    figures = _figure_of(best, metric)
     if len(rivals) == 1:
-        return f"{question}: only {best.store} can be ranked, {figure}"
+        return Answer(question, None, f"only {best.store} can be ranked, {figures}")
     ranked = [row for row in measured if row.scores[metric].place is not None]
     if not ranked:
-        return f"{question}: {best.scores[metric].note}; best measured: {best.store}, {figure}"
-    return f"{question}: {best.store}, {figure}{_rest(ranked, metric)}"
+        note = best.scores[metric].note
+        return Answer(question, None, f"{note}; best measured: {best.store}, {figures}")
+    return Answer(question, best.store, f"{figures}{_rest(ranked, metric)}")
 
 
 def _measured_rows(table: Table, metric: str) -> list[TableRow]:

@@ -9,7 +9,7 @@ import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from windtunnel.analysis import wording
+from windtunnel.analysis import answers, wording
 from windtunnel.analysis.analyse import Analysis
 from windtunnel.analysis.breakdown import ORDER
 from windtunnel.analysis.charts import STACKED, charts, overlay_variants
@@ -91,7 +91,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals |= {"wording": wording, "whisker": whisker, "breakable": breakable}
-    environment.globals |= {"comparison": comparison, "tuning": tuning}
+    environment.globals |= {"answers": answers, "comparison": comparison, "tuning": tuning}
     environment.filters["json"] = _indented_json
     return environment
 
