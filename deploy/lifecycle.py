@@ -20,6 +20,7 @@ from deploy.programs import (
     kind_of,
     nginx_binary,
     nginx_instance,
+    refuse_wrong_addresses,
     server_instance,
 )
 from deploy.readiness import wait_ready
@@ -51,6 +52,7 @@ def set_up(
     Returns service -> why it is not available here. Raises StackError when there is no nginx.
     """
     workspace = workspace or default_workspace()
+    refuse_wrong_addresses(workspace.environ)
     with stack_lock(Layout(workspace)):
         services = databases() if names is None else names
         programs, missing = obtain_all(workspace, [*services, "nginx"], say)
@@ -84,6 +86,7 @@ def ensure_up(
         stack = _reusable_stack(layout, options, services)
         if stack is None:
             refuse_during_trial(layout)
+            refuse_wrong_addresses(layout.workspace.environ)
             stop_everything(layout, say)
             launch = Launch(layout, ServerOptions(**options), say)  # type: ignore[arg-type]
             return Stack(layout, launch.start(services, processes, slow), started=True)

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from deploy.errors import NotReadyError
+from deploy.errors import NotReadyError, StackError
 from deploy.layout import PROJECT
 from deploy.services import PORTS, Instance, Program, UnavailableError, Workspace, services
 from deploy.services.probe import http_ok
@@ -80,7 +80,23 @@ def database_urls(workspace: Workspace) -> dict[str, str]:
     moved = {name for name in PORTS if workspace.port(name) != PORTS[name]}
     if moved:
         urls |= _moved_urls(workspace, moved)
-    return {name: url for name, url in urls.items() if not workspace.environ.get(name)}
+    return {name: url for name, url in urls.items() if not _is_given(workspace, name)}
+
+
+def _is_given(workspace: Workspace, name: str) -> bool:
+    return bool(workspace.environ.get(name, "").strip())
+
+
+def refuse_wrong_addresses(environ: Mapping[str, str]) -> None:
+    """Raise StackError for an address in the environment that the servers would refuse."""
+    from server.engines import AddressError, check_addresses, discover
+    from server.settings import read
+
+    try:
+        settings = read([], environ)
+        check_addresses(discover(settings.engines).values(), settings)
+    except AddressError as error:
+        raise StackError(str(error)) from None
 
 
 def _moved_urls(workspace: Workspace, instances: set[str]) -> dict[str, str]:
@@ -88,7 +104,7 @@ def _moved_urls(workspace: Workspace, instances: set[str]) -> dict[str, str]:
 
     urls: dict[str, str] = {}
     for service in {e.service.name: e.service for e in discover().values() if e.service}.values():
-        if workspace.environ.get(_url_variable(service.name)):  # one URL for all its durabilities
+        if _is_given(workspace, _url_variable(service.name)):  # one URL for all its durabilities
             continue
         for durability, url in service.addresses.items():
             name = f"{service.name}-{durability}" if durability else service.name

@@ -14,6 +14,7 @@ from typing import Any
 from tornado.httputil import HTTPMessageDelegate, HTTPServerRequest
 from tornado.netutil import bind_sockets
 
+from server.addresses import AddressError, host_port
 from server.body_limits import (
     DISCARD_LIMIT,
     POPULATION_LIMIT,
@@ -129,16 +130,16 @@ def run(settings: Settings) -> int:
     """Listen and serve; return the exit status."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     try:
-        engines = discover(settings.engines)
+        stores = Stores(discover(settings.engines).values(), settings)
         make_loop, watch = watched_loop(settings.loop, "server")
         settings, sockets = listen(settings)
-    except EngineError as error:
+    except (AddressError, EngineError) as error:
         return _fail(str(error))
     except ImportError:
         return _fail("uvloop is not installed: pip install uvloop, or leave out --loop")
     except OSError as error:
         return _fail(_why_not_listening(error, settings))
-    app = make_app(Stores(engines.values(), settings), settings, watch)
+    app = make_app(stores, settings, watch)
     with asyncio.Runner(loop_factory=make_loop) as runner:
         runner.run(serve(app, sockets))
     return 0
@@ -146,7 +147,7 @@ def run(settings: Settings) -> int:
 
 def _why_not_listening(error: OSError, settings: Settings) -> str:
     option = "--unix" if settings.unix else "--port"
-    address = str(settings.unix or f"{settings.host} port {settings.port}")
+    address = str(settings.unix or host_port(settings.host, settings.port))
     if error.errno == errno.EADDRINUSE:
         return f"{address} is in use by another program; end it, or choose another {option}"
     return f"cannot listen on {address}: {error.strerror or error}"

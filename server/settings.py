@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from server.addresses import host_port
+
 MAX_SOCKET_PATH = 103
 """Bytes of a unix socket's path that every system has room for (unix(7): 108 with a zero)."""
 
@@ -37,12 +39,23 @@ class Settings:
     @property
     def url(self) -> str:
         """The URL that it is reached at."""
-        return f"unix:{self.unix}" if self.unix else f"http://{self.host}:{self.port}"
+        return f"unix:{self.unix}" if self.unix else f"http://{host_port(self.host, self.port)}"
 
-    def address(self, service: str, durability: str) -> str | None:
-        """Return the service's address in the environment, for this durability or for all."""
-        name = service.upper()
-        return self.addresses.get(f"{name}_{durability.upper()}") or self.addresses.get(name)
+    def address_key(self, service: str, durability: str) -> str | None:
+        """Return the key in `addresses` of a service, for this durability or for all, or None."""
+        name = address_key(service)
+        keys = (f"{name}_{durability.upper()}", name)
+        return next((key for key in keys if key in self.addresses), None)
+
+
+def address_key(service: str) -> str:
+    """Return what stands between WINDTUNNEL_ and _URL in the name of a service's variable."""
+    return service.upper().replace("-", "_")
+
+
+def variable_of(key: str) -> str:
+    """Return the environment's variable of a key of `Settings.addresses`."""
+    return f"WINDTUNNEL_{key}_URL"
 
 
 def addresses(environ: Mapping[str, str]) -> dict[str, str]:
@@ -50,7 +63,7 @@ def addresses(environ: Mapping[str, str]) -> dict[str, str]:
     return {
         name.removeprefix("WINDTUNNEL_").removesuffix("_URL"): value
         for name, value in environ.items()
-        if name.startswith("WINDTUNNEL_") and name.endswith("_URL") and value
+        if name.startswith("WINDTUNNEL_") and name.endswith("_URL") and value.strip()
     }
 
 

@@ -15,6 +15,7 @@ PACKAGES = (
 )  # fmt: skip
 
 SERVER_LAYERS = (
+    "server.addresses",
     "server.errors server.settings",
     "server.api.enums server.api.record",
     "server.api",
@@ -154,7 +155,7 @@ RULES = (
         "deploy nginx",
         "server",
         "deploy knows settings and engine facts, not how the server works",
-        allowed=("server.settings", "server.engines", "server.api.enums"),
+        allowed=("server.addresses", "server.settings", "server.engines", "server.api.enums"),
     ),
     Rule(
         "deploy locustfiles nginx server watch windtunnel",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from deploy.services.commands import CommandFailedError, run
 from deploy.services.workspace import NOBODY, PORTS, Workspace, is_open_to_all
+from server.addresses import without_password
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -151,11 +152,13 @@ class ManagedService(ABC):
 
     def own_instances(self, workspace: Workspace) -> list[str]:
         """Return the instances to start here: those without an address in the environment."""
-        return [name for name in self.names if not workspace.environ.get(_url_variable(name))]
+        return [name for name in self.names if not _has_address(workspace, name)]
 
     def _external_url(self, workspace: Workspace) -> str | None:
-        url = workspace.environ.get(self.variable)
-        return url or (None if self.own_instances(workspace) else "an address for each instance")
+        """Return the address in the environment, without its password, or None."""
+        if url := workspace.environ.get(self.variable, "").strip():
+            return without_password(url)
+        return None if self.own_instances(workspace) else "an address for each instance"
 
     def _unavailable(self, failures: list[UnavailableError]) -> UnavailableError:
         fixes = [failure.fix for failure in failures if failure.fix]
@@ -178,6 +181,10 @@ def announce_fetch(workspace: Workspace, say: Say, what: str) -> None:
     if not workspace.fetches:
         raise UnavailableError(f"{what} is not fetched yet", "windtunnel setup")
     say(f"fetching {what}")
+
+
+def _has_address(workspace: Workspace, name: str) -> bool:
+    return bool(workspace.environ.get(_url_variable(name), "").strip())
 
 
 def _url_variable(name: str) -> str:

@@ -4,6 +4,7 @@ What an engine file needs is imported from here, in a folder of the user's own t
 docs/adding-an-engine.md). It states facts only; drivers are imported when a store opens.
 """
 
+from server.addresses import AddressError, UrlForm
 from server.api.enums import Durability, Mode, Operation
 from server.api.record import (
     Change,
@@ -16,11 +17,13 @@ from server.api.record import (
     summary_rows,
     to_millis,
 )
+from server.engines._addresses import check_addresses
 from server.engines.base import Engine, Errors, Op, Opening, Promise, Service
 from server.engines.discovery import EngineError, discover
 from server.errors import DeadlineExceeded, Invalid, Problem, Unavailable
 
 __all__ = [
+    "AddressError",
     "Change",
     "DeadlineExceeded",
     "Durability",
@@ -38,6 +41,8 @@ __all__ = [
     "Service",
     "TagSummary",
     "Unavailable",
+    "UrlForm",
+    "check_addresses",
     "decode",
     "discover",
     "encode",

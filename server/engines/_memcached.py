@@ -7,8 +7,9 @@ import time
 from collections.abc import Iterator, Sequence
 from io import BufferedRWPair
 from typing import Any
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes
 
+from server.addresses import UrlForm
 from server.api.enums import Durability
 from server.api.record import Record, decode, encode
 from server.engines._keyvalue import KeyValue
@@ -18,18 +19,20 @@ from server.errors import Unavailable
 BATCH = 500
 BUSY_PAUSE = 0.01
 
+URL_FORM = UrlForm({"memcached": "memcached"}, 11211, has_account=False)
+
 
 class Memcached(KeyValue):
     """A record is the value of one key; `update` is memcached's own `replace`."""
 
-    service = Service("memcached", {None: "memcached://127.0.0.1:11311"})
+    service = Service("memcached", {None: "memcached://127.0.0.1:11311"}, URL_FORM.normalize)
     durabilities = {Durability.VOLATILE: Promise("memory only; evicts when full", False, False)}
 
     @property
     def host(self) -> tuple[str, int]:
         """The address as (host, port)."""
-        url = urlsplit(self.address)
-        return url.hostname or "127.0.0.1", url.port or 11211
+        url = URL_FORM.read(self.address)
+        return url.host, url.port
 
     def key(self, id: str) -> str:
         """Return the key of a record."""

@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, ClassVar
 
+from server.addresses import UrlForm
 from server.api.enums import Durability, Operation
 from server.api.record import Record, TagSummary, summary_rows
 from server.engines.base import Engine, Errors, Op, Promise, Service
@@ -15,6 +16,28 @@ from server.errors import Busy, DeadlineExceeded, Invalid, Unavailable
 
 BATCH = 10_000
 REACH_MILLIS = 2000  # to find and connect to a server, however long its answers may take
+
+_BOOLEAN = frozenset({"true", "false"})
+
+URL_FORM = UrlForm(
+    {"mongodb": "mongodb", "mongodb+srv": "mongodb+srv"},
+    27017,
+    r"[^/\\. \"$]+",
+    has_many_hosts=True,
+    parameters={
+        "authSource": None,
+        "authMechanism": frozenset(
+            {"DEFAULT", "MONGODB-X509", "PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-256"}
+        ),
+        "directConnection": _BOOLEAN,
+        "replicaSet": None,
+        "ssl": _BOOLEAN,
+        "tls": _BOOLEAN,
+        "tlsAllowInvalidCertificates": _BOOLEAN,
+        "tlsCAFile": None,
+        "tlsCertificateKeyFile": None,
+    },
+)
 
 CONCERNS: dict[Durability, dict[str, Any]] = {
     Durability.UNACKED: {"w": 0},
@@ -53,7 +76,7 @@ class Database:
 class MongoService(Engine):
     """What holds for MongoDB through whichever driver or ODM."""
 
-    service = Service("mongo", {None: "mongodb://127.0.0.1:17017/windtunnel"})
+    service = Service("mongo", {None: "mongodb://127.0.0.1:17017/windtunnel"}, URL_FORM.normalize)
     durabilities = {
         Durability.UNACKED: Promise("w=0: writes are not acknowledged", False, False),
         Durability.FAST: Promise("w=1, j=false", False, False),

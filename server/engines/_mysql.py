@@ -8,14 +8,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar
-from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from server.addresses import UrlForm
 from server.api.enums import Durability, Operation
 from server.api.record import Record, TagSummary
 from server.engines.base import Engine, Op, Opening, Promise, Service
 from server.errors import Unavailable
+
+URL_FORM = UrlForm(
+    {"mysql": "mysql", "mariadb": "mysql"},
+    3306,
+    "[^/]+",
+    parameters={"charset": frozenset({"utf8mb4"})},  # what the tables are made with
+)
 
 SERVICE = Service(
     "mysql",
@@ -23,6 +30,7 @@ SERVICE = Service(
         Durability.FAST: "mysql://root@127.0.0.1:13306/windtunnel",
         Durability.SAFE: "mysql://root@127.0.0.1:13307/windtunnel",
     },
+    URL_FORM.normalize,
 )
 
 FLUSH = {Durability.FAST: 2, Durability.SAFE: 1}
@@ -158,14 +166,14 @@ class MySQL(Engine):
         """
         from pymysql.constants.CLIENT import FOUND_ROWS
 
-        url = urlsplit(self.address)
+        url = URL_FORM.read(self.address)
         lock_wait, statement = max(1, round(self.deadline)), self.deadline
         return {
-            "host": url.hostname or "127.0.0.1",
-            "port": url.port or 3306,
-            "user": unquote(url.username or "root"),
-            "password": unquote(url.password or ""),
-            "db": unquote(url.path.lstrip("/")) or "windtunnel",
+            "host": url.host,
+            "port": url.port,
+            "user": url.username or "root",
+            "password": url.password or "",
+            "db": url.path or "windtunnel",
             "charset": "utf8mb4",
             "autocommit": True,
             "client_flag": FOUND_ROWS,

@@ -10,13 +10,32 @@ import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from server.addresses import UrlForm
 from server.api.enums import Durability, Operation
 from server.api.record import Record, TagSummary, encode
 from server.engines.base import Engine, Op, Opening, Promise, Service
 from server.errors import DeadlineExceeded, Invalid, Problem, Unavailable
 
+TLS_MODES = frozenset({"disable", "allow", "prefer", "require", "verify-ca", "verify-full"})
+
+URL_FORM = UrlForm(
+    {"postgresql": "postgresql", "postgres": "postgresql"},
+    5432,
+    "[^/]+",
+    has_many_hosts=True,
+    parameters={
+        "sslmode": TLS_MODES,
+        "sslrootcert": None,
+        "sslcert": None,
+        "sslkey": None,
+        "target_session_attrs": frozenset({"any", "read-write", "primary"}),
+    },
+)
+
 SERVICE = Service(
-    "postgres", {None: "postgresql://postgres@127.0.0.1:15432/windtunnel?sslmode=disable"}
+    "postgres",
+    {None: "postgresql://postgres@127.0.0.1:15432/windtunnel?sslmode=disable"},
+    URL_FORM.normalize,
 )
 
 DURABILITIES = {

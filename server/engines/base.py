@@ -8,7 +8,7 @@ the same method names, whose methods answer at once (sync) or return an awaitabl
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -28,16 +28,18 @@ Errors = Sequence[tuple[type[BaseException], type[Problem]]]
 NOTHING: Mapping[Any, Any] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Service:
     """A database server: its name and its address unless the environment gives another.
 
     `addresses` maps a durability to a URL where each has its own server; the key None
-    stands for all others.
+    stands for all others. `read_address` takes an address of the environment and returns the one
+    that an engine is opened with; it raises AddressError for one that cannot be used.
     """
 
     name: str
     addresses: Mapping[Durability | None, str]
+    read_address: Callable[[str], str] = str.strip
 
     def default(self, durability: Durability) -> str:
         """Return the address of this project's own server for `durability`."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from server.addresses import UrlForm
 from server.api.enums import Durability, Mode, Operation
 from server.api.record import TAG_COUNT, Record, TagSummary, summary_rows
 from server.engines.base import Engine, Errors, Op, Promise, Service
@@ -16,6 +17,8 @@ from server.errors import DeadlineExceeded, Invalid, Unavailable
 
 BATCH = 5000
 CONFLICTS = 50
+
+URL_FORM = UrlForm({"http": "http", "https": "https"}, None, r"[A-Za-z0-9._~/-]*")
 
 TRANSLOG = {Durability.FAST: "async", Durability.SAFE: "request"}
 
@@ -42,7 +45,7 @@ class Elasticsearch(Engine):
 
     name = "elasticsearch"
     title = "Elasticsearch"
-    service = Service("elasticsearch", {None: "http://127.0.0.1:19200"})
+    service = Service("elasticsearch", {None: "http://127.0.0.1:19200"}, URL_FORM.normalize)
     drivers = dict.fromkeys(Mode, "elasticsearch")
     durabilities = {
         Durability.FAST: Promise("index.translog.durability=async, synced each 5 s", False, False),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from server.addresses import UrlForm
 from server.api.enums import Durability, Mode
 from server.api.record import Record, decode, encode
 from server.engines._keyvalue import KeyValue
@@ -12,6 +13,18 @@ from server.engines.base import Errors, Op, Promise, Service
 from server.errors import DeadlineExceeded, Unavailable
 
 BATCH = 1000
+
+URL_FORM = UrlForm(
+    {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss"},
+    6379,
+    r"\d{1,4}",
+    parameters={
+        "ssl_ca_certs": None,
+        "ssl_certfile": None,
+        "ssl_keyfile": None,
+        "ssl_cert_reqs": frozenset({"none", "optional", "required"}),
+    },
+)
 
 APPEND = {
     Durability.VOLATILE: "no",
@@ -33,6 +46,7 @@ class Redis(KeyValue):
             Durability.FAST: "redis://127.0.0.1:16380",
             Durability.SAFE: "redis://127.0.0.1:16381",
         },
+        URL_FORM.normalize,
     )
     drivers = dict.fromkeys(Mode, "redis")
     durabilities = {

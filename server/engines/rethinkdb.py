@@ -11,8 +11,8 @@ import socket
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
-from urllib.parse import urlsplit
 
+from server.addresses import UrlForm
 from server.api.enums import Durability, Mode, Operation
 from server.api.record import Record, TagSummary, from_millis, summary_rows, to_millis
 from server.engines.base import Engine, Errors, Op, Promise, Service
@@ -20,6 +20,8 @@ from server.errors import DeadlineExceeded, Invalid, Unavailable
 
 BATCH = 200  # documents an insert, as the server's manual advises
 ARRAY_LIMIT = 1_000_000
+
+URL_FORM = UrlForm({"rethinkdb": "rethinkdb"}, 28015, "[A-Za-z0-9_-]+")
 
 TABLE_DURABILITY = {Durability.FAST: "soft", Durability.SAFE: "hard"}
 
@@ -29,7 +31,9 @@ class RethinkDB(Engine):
 
     name = "rethinkdb"
     title = "RethinkDB"
-    service = Service("rethinkdb", {None: "rethinkdb://127.0.0.1:28115/windtunnel"})
+    service = Service(
+        "rethinkdb", {None: "rethinkdb://127.0.0.1:28115/windtunnel"}, URL_FORM.normalize
+    )
     drivers = dict.fromkeys(Mode, "rethinkdb")
     durabilities = {
         Durability.FAST: Promise("durability=soft", False, False),
@@ -57,11 +61,11 @@ class RethinkDB(Engine):
         return await make_connection(Connection, **self._options(), timeout=self.deadline)
 
     def _options(self) -> dict[str, Any]:
-        url = urlsplit(self.address)
+        url = URL_FORM.read(self.address)
         return {
-            "host": url.hostname or "127.0.0.1",
-            "port": url.port or 28015,
-            "db": url.path.strip("/") or "windtunnel",
+            "host": url.host,
+            "port": url.port,
+            "db": url.path or "windtunnel",
             "user": url.username or "admin",
             "password": url.password,
         }

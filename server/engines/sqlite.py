@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from server.addresses import read_folder
 from server.api.enums import Durability, Mode, Operation
 from server.api.record import Record, TagSummary, from_millis, summary_rows, to_millis
 from server.engines.base import Engine, Errors, Op, Promise, Service
@@ -68,7 +69,7 @@ class SQLite(Engine):
 
     name = "sqlite"
     title = "SQLite"
-    service = Service("sqlite", {None: ".run/data/sqlite"})
+    service = Service("sqlite", {None: ".run/data/sqlite"}, read_folder)
     drivers = {Mode.BLOCKING: "", Mode.THREADS: "", Mode.ASYNC: "aiosqlite"}
     durabilities = {
         Durability.FAST: Promise("journal_mode=WAL, synchronous=NORMAL", True, False),

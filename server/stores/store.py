@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from server.api.enums import Durability, Mode, Operation
 from server.api.record import Change, Record, TagSummary
 from server.api.schemas import Ledger
+from server.engines._addresses import address_of, check_addresses
 from server.engines.base import Engine, Opening
 from server.errors import NotOffered, Unavailable
 from server.settings import Settings
@@ -30,7 +31,8 @@ Call = Coroutine[Any, Any, T]
 class Store:
     """One engine in one mode at one durability, opened by its first call.
 
-    The operations raise Problem where an answer can say what went wrong (see `server.errors`).
+    Raises AddressError for an address in the environment that cannot be used. The operations
+    raise Problem where an answer can say what went wrong (see `server.errors`).
     """
 
     def __init__(
@@ -45,6 +47,8 @@ class Store:
         self.mode = mode
         self.durability = durability
         self.id = f"{engine.name}/{mode}/{durability}"
+        self.address = address_of(engine.service, durability, settings)
+        """The address of its database, '' where it has none."""
         self.connections = 1 if executor_class.single_connection else settings.connections
         self._executor_class = executor_class
         self._settings = settings
@@ -140,15 +144,6 @@ class Store:
             )
         )
 
-    @property
-    def address(self) -> str:
-        """The address of its database, '' where it has none."""
-        service = self.engine.service
-        if service is None:
-            return ""
-        address = self._settings.address(service.name, self.durability)
-        return address or service.default(self.durability)
-
     # -- life ------------------------------------------------------------------------------
 
     async def reset(self, records: Sequence[Record]) -> None:
@@ -204,7 +199,8 @@ class Store:
 class Stores(Mapping[str, Store]):
     """Every store by its id, in the order of engines, modes and durabilities.
 
-    `executors` has what runs the calls of each mode; a mode without one has no stores.
+    `executors` has what runs the calls of each mode; a mode without one has no stores. Raises
+    AddressError for an address in the environment that cannot be used.
     """
 
     def __init__(
@@ -213,9 +209,11 @@ class Stores(Mapping[str, Store]):
         settings: Settings,
         executors: Mapping[Mode, type[OperationExecutor]] = EXECUTORS,
     ) -> None:
+        classes = list(engines)
+        check_addresses(classes, settings)
         self._stores = {
             store.id: store
-            for engine in engines
+            for engine in classes
             for mode in engine.modes()
             if mode in executors
             for durability in engine.durabilities

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, Final
 
+from server.addresses import AddressError
 from server.api.enums import Mode
 from server.api.schemas import Catalog
 from server.app import BODILESS, make_app
@@ -97,11 +98,12 @@ class WsgiApplication:
     def for_worker(self, worker: Any) -> Any:
         """Return what a gunicorn worker serves: this application, or the Tornado one.
 
-        Ends gunicorn with one line where an engine file of the user's cannot be used.
+        Ends gunicorn with one line where an address or an engine file of the user's cannot be used.
         """
+        settings = read([])
         try:
-            discover(read([]).engines)
-        except EngineError as error:
+            Stores(discover(settings.engines).values(), settings)
+        except (AddressError, EngineError) as error:
             worker.log.error(str(error))
             sys.exit(_NO_APPLICATION)
         port = worker.sockets[0].getsockname()[1]

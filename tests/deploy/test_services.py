@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from deploy.errors import StackError
+from deploy.programs import refuse_wrong_addresses
 from deploy.services import (
     PORTS,
     ManagedService,
@@ -80,6 +82,24 @@ def test_an_address_in_the_environment_leaves_nothing_to_start(workspace: Worksp
     assert programs["postgres"].url == url
     assert said == [f"PostgreSQL: at {url} (WINDTUNNEL_POSTGRES_URL)"]
     assert prepare_all(given, programs) == ([], {})
+
+
+def test_a_password_in_an_address_is_not_printed(workspace: Workspace) -> None:
+    given = replace(workspace, environ={"WINDTUNNEL_REDIS_URL": "redis://me:se@cret@elsewhere/1"})
+    said: list[str] = []
+    programs, _ = obtain_all(given, ["redis"], said.append)
+    assert said == ["Valkey: at redis://me:***@elsewhere/1 (WINDTUNNEL_REDIS_URL)"]
+    assert "cret" not in repr(programs)
+
+
+def test_a_blank_address_is_none(workspace: Workspace) -> None:
+    given = replace(workspace, environ={"WINDTUNNEL_REDIS_SAFE_URL": " "})
+    assert RedisServer().own_instances(given) == list(RedisServer.names)
+
+
+def test_a_wrong_address_is_refused_before_anything_is_started() -> None:
+    with pytest.raises(StackError, match="WINDTUNNEL_MYSQL_URL: its query may not have timeout"):
+        refuse_wrong_addresses({"WINDTUNNEL_MYSQL_URL": "h/d?timeout=3"})
 
 
 def test_an_address_for_one_durability_leaves_the_others_to_start(workspace: Workspace) -> None:

@@ -1,0 +1,49 @@
+"""Where the database of a store is: at the environment's address, or at this project's own."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from server.addresses import AddressError
+from server.api.enums import Durability
+from server.engines.base import Engine, Service
+from server.settings import Settings, address_key, variable_of
+
+
+def address_of(service: Service | None, durability: Durability, settings: Settings) -> str:
+    """Return the address of a service for a durability; '' for an engine without a service.
+
+    Raises AddressError, which names the environment's variable.
+    """
+    if service is None:
+        return ""
+    key = settings.address_key(service.name, durability)
+    if key is None:
+        return service.default(durability)
+    try:
+        return service.read_address(settings.addresses[key])
+    except AddressError as error:
+        raise AddressError(f"{variable_of(key)}: {error}") from None
+
+
+def check_addresses(engines: Iterable[type[Engine]], settings: Settings) -> None:
+    """Raise AddressError for an address in the environment that an engine could not be opened at.
+
+    So is one whose variable is nearly that of a database, and would be ignored.
+    """
+    keys: set[str] = set()
+    for engine in engines:
+        if engine.service is None:
+            continue
+        name = address_key(engine.service.name)
+        for durability in engine.durabilities:
+            address_of(engine.service, durability, settings)
+            keys |= {name, f"{name}_{durability.upper()}"}
+    for key in settings.addresses:
+        near = [] if key in keys else difflib.get_close_matches(key, sorted(keys), 1, 0.8)
+        if near:
+            raise AddressError(
+                f"{variable_of(key)}: no database has this variable; "
+                f"did you mean {variable_of(near[0])}?"
+            )
