@@ -12,9 +12,9 @@ from windtunnel.workload.arrivals import ARRIVALS, Arrivals, Share, arrivals, co
 
 @given(st.floats(0.1, 10_000), st.integers(1, 8))
 def test_constant_shares_make_the_whole(rate: float, parts: int) -> None:
-    whole = list(islice(constant(rate), parts * 5))
+    total = list(islice(constant(rate), parts * 5))
     shares = [islice(constant(rate, Share(index, parts)), 5) for index in range(parts)]
-    assert sorted(time for share in shares for time in share) == pytest.approx(whole)
+    assert sorted(time for share in shares for time in share) == pytest.approx(total)
 
 
 @pytest.mark.parametrize("kind", ARRIVALS)

@@ -59,7 +59,7 @@ def run(loop: OpenLoop, rate: float, seconds: float) -> float:
     return began
 
 
-def test_what_a_stall_does_to_those_who_meant_to_come_is_seen() -> None:
+def test_requests_scheduled_in_a_stall_are_measured() -> None:
     requests: list[tuple[float, float, bytes]] = []
     with stalling(0.3, 1.0) as url:
         loop = OpenLoop(lambda: GetSender(url, requests), 200)
@@ -76,8 +76,8 @@ def test_what_a_stall_does_to_those_who_meant_to_come_is_seen() -> None:
     for scheduled, done, body in requests:
         assert done >= json.loads(body) >= scheduled
     for begin, end in stalls:
-        meant = [(i, done) for i, done, _ in requests if begin < i < end]
-        assert all(done >= end for _, done in meant)
+        stalled = [(i, done) for i, done, _ in requests if begin < i < end]
+        assert all(done >= end for _, done in stalled)
 
 
 def test_an_end_that_has_come_is_not_put_off() -> None:
@@ -176,21 +176,21 @@ def test_a_sender_that_breaks_is_told_and_holds_nothing_up() -> None:
 
 
 def test_a_timer_that_is_late_comes_at_once_and_one_that_is_off_never() -> None:
-    seen = []
+    calls = []
 
     def wake() -> None:
-        seen.append(1)
+        calls.append(1)
         timer.cancel()
 
     timer = Timer(wake)
     timer.set(perf_counter() - 5)
-    until(lambda: seen == [1])
+    until(lambda: calls == [1])
     timer.set(perf_counter() + 0.01)
     timer.cancel()
     gevent.sleep(0.05)
     timer.close()
     timer.close()
-    assert seen == [1]
+    assert calls == [1]
 
 
 def test_a_bystander_counts_what_is_no_pong_as_failed(silent: str) -> None:
@@ -228,7 +228,7 @@ def test_connections_that_nobody_needs_any_more_are_closed(
         loop.run(iter([now] * 10), 100)  # all at once: each needs its own
         loop.drain(20)
         assert len(senders) == 10
-        for _ in range(4):  # one at a time: two at once could change places
+        for _ in range(4):  # one at a time: two at once could swap
             gevent.sleep(0.11)
             loop.run(iter([perf_counter()]), 100)
             loop.drain(20)
