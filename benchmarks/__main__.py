@@ -23,7 +23,7 @@ PERF: Final = Suite(
     },
     columns={
         "name": "what",
-        "measured": "beside the bare thing (driver alone)",
+        "measured": "measured, against the baseline (driver alone)",
         "bound": "limit",
         "passed": "",
     },

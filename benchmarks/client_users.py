@@ -1,7 +1,7 @@
 """What a Locust user costs on this suite's client, and on FastHttpUser's.
 
 `python -m benchmarks.client_users cost URL` prints the CPU time of a checked request, in pairs;
-`python -m benchmarks.client_users memory {lean,fast} URL USERS` the memory of a user. Both as JSON.
+`python -m benchmarks.client_users memory {own,locust} URL USERS` the memory of a user; as JSON.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class BenchmarkUser(User):
         gevent.sleep(IDLE)
 
 
-class LeanUser(BenchmarkUser):
+class OwnClientUser(BenchmarkUser):
     """On the client of this suite."""
 
     target: Address
@@ -87,7 +87,7 @@ class LeanUser(BenchmarkUser):
         )
 
 
-class FastUser(FastHttpUser, BenchmarkUser):
+class LocustClientUser(FastHttpUser, BenchmarkUser):
     """On Locust's fastest client."""
 
     def send_request(self) -> None:
@@ -99,13 +99,16 @@ class FastUser(FastHttpUser, BenchmarkUser):
                 response.failure(error)
 
 
-USER_CLASSES: Final[dict[str, type[BenchmarkUser]]] = {"lean": LeanUser, "fast": FastUser}
+USER_CLASSES: Final[dict[str, type[BenchmarkUser]]] = {
+    "own": OwnClientUser,
+    "locust": LocustClientUser,
+}
 
 
 def make_environment(url: str) -> Environment:
     """Return an environment with Locust's own statistics, as under `locust -f`."""
-    LeanUser.host = FastUser.host = url
-    LeanUser.target, LeanUser.deadlines = Address(url), Deadlines(60)
+    OwnClientUser.host = LocustClientUser.host = url
+    OwnClientUser.target, OwnClientUser.deadlines = Address(url), Deadlines(60)
     environment = Environment(user_classes=list(USER_CLASSES.values()))
     environment.create_local_runner()
     return environment

@@ -15,8 +15,11 @@ from deploy import lifecycle
 from deploy.services import Workspace, services
 from windtunnel.recording import results
 
-UP_LIMIT_S, UP_ELASTICSEARCH_LIMIT_S = 8.0, 15.0
-"""How long `up` may take."""
+UP_LIMIT_S: Final = 8.0
+"""How long `up` may take, without Elasticsearch."""
+
+UP_ELASTICSEARCH_LIMIT_S: Final = 15.0
+"""How long `up` may take, with Elasticsearch."""
 
 OUTSIDE_LIMIT: Final = 0.25
 """The share of `make bench --quick` that may pass outside of cells."""
