@@ -41,19 +41,19 @@ class ObservedPage:
     def __init__(self, page: Page) -> None:
         page.set_default_timeout(PATIENCE_MS)
         self.page = page
-        self.wrong: list[str] = []
-        self.asked: list[str] = []
-        page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        page.on("request", lambda request: self.asked.append(request.url))
+        self.errors: list[str] = []
+        self.requested: list[str] = []
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("request", lambda request: self.requested.append(request.url))
         page.on("console", self._hear)
 
     def _hear(self, said: ConsoleMessage) -> None:
         if said.type == "error":
-            self.wrong.append(said.text)
+            self.errors.append(said.text)
 
     def foreign(self, *own: str) -> list[str]:
         """Addresses beyond those that begin so; what a page holds itself is no request."""
-        return [url for url in self.asked if not url.startswith((*own, "data:", "blob:"))]
+        return [url for url in self.requested if not url.startswith((*own, "data:", "blob:"))]
 
 
 OpenPage = Callable[..., ObservedPage]

@@ -14,8 +14,8 @@ BRIGHTNESS = "Number(getComputedStyle(document.body).backgroundColor.match(/\\d+
 def test_the_index_says_what_is_up_and_where_to_go(
     open_page: OpenPage, url: str, scheme: str
 ) -> None:
-    seen = open_page(color_scheme=scheme)
-    page = seen.page
+    observed = open_page(color_scheme=scheme)
+    page = observed.page
     page.goto(url)
     expect(page.get_by_role("heading", level=1)).to_have_text("Windtunnel")
     row = page.locator("tr:has(a[href='/memory/async/volatile/records'])")
@@ -25,5 +25,5 @@ def test_the_index_says_what_is_up_and_where_to_go(
     assert f"{url}/stores" in links
     for link in links:
         assert page.request.get(link).ok, link
-    assert not seen.wrong
-    assert not seen.foreign(url)
+    assert not observed.errors
+    assert not observed.foreign(url)

@@ -21,10 +21,10 @@ def interface(url: str) -> Iterator[Interface]:
 
 
 @pytest.fixture
-def seen(open_page: OpenPage, interface: Interface) -> ObservedPage:
-    seen = open_page()
-    seen.page.goto(interface.url)
-    return seen
+def observed(open_page: OpenPage, interface: Interface) -> ObservedPage:
+    observed = open_page()
+    observed.page.goto(interface.url)
+    return observed
 
 
 def submit(form: Locator, *stores: str, **fields: str) -> None:
@@ -39,11 +39,11 @@ def row(page: Page, store: str, operation: str) -> Locator:
     return page.get_by_role("cell", name=f"{store} {operation}", exact=True)
 
 
-def test_what_cannot_run_is_said_in_the_form(seen: ObservedPage, interface: Interface) -> None:
-    form, alert = seen.page.locator("form"), seen.page.get_by_role("alert")
+def test_what_cannot_run_is_said_in_the_form(observed: ObservedPage, interface: Interface) -> None:
+    form, alert = observed.page.locator("form"), observed.page.get_by_role("alert")
     expect(form.locator("select[name=stores] option:checked")).to_have_text([SQLITE])
     expect(alert).to_have_count(0)
-    for stores, fields, told in (
+    for stores, fields, message in (
         ([], {}, "no store is chosen"),
         ([SQLITE], {"population": "abc"}, "population: must be a whole number"),
         ([SQLITE], {"population": "-1"}, "population: must be a whole number"),
@@ -55,15 +55,15 @@ def test_what_cannot_run_is_said_in_the_form(seen: ObservedPage, interface: Inte
         ([SQLITE], {"userCount": "2", "host": "http://127.0.0.1:1"}, "`windtunnel up`"),
     ):
         submit(form, *stores, **fields)
-        expect(alert).to_contain_text(told)
+        expect(alert).to_contain_text(message)
     assert interface.stats()["state"] == "ready"
-    assert not seen.wrong
+    assert not observed.errors
 
 
 def test_stores_are_loaded_exchanged_while_it_runs_stopped_and_begun_again(
-    seen: ObservedPage, interface: Interface
+    observed: ObservedPage, interface: Interface
 ) -> None:
-    page = seen.page
+    page = observed.page
     submit(page.locator("form"), MEMORY, SQLITE, population="100", userCount="4")
     for store in (MEMORY, SQLITE):
         for operation in ("create", "read", "edit", "delete"):
@@ -81,5 +81,5 @@ def test_stores_are_loaded_exchanged_while_it_runs_stopped_and_begun_again(
     expect(row(page, SQLITE, "read")).to_be_visible()
     expect(row(page, OTHER, "read")).to_have_count(0)
     assert interface.stats()["fail_ratio"] == 0
-    assert not seen.wrong
-    assert not seen.foreign(interface.url)
+    assert not observed.errors
+    assert not observed.foreign(interface.url)

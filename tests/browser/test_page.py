@@ -21,8 +21,8 @@ from tests.browser.conftest import ObservedPage, OpenPage
 from tests.browser.test_index import BRIGHTNESS
 from tests.browser.test_interface import submit
 from tests.stacks import own_workspace
-from tests.windtunnel.asker import Asker, Told
 from tests.windtunnel.interface import Interface, free_port
+from tests.windtunnel.page_client import PageAnswer, PageClient
 from tests.windtunnel.served import ROOT
 
 STORE = "sqlite/async/fast"
@@ -59,9 +59,9 @@ def workers(up: Stack) -> Iterator[Interface]:
         yield shown
 
 
-def begin(seen: ObservedPage, interface: Interface, **fields: str) -> Page:
+def begin(observed: ObservedPage, interface: Interface, **fields: str) -> Page:
     """Start a test in Locust's own form, and follow the link to the page."""
-    page = seen.page
+    page = observed.page
     page.goto(interface.url)
     submit(page.locator("form"), STORE, population="100", **fields)
     expect(page.get_by_role("banner")).to_contain_text("RUNNING", ignore_case=True)
@@ -84,8 +84,8 @@ def marks(page: Page, plot: str = "rate") -> Locator:
 def test_the_split_is_changed_seen_and_changed_back_from_the_keyboard(
     open_page: OpenPage, up: Stack, workers: Interface
 ) -> None:
-    seen = open_page()
-    page = begin(seen, workers, rate="60", userCount="2")
+    observed = open_page()
+    page = begin(observed, workers, rate="60", userCount="2")
     expect(page.locator("#load")).to_contain_text("open load, 60 requests/s")
     expect(page.locator("#plot-rate .scatterlayer path.js-line")).to_have_count(1)
     workers.wait_for(lambda: watched(workers) > 4)  # what is before a change is compared too
@@ -112,9 +112,9 @@ def test_the_split_is_changed_seen_and_changed_back_from_the_keyboard(
     expect(page.locator("#said")).to_contain_text("pools.fast.processes 2 → 1: active after")
     assert processes(up) == before
     expect(marks(page).last).to_have_text(f"#{number + 1}")
-    assert {one["error"] for one in workers.stats()["errors"]} <= {"stale"}
-    assert not seen.wrong
-    assert not seen.foreign(workers.url)
+    assert {error["error"] for error in workers.stats()["errors"]} <= {"stale"}
+    assert not observed.errors
+    assert not observed.foreign(workers.url)
 
 
 def watched(interface: Interface) -> int:
@@ -124,13 +124,13 @@ def watched(interface: Interface) -> int:
 
 def silent(interface: Interface, since: int) -> bool:
     """Whether nothing was answered in the last whole second after `since`."""
-    told = json.loads(interface.get(f"/windtunnel/data?since={since}"))
-    return bool(told["seconds"]) and not any(p["rate"][-1] for p in told["pools"].values())
+    data = json.loads(interface.get(f"/windtunnel/data?since={since}"))
+    return bool(data["seconds"]) and not any(p["rate"][-1] for p in data["pools"].values())
 
 
 def test_closed_and_open_load_are_paused_and_resumed(open_page: OpenPage, alone: Interface) -> None:
-    seen = open_page()
-    page = begin(seen, alone, userCount="2")
+    observed = open_page()
+    page = begin(observed, alone, userCount="2")
     for fields in ({}, {"rate": "60"}):
         if fields:
             page.goto(alone.url)
@@ -147,7 +147,7 @@ def test_closed_and_open_load_are_paused_and_resumed(open_page: OpenPage, alone:
         now = json.loads(alone.get("/windtunnel/data"))["now"]
         alone.wait_for(lambda since=now + 1: not silent(alone, since))
     assert alone.stats()["errors"] == []
-    assert not seen.wrong
+    assert not observed.errors
 
 
 def test_what_was_built_on_another_split_is_refused_and_changes_from_elsewhere_are_marked(
@@ -171,8 +171,8 @@ def test_what_was_built_on_another_split_is_refused_and_changes_from_elsewhere_a
     expect(page.locator("#wrong")).to_contain_text("held back")
     assert processes(up)["fast"] == 1
     page.unroute("**/windtunnel/split")
-    told = "pools.slow.balance round_robin → least_conn"
-    expect(page.locator("#history-list")).to_contain_text(told)
+    difference = "pools.slow.balance round_robin → least_conn"
+    expect(page.locator("#history-list")).to_contain_text(difference)
     expect(marks(page).last).to_be_visible()
     expect(page.locator("#differences")).to_contain_text("pools.fast.processes 1 → 2")
     page.get_by_role("button", name="Discard").click()
@@ -196,34 +196,34 @@ WRONG = (
 def test_only_what_the_page_offers_gets_to_nginx_and_one_change_at_a_time(
     up: Stack, alone: Interface
 ) -> None:
-    asker = Asker(alone)
-    split = json.loads(asker.ask("GET", "/windtunnel/split").body)
+    client = PageClient(alone)
+    split = json.loads(client.request("GET", "/windtunnel/split").body)
 
-    def change(path: str, **order: Any) -> Told:
-        return asker.change(json.dumps(order).encode(), f"/split{path}")
+    def change(path: str, **order: Any) -> PageAnswer:
+        return client.change(json.dumps(order).encode(), f"/split{path}")
 
     unfit = {"pools.fast.weights": "2", "pools.slow.weights": "1,1"}
-    told = change("/differences", base=split["base"], changes=unfit)
-    assert (told.status, told.message.partition(":")[0]) == (422, "pools.slow.weights")
+    answer = change("/differences", base=split["base"], changes=unfit)
+    assert (answer.status, answer.message.partition(":")[0]) == (422, "pools.slow.weights")
     conf = up.nginx.folder / "nginx.conf"
     before = conf.read_text()
     for changes in WRONG:
         for path in ("", "/differences"):
             assert change(path, base=split["base"], changes=changes).status == 422, changes
     assert change("", base=split["base"], changes={}).message == "this is the split already"
-    wanted = {"pools.fast.balance": "random_two"}
+    balance = {"pools.fast.balance": "random_two"}
     for base in (split["base"] - 1, split["base"] + 1):
-        assert change("", base=base, changes=wanted).status == 409
+        assert change("", base=base, changes=balance).status == 409
         assert change("/undo", base=base).status == 409
     assert conf.read_text() == before
-    told = change("/differences", base=split["base"], changes=wanted)
-    assert json.loads(told.body)["differences"] == [
+    answer = change("/differences", base=split["base"], changes=balance)
+    assert json.loads(answer.body)["differences"] == [
         ["pools.fast.balance", "round_robin", "random_two"]
     ]
     assert conf.read_text() == before
     with ThreadPoolExecutor(2) as both:
-        done = [both.submit(change, "", base=split["base"], changes=wanted) for _ in range(2)]
-    assert sorted(each.result().status for each in done) == [200, 409]
+        done = [both.submit(change, "", base=split["base"], changes=balance) for _ in range(2)]
+    assert sorted(future.result().status for future in done) == [200, 409]
     assert "random two" in conf.read_text()
 
 
@@ -239,8 +239,8 @@ def held(route: Route) -> None:
 def test_it_fits_phones_and_the_dark_and_names_its_fields(
     open_page: OpenPage, alone: Interface, scheme: str, width: int
 ) -> None:
-    seen = open_page(color_scheme=scheme, viewport={"width": width, "height": 844})
-    page = seen.page
+    observed = open_page(color_scheme=scheme, viewport={"width": width, "height": 844})
+    page = observed.page
     page.goto(f"{alone.url}/windtunnel")
     expect(page.locator(SLOW)).to_be_visible()
     expect(page.locator("#plot-rate svg.main-svg").first).to_be_visible()
@@ -249,8 +249,8 @@ def test_it_fits_phones_and_the_dark_and_names_its_fields(
     named = "one.labels?.length || one.ariaLabel || one.textContent.trim()"
     unnamed = f"all => all.filter(one => !({named})).length"
     assert page.locator("select, input, button").evaluate_all(unnamed) == 0
-    assert not seen.wrong
-    assert not seen.foreign(alone.url)
+    assert not observed.errors
+    assert not observed.foreign(alone.url)
 
 
 def test_the_focus_is_seen_and_goes_in_the_order_of_reading(

@@ -35,16 +35,16 @@ def report(served: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_shows_itself_without_asking_anybody(
     open_page: OpenPage, report: Path, scheme: str, width: int
 ) -> None:
-    seen = open_page(color_scheme=scheme, viewport={"width": width, "height": 800})
-    page = seen.page
+    observed = open_page(color_scheme=scheme, viewport={"width": width, "height": 800})
+    page = observed.page
     page.goto(report.as_uri())
     expect(page.get_by_role("heading", level=1)).to_have_text("Windtunnel: crud")
     expect(page.locator(".js-plotly-plot svg.main-svg").first).to_be_visible()
     expect(page.locator("table.sortable").first).to_contain_text("sqlite")
     assert (page.evaluate(BRIGHTNESS) > 128) == (scheme == "light")
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    assert not seen.wrong
-    assert not seen.foreign(report.as_uri())
+    assert not observed.errors
+    assert not observed.foreign(report.as_uri())
 
 
 def test_a_store_is_drawn_second_by_second(open_page: OpenPage, report: Path) -> None:
@@ -67,11 +67,11 @@ def test_a_run_that_was_killed_in_its_first_cell_is_drawn_too(
     copytree(report.parent, killed)
     (killed / CELLS_FILE).write_text("")
     reports.report(killed)
-    seen = open_page()
-    seen.page.goto((killed / reports.HTML_FILE).as_uri())
-    expect(seen.page.get_by_text("there is nothing to rank")).to_be_visible()
-    expect(seen.page.locator("#second-plot .scatterlayer .trace").first).to_be_attached()
-    assert not seen.wrong
+    observed = open_page()
+    observed.page.goto((killed / reports.HTML_FILE).as_uri())
+    expect(observed.page.get_by_text("there is nothing to rank")).to_be_visible()
+    expect(observed.page.locator("#second-plot .scatterlayer .trace").first).to_be_attached()
+    assert not observed.errors
 
 
 def texts(table: Locator) -> list[str]:

@@ -30,8 +30,8 @@ def test_stores_and_pools_have_tabs_of_the_last_ten_seconds(
     open_page: OpenPage, interface: Interface
 ) -> None:
     interface.get("/swarm", **FORM)
-    seen = open_page()
-    page = seen.page
+    observed = open_page()
+    page = observed.page
     page.goto(interface.url)
     for tab, name, columns in (
         ("Stores", STORE, {"Requests/s", "Response p99.9 (ms)", "Service p50 (ms)"}),
@@ -46,5 +46,5 @@ def test_stores_and_pools_have_tabs_of_the_last_ten_seconds(
         expect(cells.first).to_have_text(name)
         for column in columns - {"Response p99.9 (ms)"}:
             expect(cells.nth(titles.index(column))).to_have_text(NUMBER)
-    assert not seen.wrong
-    assert not seen.foreign(interface.url)
+    assert not observed.errors
+    assert not observed.foreign(interface.url)

@@ -19,9 +19,9 @@ PATIENCE = 120
 
 
 def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def locust(*args: object, file: str = "locustfiles/crud.py") -> list[str]:
@@ -65,8 +65,8 @@ class Interface:
         until = time.monotonic() + PATIENCE
         while time.monotonic() < until:
             try:
-                if found := condition():
-                    return found
+                if result := condition():
+                    return result
             except OSError:
                 assert self.process.poll() is None
             time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""What a live page is told of a test under Locust, alone and with workers, over real sockets."""
+"""The live data of a test under Locust, alone and with workers, over real sockets."""
 
 from __future__ import annotations
 
@@ -31,50 +31,50 @@ def served() -> Iterator[Server]:
 @pytest.fixture(params=[(), ("--processes", 2)], ids=["alone", "workers"])
 def interface(served: Server, request: pytest.FixtureRequest) -> Iterator[Interface]:
     port = free_port()
-    shown = Interface(
+    interface = Interface(
         "--host", served.url, "--master-bind-port", port, "--master-port", port, *request.param
     )
     if request.param:
-        shown.wait_for(lambda: len(shown.stats()["workers"]) == 2)
-    yield shown
-    shown.close()
+        interface.wait_for(lambda: len(interface.stats()["workers"]) == 2)
+    yield interface
+    interface.close()
 
 
 def data(interface: Interface, since: int = 0) -> dict[str, Any]:
     return dict(json.loads(interface.get(f"{PATH}?since={since}")))
 
 
-def answered(told: dict[str, Any]) -> int:
+def success_count(answer: dict[str, Any]) -> int:
     """How many requests the pools have answered in all seconds."""
-    return sum(sum(line["rate"]) for line in told["pools"].values())
+    return sum(sum(line["rate"]) for line in answer["pools"].values())
 
 
 def test_a_test_is_seen_while_it_runs(interface: Interface) -> None:
     before = data(interface)
     assert (before["state"], before["seconds"], before["pools"]) == ("ready", [], {})
     assert json.loads(interface.get("/swarm", **FORM, rate=200))["success"]
-    told = interface.wait_for(
-        lambda: answered(d := data(interface)) > 200 and len(d["seconds"]) > 1 and d
+    answer = interface.wait_for(
+        lambda: success_count(d := data(interface)) > 200 and len(d["seconds"]) > 1 and d
     )
-    assert told["state"] == "running"
-    assert told["load"].startswith("open load, 200 requests/s")
-    assert set(told["pools"]) == {"fast"}
-    assert set(told["stores"]) == set(STORES)
-    for line in (*told["pools"].values(), *told["stores"].values()):
+    assert answer["state"] == "running"
+    assert answer["load"].startswith("open load, 200 requests/s")
+    assert set(answer["pools"]) == {"fast"}
+    assert set(answer["stores"]) == set(STORES)
+    for line in (*answer["pools"].values(), *answer["stores"].values()):
         for name in ("rate", "failures", "in_flight"):
-            assert len(line[name]) == len(told["seconds"])
+            assert len(line[name]) == len(answer["seconds"])
         for latency in ("service", "response"):
             assert set(line[latency]) == {"p50", "p99", "p999"}
-            assert len(line[latency]["p50"]) == len(told["seconds"])
+            assert len(line[latency]["p50"]) == len(answer["seconds"])
             assert any(line[latency]["p50"])
-    sent = [sum(told["stores"][store]["rate"]) for store in STORES]
-    assert answered(told) == sum(sent)
-    window = told["window"]["stores"][STORES[0]]
+    sent = [sum(answer["stores"][store]["rate"]) for store in STORES]
+    assert success_count(answer) == sum(sent)
+    window = answer["window"]["stores"][STORES[0]]
     assert window["rate"] > 0
     assert window["failures"] == 0
     assert window["response"]["p50"] >= window["service"]["p50"] > 0
 
-    last = told["seconds"][-1]
+    last = answer["seconds"][-1]
     later = interface.wait_for(lambda: (d := data(interface, last))["seconds"] and d)
     assert min(later["seconds"]) > last
     assert json.loads(interface.get("/swarm", **FORM, rate=0))["success"]
@@ -84,24 +84,24 @@ def test_a_test_is_seen_while_it_runs(interface: Interface) -> None:
 
 
 def test_what_a_server_keeps_waiting_is_in_flight(served: Server) -> None:
-    shown = Interface("--host", served.url)
+    interface = Interface("--host", served.url)
     form = {**FORM, "stores": STORES[0], "rate": 50}
     try:
-        assert json.loads(shown.get("/swarm", **form))["success"]
-        shown.wait_for(lambda: data(shown)["window"]["pools"].get("fast", {}).get("rate"))
+        assert json.loads(interface.get("/swarm", **form))["success"]
+        interface.wait_for(lambda: data(interface)["window"]["pools"].get("fast", {}).get("rate"))
         served.process.send_signal(signal.SIGSTOP)
         try:
-            shown.wait_for(lambda: max(data(shown)["pools"]["fast"]["in_flight"]) > 30)
+            interface.wait_for(lambda: max(data(interface)["pools"]["fast"]["in_flight"]) > 30)
         finally:
             served.process.send_signal(signal.SIGCONT)
-        told = shown.wait_for(
-            lambda: (d := data(shown))["pools"]["fast"]["in_flight"][-1] < 10 and d
+        answer = interface.wait_for(
+            lambda: (d := data(interface))["pools"]["fast"]["in_flight"][-1] < 10 and d
         )
-        (process,) = told["processes"].values()
+        (process,) = answer["processes"].values()
         assert process["pool"] == "fast"
-        assert len(process["busy"]) == len(told["seconds"])
+        assert len(process["busy"]) == len(answer["seconds"])
     finally:
-        shown.close()
+        interface.close()
 
 
 GUARDED = """
@@ -118,13 +118,13 @@ def guard(environment, **_):
 
 def test_a_login_is_honoured(served: Server, tmp_path: Path) -> None:
     (tmp_path / "guarded.py").write_text(GUARDED)
-    shown = Interface("--host", served.url, "--web-login", "-f", tmp_path / "guarded.py")
+    interface = Interface("--host", served.url, "--web-login", "-f", tmp_path / "guarded.py")
     try:
-        connection = http.client.HTTPConnection("127.0.0.1", shown.port, timeout=PATIENCE)
+        connection = http.client.HTTPConnection("127.0.0.1", interface.port, timeout=PATIENCE)
         connection.request("GET", PATH)
         answer = connection.getresponse()
         assert answer.status == 302
         assert "/login" in str(answer.getheader("Location"))
         connection.close()
     finally:
-        shown.close()
+        interface.close()

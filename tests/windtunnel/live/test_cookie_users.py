@@ -53,16 +53,16 @@ class Seats:
     def forget(self) -> None:
         self._log.write_text("")
 
-    def seen(self) -> dict[str, tuple[list[str], int]]:
+    def connections(self) -> dict[str, tuple[list[str], int]]:
         """By connection of a user: they alone create, edit and delete."""
         lines = [line.split(maxsplit=3) for line in self._log.read_text().splitlines()]
         users = {line[0] for line in lines if line[1] in {"POST", "PATCH", "DELETE"}}
-        found: dict[str, tuple[list[str], int]] = defaultdict(lambda: ([], 0))
+        connections: dict[str, tuple[list[str], int]] = defaultdict(lambda: ([], 0))
         for connection, _, came, given in lines:
             if connection in users:
-                cookies, count = found[connection]
-                found[connection] = ([*cookies, came.strip('"-')], count + (given != '""'))
-        return found
+                cookies, count = connections[connection]
+                connections[connection] = ([*cookies, came.strip('"-')], count + (given != '""'))
+        return connections
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def seats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seats]:
 
 @pytest.fixture
 def keeping(tmp_path: Path) -> Path:
-    """A scenario whose users keep cookies without being told."""
+    """A scenario whose users keep cookies without the option."""
     crud = (ROOT / "locustfiles" / "crud.py").read_text()
     begin = "class CrudUser(RecordUser):\n"
     assert begin in crud
@@ -109,12 +109,12 @@ def load(seats: Seats, *more: object, file: object = "locustfiles/crud.py") -> N
 
 
 def assert_kept(seats: Seats, least: int) -> None:
-    seen = seats.seen()
-    assert seen
-    for cookies, given in seen.values():
+    connections = seats.connections()
+    assert connections
+    for cookies, given in connections.values():
         assert (cookies[0], given) == ("", 1)
         assert len(set(cookies[1:])) <= 1, "a user kept its cookie"
-    own = [cookies[-1] for cookies, _ in seen.values() if len(cookies) > 1]
+    own = [cookies[-1] for cookies, _ in connections.values() if len(cookies) > 1]
     assert len(set(own)) == len(own) >= least, "and nobody else's"
 
 
@@ -133,9 +133,9 @@ def test_a_scenario_may_always_keep_them(seats: Seats, keeping: Path) -> None:
 def test_otherwise_none_is_kept(seats: Seats) -> None:
     seats.forget()
     load(seats)
-    seen = seats.seen()
-    assert len(seen) == USERS
-    assert all(set(cookies) == {""} for cookies, _ in seen.values())
+    connections = seats.connections()
+    assert len(connections) == USERS
+    assert all(set(cookies) == {""} for cookies, _ in connections.values())
 
 
 def test_a_run_keeps_them_too(seats: Seats, tmp_path: Path) -> None:

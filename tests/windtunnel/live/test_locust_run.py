@@ -43,8 +43,8 @@ def command(served: Server, folder: Path, *more: object) -> list[str]:
 def seconds(run: Path) -> Counter[str]:
     counted: Counter[str] = Counter()
     for line in (run / "series.jsonl").read_text().splitlines():
-        told = json.loads(line)
-        counted[told["store"]] += sum(entry["count"] for entry in told["operations"])
+        second = json.loads(line)
+        counted[second["store"]] += sum(entry["count"] for entry in second["operations"])
     return counted
 
 
@@ -79,10 +79,12 @@ def test_a_test_is_a_run_with_a_cell_for_each_store(
             assert cell.intended == counted
         else:
             assert (cell.users, cell.intended) == (4, None)
-        known = ("the generator was the limit", "more than 5% of the machine was stolen")
-        assert all(flag.startswith(known) for flag in cell.flags)
-        assert [one.process for one in cell.bystander] == [served.url.partition("://")[2]]
-        assert sum(one.intended - one.failed for one in cell.bystander) > 0
+        allowed = ("the generator was the limit", "more than 5% of the machine was stolen")
+        assert all(flag.startswith(allowed) for flag in cell.flags)
+        assert [bystander.process for bystander in cell.bystander] == [
+            served.url.partition("://")[2]
+        ]
+        assert sum(bystander.intended - bystander.failed for bystander in cell.bystander) > 0
         assert {"steal", "generator_cpu", "lag_p99_ms", "descriptors"} <= set(cell.health)
         assert cell.cpu_s == results.CpuSeconds()  # of stores that are loaded at once
     samples = list(streams.samples(folder, []))
@@ -114,9 +116,9 @@ def test_a_killed_test_is_readable(served: Server, tmp_path: Path) -> None:
     assert all("incomplete" in cell.flags[0] for cell in run.partial)
     assert seconds(folder).total() > 0
     shown = analyse(run).summary.incomplete
-    assert {each.store for each in shown} == set(STORES)
-    assert sum(each.count for each in shown) == sum(
-        each.count for cell in run.partial for each in cell.operations if each.outcome == "ok"
+    assert {result.store for result in shown} == set(STORES)
+    assert sum(result.count for result in shown) == sum(
+        result.count for cell in run.partial for result in cell.operations if result.outcome == "ok"
     )
     for cell in run.partial:
         assert cell.intended
@@ -152,7 +154,7 @@ def test_what_a_killed_worker_did_not_send_is_counted_and_flagged(
     ) as process:
 
         def under_way() -> str:
-            return "".join(one.read_text() for one in tmp_path.glob("*/partial.jsonl"))
+            return "".join(bystander.read_text() for bystander in tmp_path.glob("*/partial.jsonl"))
 
         eventually(under_way)
         psutil.Process(process.pid).children()[0].kill()

@@ -53,11 +53,11 @@ def test_several_stores_are_hit_at_once_and_every_answer_is_right(
         *("--master-bind-port", port, "--master-port", port, *more),
     )
     assert done.returncode == 0, done.stderr
-    seen = rows(tmp_path)
+    rows_by_name = rows(tmp_path)
     names = {f"{store} {op}" for store in STORES for op in ("create", "read", "edit", "delete")}
-    assert set(seen) == names | {"Aggregated"}
-    assert all(int(row["Request Count"]) for row in seen.values())
-    assert seen["Aggregated"]["Failure Count"] == "0"
+    assert set(rows_by_name) == names | {"Aggregated"}
+    assert all(int(row["Request Count"]) for row in rows_by_name.values())
+    assert rows_by_name["Aggregated"]["Failure Count"] == "0"
 
 
 def test_stores_that_get_no_user_are_named(served: Server, tmp_path: Path) -> None:
@@ -133,9 +133,9 @@ def test_what_cannot_be_loaded_is_said_in_one_line(
 ) -> None:
     done = headless(*args, "--host", served.url)
     assert done.returncode == code
-    said = [one for one in done.stderr.splitlines() if "/INFO/" not in one]
-    assert line in said[-1]
-    assert code == 2 or len(said) == 1
+    errors = [line for line in done.stderr.splitlines() if "/INFO/" not in line]
+    assert line in errors[-1]
+    assert code == 2 or len(errors) == 1
     assert "Traceback" not in done.stderr
 
 
@@ -172,9 +172,9 @@ def test_the_interface_offers_the_stores_of_the_server_and_listens_here_only(
     interface: Interface,
 ) -> None:
     page = interface.get("/")
-    found = re.search(r'"stores": (\{.*?\})', page)
-    assert found
-    stores = json.loads(found[1])
+    match = re.search(r'"stores": (\{.*?\})', page)
+    assert match
+    stores = json.loads(match[1])
     assert stores["is_multiple"]
     assert set(STORES) <= set(stores["choices"])
     assert '"mix": {"choices": ["balanced"' in page
@@ -201,7 +201,7 @@ ONE: dict[str, Any] = {
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "message"),
     [
         ({"mix": "find", "stores": "memcached-pymemcache/threads/volatile"}, "memcached-pymem"),
         ({"stores": []}, "no store is chosen"),
@@ -220,11 +220,11 @@ ONE: dict[str, Any] = {
     ],
 )
 def test_what_cannot_run_is_said_in_the_interface(
-    interface: Interface, changed: dict[str, Any], told: str
+    interface: Interface, changed: dict[str, Any], message: str
 ) -> None:
     answer = json.loads(interface.get("/swarm", **{**ONE, **changed}))
     assert not answer["success"]
-    assert told in answer["message"]
+    assert message in answer["message"]
     assert interface.stats()["state"] == "ready"
 
 
@@ -235,9 +235,9 @@ def test_a_running_test_takes_other_users_as_it_goes_and_other_stores_anew(
     interface: Interface,
 ) -> None:
     def shown(store: str, users: int) -> bool:
-        told = interface.stats()
-        loaded = {row["name"].partition(" ")[0] for row in told["stats"]} - {"Aggregated"}
-        return loaded == {store} and told["user_count"] == users
+        stats = interface.stats()
+        loaded = {row["name"].partition(" ")[0] for row in stats["stats"]} - {"Aggregated"}
+        return loaded == {store} and stats["user_count"] == users
 
     first, second = STORES
     for changed, store, users in (

@@ -25,8 +25,8 @@ PATIENCE = 120
 def wait_for(condition: Callable[[], Any]) -> Any:
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
-        if found := condition():
-            return found
+        if result := condition():
+            return result
         gevent.sleep(0.05)
     raise AssertionError("it did not come to pass")
 
@@ -36,16 +36,16 @@ class FakeNginx:
 
     def __init__(self) -> None:
         self.ports: dict[str, list[str]] = {}
-        told = self
+        nginx = self
 
         class SplitHandler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 pools = {
                     name: {"processes": [{"port": int(port), "weight": 1} for port in ports]}
-                    for name, ports in told.ports.items()
+                    for name, ports in nginx.ports.items()
                 }
                 body = json.dumps({"generation": "1", "pools": pools}).encode()
-                self.send_response(200 if told.ports else 502)
+                self.send_response(200 if nginx.ports else 502)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
@@ -84,13 +84,13 @@ def monitor(nginx: FakeNginx, servers: tuple[Server, Server]) -> Iterator[Monito
 
 
 def pools(monitor: Monitor) -> dict[str | None, set[str]]:
-    found: dict[str | None, set[str]] = {}
-    for one in monitor.active_probes:
-        found.setdefault(one.pool, set()).add(one.name.rpartition(":")[2])
-    return found
+    by_pool: dict[str | None, set[str]] = {}
+    for probe in monitor.active_probes:
+        by_pool.setdefault(probe.pool, set()).add(probe.name.rpartition(":")[2])
+    return by_pool
 
 
-def whole(second: ProcessSecond) -> bool:
+def is_complete(second: ProcessSecond) -> bool:
     """Whether all is known of it; between two looks there may be no tick of the loop's timer."""
     return None not in (second.connections, second.lag_p99_ms, second.bystander_p99_ms)
 
@@ -100,22 +100,22 @@ def test_the_split_is_followed_and_dead_processes_are_survived(
 ) -> None:
     first, second = servers
     wait_for(lambda: pools(monitor) == {"fast": {first.port}})
-    (one,) = monitor.active_probes
-    wait_for(lambda: any(map(whole, one.seconds.values())))
-    assert one.busy() is not None
-    assert one.pid == first.process.pid
+    (probe,) = monitor.active_probes
+    wait_for(lambda: any(map(is_complete, probe.seconds.values())))
+    assert probe.busy() is not None
+    assert probe.pid == first.process.pid
 
     nginx.ports = {"fast": [first.port], "slow": [second.port]}
     wait_for(lambda: pools(monitor) == {"fast": {first.port}, "slow": {second.port}})
     nginx.ports = {}
     second.kill()
-    other = next(each for each in monitor.active_probes if each.pool == "slow")
+    other = next(probe for probe in monitor.active_probes if probe.pool == "slow")
     wait_for(lambda: other.bystander.result().failed > 3 and other.busy() is None)
     assert len(monitor.active_probes) == 2  # as long as nobody says otherwise
     nginx.ports = {"slow": [first.port]}
     wait_for(lambda: pools(monitor) == {"slow": {first.port}})
     assert not other.is_active
-    assert one.busy() is not None
+    assert probe.busy() is not None
 
     monitor.drain()
     cell = monitor.surroundings(last=True)
@@ -134,29 +134,29 @@ def test_what_a_process_refused_while_it_went_is_no_failure(
     first, second = servers
     nginx.ports = {"fast": [first.port, second.port]}
     wait_for(lambda: len(monitor.active_probes) == 2)
-    wait_for(lambda: all(one.bystander.result().intended > 30 for one in monitor.active_probes))
+    wait_for(lambda: all(probe.bystander.result().intended > 30 for probe in monitor.active_probes))
     nginx.ports = {"fast": [first.port]}
     second.process.terminate()
     second.process.wait(PATIENCE)
     wait_for(lambda: len(monitor.active_probes) == 1)
-    gone = next(one for one in monitor.probes.values() if not one.is_active)
-    assert gone.bystander.result().intended > 0
-    assert gone.bystander.result().failed <= 2  # what was under way as it was last asked
+    stopped = next(probe for probe in monitor.probes.values() if not probe.is_active)
+    assert stopped.bystander.result().intended > 0
+    assert stopped.bystander.result().failed <= 2  # what was under way as it was last asked
 
 
 def test_cpu_time_of_a_server_and_of_whom_it_talks_to_is_found(
     servers: tuple[Server, Server],
 ) -> None:
-    pids = [one.process.pid for one in servers]
-    found = groups(pids, int(servers[1].port))
-    assert found == {"server": sorted(pids), "nginx": [servers[1].process.pid], "database": []}
+    pids = [probe.process.pid for probe in servers]
+    pid_groups = groups(pids, int(servers[1].port))
+    assert pid_groups == {"server": sorted(pids), "nginx": [servers[1].process.pid], "database": []}
     cpu_meter = CpuMeter()
-    cpu_meter.update(found)
+    cpu_meter.update(pid_groups)
     before = cpu_meter.seconds()
     assert before == {"server": 0, "nginx": 0, "database": 0}
     servers[0].kill()
-    cpu_meter.update({**found, "database": [os.getpid()]})
-    cpu_meter.update({**found, "database": [os.getpid()]})
+    cpu_meter.update({**pid_groups, "database": [os.getpid()]})
+    cpu_meter.update({**pid_groups, "database": [os.getpid()]})
     after = cpu_meter.seconds()
     assert after["database"] > 0
     assert after["server"] >= 0

@@ -36,7 +36,7 @@ def at(workspace: Workspace) -> dict[str, str]:
 
 def slept(into: Path) -> list[SampledRequest]:
     (folder,) = into.iterdir()
-    return [one for one in samples(folder, []) if one.operation == "sleep"]
+    return [sample for sample in samples(folder, []) if sample.operation == "sleep"]
 
 
 @pytest.mark.parametrize("workers", [(), ("--processes", 2)], ids=["alone", "workers"])
@@ -52,7 +52,7 @@ def test_a_test_under_locust_knows_nginxs_part(
         command, check=False, cwd=ROOT, env=os.environ | where, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    parts = [one.parts_us["nginx"] for one in slept(tmp_path)]
+    parts = [sample.parts_us["nginx"] for sample in slept(tmp_path)]
     assert len(parts) > 20
     assert sum(part is not None for part in parts) > 0.9 * len(parts)
 
@@ -73,4 +73,4 @@ def test_a_run_that_is_ended_knows_nginxs_part(stack: Stack, tmp_path: Path) -> 
         eventually(lambda: any(file.stat().st_size for file in cells("*/cells.jsonl")))
         running.send_signal(signal.SIGINT)
         assert running.wait(timeout=PATIENCE) == 130
-    assert any(one.parts_us["nginx"] is not None for one in slept(tmp_path))
+    assert any(sample.parts_us["nginx"] is not None for sample in slept(tmp_path))

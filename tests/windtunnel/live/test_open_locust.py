@@ -62,8 +62,8 @@ def test_a_rate_is_taken_up_changed_and_given_up_while_a_test_runs(
 
     def last(number: int) -> list[float]:
         """How many were answered in each of the last seconds."""
-        told = json.loads(shown.get("/windtunnel/data"))["pools"]
-        return told["fast"]["rate"][-number:] if "fast" in told else []
+        pools = json.loads(shown.get("/windtunnel/data"))["pools"]
+        return pools["fast"]["rate"][-number:] if "fast" in pools else []
 
     def begin(rate: float) -> None:
         if more:

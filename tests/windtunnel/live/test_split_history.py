@@ -1,4 +1,4 @@
-"""The page is told little of a long history: asking must not disturb the load."""
+"""The page gets little of a long history: reading it must not disturb the load."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from deploy import splits
 from deploy.lifecycle import ensure_up
 from deploy.stack import Stack
 from tests.stacks import own_workspace
-from tests.windtunnel.asker import Asker
 from tests.windtunnel.interface import Interface
+from tests.windtunnel.page_client import PageClient
 
 MANY = 1000
 
@@ -29,9 +29,9 @@ def stack() -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="module")
-def asker(stack: Stack) -> Iterator[Asker]:
+def client(stack: Stack) -> Iterator[PageClient]:
     shown = Interface("--host", stack.state.nginx)
-    yield Asker(shown)
+    yield PageClient(shown)
     shown.close()
 
 
@@ -55,54 +55,56 @@ def change(stack: Stack, number: int, age: float, *, by: str, undoes: int | None
 
 
 def write(file: Path, changes: list[dict[str, Any]]) -> None:
-    file.write_text("".join(json.dumps(one) + "\n" for one in changes))
+    file.write_text("".join(json.dumps(edit) + "\n" for edit in changes))
 
 
-def asked(asker: Asker) -> tuple[int, dict[str, Any]]:
-    told = asker.ask("GET", "/windtunnel/split")
-    assert told.status == 200
-    return len(told.body), json.loads(told.body)
+def read_status(client: PageClient) -> tuple[int, dict[str, Any]]:
+    answer = client.request("GET", "/windtunnel/split")
+    assert answer.status == 200
+    return len(answer.body), json.loads(answer.body)
 
 
-def numbers(told: dict[str, Any], *, trial: bool) -> list[int]:
-    return [one["number"] for one in told["history"] if one["trial"] is trial]
+def numbers(status: dict[str, Any], *, trial: bool) -> list[int]:
+    return [edit["number"] for edit in status["history"] if edit["trial"] is trial]
 
 
-def test_a_thousand_old_changes_are_told_as_one(stack: Stack, asker: Asker, file: Path) -> None:
+def test_a_thousand_old_changes_are_listed_as_one(
+    stack: Stack, client: PageClient, file: Path
+) -> None:
     write(file, [])
-    none, _ = asked(asker)
+    none, _ = read_status(client)
     old = [change(stack, n, 3600, by="tune", undoes=0) for n in range(1, MANY)]
     own = change(stack, 3, 7200, by="page", undoes=None)
     write(file, [*old[:2], own, *old[3:], change(stack, MANY, 0, by="tune", undoes=0)])
-    many, told = asked(asker)
-    assert [one["number"] for one in told["history"]] == [3, MANY]
-    assert (told["base"], told["undoable"]) == (MANY, 3)
+    many, status = read_status(client)
+    assert [edit["number"] for edit in status["history"]] == [3, MANY]
+    assert (status["base"], status["undoable"]) == (MANY, 3)
     assert many < none + 2000
 
 
 @pytest.mark.parametrize(("by", "undoes", "most"), [("tune", 0, 101), ("split set", None, 20)])
 def test_of_a_thousand_late_ones_the_last_are_told(
-    stack: Stack, asker: Asker, file: Path, by: str, undoes: int | None, most: int
+    stack: Stack, client: PageClient, file: Path, by: str, undoes: int | None, most: int
 ) -> None:
     write(file, [change(stack, n, 60, by=by, undoes=undoes) for n in range(1, MANY + 1)])
-    size, told = asked(asker)
-    found = numbers(told, trial=undoes == 0)
-    assert found == list(range(MANY + 1 - most, MANY + 1))
+    size, status = read_status(client)
+    listed = numbers(status, trial=undoes == 0)
+    assert listed == list(range(MANY + 1 - most, MANY + 1))
     assert size < 32_000
 
 
-def test_a_trial_that_is_over_is_a_mark_alone(stack: Stack, asker: Asker, file: Path) -> None:
+def test_a_trial_that_is_over_is_a_mark_alone(stack: Stack, client: PageClient, file: Path) -> None:
     tried = [change(stack, n, 60 - n, by="tune", undoes=0) for n in (2, 3)]
     write(file, [change(stack, 1, 60, by="page", undoes=None), *tried])
-    _, told = asked(asker)
-    assert numbers(told, trial=False) == [1]
-    assert ["differences" in one for one in told["history"]] == [True, False, True]
+    _, status = read_status(client)
+    assert numbers(status, trial=False) == [1]
+    assert ["differences" in edit for edit in status["history"]] == [True, False, True]
 
 
-def test_what_was_changed_meanwhile_is_told(stack: Stack, asker: Asker, file: Path) -> None:
+def test_changes_made_meanwhile_are_listed(stack: Stack, client: PageClient, file: Path) -> None:
     write(file, [change(stack, 1, 60, by="page", undoes=None)])
-    assert asked(asker)[1]["base"] == 1
+    assert read_status(client)[1]["base"] == 1
     write(file, [change(stack, n, 60, by="page", undoes=None) for n in (1, 2)])
-    assert asked(asker)[1]["base"] == 2
+    assert read_status(client)[1]["base"] == 2
     file.unlink()
-    assert asked(asker)[1]["history"] == []
+    assert read_status(client)[1]["history"] == []

@@ -1,4 +1,4 @@
-"""What is watched of a test is what was recorded: whoever told it, in whatever order."""
+"""The rolling window holds what was recorded, whichever process reported it, in any order."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def reports(samples: Samples) -> dict[int, Report]:
     taken = {key: list(recorder.take().items()) for key, recorder in recorders.items()}
     return {
         worker: Report(
-            {NOW + second: found for (w, second), found in taken.items() if w == worker},
+            {NOW + second: result for (w, second), result in taken.items() if w == worker},
             {},
             {},
             NOW + 11,
@@ -48,20 +48,20 @@ def watching() -> RollingWindow:
     return RollingWindow(lambda: NOW)
 
 
-def told(samples: Samples) -> RollingWindow:
-    recent, workers = watching(), reports(samples)
-    recent.begin(map(str, workers))
+def filled_window(samples: Samples) -> RollingWindow:
+    window, workers = watching(), reports(samples)
+    window.begin(map(str, workers))
     for worker, report in workers.items():
-        assert recent.last_closed < NOW
-        assert not recent.seconds()
-        recent.take(report, str(worker))
-    return recent
+        assert window.last_closed < NOW
+        assert not window.seconds()
+        window.take(report, str(worker))
+    return window
 
 
 def together(times: Iterable[Latencies]) -> Latencies:
     total = Latencies.empty()
-    for each in times:
-        total.merge(each)
+    for latencies in times:
+        total.merge(latencies)
     return total
 
 
@@ -69,22 +69,24 @@ def together(times: Iterable[Latencies]) -> Latencies:
 def test_pools_and_stores_hold_what_was_recorded(
     samples: Samples,
 ) -> None:
-    recent = told(samples)
-    assert recent.seconds() == [NOW + second for second in range(12)]
+    window = filled_window(samples)
+    assert window.seconds() == [NOW + second for second in range(12)]
     for kind, place, names in (("pools", 2, POOLS), ("stores", 0, STORES)):
         for name in names:
-            mine = [one for one in samples if one[1][place] == name]
-            line = recent.line(kind, name, recent.seconds())
+            own = [sample for sample in samples if sample[1][place] == name]
+            line = window.line(kind, name, window.seconds())
             for second, point in enumerate(line):
-                here = [one for one in mine if one[0] == second]
-                assert (point.rate if point else 0) == sum(o[1].outcome == "ok" for o in here)
-                assert (point.failures if point else 0) == sum(o[1].outcome != "ok" for o in here)
-            window = recent.window(kind).get(name)
-            last = [one for one in mine if one[0] >= 12 - WINDOW_S]
-            right = [one for one in last if one[1].outcome == "ok"]
-            assert (window.rate if window else 0) == round(len(right) / WINDOW_S, 1)
-            assert (window.failures if window else 0) == len(last) - len(right)
-    assert recent.window("pools")["fast"].in_flight == 6
+                in_second = [sample for sample in own if sample[0] == second]
+                assert (point.rate if point else 0) == sum(o[1].outcome == "ok" for o in in_second)
+                assert (point.failures if point else 0) == sum(
+                    o[1].outcome != "ok" for o in in_second
+                )
+            last_window = window.window(kind).get(name)
+            last = [sample for sample in own if sample[0] >= 12 - WINDOW_S]
+            successes = [sample for sample in last if sample[1].outcome == "ok"]
+            assert (last_window.rate if last_window else 0) == round(len(successes) / WINDOW_S, 1)
+            assert (last_window.failures if last_window else 0) == len(last) - len(successes)
+    assert window.window("pools")["fast"].in_flight == 6
 
 
 @given(SAMPLES)
@@ -92,15 +94,15 @@ def test_an_interval_is_what_lies_in_it_packed_or_not(
     samples: Samples,
 ) -> None:
     alone = Recorder()
-    recent = told(samples)
+    window = filled_window(samples)
     for second, key, us, _ in samples:
         if 3 <= second < 8 and key.pool == "slow" and key.outcome == "ok":
             alone.record(*key, us, us + 1)
-    whole = together(alone.take().values())
-    wanted = Latencies(coarse(whole.service), coarse(whole.response))
-    found = recent.between(NOW + 2.5, NOW + 8.5, "slow")
-    assert together(found.values()) == wanted
-    assert set(found) <= {NOW + second for second in range(3, 8)}
+    total = together(alone.take().values())
+    expected = Latencies(coarse(total.service), coarse(total.response))
+    result = window.between(NOW + 2.5, NOW + 8.5, "slow")
+    assert together(result.values()) == expected
+    assert set(result) <= {NOW + second for second in range(3, 8)}
 
 
 def test_wide_buckets_are_less_than_a_hundredth_wide() -> None:
@@ -118,57 +120,57 @@ COUNTS = st.dictionaries(st.integers(1, 20_000), st.integers(1, 2_000), max_size
 @given(st.lists(COUNTS, max_size=12))
 def test_a_point_is_of_the_shortest_span_that_decides_it(back: list[dict[int, int]]) -> None:
     histograms = [Histogram(counts) for counts in back]
-    found = latest_quantiles(histograms)
+    result = latest_quantiles(histograms)
     for name, q in QUANTILES.items():
         for length in range(1, len(histograms) + 1):
             total = merge(histograms[:length])
             if total.enough(q):
-                assert found[name] == total.quantile(q) / 1000
+                assert result[name] == total.quantile(q) / 1000
                 break
         else:
-            assert found[name] is None
+            assert result[name] is None
 
 
-def one(second: int) -> Report:
+def report_of_one(second: int) -> Report:
     recorded: Histograms = {KEYS[0]: Latencies(Histogram({100: 1}), Histogram())}
     return Report({second: list(recorded.items())}, {}, {}, second)
 
 
 def test_what_is_told_late_is_counted_in_the_next_second_and_what_is_old_forgotten() -> None:
-    recent = watching()
-    recent.take(one(NOW), "here")
-    recent.take(one(NOW - 100), "here")
-    recent.take(one(NOW + 1), "here")
-    assert [point and point.rate for point in recent.line("pools", "fast", recent.seconds())] == [
+    window = watching()
+    window.take(report_of_one(NOW), "here")
+    window.take(report_of_one(NOW - 100), "here")
+    window.take(report_of_one(NOW + 1), "here")
+    assert [point and point.rate for point in window.line("pools", "fast", window.seconds())] == [
         1,
         2,
     ]
-    recent.take(one(NOW + KEPT_S), "here")
-    assert recent.seconds() == [NOW + 1, NOW + KEPT_S]
+    window.take(report_of_one(NOW + KEPT_S), "here")
+    assert window.seconds() == [NOW + 1, NOW + KEPT_S]
 
 
 def test_one_that_falls_silent_is_waited_for_no_longer() -> None:
-    recent = watching()
-    recent.take(one(NOW - 60), "gone")
-    recent.take(one(NOW), "here")
-    assert recent.last_closed == NOW
+    window = watching()
+    window.take(report_of_one(NOW - 60), "gone")
+    window.take(report_of_one(NOW), "here")
+    assert window.last_closed == NOW
 
 
 def test_a_kind_of_request_is_told_whichever_pool_served_it() -> None:
     at, recorder = NOW - 5, Recorder()
     for operation, pool in (("read", "fast"), ("sleep", "fast"), ("sleep", "slow")):
         recorder.record(STORES[0], operation, pool, "ok", 100, 200)
-    recent = watching()
-    recent.begin(["one"])
-    recent.take(Report({at: list(recorder.take().items())}, {}, {}, at), "one")
+    window = watching()
+    window.begin(["one"])
+    window.take(Report({at: list(recorder.take().items())}, {}, {}, at), "one")
 
     def number(kind: str, name: str) -> int:
-        return recent.between(at, at + 1, name, kind)[at].service.count
+        return window.between(at, at + 1, name, kind)[at].service.count
 
-    assert recent.names("kinds", [at]) == ["records", "slow work"]
+    assert window.names("kinds", [at]) == ["records", "slow work"]
     assert (number("kinds", "records"), number("kinds", "slow work")) == (1, 2)
     assert (number("pools", "fast"), number("pools", "slow")) == (2, 1)
-    routed = recent.names("routed", [at])
+    routed = window.names("routed", [at])
     assert [(name, number("routed", name)) for name in routed] == [
         ("records in fast", 1),
         ("slow work in fast", 1),

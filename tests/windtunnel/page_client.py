@@ -13,7 +13,7 @@ BODY = b'{"paused": true}'
 
 
 @dataclass(frozen=True)
-class Told:
+class PageAnswer:
     status: int
     headers: Mapping[str, str]
     body: str
@@ -23,14 +23,16 @@ class Told:
         return str(json.loads(self.body)["message"])
 
 
-class Asker:
+class PageClient:
     """Asks a web UI, with whatever headers a stranger's page could or could not make up."""
 
     def __init__(self, shown: Interface, prefix: str = "") -> None:
         self.port, self.prefix = shown.port, prefix
         self.own = f"http://127.0.0.1:{self.port}"
 
-    def ask(self, method: str, path: str, body: bytes | None = None, **headers: str | None) -> Told:
+    def request(
+        self, method: str, path: str, body: bytes | None = None, **headers: str | None
+    ) -> PageAnswer:
         """Send a request; underscores in names of headers are hyphens, None leaves one out."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         connection.putrequest(method, self.prefix + path, skip_host="Host" in headers)
@@ -38,15 +40,15 @@ class Asker:
             if value is not None:
                 connection.putheader(name.replace("_", "-"), value)
         connection.endheaders(body)
-        answer = connection.getresponse()
-        told = Told(answer.status, dict(answer.getheaders()), answer.read().decode())
+        response = connection.getresponse()
+        answer = PageAnswer(response.status, dict(response.getheaders()), response.read().decode())
         connection.close()
-        return told
+        return answer
 
     def token(self) -> str:
-        return str(json.loads(self.ask("GET", "/windtunnel/split").body)["token"])
+        return str(json.loads(self.request("GET", "/windtunnel/split").body)["token"])
 
-    def change(self, body: bytes = BODY, path: str = "/load", **headers: str | None) -> Told:
+    def change(self, body: bytes = BODY, path: str = "/load", **headers: str | None) -> PageAnswer:
         """Ask for a change as the page does, but for the headers given."""
         right: dict[str, str | None] = {
             "Origin": self.own,
@@ -55,4 +57,4 @@ class Asker:
             "X_Windtunnel_Token": self.token(),
             "Content_Length": str(len(body)),
         }
-        return self.ask("POST", f"/windtunnel{path}", body, **{**right, **headers})
+        return self.request("POST", f"/windtunnel{path}", body, **{**right, **headers})
