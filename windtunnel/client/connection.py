@@ -32,7 +32,10 @@ _IDLE_TIMEOUT_HEAD: Final = b"HTTP/1.1 408 "
 
 
 class Connection:
-    """`reused` is set once it has carried a response; `connect` must be called before the rest."""
+    """A socket on which one request at a time is sent and its response received.
+
+    `connect` must be called first; `reused` is set once it has carried a response.
+    """
 
     __slots__ = ("_greenlet", "_hub", "_reading", "_socket", "reused")
 
