@@ -188,7 +188,7 @@ def _arrivals(poisson: bool) -> Arrivals:
     return "poisson" if poisson else "constant"
 
 
-def _measure(request: Request, results: Path, orders: Strategy | None = None) -> None:
+def _measure(request: Request, results: Path, strategy: Strategy | None = None) -> None:
     """Do a run and report it; exit code 1 if an SLO failed, unless rates were searched."""
     from rich.console import Console
 
@@ -196,9 +196,9 @@ def _measure(request: Request, results: Path, orders: Strategy | None = None) ->
     from windtunnel.reports import report
     from windtunnel.runner import run
 
-    folder = run.run(request, Console(highlight=False, soft_wrap=True), results, orders)
+    folder = run.run(request, Console(highlight=False, soft_wrap=True), results, strategy)
     summary = report.report(folder)
-    if orders is None and has_failed(summary.verdicts):
+    if strategy is None and has_failed(summary.verdicts):
         raise typer.Exit(ExitCode.FAILED)
 
 

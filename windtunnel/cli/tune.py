@@ -77,8 +77,8 @@ def tune(
     split.
     """
     from windtunnel.reports import report, tuning
-    from windtunnel.runner.tune import TuneRequest
     from windtunnel.runner.tune import tune as tune_splits
+    from windtunnel.runner.tune_request import TuneRequest
     from windtunnel.tuning.tuner import Limits
     from windtunnel.workload.slow import SlowKind, SlowWork
 

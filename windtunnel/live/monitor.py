@@ -99,7 +99,7 @@ class Monitor:
 
     def drain(self) -> None:
         """Send no more, and wait a moment for the answers."""
-        loops = [probe.bystander.lane for probe in self.probes.values()]
+        loops = [probe.bystander.loop for probe in self.probes.values()]
         for loop in loops:
             loop.end(perf_counter())
         drain(loops, DRAIN_TIMEOUT_S)

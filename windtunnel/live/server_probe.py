@@ -107,7 +107,7 @@ class ServerProbe:
     def close(self) -> None:
         """Stop at once."""
         self.is_active = False
-        self.bystander.lane.close()
+        self.bystander.loop.close()
         self._client.close()
 
     def poll(self) -> None:
@@ -148,7 +148,7 @@ class ServerProbe:
 
     def _identify(self, process: str) -> None:
         """Note which process answered, by its `X-Process` header: `fast-10001-<pid>`."""
-        self._scheduled = self.bystander.lane.stats.scheduled
+        self._scheduled = self.bystander.loop.stats.scheduled
         if process == self._process:
             return
         self._loops.clear()  # it restarted, or several share this address

@@ -23,48 +23,48 @@ PATH: Final = "/ping"
 
 
 class Bystander:
-    """One process as seen by somebody who wants next to nothing from it."""
+    """Light requests to one process, at a steady rate, and their response times."""
 
     def __init__(self, url: str, rate: float, timeout: float, share: Share) -> None:
         self.process = process_name(url)
         self.pool: str | None = None
         self.times = Histogram()
-        self._fresh = Histogram()
+        self._recent = Histogram()
         self._since = 0.0
         self._rate, self._share = rate, share
-        self.lane = OpenLoop(
+        self.loop = OpenLoop(
             partial(_Ping, self, Address(url), Deadlines(timeout)), max(1, int(rate * timeout))
         )
 
     def run(self) -> None:
-        """Begin; the processes take turns."""
+        """Begin to send; the processes take turns."""
         times = constant(self._rate * self._share.parts, self._share)
-        self.lane.run(_from(perf_counter(), times), self._rate)
+        self.loop.run(_from(perf_counter(), times), self._rate)
 
     def count_from(self, since: float) -> None:
-        """Count anew, and only what is intended for `since` or later."""
+        """Count anew, and only what is scheduled for `since` or later."""
         self.times, self._since = Histogram(), since
-        self.lane.count_from(since)
+        self.loop.count_from(since)
 
-    def note(self, intended: float, done: float) -> None:
-        """Take note of a right answer."""
-        if intended >= self._since:
-            self.times.record((done - intended) * 1e6)
-            self._fresh.record((done - intended) * 1e6)
+    def record(self, scheduled: float, done_at: float) -> None:
+        """Count a successful response."""
+        if scheduled >= self._since:
+            self.times.record((done_at - scheduled) * 1e6)
+            self._recent.record((done_at - scheduled) * 1e6)
 
     def take(self) -> Histogram:
-        """Return the response times since the last call, to be watched."""
-        taken, self._fresh = self._fresh, Histogram()
-        return taken
+        """Return the response times since the last call."""
+        histogram, self._recent = self._recent, Histogram()
+        return histogram
 
-    def pause(self, intended: int) -> None:
-        """Send nothing until `run` is called again, and take `intended` as all that was meant."""
-        self.lane.run(iter(()), 0.0)
-        self.lane.stats.scheduled = intended
+    def pause(self, scheduled: int) -> None:
+        """Send nothing until `run` is called again; `scheduled` is how many requests there were."""
+        self.loop.run(iter(()), 0.0)
+        self.loop.stats.scheduled = scheduled
 
     def result(self) -> BystanderResult:
-        """Return its entry of a cell; what was skipped or has no answer yet failed."""
-        scheduled = self.lane.stats.scheduled
+        """Return its entry of a cell; what was skipped or has no response failed."""
+        scheduled = self.loop.stats.scheduled
         return BystanderResult(
             process=self.process,
             pool=self.pool,
@@ -95,31 +95,31 @@ class Bystanders:
 
     def run(self) -> None:
         """Begin."""
-        for one in self._all:
-            one.run()
+        for bystander in self._all:
+            bystander.run()
 
     def count_from(self, since: float) -> None:
-        """Count anew, and only what is intended for `since` or later."""
-        for one in self._all:
-            one.count_from(since)
+        """Count anew, and only what is scheduled for `since` or later."""
+        for bystander in self._all:
+            bystander.count_from(since)
 
     def end(self, until: float) -> None:
-        """Send nothing that is intended for `until` or later."""
-        for one in self._all:
-            one.lane.end(until)
+        """Send nothing that is scheduled for `until` or later."""
+        for bystander in self._all:
+            bystander.loop.end(until)
 
     def drain(self, timeout: float) -> None:
-        """Wait for the answers, `timeout` seconds at most."""
-        drain([one.lane for one in self._all], timeout)
+        """Wait for the responses, `timeout` seconds at most."""
+        drain([bystander.loop for bystander in self._all], timeout)
 
     def results(self) -> list[BystanderResult]:
         """Return `bystander` of a cell."""
-        return [one.result() for one in self._all]
+        return [bystander.result() for bystander in self._all]
 
     def close(self) -> None:
         """Stop at once."""
-        for one in self._all:
-            one.lane.close()
+        for bystander in self._all:
+            bystander.loop.close()
 
 
 class _Ping:
@@ -128,11 +128,11 @@ class _Ping:
         self._client = Client(target, deadlines)
         self.close = self._client.close
 
-    def send(self, intended: float) -> None:
-        answer = self._client.request("GET", PATH)
-        if answer.status == 200 and answer.body.strip() == b"pong":
-            self._bystander.pool = answer.header(POOL_HEADER).decode("latin-1")
-            self._bystander.note(intended, answer.done_at)
+    def send(self, scheduled: float) -> None:
+        response = self._client.request("GET", PATH)
+        if response.status == 200 and response.body.strip() == b"pong":
+            self._bystander.pool = response.header(POOL_HEADER).decode("latin-1")
+            self._bystander.record(scheduled, response.done_at)
 
 
 def _from(begin: float, times: Iterator[float]) -> Iterator[float]:

@@ -35,13 +35,13 @@ def user_classes(scenario: str) -> list[type[StoreUser]]:
         module = importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise CellError(f"there is no scenario {scenario!r}") from error
-    found = [
+    classes = [
         kind
         for kind in vars(module).values()
         if isinstance(kind, type) and issubclass(kind, StoreUser) and not kind.abstract
     ]
-    if found:
-        return found
+    if classes:
+        return classes
     raise CellError(f"{name} has no user that a cell can be measured with")
 
 

@@ -75,12 +75,12 @@ class Plan:
     variants: tuple[Variant, ...] = (Variant(),)
 
     @property
-    def a_round(self) -> int:
+    def cells_per_round(self) -> int:
         """How many cells a round has."""
         return len(self._cells(1))
 
     def __len__(self) -> int:
-        return self.a_round * self.rounds
+        return self.cells_per_round * self.rounds
 
     def __iter__(self) -> Iterator[CellSpec]:
         """Return the cells of all rounds, one round after the other."""
@@ -88,9 +88,9 @@ class Plan:
 
     def round(self, number: int) -> list[CellSpec]:
         """Return the cells of a round (from 1), in an order of its own, from the seed."""
-        orders = self._cells(number)
-        random.Random(f"{self.seed}:{number}").shuffle(orders)
-        return orders
+        specs = self._cells(number)
+        random.Random(f"{self.seed}:{number}").shuffle(specs)
+        return specs
 
     def _cells(self, number: int) -> list[CellSpec]:
         return [
@@ -101,7 +101,7 @@ class Plan:
 
 
 def plan(
-    offers: Sequence[StoreInfo],
+    stores: Sequence[StoreInfo],
     globs: Sequence[str],
     loads: Sequence[LoadSpec],
     *,
@@ -114,46 +114,48 @@ def plan(
 
     Raises UnknownStoreError for a glob that selects nothing.
     """
-    chosen = select(offers, globs) if globs else [o for o in offers if full or compared(o)]
-    skipped = {o.id: o.detail or o.status for o in chosen if o.status != "up"}
-    able = []
-    for offer in chosen:
-        if offer.id in skipped:
+    selected = select(stores, globs) if globs else [s for s in stores if full or is_compared(s)]
+    skipped = {store.id: store.detail or store.status for store in selected if store.status != "up"}
+    suitable = []
+    for store in selected:
+        if store.id in skipped:
             continue
         reasons = [
-            why_unsuitable(offer, load) or _why_no_slow_work(offer, load, offers) for load in loads
+            why_unsuitable(store, load) or _why_no_slow_work(store, load, stores) for load in loads
         ]
         if None in reasons:
-            able.append(offer)
-        if left_out := "; ".join(dict.fromkeys(reason for reason in reasons if reason)):
-            skipped[offer.id] = left_out
-    theirs = {one.id: whose for one in able if (whose := summary_store(one, offers))}
-    return Plan(tuple(able), tuple(loads), rounds, seed, skipped, theirs, variants)
+            suitable.append(store)
+        if reason := "; ".join(dict.fromkeys(reason for reason in reasons if reason)):
+            skipped[store.id] = reason
+    summary_stores = {
+        store.id: summary for store in suitable if (summary := summary_store(store, stores))
+    }
+    return Plan(tuple(suitable), tuple(loads), rounds, seed, skipped, summary_stores, variants)
 
 
-def _why_no_slow_work(offer: StoreInfo, load: LoadSpec, offers: Sequence[StoreInfo]) -> str | None:
-    return None if load.slow is None else why_no_slow_work(offer, load.slow.work, offers)
+def _why_no_slow_work(store: StoreInfo, load: LoadSpec, stores: Sequence[StoreInfo]) -> str | None:
+    return None if load.slow is None else why_no_slow_work(store, load.slow.work, stores)
 
 
-def compared(offer: StoreInfo) -> bool:
+def is_compared(store: StoreInfo) -> bool:
     """Whether a run that names no stores measures this one: its default durability, no threads."""
-    return offer.default and offer.mode in COMPARED_MODES
+    return store.default and store.mode in COMPARED_MODES
 
 
-def why_unsuitable(offer: StoreInfo, load: LoadSpec) -> str | None:
-    """Return why `offer` cannot bear `load`, or None."""
-    if offer.local and load.processes > 1:
+def why_unsuitable(store: StoreInfo, load: LoadSpec) -> str | None:
+    """Return why a store cannot be measured under a load, or None."""
+    if store.local and load.processes > 1:
         return f"{load.processes} processes: each has data of its own, so only one can be loaded"
-    missing = sorted(needed(load.mix) - offer.operations)
+    missing = sorted(operations_of(load.mix) - store.operations)
     if missing:
-        reasons = (f"{name}: {offer.not_available.get(name, 'not offered')}" for name in missing)
+        reasons = (f"{name}: {store.not_available.get(name, 'not offered')}" for name in missing)
         return f"mix {load.mix} needs {'; '.join(reasons)}"
-    if load.slow is not None and load.slow.needs - offer.operations:
-        return f"slow work {load.slow.work}: {offer.not_available.get('summary', 'not offered')}"
+    if load.slow is not None and load.slow.needs - store.operations:
+        return f"slow work {load.slow.work}: {store.not_available.get('summary', 'not offered')}"
     return None
 
 
-def needed(mix: str) -> frozenset[str]:
+def operations_of(mix: str) -> frozenset[str]:
     """Return the operations of a store in `mix`; raises KeyError for an unknown mix."""
     from windtunnel.client.api import SLEEP
     from windtunnel.workload.mixes import MIXES

@@ -86,9 +86,9 @@ class ProgressDisplay:
         if not self._done:
             return ""
         spent = self._clock() - self._began
-        each = spent / self._done
-        sure = max(self._within - spent, each)  # the cell under way is not broken off
-        left = round(min(each * (self._total - self._done), sure))
+        cell_s = spent / self._done
+        sure = max(self._within - spent, cell_s)  # the cell under way is not broken off
+        left = round(min(cell_s * (self._total - self._done), sure))
         return f", {left // 60}:{left % 60:02d} left"
 
 

@@ -1,7 +1,7 @@
-"""Which cell comes next: as planned, until ratios are known well enough, or in search of a rate.
+"""Which cell comes next: as planned, until ratios are precise enough, or in search of a rate.
 
-Each is a generator that is asked for the next order when the last one's cell is on disk, so that it
-may look at what was found.
+A strategy is a generator of cells that goes on when the last one is on disk, so that it may read
+the results so far.
 """
 
 from __future__ import annotations
@@ -36,47 +36,47 @@ Strategy = Callable[[Plan, Path, ProgressDisplay], Iterator[CellSpec]]
 def rounds(request: Request) -> Strategy:
     """Return round after round: as many as planned, and more until a precision is reached."""
 
-    def orders(plan: Plan, folder: Path, shown: ProgressDisplay) -> Iterator[CellSpec]:
+    def specs(plan: Plan, folder: Path, display: ProgressDisplay) -> Iterator[CellSpec]:
         began = monotonic()
         for number in count(1):
             yield from plan.round(number)
             if number >= plan.rounds:
-                if _precise(request, folder, monotonic() - began, shown.note):
+                if _may_end(request, folder, monotonic() - began, display.note):
                     return
-                shown.more(plan.a_round)
+                display.more(plan.cells_per_round)
 
-    return orders
+    return specs
 
 
-def _precise(request: Request, folder: Path, seconds: float, note: Callable[[str], None]) -> bool:
-    """Return whether rounds may end, and say which it was: the precision or the time."""
-    wanted = request.precision
-    if wanted is None:
+def _may_end(request: Request, folder: Path, seconds: float, note: Callable[[str], None]) -> bool:
+    """Return whether rounds may end, and note the reason: the precision or the time."""
+    target = request.precision
+    if target is None:
         return True
-    found = precision(results.load(folder))
-    if found is None:
+    interval = precision(results.load(folder))
+    if interval is None:
         note("nothing can be ranked, so that no precision can be reached")
         return True
-    reached = f"{found.subject} is known to within {found.width:.1%}"
-    if found.width <= wanted:
+    reached = f"{interval.subject} is known to within {interval.width:.1%}"
+    if interval.width <= target:
         note(f"precision reached: {reached}")
         return True
     if seconds >= request.max_time:
-        note(f"time is over: {reached}, {wanted:.1%} was wanted")
+        note(f"time is over: {reached}, {target:.1%} was the target")
         return True
     return False
 
 
 @dataclass(slots=True)
 class _Search:
-    """What is known of one store under one load so far: by rate, whether the objectives held."""
+    """The outcomes for one store under one load so far: by rate, whether the objectives held."""
 
     store: StoreInfo
     load: LoadSpec
     variant: str | None = None
     outcomes: dict[float, State] = field(default_factory=dict)
     why_ended: str | None = None
-    """What ends the search before all is known."""
+    """The reason to end the search before the capacity is bracketed."""
 
     def at(self, rate: float, number: int) -> CellSpec:
         return CellSpec(self.store, replace(self.load, users=None, rate=rate), number, self.variant)
@@ -87,24 +87,24 @@ class _Search:
     def judge(self, rate: float, slos: Sequence[Slo], run: results.Run, duration: float) -> None:
         slow = self.load.slow.rate if self.load.slow else None
         load = (self.load.mix, self.load.processes, rate, slow)
-        mine = [
+        cells = [
             cell
             for cell in run.cells
             if (cell.store, cell.variant) == (self.store.id, self.variant)
             and (cell.mix, cell.processes, cell.rate, cell.slow_rate) == load
         ]
-        judged = judge(slos, results.Run(path=run.path, info=run.info, cells=mine, damaged=[]))
-        self.outcomes[rate] = combined_state(verdict.state for verdict in judged)
-        self.why_ended = why_too_few_samples(judged, mine, duration)
+        verdicts = judge(slos, results.Run(path=run.path, info=run.info, cells=cells, damaged=[]))
+        self.outcomes[rate] = combined_state(verdict.state for verdict in verdicts)
+        self.why_ended = why_too_few_samples(verdicts, cells, duration)
 
     def __str__(self) -> str:
-        known = bracket(self.outcomes)
-        held = "no rate" if known.held is None else f"{known.held:g}/s"
-        broke = "" if known.broke is None else f", not at {known.broke:g}/s ({known.why})"
-        who = f"{self.variant} {self.store.id}" if self.variant else self.store.id
+        rates = bracket(self.outcomes)
+        held = "no rate" if rates.held is None else f"{rates.held:g}/s"
+        broke = "" if rates.broke is None else f", not at {rates.broke:g}/s ({rates.why})"
+        subject = f"{self.variant} {self.store.id}" if self.variant else self.store.id
         end = "" if self.why_ended is None else f"; the search ends: {self.why_ended}"
         slow = f" and {self.load.slow}" if self.load.slow else ""
-        return f"{who} {self.load.mix}{slow}: the objectives hold at {held}{broke}{end}"
+        return f"{subject} {self.load.mix}{slow}: the objectives hold at {held}{broke}{end}"
 
 
 def search(request: Request, first: float) -> Strategy:
@@ -118,8 +118,8 @@ def search(request: Request, first: float) -> Strategy:
     if any(slo.measure == "regression" for slo in slos):
         raise UsageError("a regression has no capacity: it compares two servers, see run --against")
 
-    def orders(plan: Plan, folder: Path, shown: ProgressDisplay) -> Iterator[CellSpec]:
-        shuffled = random.Random(plan.seed)
+    def specs(plan: Plan, folder: Path, display: ProgressDisplay) -> Iterator[CellSpec]:
+        rng = random.Random(plan.seed)
         searches = [
             _Search(store, load, variant.name)
             for variant, store, load in product(plan.variants, plan.stores, plan.loads)
@@ -127,17 +127,18 @@ def search(request: Request, first: float) -> Strategy:
         ]
         while step := _next(searches, first):
             for number in range(1, plan.rounds + 1):
-                shuffled.shuffle(step)
-                yield from (one.at(rate, number) for one, rate in step)
+                rng.shuffle(step)
+                yield from (search.at(rate, number) for search, rate in step)
             run = results.load(folder)
-            for one, rate in step:
-                one.judge(rate, slos, run, request.duration)
-                shown.note(str(one))
-            shown.more(len(_next(searches, first)) * plan.rounds)
+            for search, rate in step:
+                search.judge(rate, slos, run, request.duration)
+                display.note(str(search))
+            display.more(len(_next(searches, first)) * plan.rounds)
 
-    return orders
+    return specs
 
 
 def _next(searches: Sequence[_Search], first: float) -> list[tuple[_Search, float]]:
-    wanted = [(one, one.next(first)) for one in searches]
-    return [(one, rate) for one, rate in wanted if rate is not None]
+    """Return the searches that go on, each with its next rate."""
+    rates = [(search, search.next(first)) for search in searches]
+    return [(search, rate) for search, rate in rates if rate is not None]

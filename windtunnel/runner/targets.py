@@ -17,7 +17,7 @@ class Target(Protocol):
     """A server to load."""
 
     name: str
-    """What `target` of a cell says where it is loaded straight: direct, or host."""
+    """What `target` of a cell says where it is loaded directly: direct, or host."""
 
     log: Path | None
     """nginx's access log, if there is an nginx of ours before it."""
@@ -33,7 +33,7 @@ class Target(Protocol):
 
 
 class RunningServer:
-    """A server that already runs at an address: loaded straight, nothing started.
+    """A server that already runs at an address: loaded directly, nothing started.
 
     The CPU time of its process is counted if it is one of this machine.
     """
@@ -43,8 +43,12 @@ class RunningServer:
 
     def __init__(self, url: str, process: ServerProcess) -> None:
         self._url = url
-        here = Address(url).is_unix or urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}
-        self._server = [process.pid] if here and psutil.pid_exists(process.pid) else []
+        is_local = Address(url).is_unix or urlsplit(url).hostname in {
+            "127.0.0.1",
+            "localhost",
+            "::1",
+        }
+        self._server = [process.pid] if is_local and psutil.pid_exists(process.pid) else []
 
     def url(self, processes: int) -> str:  # noqa: ARG002
         """Return the address."""

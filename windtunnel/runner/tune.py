@@ -15,8 +15,6 @@ from rich.console import Console
 
 from windtunnel.analysis.slo import parse
 from windtunnel.analysis.validity import is_generator_limited
-from windtunnel.client.api import Operation
-from windtunnel.errors import UsageError
 from windtunnel.recording import environment, results, streams, tuning_results
 from windtunnel.recording.run_folder import RunFolder
 from windtunnel.recording.tuning_results import TuningResult, WorkProfile
@@ -26,12 +24,12 @@ from windtunnel.runner.order import SAMPLES, CellOrder
 from windtunnel.runner.plan import LoadSpec, NothingToMeasureError, why_unsuitable
 from windtunnel.runner.progress import ProgressDisplay
 from windtunnel.runner.trial_stack import TrialStack, trial_stack
+from windtunnel.runner.tune_request import TuneRequest
 from windtunnel.tuning.calibration import IsolatedRequests, computing, cores_left
 from windtunnel.tuning.conclusion import conclude
 from windtunnel.tuning.layout import FAST, SLOW, PoolLayout, pool_layouts
-from windtunnel.tuning.objectives import kinds
-from windtunnel.tuning.tuner import Limits, Trials
-from windtunnel.workload.slow import SlowWork, summary_store, why_no_slow_work
+from windtunnel.tuning.tuner import Trials
+from windtunnel.workload.slow import summary_store, why_no_slow_work
 from windtunnel.workload.stores import StoreInfo, discover, select
 
 SCENARIO: Final = "pools"
@@ -41,71 +39,42 @@ ALONE: Final = "alone"
 ROUNDS_ALONE: Final = (1, 3, 5)
 """The rounds that begin with such cells: what was measured once may have been a bad moment."""
 
-EVERY: Final = 100_000
+ALL_SAMPLES: Final = 100_000
 """Samples a second that are kept of such a cell: all."""
 
-SELDOM: Final = 1.0
+OTHER_RATE: Final = 1.0
 """Requests a second of the kind that is not asked for in such a cell."""
 
-SLOWLY: Final = 5.0
+MAX_SLOW_RATE: Final = 5.0
 """Slow requests a second at most while they are alone: hardly any waits for another."""
 
 
-@dataclass(frozen=True, slots=True)
-class TuneRequest:
-    """What was asked for on the command line. Times in seconds, rates in requests a second."""
-
-    slos: tuple[str, ...]
-    fast_rate: float = 200.0
-    slow_rate: float = 5.0
-    work: SlowWork = field(default_factory=SlowWork)
-    store: str = "redis/async/fast"
-    mix: str = "balanced"
-    poisson: bool = False
-    processes: int | None = None
-    balances: tuple[str, ...] = ("round_robin",)
-    pool_layouts: tuple[PoolLayout, ...] = ()
-    duration: int = 3
-    warmup: float = 0.5
-    population: int = 1000
-    seed: int = 1
-    limits: Limits = field(default_factory=Limits)
-    apply: bool = False
-
-    def check(self) -> None:
-        """Raise UsageError for what is not fast work, ObjectiveError for what no split changes."""
-        if self.mix == Operation.SUMMARY:
-            raise UsageError("--mix summary is slow work: see --slow-work")
-        for slo in self.slos:
-            kinds(parse(slo))
-
-
-def tune(wanted: TuneRequest, console: Console, into: Path) -> tuple[Path, TuningResult]:
+def tune(request: TuneRequest, console: Console, into: Path) -> tuple[Path, TuningResult]:
     """Try splits and return the run's folder and what was found; see `windtunnel.tuning.tuner`.
 
     The stack has its former split afterwards, or with `apply` the recommended one if that holds the
     objectives. Raises UsageError, ServerDownError, UnknownStoreError, NothingToMeasureError,
     ResultsError, GeneratorError and what `deploy.splits` raises, each one line for the user.
     """
-    wanted.check()
-    with trial_stack(console.print, wanted.store) as stack:
-        offer, slow_store = offered(wanted, stack)
-        tried = candidates(wanted, stack)
-        folder, info = begin(wanted, offer, tried, into)
-        trying = _TuneExecution(wanted, stack, offer, slow_store, folder)
-        with _told_if_interrupted(folder, console):
-            found = trying.run(tried, console)
-            best = next((each for each in tried if each.name == found.recommended), None)
-            if wanted.apply and best is not None and found.holds:
+    request.check()
+    with trial_stack(console.print, request.store) as stack:
+        store, slow_store = select_store(request, stack)
+        layouts = candidate_layouts(request, stack)
+        folder, info = begin(request, store, layouts, into)
+        execution = TuneExecution(request, stack, store, slow_store, folder)
+        with _noting_interruption(folder, console):
+            result = execution.run(layouts, console)
+            best = next((layout for layout in layouts if layout.name == result.recommended), None)
+            if request.apply and best is not None and result.holds:
                 stack.keep(best)
-                found = msgspec.structs.replace(found, applied=True)
-                tuning_results.save(folder, found)
-        results.finish(folder, info)
-    return folder, found
+                result = msgspec.structs.replace(result, applied=True)
+                tuning_results.save(folder, result)
+        RunFolder(folder, console.print).finish(info)
+    return folder, result
 
 
 @contextmanager
-def _told_if_interrupted(folder: Path, console: Console) -> Iterator[None]:
+def _noting_interruption(folder: Path, console: Console) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
@@ -116,50 +85,57 @@ def _told_if_interrupted(folder: Path, console: Console) -> Iterator[None]:
         raise
 
 
-def offered(wanted: TuneRequest, stack: TrialStack) -> tuple[StoreInfo, str | None]:
-    """The store, and whose summaries are asked for; raises NothingToMeasureError."""
-    _, offers = discover(stack.stack.state.processes[0])
-    offer, *others = select(offers, [wanted.store])
+def select_store(request: TuneRequest, stack: TrialStack) -> tuple[StoreInfo, str | None]:
+    """Return the store, and the one whose summaries are the slow work beside it.
+
+    Raises NothingToMeasureError.
+    """
+    _, stores = discover(stack.stack.state.processes[0])
+    store, *others = select(stores, [request.store])
     if others:
-        raise NothingToMeasureError(f"--store {wanted.store}: a tune is of one store")
+        raise NothingToMeasureError(f"--store {request.store}: a tune is of one store")
     reason = (
-        (offer.detail or offer.status if offer.status != "up" else None)
-        or why_unsuitable(offer, LoadSpec(wanted.mix, None, 2))
-        or why_no_slow_work(offer, wanted.work, offers)
+        (store.detail or store.status if store.status != "up" else None)
+        or why_unsuitable(store, LoadSpec(request.mix, None, 2))
+        or why_no_slow_work(store, request.work, stores)
     )
     if reason:
-        raise NothingToMeasureError(f"nothing to measure: {offer.id}: {reason}")
-    return offer, summary_store(offer, offers)
+        raise NothingToMeasureError(f"nothing to measure: {store.id}: {reason}")
+    return store, summary_store(store, stores)
 
 
-def candidates(wanted: TuneRequest, stack: TrialStack) -> list[PoolLayout]:
-    """What is tried: the layouts named, or every one of the processes; the former among them."""
-    if wanted.pool_layouts:
-        return list(wanted.pool_layouts)
-    processes = wanted.processes or stack.processes
-    found = list(pool_layouts(processes, wanted.balances))
+def candidate_layouts(request: TuneRequest, stack: TrialStack) -> list[PoolLayout]:
+    """Return the layouts to try: those named, or all of the processes and the former one."""
+    if request.pool_layouts:
+        return list(request.pool_layouts)
+    processes = request.processes or stack.processes
+    layouts = list(pool_layouts(processes, request.balances))
     former = stack.layout
-    if former is not None and former.processes == processes and former not in found:
-        found.append(former)
-    return found
+    if former is not None and former.processes == processes and former not in layouts:
+        layouts.append(former)
+    return layouts
 
 
 def begin(
-    wanted: TuneRequest, offer: StoreInfo, tried: Sequence[PoolLayout], into: Path
+    request: TuneRequest, store: StoreInfo, layouts: Sequence[PoolLayout], into: Path
 ) -> tuple[Path, results.RunInfo]:
     """Open the run's folder, and that of the cells alone; raises ResultsError."""
-    settings = {**asdict(wanted), "objectives": wanted.slos, "tried": [d.name for d in tried]}
+    settings = {
+        **asdict(request),
+        "objectives": request.slos,
+        "tried": [layout.name for layout in layouts],
+    }
     del settings["slos"]  # a report judges pools, a tuner kinds of work
-    ledgers = {offer.id: msgspec.convert(offer.ledger, results.Ledger)}
+    ledgers = {store.id: msgspec.convert(store.ledger, results.Ledger)}
     info = results.RunInfo(
         scenario=SCENARIO,
         started=datetime.now(UTC),
-        seed=wanted.seed,
+        seed=request.seed,
         git=environment.git(Path(__file__).parent),
         host=environment.gather(),
         settings=settings,
         stores=ledgers,
-        variants={layout.name: ledgers for layout in tried},
+        variants={layout.name: ledgers for layout in layouts},
     )
     folder = results.begin(into, info)
     results.create(folder / ALONE, info)
@@ -167,133 +143,136 @@ def begin(
 
 
 @dataclass(slots=True)
-class _TuneExecution:
-    """A tune under way."""
+class TuneExecution:
+    """A tune that is being measured."""
 
-    wanted: TuneRequest
+    request: TuneRequest
     stack: TrialStack
-    offer: StoreInfo
+    store: StoreInfo
     slow_store: str | None
     folder: Path
     alone: dict[str, WorkProfile | None] = field(default_factory=dict)
-    been_alone: set[int] = field(default_factory=set)
+    rounds_alone: set[int] = field(default_factory=set)
 
-    def run(self, tried: Sequence[PoolLayout], console: Console) -> TuningResult:
-        limits, slos = self.wanted.limits, [parse(text) for text in self.wanted.slos]
-        sure = min(limits.least, limits.rounds)
+    def run(self, layouts: Sequence[PoolLayout], console: Console) -> TuningResult:
+        """Measure the layouts, save the result and return it."""
+        limits, slos = self.request.limits, [parse(text) for text in self.request.slos]
+        least = min(limits.least, limits.rounds)
         cells_alone = sum(number <= limits.rounds for number in ROUNDS_ALONE)
-        expected = len(tried) * sure + 2 * cells_alone
+        expected = len(layouts) * least + 2 * cells_alone
         with (
-            ProgressDisplay(expected, console, within=limits.max_time) as shown,
+            ProgressDisplay(expected, console, within=limits.max_time) as display,
             Generator() as generator,
         ):
 
             def measure(layout: PoolLayout, number: int) -> None:
-                if number in ROUNDS_ALONE and number not in self.been_alone:
-                    self.been_alone.add(number)
-                    self._measure_alone(layout, number, generator, shown)
-                self._cell(layout, number, generator, shown)
+                if number in ROUNDS_ALONE and number not in self.rounds_alone:
+                    self.rounds_alone.add(number)
+                    self._measure_alone(layout, number, generator, display)
+                self._cell(layout, number, generator, display)
 
             def more(number: int, cells: int) -> None:
-                if number > sure:
-                    shown.more(cells)
+                if number > least:
+                    display.more(cells)
 
-            trials = Trials(tried, slos, self.folder, limits, self.wanted.seed, shown.note)
+            trials = Trials(layouts, slos, self.folder, limits, self.request.seed, display.note)
             trials.run(measure, more)
-        self._know_kinds()
+        self._profile_work()
         former = self.stack.layout
         cells = [cell for cell in results.load(self.folder).cells if cell.void is None]
-        found = conclude(trials, former.name if former else None, self._model(cells))
-        found = msgspec.structs.replace(
-            found,
+        result = conclude(trials, former.name if former else None, self._model(cells))
+        result = msgspec.structs.replace(
+            result,
             apply_s=self.stack.apply_s,
             clean_s=self.stack.clean_s,
             cells=len(cells),
             doubtful=sum(map(is_generator_limited, cells)),
         )
-        tuning_results.save(self.folder, found)
-        return found
+        tuning_results.save(self.folder, result)
+        return result
 
     def _model(self, cells: Sequence[results.Cell]) -> Mapping[str, Any]:
         cores = cores_left(cells, float(os.cpu_count() or 1))
-        length = {"warmup": self.wanted.warmup, "duration": float(self.wanted.duration)}
+        length = {"warmup": self.request.warmup, "duration": float(self.request.duration)}
         return {**self.alone, "cores": cores, **length}
 
     def _measure_alone(
-        self, layout: PoolLayout, number: int, generator: Generator, shown: ProgressDisplay
+        self, layout: PoolLayout, number: int, generator: Generator, display: ProgressDisplay
     ) -> None:
         """Measure each kind of work while there is next to nothing of the other."""
-        wanted = self.wanted
-        slowly = min(wanted.slow_rate, SLOWLY)
-        for kind, fast, slow in ((FAST, wanted.fast_rate, 0.0), (SLOW, SELDOM, slowly)):
-            shown.begin(f"{kind} work alone")
+        request = self.request
+        slow_rate = min(request.slow_rate, MAX_SLOW_RATE)
+        for kind, fast, slow in ((FAST, request.fast_rate, 0.0), (SLOW, OTHER_RATE, slow_rate)):
+            display.begin(f"{kind} work alone")
             self.stack.to(layout)
             order = self._order(layout, number, self.folder / ALONE, fast, slow)
-            order = msgspec.structs.replace(order, variant=f"{kind} alone", sample=EVERY)
+            order = msgspec.structs.replace(order, variant=f"{kind} alone", sample=ALL_SAMPLES)
             cell = self._measure(generator, order)
             results.append(self.folder / ALONE, cell)
-            shown.done()
+            display.done()
 
-    def _know_kinds(self) -> None:
-        requests = list(streams.samples(self.folder / ALONE, []))
-        wanted, blocking = self.wanted, self.offer.mode == "blocking"
-        for kind, rate in ((FAST, wanted.fast_rate), (SLOW, wanted.slow_rate)):
-            own = [
-                each
-                for each in requests
-                if self._is(each.operation, kind) and each.variant == f"{kind} alone"
+    def _profile_work(self) -> None:
+        recorded = list(streams.samples(self.folder / ALONE, []))
+        request, blocking = self.request, self.store.mode == "blocking"
+        for kind, rate in ((FAST, request.fast_rate), (SLOW, request.slow_rate)):
+            samples = [
+                sample
+                for sample in recorded
+                if self._is(sample.operation, kind) and sample.variant == f"{kind} alone"
             ]
-            known = IsolatedRequests(own, awaits=kind == FAST and not blocking)
-            cpu = 1.0 if kind == FAST else computing(wanted.work)
-            self.alone[kind] = known.kind(rate, poisson=wanted.poisson, cpu=cpu)
+            isolated = IsolatedRequests(samples, awaits=kind == FAST and not blocking)
+            cpu = 1.0 if kind == FAST else computing(request.work)
+            self.alone[kind] = isolated.kind(rate, poisson=request.poisson, cpu=cpu)
 
     def _is(self, operation: str, kind: str) -> bool:
-        return (operation == self.wanted.work.kind.value) is (kind == SLOW)
+        return (operation == self.request.work.kind.value) is (kind == SLOW)
 
     def _cell(
-        self, layout: PoolLayout, number: int, generator: Generator, shown: ProgressDisplay
+        self, layout: PoolLayout, number: int, generator: Generator, display: ProgressDisplay
     ) -> None:
-        what = f"round {number}  {layout.name}"
-        shown.begin(what)
+        description = f"round {number}  {layout.name}"
+        display.begin(description)
         self.stack.to(layout)
-        wanted = self.wanted
+        request = self.request
 
         def measure(attempt: int) -> results.Cell:
-            order = self._order(layout, number, self.folder, wanted.fast_rate, wanted.slow_rate)
+            order = self._order(layout, number, self.folder, request.fast_rate, request.slow_rate)
             return self._measure(generator, msgspec.structs.replace(order, attempt=attempt))
 
-        measure_until_clean(measure, RunFolder(self.folder, shown.note), what, shown.note)
-        shown.done()
+        measure_until_clean(
+            measure, RunFolder(self.folder, display.note), description, display.note
+        )
+        display.done()
 
     def _measure(self, generator: Generator, order: CellOrder) -> results.Cell:
-        connections = self.offer.ledger.get("connections")
+        connections = self.store.ledger.get("connections")
         cell = generator.measure(order)
         return msgspec.structs.replace(cell, target="nginx", connections=connections)
 
     def _order(
         self, layout: PoolLayout, number: int, folder: Path, fast: float, slow: float
     ) -> CellOrder:
-        wanted, target = self.wanted, self.stack.target
+        request, target = self.request, self.stack.target
         return CellOrder(
             scenario=SCENARIO,
-            store=self.offer.id,
+            store=self.store.id,
             variant=layout.name,
-            mix=wanted.mix,
+            mix=request.mix,
             processes=layout.processes,
             round=number,
             rate=fast,
             slow_rate=slow,
-            slow_work=wanted.work.kind,
-            sleep_ms=wanted.work.ms,
+            slow_work=request.work.kind,
+            sleep_ms=request.work.ms,
             slow_store=self.slow_store,
-            arrivals="poisson" if wanted.poisson else "constant",
-            seed=wanted.seed + number,
-            population=wanted.population,
+            arrivals="poisson" if request.poisson else "constant",
+            seed=request.seed + number,
+            population=request.population,
             target=self.stack.url,
-            warmup=wanted.warmup,
-            duration=wanted.duration,
+            warmup=request.warmup,
+            duration=request.duration,
             bystanders=list(target.processes()),
             sample=SAMPLES,
             folder=str(folder.absolute()),
-            groups={name: list(pids) for name, pids in target.groups(self.offer).items()},
+            groups={name: list(pids) for name, pids in target.groups(self.store).items()},
         )
