@@ -47,7 +47,7 @@ class TableRow(msgspec.Struct, frozen=True, kw_only=True):
     """A store in a table; `unranked` says why it takes no place, if so.
 
     `flags` counts the cells under each flag, `failures` the failed answers by name; `skipped` is
-    how many were intended and never sent (for one operation of a mix: its share of them).
+    how many were scheduled and never sent (for one operation of a mix: its share of them).
     """
 
     store: str

@@ -102,7 +102,7 @@ def missing(table: Table, metrics: list[str]) -> Iterator[str]:
 
 
 def accounting_cells(row: Accounting) -> list[str]:
-    """Intended, answered, failed, late, skipped, stale, retried, and the schedule's lag."""
+    """Scheduled, answered, failed, late, skipped, stale, retried, and the schedule's lag."""
     counts = (
         row.intended,
         row.answered,

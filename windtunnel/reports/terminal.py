@@ -145,7 +145,7 @@ def _accounting(summary: Summary, console: Console) -> None:
     if not summary.conduct:
         return
     console.print("\n[bold]Schedule[/]")
-    names = ("intended", "answered", "failed", "late", "skipped", "stale", "retried", "lag p99")
+    names = ("scheduled", "answered", "failed", "late", "skipped", "stale", "retried", "lag p99")
     for title in dict.fromkeys(row.title for row in summary.conduct):
         console.print(f"[dim]{escape(title)}[/]")
         grid = Grid(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
