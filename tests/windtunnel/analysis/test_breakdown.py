@@ -53,8 +53,8 @@ def changed(those: list[Cell], **changes: Any) -> list[Cell]:
 def test_a_band_holds_the_requests_around_its_quantile() -> None:
     requests = [sample(float(us)) for us in range(1, 10_001)]
     random.Random(1).shuffle(requests)
-    (found,) = breakdown(requests, clean())
-    typical, slow = (found.bands[name] for name in BANDS)
+    (parts,) = breakdown(requests, clean())
+    typical, slow = (parts.bands[name] for name in BANDS)
     assert typical
     assert slow
     assert (typical.count, slow.count) == (1000, 100)
@@ -73,35 +73,35 @@ def test_below_five_milliseconds_nginx_and_loop_are_one_part() -> None:
 
 def test_without_nginx_the_loop_stands_alone() -> None:
     direct = {"nginx": None, "loop": 300.0, "driver": 700.0}
-    found = band([sample(1000.0, parts_us=direct)] * 100, 0.0, 1.0)
-    assert found
-    assert found.parts_us == {"loop": 300, "driver": 700}
+    mean_band = band([sample(1000.0, parts_us=direct)] * 100, 0.0, 1.0)
+    assert mean_band
+    assert mean_band.parts_us == {"loop": 300, "driver": 700}
 
 
 def test_what_no_clock_saw_is_the_rest() -> None:
-    found = band([sample(1000.0, parts_us={"driver": 700.0})] * 100, 0.0, 1.0)
-    assert found
-    assert found.parts_us == {"driver": 700, "rest": 300}
+    mean_band = band([sample(1000.0, parts_us={"driver": 700.0})] * 100, 0.0, 1.0)
+    assert mean_band
+    assert mean_band.parts_us == {"driver": 700, "rest": 300}
 
 
 @given(st.lists(times, min_size=200, max_size=400))
 def test_the_parts_add_up_to_the_mean(latencies: list[float]) -> None:
-    found = band([sample(us) for us in latencies], 0.45, 0.55)
-    assert found
-    assert sum(found.parts_us.values()) == pytest.approx(found.mean_us, rel=0.01, abs=1)
-    assert min(latencies) <= found.mean_us + 0.1
-    assert found.mean_us <= max(latencies) + 0.1
+    mean_band = band([sample(us) for us in latencies], 0.45, 0.55)
+    assert mean_band
+    assert sum(mean_band.parts_us.values()) == pytest.approx(mean_band.mean_us, rel=0.01, abs=1)
+    assert min(latencies) <= mean_band.mean_us + 0.1
+    assert mean_band.mean_us <= max(latencies) + 0.1
 
 
 def test_too_few_samples_make_no_band() -> None:
-    (found,) = breakdown([sample(1000.0)] * 150, clean())
-    assert found.bands["p45 to p55"] is not None
-    assert found.bands["p98.5 to p99.5"] is None
-    assert (found.sampled, found.seconds) == (150, 3.0)
-    told = "150 of 1,000 samples"
-    assert why_no_band(found, "p98.5 to p99.5") == f"{told}: measure 20 s in total (3 s now)"
+    (parts,) = breakdown([sample(1000.0)] * 150, clean())
+    assert parts.bands["p45 to p55"] is not None
+    assert parts.bands["p98.5 to p99.5"] is None
+    assert (parts.sampled, parts.seconds) == (150, 3.0)
+    text = "150 of 1,000 samples"
+    assert why_no_band(parts, "p98.5 to p99.5") == f"{text}: measure 20 s in total (3 s now)"
     (changing,) = breakdown([sample(1000.0)] * 150, clean(), steady=False)
-    assert why_no_band(changing, "p98.5 to p99.5") == told
+    assert why_no_band(changing, "p98.5 to p99.5") == text
     assert band([sample(1.0)] * (MIN_REQUESTS - 1), 0.0, 1.0) is None
 
 
@@ -126,8 +126,8 @@ def test_response_time_chooses_where_there_is_one() -> None:
 
 def test_operations_loads_and_variants_stand_apart() -> None:
     requests = [sample(9.0), sample(9.0, operation="edit"), sample(9.0, rate=100.0)]
-    found = breakdown(requests, clean(100.0, 500.0))
-    assert [(each.rate, each.operation) for each in found] == [
+    rows = breakdown(requests, clean(100.0, 500.0))
+    assert [(row.rate, row.operation) for row in rows] == [
         (100.0, "read"),
         (500.0, OVERALL),
         (500.0, "read"),
@@ -139,17 +139,19 @@ def test_one_process_and_several_behind_nginx_stand_apart() -> None:
     behind = {"generator": 100.0, "nginx": 200.0, "loop": 300.0}
     requests = [sample(600.0, parts_us={"loop": 600.0})] * 200
     requests += [sample(6_000.0, processes=2, parts_us=behind)] * 200
-    one, two = breakdown(requests, [cell for n in (1, 2) for cell in changed(clean(), processes=n)])
-    typical = one.bands["p45 to p55"]
+    direct, behind_nginx = breakdown(
+        requests, [cell for n in (1, 2) for cell in changed(clean(), processes=n)]
+    )
+    typical = direct.bands["p45 to p55"]
     assert typical
-    assert (one.processes, two.processes, set(typical.parts_us)) == (1, 2, {"loop"})
-    assert parts_load(two) == "balanced, 500/s, 2 processes, response"
+    assert (direct.processes, behind_nginx.processes, set(typical.parts_us)) == (1, 2, {"loop"})
+    assert parts_load(behind_nginx) == "balanced, 500/s, 2 processes, response"
 
 
 def test_loads_that_differ_in_what_is_beside_them_stand_apart() -> None:
     requests = [sample(us, slow_rate=rate) for us, rate in ((9.0, 2.0), (90.0, 8.0))]
     both = [cell for rate in (2.0, 8.0) for cell in changed(clean(), slow_rate=rate)]
-    assert [parts_load(each) for each in breakdown(requests, both)] == [
+    assert [parts_load(row) for row in breakdown(requests, both)] == [
         "balanced, 500/s + 2/s slow, response",
         "balanced, 500/s + 8/s slow, response",
     ]
@@ -164,8 +166,8 @@ def test_samples_of_void_cells_and_without_parts_are_left_out() -> None:
 def test_a_clean_cell_does_not_clean_the_attempt_before_it_nor_another_load() -> None:
     first = changed(clean(), void="steal")
     spoiled, again = [sample(9.0)] * 200, [sample(1.0, attempt=2)] * 200
-    (found,) = breakdown([*spoiled, *again], [*first, *changed(clean(), attempt=2)])
-    typical = found.bands["p45 to p55"]
+    (parts,) = breakdown([*spoiled, *again], [*first, *changed(clean(), attempt=2)])
+    typical = parts.bands["p45 to p55"]
     assert typical
     assert typical.mean_us == 1.0
     assert breakdown(spoiled, [*first, *clean(100.0)]) == []
@@ -177,8 +179,8 @@ def test_of_older_files_whose_attempts_have_no_number_the_store_is_kept() -> Non
 
 
 def test_a_load_that_was_changed_while_it_ran_is_told_as_it_was_then() -> None:
-    found = breakdown([sample(9.0), sample(9.0, rate=100.0)], clean(), steady=False)
-    assert [each.rate for each in found] == [100.0, 500.0]
+    rows = breakdown([sample(9.0), sample(9.0, rate=100.0)], clean(), steady=False)
+    assert [row.rate for row in rows] == [100.0, 500.0]
 
 
 def test_the_report_shows_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,8 +31,8 @@ def run_of(*slos: str, **changes: Any) -> Run:
     made = Made(
         **{"stores": STORES, "samples": 1500, "users": (), "rates": (100.0, 400.0), **changes}
     )
-    told = msgspec.structs.replace(info(made), settings={"slos": list(slos)})
-    return Run(path=Path("made"), info=told, cells=cells(made), damaged=[])
+    about = msgspec.structs.replace(info(made), settings={"slos": list(slos)})
+    return Run(path=Path("made"), info=about, cells=cells(made), damaged=[])
 
 
 @pytest.mark.parametrize(
@@ -47,9 +47,9 @@ def run_of(*slos: str, **changes: Any) -> Run:
 def test_it_is_the_highest_below_the_lowest_that_did_not_hold(
     states: dict[int, State], held: float | None, broke: float | None, words: str
 ) -> None:
-    (found,) = capacities(verdict(float(rate), state) for rate, state in states.items())
-    assert (found.held, found.broke) == (held, broke)
-    assert words in wording.capacity(found)
+    (capacity,) = capacities(verdict(float(rate), state) for rate, state in states.items())
+    assert (capacity.held, capacity.broke) == (held, broke)
+    assert words in wording.capacity(capacity)
 
 
 def test_every_operation_must_hold() -> None:
@@ -62,8 +62,8 @@ def test_samples_are_lacking_where_nothing_fails_and_no_generator_was_the_limit(
     made = cells(Made(stores=STORES[:1], samples=200, rounds=2, users=(), rates=(100.0,)))
     few = msgspec.structs.replace(verdict(100.0, INCONCLUSIVE), slo="p99 < 1ms", why="needs 1,000")
     busy = msgspec.structs.replace(few, why=GENERATOR)
-    told = why_too_few_samples([few, verdict(100.0, HOLDS)], made, 3.0)
-    assert told == "read has 240 of 1,000 samples: give --duration 14, or more --rounds"
+    reason = why_too_few_samples([few, verdict(100.0, HOLDS)], made, 3.0)
+    assert reason == "read has 240 of 1,000 samples: give --duration 14, or more --rounds"
     assert why_too_few_samples([busy, verdict(100.0, HOLDS)], made, 3.0) is None
     assert why_too_few_samples([few, verdict(100.0, FAILS)], made, 3.0) is None
     assert why_too_few_samples([verdict(100.0, HOLDS)], made, 3.0) is None
@@ -72,14 +72,14 @@ def test_samples_are_lacking_where_nothing_fails_and_no_generator_was_the_limit(
 def test_the_best_store_comes_first_and_one_rate_or_closed_load_makes_no_capacity() -> None:
     better = [verdict(100.0, HOLDS, STORES[1]), verdict(200.0, HOLDS, STORES[1])]
     worse = [verdict(100.0, HOLDS), verdict(200.0, FAILS)]
-    assert [each.store for each in capacities([*worse, *better])] == [STORES[1], STORES[0]]
+    assert [row.store for row in capacities([*worse, *better])] == [STORES[1], STORES[0]]
     assert capacities([verdict(100.0, HOLDS), verdict(None, HOLDS)]) == []
 
 
 def test_a_report_says_what_held_and_up_to_which_rate() -> None:
     run = run_of("p50(read) < 3ms", base_us={STORES[0]: 300.0, STORES[1]: 9000.0})
     analysis = analyse(run)
-    assert {each.store: each.held for each in analysis.summary.capacities} == {
+    assert {row.store: row.held for row in analysis.summary.capacities} == {
         STORES[0]: 400.0,
         STORES[1]: None,
     }
@@ -90,9 +90,9 @@ def test_a_report_says_what_held_and_up_to_which_rate() -> None:
 
 
 def test_a_regression_without_variants_fails_with_what_is_missing() -> None:
-    (found,) = analyse(run_of("regression < 5%")).summary.verdicts
-    assert found.state is FAILS
-    assert "two variants" in (found.why or "")
+    (failure,) = analyse(run_of("regression < 5%")).summary.verdicts
+    assert failure.state is FAILS
+    assert "two variants" in (failure.why or "")
 
 
 def test_a_regression_of_a_store_that_one_side_could_not_measure_fails() -> None:
@@ -104,15 +104,15 @@ def test_a_regression_of_a_store_that_one_side_could_not_measure_fails() -> None
         for cell in run.cells
     ]
     verdicts = analyse(msgspec.structs.replace(run, cells=cells)).summary.verdicts
-    assert {each.store for each in verdicts if each.state is FAILS} == {STORES[1]}
-    assert {each.store for each in verdicts} == set(STORES)
+    assert {row.store for row in verdicts if row.state is FAILS} == {STORES[1]}
+    assert {row.store for row in verdicts} == set(STORES)
 
 
 def test_variants_are_compared_in_the_report_itself() -> None:
     run = run_of("regression < 5%", variants=("base", "against"), variant_factor=1.5)
     analysis = analyse(run)
     assert analysis.summary.compared
-    assert FAILS in {each.state for each in analysis.summary.verdicts}
+    assert FAILS in {row.state for row in analysis.summary.verdicts}
     assert analysis.summary.capacities == []
     for text in (shown(analysis.summary), html.render(analysis)):
         assert "against compared with base" in text
@@ -120,14 +120,16 @@ def test_variants_are_compared_in_the_report_itself() -> None:
 
 def test_what_two_variants_differ_in_comes_first_and_is_drawn_together() -> None:
     made = {"variants": ("base", "against"), "variant_factor": 1.5, "rates": (100.0,)}
-    one = analyse(run_of(stores=STORES[:1], **made))
-    assert one.summary.compared
-    (tally, *found) = comparison.gist(one.summary.compared)
-    decided = [each for each in one.summary.compared.comparisons if each.outcome == Outcome.SLOWER]
+    analysis = analyse(run_of(stores=STORES[:1], **made))
+    assert analysis.summary.compared
+    (tally, *lines) = comparison.gist(analysis.summary.compared)
+    decided = [
+        row for row in analysis.summary.compared.comparisons if row.outcome == Outcome.SLOWER
+    ]
     assert f"{len(decided)} slower" in tally
-    assert all(line.startswith("slower: redis/async/fast, overall, ") for line in found)
-    assert "can be ranked" not in shown(one.summary)
-    assert "can be ranked" not in html.render(one).partition("Caveats")[0]
+    assert all(line.startswith("slower: redis/async/fast, overall, ") for line in lines)
+    assert "can be ranked" not in shown(analysis.summary)
+    assert "can be ranked" not in html.render(analysis).partition("Caveats")[0]
 
     both = analyse(run_of(**made))
     assert "Fastest for read" in shown(both.summary)

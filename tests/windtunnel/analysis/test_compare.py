@@ -32,32 +32,32 @@ def variants_of(factor: float, **changes: Any) -> ComparisonSummary:
 
 def p50s(compared: ComparisonSummary, operation: str = "read") -> list[Comparison]:
     return [
-        each
-        for each in compared.comparisons
-        if each.operation == operation and each.metric.endswith("p50")
+        row
+        for row in compared.comparisons
+        if row.operation == operation and row.metric.endswith("p50")
     ]
 
 
 def outcomes(compared: ComparisonSummary, operation: str = "read") -> set[Outcome]:
-    return {each.outcome for each in p50s(compared, operation)}
+    return {row.outcome for row in p50s(compared, operation)}
 
 
 def test_a_slower_variant_is_told_with_its_ratio() -> None:
     compared = variants_of(1.3)
     assert (compared.first, compared.second, compared.interleaved) == ("base", "against", True)
     assert outcomes(compared) == {Outcome.SLOWER}
-    for each in p50s(compared):
-        assert each.low
-        assert each.high
-        assert each.low < (each.ratio or 0) < each.high
-        assert each.ratio == pytest.approx(1.3, rel=0.05)
+    for row in p50s(compared):
+        assert row.low
+        assert row.high
+        assert row.low < (row.ratio or 0) < row.high
+        assert row.ratio == pytest.approx(1.3, rel=0.05)
     assert outcomes(variants_of(1 / 1.3)) == {Outcome.FASTER}
 
 
 def test_equal_variants_are_equal_only_when_the_interval_says_so() -> None:
     steady = variants_of(1.0, drift=0.001, samples=6000)
     assert outcomes(steady) == {Outcome.SAME}
-    assert all(each.low and each.low > 1 / 1.05 for each in p50s(steady))
+    assert all(row.low and row.low > 1 / 1.05 for row in p50s(steady))
     assert outcomes(variants_of(1.0, drift=0.2)) == {Outcome.INCONCLUSIVE}
 
 
@@ -67,21 +67,21 @@ def test_a_real_difference_that_lies_within_five_percent_is_none() -> None:
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_twenty_pairs_of_the_same_differ_in_three_at_most(seed: int) -> None:
-    found = [
+    comparisons = [
         p50s(variants_of(1.0, seed=100 * seed + pair, stores=STORES[:1], samples=300))[0]
         for pair in range(20)
     ]
-    told = [each for each in found if each.outcome in {Outcome.FASTER, Outcome.SLOWER}]
-    assert len(told) <= 3
+    decided = [row for row in comparisons if row.outcome in {Outcome.FASTER, Outcome.SLOWER}]
+    assert len(decided) <= 3
 
 
 def test_ten_percent_are_found_in_eighteen_of_twenty() -> None:
     steady: dict[str, Any] = {"stores": STORES[:1], "samples": 4000, "mixes": ("read",)}
-    found = [
+    comparisons = [
         p50s(variants_of(1.1, seed=pair, base_us={STORES[0]: 20_000.0}, **steady))[0]
         for pair in range(20)
     ]
-    assert sum(each.outcome is Outcome.SLOWER for each in found) >= 18
+    assert sum(row.outcome is Outcome.SLOWER for row in comparisons) >= 18
 
 
 def test_more_throughput_is_faster() -> None:
@@ -92,19 +92,22 @@ def test_more_throughput_is_faster() -> None:
         for cell in run_of(variants=VARIANTS).cells
     ]
     run = msgspec.structs.replace(run_of(variants=VARIANTS), cells=made)
-    found = [each for each in compare(run).comparisons if each.operation == OVERALL]
-    assert {each.outcome for each in found} == {Outcome.FASTER}
+    comparisons = [row for row in compare(run).comparisons if row.operation == OVERALL]
+    assert {row.outcome for row in comparisons} == {Outcome.FASTER}
 
 
 def test_open_load_is_compared_by_response_time() -> None:
     compared = variants_of(1.3, users=(), rates=(500.0,))
-    assert {each.metric for each in compared.comparisons} == {"response_p50", "response_p99"}
+    assert {row.metric for row in compared.comparisons} == {
+        "response_p50",
+        "response_p99",
+    }
     assert outcomes(compared) == {Outcome.SLOWER}
 
 
 def test_fewer_than_six_rounds_cannot_tell() -> None:
     compared = variants_of(3.0, rounds=5)
-    assert {each.outcome for each in compared.comparisons} == {Outcome.INCONCLUSIVE}
+    assert {row.outcome for row in compared.comparisons} == {Outcome.INCONCLUSIVE}
     assert p50s(compared)[0].why == "fewer than 6 rounds"
 
 
@@ -112,15 +115,15 @@ def test_failures_in_the_second_make_it_slower_where_they_reach() -> None:
     made = run_of(variants=VARIANTS, samples=4000)
     broken = [_failing(cell) if cell.variant == "against" else cell for cell in made.cells]
     compared = compare(msgspec.structs.replace(made, cells=broken))
-    p99 = [each for each in compared.comparisons if each.metric == "p99"]
-    assert {each.outcome for each in p99} == {Outcome.SLOWER}
+    p99 = [row for row in compared.comparisons if row.metric == "p99"]
+    assert {row.outcome for row in p99} == {Outcome.SLOWER}
     assert p99[0].why == "the second failed or skipped more than this quantile leaves out"
 
 
 def _failing(cell: Cell) -> Cell:
     bad = [
-        msgspec.structs.replace(each, outcome="timeout", count=each.count // 20, service_us=None)
-        for each in cell.operations
+        msgspec.structs.replace(row, outcome="timeout", count=row.count // 20, service_us=None)
+        for row in cell.operations
     ]
     return msgspec.structs.replace(cell, operations=[*cell.operations, *bad])
 
@@ -135,7 +138,7 @@ def test_two_runs_are_compared_unpaired_and_the_text_warns_of_drift() -> None:
     compared = compare(run_of(seed=1), run_of(seed=2, base_us={STORES[0]: 9000.0}))
     assert not compared.interleaved
     assert compared.caveats[0] == DRIFT
-    by_store = {each.store: each.outcome for each in p50s(compared)}
+    by_store = {row.store: row.outcome for row in p50s(compared)}
     assert by_store[STORES[0]] is Outcome.SLOWER
     assert "Only interleaved cells can prove a regression" in " ".join(shown(compared).split())
 
@@ -180,14 +183,14 @@ def test_runs_that_do_not_fit_are_one_line() -> None:
 def test_a_regression_is_judged(factor: float, state: State) -> None:
     compared = variants_of(factor, drift=0.002, samples=6000, mixes=("read",))
     verdicts = judge_regressions([parse("regression < 10% on redis/*")], compared, [])
-    states = {each.operation: each.state for each in verdicts}
+    states = {row.operation: row.state for row in verdicts}
     assert states["read p50"] is state
     assert has_failed(verdicts) is (state is State.FAILS)
 
 
 def test_a_doubtful_regression_neither_holds_nor_fails() -> None:
     verdicts = judge_regressions([parse("regression < 10%")], variants_of(1.1, drift=0.2), [])
-    assert {each.state for each in verdicts if each.operation == "read p50"} == {State.INCONCLUSIVE}
+    assert {row.state for row in verdicts if row.operation == "read p50"} == {State.INCONCLUSIVE}
 
 
 def test_the_command_prints_and_tells_whether_an_objective_failed(
@@ -237,9 +240,9 @@ def test_the_exit_code_is_that_of_the_objectives_or_of_the_mistake(
     made = Made(stores=STORES, variants=VARIANTS, variant_factor=1.5, samples=1000, drift=0.01)
     folder = str(write(tmp_path / "run", made))
     assert main.run(["compare", folder, *arguments]) == code
-    told = capsys.readouterr().err
-    assert line in told
-    assert told.count("\n") == bool(line)
+    error = capsys.readouterr().err
+    assert line in error
+    assert error.count("\n") == bool(line)
 
 
 def test_one_run_without_variants_is_wrong_usage(

@@ -36,8 +36,8 @@ def made(variants: tuple[str | None, ...] = NAMES, **changes: Any) -> Run:
     """Return a run in which the variant "against" is slower by half."""
     facts: dict[str, Any] = {"stores": (STORE,), "samples": 1000, "drift": 0.01}
     given = Made(variants=variants, variant_factor=1.5, **{**facts, **changes})
-    told = {name: {STORE: ledger(STORE)} for name in variants if name}
-    about = msgspec.structs.replace(info(given), variants=told)
+    ledgers = {name: {STORE: ledger(STORE)} for name in variants if name}
+    about = msgspec.structs.replace(info(given), variants=ledgers)
     return Run(path=Path("run"), info=about, cells=cells(given), damaged=[])
 
 
@@ -60,9 +60,9 @@ def test_fewer_variants_stay_what_they_are(variants: tuple[str | None, ...]) -> 
 
 
 def test_a_run_that_ended_early_is_told_the_same_way() -> None:
-    whole = made()
-    cells = [cell for cell in whole.cells if cell.variant == "base"]
-    assert has_ranked_variants(msgspec.structs.replace(whole, cells=cells))
+    run = made()
+    cells = [cell for cell in run.cells if cell.variant == "base"]
+    assert has_ranked_variants(msgspec.structs.replace(run, cells=cells))
 
 
 def test_objectives_and_precision_speak_of_each() -> None:
@@ -71,9 +71,9 @@ def test_objectives_and_precision_speak_of_each() -> None:
     assert [verdict.store for verdict in verdicts] == [f"against {STORE}"]
     verdicts = judge([parse("p50(read) < 1s on sqlite/*")], run)
     assert len(verdicts) == 3
-    found = precision(made(mixes=("read",)))
-    assert found is not None
-    assert STORE in found.subject
+    widest = precision(made(mixes=("read",)))
+    assert widest is not None
+    assert STORE in widest.subject
 
 
 def test_they_are_not_compared_by_twos() -> None:
@@ -100,7 +100,7 @@ ASYNC, BLOCKING = "redis/async/fast", "redis/blocking/fast"
 def test_each_variant_measures_its_modes_only() -> None:
     both = [offer(ASYNC), offer(BLOCKING)]
     line = lineup(("a", "async", both), ("b", "blocking", both), ("c", "blocking", both[1:]))
-    assert [one.id for one in line.stores()] == [ASYNC, BLOCKING]
+    assert [store.id for store in line.stores()] == [ASYNC, BLOCKING]
     load = LoadSpec("read", None, 1, 40.0)
     planned = plan(line.stores(), [], [load], full=True, rounds=1, seed=1, variants=line.variants)
     cells = {(order.variant, order.store.id) for order in planned}
@@ -111,8 +111,8 @@ def test_each_variant_measures_its_modes_only() -> None:
 def test_a_store_is_left_out_where_a_server_lacks_it_and_down_where_one_is() -> None:
     up, down = offer(BLOCKING), offer(BLOCKING, status="down")
     assert lineup(("b", "blocking", [up]), ("c", "blocking", [])).stores() == []
-    [found] = lineup(("b", "blocking", [up]), ("c", "blocking", [down])).stores()
-    assert found.status == "down"
+    [store] = lineup(("b", "blocking", [up]), ("c", "blocking", [down])).stores()
+    assert store.status == "down"
     assert lineup(("a", "async", [up])).stores() == []
 
 

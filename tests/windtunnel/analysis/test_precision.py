@@ -12,9 +12,9 @@ STORES = ("redis/async/fast", "sqlite/async/fast")
 
 
 def width(**changes: Any) -> float:
-    found = precision(run_of(**changes))
-    assert found
-    return found.width
+    widest = precision(run_of(**changes))
+    assert widest
+    return widest.width
 
 
 def run_of(**changes: Any) -> Run:
@@ -33,9 +33,9 @@ def test_a_steadier_machine_and_more_rounds_make_it_narrower() -> None:
 
 
 def test_the_widest_is_named() -> None:
-    found = precision(run_of(base_us={STORES[0]: 100.0, STORES[1]: 900.0}))
-    assert found
-    assert found.subject == "read of sqlite/async/fast, each operation alone"
+    widest = precision(run_of(base_us={STORES[0]: 100.0, STORES[1]: 900.0}))
+    assert widest
+    assert widest.subject == "read of sqlite/async/fast, each operation alone"
 
 
 def test_open_load_is_judged_by_response_times() -> None:

@@ -26,11 +26,11 @@ def test_a_capacity_is_found_to_the_precision_asked_for(
     capacity: float, first: float, precision: float
 ) -> None:
     outcomes = search(capacity, first, precision)
-    found = bracket(outcomes)
-    assert found.held
-    assert found.broke
-    assert found.held <= capacity < found.broke
-    assert found.broke / found.held <= 1 + precision + 0.011  # three digits
+    limits = bracket(outcomes)
+    assert limits.held
+    assert limits.broke
+    assert limits.held <= capacity < limits.broke
+    assert limits.broke / limits.held <= 1 + precision + 0.011  # three digits
     doublings = abs(math.log2(capacity / first)) + 2
     assert len(outcomes) <= doublings + math.log2(1 / precision) + 2
 
@@ -58,11 +58,11 @@ def test_whatever_is_answered_it_ends_and_never_asks_twice(
 
 @given(st.dictionaries(rates, states, min_size=1))
 def test_what_held_lies_below_what_did_not(outcomes: dict[float, State]) -> None:
-    found = bracket(outcomes)
-    if found.held is not None and found.broke is not None:
-        assert found.held < found.broke
-    assert found.held is None or outcomes[found.held] is State.HOLDS
-    assert found.broke is None or outcomes[found.broke] is found.why is not State.HOLDS
+    limits = bracket(outcomes)
+    if limits.held is not None and limits.broke is not None:
+        assert limits.held < limits.broke
+    assert limits.held is None or outcomes[limits.held] is State.HOLDS
+    assert limits.broke is None or outcomes[limits.broke] is limits.why is not State.HOLDS
 
 
 def test_a_rate_above_one_that_failed_is_not_believed() -> None:

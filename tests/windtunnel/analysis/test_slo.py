@@ -135,7 +135,9 @@ def run_of(**changes: Any) -> Run:
 
 
 def states(text: str, run: Run) -> dict[tuple[str | None, str | None], State]:
-    return {(each.store, each.operation): each.state for each in judge([parse(text)], run)}
+    return {
+        (verdict.store, verdict.operation): verdict.state for verdict in judge([parse(text)], run)
+    }
 
 
 def test_a_latency_holds_for_one_store_and_fails_for_another() -> None:
@@ -147,8 +149,8 @@ def test_a_latency_holds_for_one_store_and_fails_for_another() -> None:
 
 
 def test_without_an_operation_each_is_judged() -> None:
-    found = states("p50 < 2ms on redis/*", run_of())
-    assert [operation for _, operation in found] == ["create", "read", "edit", "delete"]
+    outcomes = states("p50 < 2ms on redis/*", run_of())
+    assert [operation for _, operation in outcomes] == ["create", "read", "edit", "delete"]
 
 
 def test_a_pool_is_asked_for_what_it_answered() -> None:
@@ -157,8 +159,10 @@ def test_a_pool_is_asked_for_what_it_answered() -> None:
         msgspec.structs.replace(
             cell,
             operations=[
-                msgspec.structs.replace(each, pool="slow") if each.operation == "read" else each
-                for each in cell.operations
+                msgspec.structs.replace(verdict, pool="slow")
+                if verdict.operation == "read"
+                else verdict
+                for verdict in cell.operations
             ],
         )
         for cell in run.cells
@@ -177,12 +181,12 @@ def test_a_pool_is_asked_for_what_it_answered() -> None:
 def test_the_latency_that_counts_is_the_response_under_open_load() -> None:
     run = run_of(users=(8,), rates=(500.0,))
     verdicts = judge([parse("p99(read) < 20ms on redis/*")], run)
-    assert [(each.load and each.load.open, each.state) for each in verdicts] == [
+    assert [(verdict.load and verdict.load.open, verdict.state) for verdict in verdicts] == [
         (True, State.FAILS),
         (False, State.HOLDS),
     ]
     service = judge([parse("p99(service, read) < 20ms on redis/*")], run)
-    assert {each.state for each in service} == {State.HOLDS}
+    assert {verdict.state for verdict in service} == {State.HOLDS}
 
 
 def test_too_few_samples_cannot_tell() -> None:
@@ -216,8 +220,8 @@ def test_throughput_is_what_was_answered_in_the_time_measured() -> None:
 
 def test_where_the_generator_was_the_limit_nothing_fails() -> None:
     run = run_of(users=(), rates=(500.0,), limited=PAIR)
-    found = states("p50(read) < 2ms", run)
-    assert found == {(PAIR[0], "read"): State.HOLDS, (PAIR[1], "read"): State.INCONCLUSIVE}
+    outcomes = states("p50(read) < 2ms", run)
+    assert outcomes == {(PAIR[0], "read"): State.HOLDS, (PAIR[1], "read"): State.INCONCLUSIVE}
 
 
 def test_a_generator_at_its_limit_excuses_no_failed_answer() -> None:
@@ -247,7 +251,7 @@ def test_a_generator_is_an_excuse_in_more_than_half_of_the_cells(
 @pytest.mark.parametrize("text", ["p99(find) < 1s", "p99(read) < 1s on mongo/*"])
 def test_what_was_not_measured_has_not_held(text: str) -> None:
     verdicts = judge([parse(text)], run_of())
-    assert [each.why for each in verdicts] == ["nothing that was measured matches it"]
+    assert [verdict.why for verdict in verdicts] == ["nothing that was measured matches it"]
     assert has_failed(verdicts)
 
 
@@ -255,7 +259,7 @@ def test_a_store_without_a_clean_cell_has_not_held() -> None:
     void = {(PAIR[1], number): "the server did not answer" for number in (1, 2)}
     for text in ("p50(read) < 1s", "failures < 1%", "throughput > 1/s"):
         verdicts = judge([parse(text)], run_of(void=void))
-        assert [(each.store, each.state) for each in verdicts] == [
+        assert [(verdict.store, verdict.state) for verdict in verdicts] == [
             (PAIR[0], State.HOLDS),
             (PAIR[1], State.FAILS),
         ]
@@ -270,11 +274,10 @@ def test_a_clean_cell_is_enough_and_others_loads_and_operations_are_not_asked_fo
     assert set(states("p50(read) < 1s", once).values()) == {State.HOLDS}
     void = {(store, number): "no answer" for store in PAIR for number in (1, 2)}
     alone = run_of(mixes=("create", "read"), void=void)
-    assert [each.load and each.load.mix for each in judge([parse("p50(read) < 1s")], alone)] == [
-        ALONE, ALONE,
-    ]  # fmt: skip
+    failures = judge([parse("p50(read) < 1s")], alone)
+    assert [verdict.load and verdict.load.mix for verdict in failures] == [ALONE, ALONE]
     closed = judge([parse("p50(response) < 1s")], run_of(users=(8,), rates=(100.0,), void=void))
-    assert {each.load and each.load.rate for each in closed} == {100.0}
+    assert {verdict.load and verdict.load.rate for verdict in closed} == {100.0}
     zero = "memory/async/volatile"
     unnamed = run_of(stores=(*PAIR, zero), void={(zero, number): "no answer" for number in (1, 2)})
     assert set(states("p50(read) < 1s", unnamed).values()) == {State.HOLDS}
@@ -300,4 +303,4 @@ def test_the_reference_alone_says_how_to_name_it() -> None:
 def test_nothing_fails_in_silence() -> None:
     draw = random.Random(3)
     every = [Verdict(slo="", state=draw.choice(list(State))) for _ in range(20)]
-    assert has_failed(every) is (State.FAILS in {each.state for each in every})
+    assert has_failed(every) is (State.FAILS in {verdict.state for verdict in every})

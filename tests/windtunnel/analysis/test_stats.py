@@ -48,9 +48,9 @@ def store(seed: int, median: float, count: int = 6, drift: float = 0.05) -> Boot
 
 
 @given(samples, samples)
-def test_merging_is_the_histogram_of_the_concatenation(one: list[int], other: list[int]) -> None:
-    assert merge([decode(histogram(one)), decode(histogram(other))]) == decode(
-        histogram(one + other)
+def test_merging_is_the_histogram_of_the_concatenation(first: list[int], second: list[int]) -> None:
+    assert merge([decode(histogram(first)), decode(histogram(second))]) == decode(
+        histogram(first + second)
     )
 
 
@@ -60,15 +60,15 @@ def test_a_quantile_is_the_nearest_rank_at_the_bucket_s_upper_end(
 ) -> None:
     ruler = HdrHistogram(1, 60_000_000, 3)
     exact = sorted(values)[math.ceil(round(len(values) * q, 9)) - 1]
-    found = decode(histogram(values)).quantile(q)
-    assert found == ruler.get_highest_equivalent_value(exact)
-    assert exact <= found <= exact * 1.001 + 1
+    quantile = decode(histogram(values)).quantile(q)
+    assert quantile == ruler.get_highest_equivalent_value(exact)
+    assert exact <= quantile <= exact * 1.001 + 1
 
 
 @given(samples)
 def test_the_mean_is_right_to_the_histogram_s_resolution(values: list[int]) -> None:
-    found = decode(histogram(values)).mean
-    assert sum(values) / len(values) <= found <= sum(values) / len(values) * 1.001 + 1
+    mean = decode(histogram(values)).mean
+    assert sum(values) / len(values) <= mean <= sum(values) / len(values) * 1.001 + 1
 
 
 def test_an_empty_histogram_has_no_samples() -> None:
@@ -105,8 +105,10 @@ def test_a_ratio_is_of_sums_and_a_geometric_mean_of_parts() -> None:
 
 
 def test_the_interval_covers_as_often_as_it_says() -> None:
-    found = [store(seed, 1000.0).figure for seed in range(300)]
-    covered = sum(each.low <= 1000 <= each.high for each in found if each.low and each.high)
+    figures = [store(seed, 1000.0).figure for seed in range(300)]
+    covered = sum(
+        figure.low <= 1000 <= figure.high for figure in figures if figure.low and figure.high
+    )
     assert 0.92 * 300 <= covered <= 0.98 * 300
 
 
@@ -137,8 +139,8 @@ def test_below_six_rounds_there_is_no_interval_and_no_place(count: int) -> None:
     few, enough = store(1, 100.0, count), store(2, 5000.0)
     assert few.figure.low is None
     assert math.isnan(compare(few, enough))
-    found = rank({"few": few, "enough": enough}, higher_is_better=False)
-    assert {name: standing.place for name, standing in found.items()} == {"few": None, "enough": 1}
+    ranks = rank({"few": few, "enough": enough}, higher_is_better=False)
+    assert {name: standing.place for name, standing in ranks.items()} == {"few": None, "enough": 1}
 
 
 def test_nothing_at_all_is_surely_less_than_something() -> None:
@@ -161,9 +163,9 @@ def test_nothing_at_all_is_surely_less_than_something() -> None:
 def test_six_rounds_each_but_five_in_common_cannot_be_compared() -> None:
     one = Bootstrap(Ratio({number: (100.0 + number, 1.0) for number in range(6)}))
     other = Bootstrap(Ratio({number: (200.0 + number, 1.0) for number in range(1, 7)}))
-    found = rank({"one": one, "other": other}, higher_is_better=False)
-    assert found["one"].place == 1
-    assert found["other"].place is None
+    ranks = rank({"one": one, "other": other}, higher_is_better=False)
+    assert ranks["one"].place == 1
+    assert ranks["other"].place is None
 
 
 def test_an_estimator_without_rounds_is_refused() -> None:
@@ -174,10 +176,10 @@ def test_an_estimator_without_rounds_is_refused() -> None:
 def test_ranks_are_shared_by_ties_and_skip_them_after() -> None:
     medians = {"a": 1000.0, "b": 1005.0, "c": 3000.0, "d": 3010.0, "e": 9000.0}
     stores = {name: store(seed, median) for seed, (name, median) in enumerate(medians.items())}
-    found = rank(stores, higher_is_better=False)
-    places = {name: each.place for name, each in found.items()}
+    ranks = rank(stores, higher_is_better=False)
+    places = {name: figure.place for name, figure in ranks.items()}
     assert places == {"a": 1, "b": 1, "c": 3, "d": 3, "e": 5}
-    assert found["e"].ratio == pytest.approx(9, rel=0.2)
+    assert ranks["e"].ratio == pytest.approx(9, rel=0.2)
     best_first = list(rank(stores, higher_is_better=True))
     assert best_first[0] == "e"
 
@@ -196,9 +198,9 @@ def test_a_ranking_does_not_depend_on_the_order_given(order: list[int]) -> None:
 
 @given(p_values)
 def test_holm_is_monotone_and_never_below_the_given(values: list[float]) -> None:
-    found = holm(values)
-    assert all(value <= adjusted <= 1 for value, adjusted in zip(values, found, strict=True))
-    ordered = [adjusted for _, adjusted in sorted(zip(values, found, strict=True))]
+    corrected = holm(values)
+    assert all(value <= adjusted <= 1 for value, adjusted in zip(values, corrected, strict=True))
+    ordered = [adjusted for _, adjusted in sorted(zip(values, corrected, strict=True))]
     assert all(one <= other for one, other in pairwise(ordered))
 
 
@@ -217,6 +219,6 @@ def test_student_s_t_agrees_with_the_printed_tables(freedom: int, critical: floa
 
 def test_an_estimate_that_never_varies_keeps_the_histogram_s_own_doubt() -> None:
     constant: Estimator = Quantile(0.5, {number: of([1000] * 50) for number in range(6)})
-    found = Bootstrap(constant).figure
-    assert found.low is not None
-    assert 997 < found.low < 1000
+    figure = Bootstrap(constant).figure
+    assert figure.low is not None
+    assert 997 < figure.low < 1000
