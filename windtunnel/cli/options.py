@@ -26,7 +26,8 @@ Rates = Annotated[
     Sequence[float] | None, load_option(options.RATE, several=True, help=", a cell for each")
 ]
 SlowRates = Annotated[
-    Sequence[float] | None, load_option(options.SLOW_RATE, several=True, help=" (of pools)")
+    Sequence[float] | None,
+    load_option(options.stream_rate("slow"), several=True, help=" (of pools)"),
 ]
 SlowWork = Annotated[str, load_option(options.SLOW_WORK)]
 SleepMs = Annotated[int, load_option(options.SLEEP_MS)]

@@ -16,6 +16,7 @@ from windtunnel.live.load_profile import slow_work
 from windtunnel.runner.plan import LoadSpec, why_unsuitable
 from windtunnel.workload import dataset
 from windtunnel.workload.mixes import MIXES
+from windtunnel.workload.options import MAX_USERS
 from windtunnel.workload.slow import SlowKind, SlowWork, summary_store, why_no_slow_work
 from windtunnel.workload.stores import (
     ServerDownError,
@@ -26,8 +27,6 @@ from windtunnel.workload.stores import (
 )
 
 RESET_TIMEOUT_S = 150.0
-MAX_USERS = 10_000
-"""Each has a connection of its own, and the ports of one address run out."""
 
 DELETE_SECONDS = 10.0
 """How long the records of a mix of deletes alone last; after that each delete takes a create."""

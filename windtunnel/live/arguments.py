@@ -12,24 +12,31 @@ from typing import Any, Final
 
 from locust.argument_parser import LocustArgumentParser
 
-from windtunnel.workload.mixes import MIXES
-from windtunnel.workload.slow import LONGEST_MS, SlowKind, SlowWork
+from windtunnel.workload.options import (
+    COOKIES,
+    MAX_IN_FLIGHT,
+    MIX,
+    POISSON,
+    POPULATION,
+    RATE_OR_NONE,
+    RETRY_STALE,
+    SEED,
+    SLEEP_MS,
+    SLOW_WORK,
+    SUMMARY_SIZE,
+    LoadOption,
+    stream_rate,
+)
+from windtunnel.workload.slow import SlowWork
 from windtunnel.workload.stores import StoreInfo, UnknownStoreError, discover, select
 
 _PORTS: Final = {"nginx": 10000, "direct": 10001}
 _TARGET_METAVAR: Final = "{nginx,direct,URL}"
 
 WHOLE_NUMBERS: Final = {
-    "population": (1, 400_000),
-    "summary_size": (1, 1_000_000),
-    "seed": (0, 2**63 - 1),
-    "max_in_flight": (1, 10_000),
-    "sleep_ms": (1, LONGEST_MS),
+    option.name: option for option in (POPULATION, SUMMARY_SIZE, SEED, MAX_IN_FLIGHT, SLEEP_MS)
 }
-"""The arguments that are whole numbers: least, most. A population has to fit into one request."""
-
-MAX_RATE: Final = 100_000.0
-"""Requests per second; more than any generator of this suite can send."""
+"""The arguments that are whole numbers."""
 
 _NO_SERVER_OPTIONS: Final = {"-h", "--help", "-V", "--version", "-l", "--list", "--worker"}
 """Options that need no server: they print something, or make a worker, which asks its master."""
@@ -89,32 +96,21 @@ def store_glob_type(stores: Sequence[StoreInfo]) -> Callable[[str], list[str]]:
     return glob
 
 
-def whole_number_type(least: int, most: int) -> Callable[[str], int]:
-    """Return an argparse type for whole numbers within these limits."""
+def option_type(option: LoadOption[Any]) -> Callable[[str], Any]:
+    """Return an argparse type for the values of an option."""
 
-    def number(text: str) -> int:
+    def parse(text: str) -> Any:
         try:
-            value = int(text)
-        except ValueError:
-            value = least - 1
-        if not least <= value <= most:
-            limits = f"a whole number from {least} to {most}"
-            raise argparse.ArgumentTypeError(f"must be {limits}, not {text!r}")
-        return value
+            return option.parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
 
-    return number
+    return parse
 
 
-def rate_type(text: str) -> float:
-    """Return requests per second from a text, as an argparse type; 0 is closed load."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= MAX_RATE:
-        limits = f"requests per second, from 0 (closed load) to {MAX_RATE:.0f}"
-        raise argparse.ArgumentTypeError(f"must be {limits}, not {text!r}")
-    return value
+def rate_option(name: str) -> LoadOption[float]:
+    """Return the option of this name: the rate of the only stream, or of one of several."""
+    return RATE_OR_NONE if name == "rate" else stream_rate(name.removesuffix("_rate"))
 
 
 def targets() -> dict[str, str]:
@@ -186,9 +182,7 @@ def add_arguments(
         metavar="GLOB",
         help="Loaded at the same time, users divided evenly; as an option also globs: 'redis/*'",
     )
-    parser.add_argument(
-        "--mix", choices=list(MIXES), default=defaults.mix, help="Which operations, in what ratio"
-    )
+    _add_option(parser, MIX, defaults.mix)
     parser.add_argument(
         "--target",
         choices=OpenChoices(dict.fromkeys([*_PORTS, target])),
@@ -197,24 +191,8 @@ def add_arguments(
         help="All processes through nginx, or one process direct; Host wins over it",
     )
     _add_rates(parser, defaults)
-    parser.add_argument(
-        "--poisson",
-        action="store_true",
-        default=False,
-        help="Send at random (exponential) intervals of that rate, not evenly spaced",
-    )
-    parser.add_argument(
-        "--retry-stale",
-        action="store_true",
-        default=False,
-        help="Send an idempotent request once more if its connection was closed",
-    )
-    parser.add_argument(
-        "--cookies",
-        action="store_true",
-        default=False,
-        help="Let each user keep its cookies",
-    )
+    for flag in (POISSON, RETRY_STALE, COOKIES):
+        _add_option(parser, flag, flag.default)
     parser.add_argument(
         "--results",
         default=os.environ.get("WINDTUNNEL_RESULTS", "results"),
@@ -222,39 +200,32 @@ def add_arguments(
         include_in_web_ui=False,
         help="Folder for the results of each run, for `windtunnel report`; '': none",
     )
-    for name, (text, default) in {
-        "population": ("Records in each store at the start", defaults.population),
-        "summary_size": ("Rows of the table that summary aggregates", defaults.summary_size),
-        "seed": ("Seed of the data and of random arrivals", defaults.seed),
-        "max_in_flight": ("With a rate: most requests in flight; more are skipped", 1_000),
-    }.items():
-        parser.add_argument(
-            f"--{name.replace('_', '-')}",
-            type=whole_number_type(*WHOLE_NUMBERS[name]),
-            default=default,
-            help=text,
-        )
+    for option, default in (
+        (POPULATION, defaults.population),
+        (SUMMARY_SIZE, defaults.summary_size),
+        (SEED, defaults.seed),
+        (MAX_IN_FLIGHT, MAX_IN_FLIGHT.default),
+    ):
+        _add_option(parser, option, default)
 
 
 def _add_rates(parser: LocustArgumentParser, defaults: Defaults) -> None:
     """Add the rate, or that of each stream, and the slow work."""
     parser.set_defaults(streams=list(defaults.rates))
     if not defaults.rates:
-        text = "Requests per second in total, sent on schedule (open load); 0: closed users"
-        parser.add_argument("--rate", type=rate_type, default=0.0, help=text)
-    for stream, default in defaults.rates.items():
-        text = f"Requests per second of the {stream} stream in total, sent on schedule; 0: none"
-        parser.add_argument(f"--{stream}-rate", type=rate_type, default=default, help=text)
+        _add_option(parser, RATE_OR_NONE, RATE_OR_NONE.default)
+    for stream, rate in defaults.rates.items():
+        _add_option(parser, stream_rate(stream), rate)
     if defaults.work is not None:
-        parser.add_argument(
-            "--slow-work",
-            choices=[kind.value for kind in SlowKind],
-            default=defaults.work.kind.value,
-            help="Slow requests: a sleep that blocks, or the summary of a blocking store",
-        )
-    parser.add_argument(
-        "--sleep-ms",
-        type=whole_number_type(*WHOLE_NUMBERS["sleep_ms"]),
-        default=SlowWork().ms if defaults.work is None else defaults.work.ms,
-        help="Milliseconds of each sleep",
-    )
+        _add_option(parser, SLOW_WORK, defaults.work.kind.value)
+    _add_option(parser, SLEEP_MS, defaults.work.ms if defaults.work else SLEEP_MS.default)
+
+
+def _add_option(parser: LocustArgumentParser, option: LoadOption[Any], default: Any) -> None:
+    text = option.help[0].upper() + option.help[1:]
+    if option.default is False:
+        parser.add_argument(option.flag, action="store_true", default=default, help=text)
+    elif option.choices:
+        parser.add_argument(option.flag, choices=option.choices, default=default, help=text)
+    else:
+        parser.add_argument(option.flag, type=option_type(option), default=default, help=text)

@@ -5,7 +5,6 @@ Locust itself would accept any text, start, and return to the form without a mes
 
 from __future__ import annotations
 
-import argparse
 import logging
 from argparse import Namespace
 from functools import cache, partial
@@ -21,9 +20,10 @@ from locust.web import WebUI
 from werkzeug.datastructures import MultiDict
 
 from windtunnel.live import arguments
-from windtunnel.live.admission import MAX_USERS, REFUSALS, RefusedError, admit
+from windtunnel.live.admission import REFUSALS, RefusedError, admit
 from windtunnel.live.load_profile import load_profile
 from windtunnel.live.security import base_path
+from windtunnel.workload.options import USERS, LoadOption
 
 PAGE: Final = Path(__file__).parent / "templates" / "live.html"
 
@@ -83,7 +83,7 @@ def _check(environment: Environment, form: MultiDict[str, str]) -> None:
     runner, options = environment.runner, environment.parsed_options
     if runner is None or options is None:
         return
-    users = parse_whole_number("users", form.get("user_count", ""), 1, MAX_USERS)
+    users = parse_field(USERS, form.get("user_count", ""))
     new_options = parse_form(options, form)
     is_running = runner.state in {STATE_SPAWNING, STATE_RUNNING}
     if is_running and all(
@@ -115,30 +115,23 @@ def parse_form(options: Namespace, form: MultiDict[str, str]) -> Namespace:
     A multi-select without a choice is not in the form at all, so a form that has a mix has stores.
     """
     values: dict[str, Any] = {name: form[name] for name in _TEXT_FIELDS if name in form}
-    for name, limits in arguments.WHOLE_NUMBERS.items():
+    for name, option in arguments.WHOLE_NUMBERS.items():
         if name in form:
-            values[name] = parse_whole_number(name, form[name], *limits)
+            values[name] = parse_field(option, form[name])
     for name in ["rate", *(f"{stream}_rate" for stream in options.streams)]:
         if name in form:
-            _check_rate(name, form[name])
+            parse_field(arguments.rate_option(name), form[name])
     if "stores" in form or "mix" in form:
         values["stores"] = form.getlist("stores")
     return Namespace(**{**vars(options), **values})
 
 
-def parse_whole_number(name: str, text: str, least: int, most: int) -> int:
-    """Return the number in a field of the form; raises RefusedError."""
+def parse_field(option: LoadOption[Any], text: str) -> Any:
+    """Return the value in a field of the form; raises RefusedError."""
     try:
-        return arguments.whole_number_type(least, most)(text)
-    except argparse.ArgumentTypeError as error:
-        raise RefusedError(f"{name.replace('_', ' ')}: {error}") from error
-
-
-def _check_rate(name: str, text: str) -> None:
-    try:
-        arguments.rate_type(text)
-    except argparse.ArgumentTypeError as error:
-        raise RefusedError(f"{name.replace('_', ' ')}: {error}") from error
+        return option.parse(text)
+    except ValueError as error:
+        raise RefusedError(f"{option.name.replace('_', ' ')}: {error}") from error
 
 
 @cache

@@ -44,9 +44,9 @@ class LoadOption(Generic[Value]):
         try:
             value = type(self.default)(text)
         except ValueError:
-            raise ValueError(f"{text!r} must be {self._noun}") from None
+            raise ValueError(f"must be {self._noun}, not {text!r}") from None
         if self.bounds is not None and not self.bounds[0] <= value <= self.bounds[1]:
-            raise ValueError(f"{text!r} must be {self._noun}")
+            raise ValueError(f"must be {self._noun}, not {text!r}")
         return value
 
     def parse_list(self, text: str) -> tuple[Value, ...]:
@@ -72,12 +72,7 @@ RATE = LoadOption(
     100.0,
     (MIN_RATE, MAX_RATE),
 )
-SLOW_RATE = LoadOption(
-    "slow_rate",
-    "slow requests per second in total, sent on schedule; 0: none",
-    5.0,
-    (0.0, MAX_RATE),
-)
+RATE_OR_NONE = LoadOption("rate", f"{RATE.help}; 0: closed users", 0.0, (0.0, MAX_RATE))
 POISSON = LoadOption(
     "poisson", "arrivals at random (exponential) intervals; by default evenly spaced", False
 )
@@ -108,11 +103,8 @@ MAX_IN_FLIGHT = LoadOption(
     "max_in_flight", "with a rate: most requests in flight; more are skipped", 1_000, (1, 10_000)
 )
 
-OPTIONS: Final = {
-    option.name: option
-    for option in (
-        MIX, USERS, RATE, SLOW_RATE, POISSON, SLOW_WORK, SLEEP_MS, RETRY_STALE, COOKIES,
-        POPULATION, SUMMARY_SIZE, SEED, MAX_IN_FLIGHT,
-    )
-}  # fmt: skip
-"""Every option by its name."""
+
+def stream_rate(stream: str) -> LoadOption[float]:
+    """Return the option for the rate of a stream, where a scenario has several."""
+    text = f"requests per second of the {stream} stream in total, sent on schedule; 0: none"
+    return LoadOption(f"{stream}_rate", text, 0.0, (0.0, MAX_RATE))

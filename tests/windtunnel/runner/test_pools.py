@@ -91,7 +91,7 @@ def test_slow_requests_that_stand_still_cost_fast_ones_no_place(
     [
         ({"rate": None, "users": 4}, "no rate is given for fast: pools needs one"),
         ({"slow_rate": None}, "no rate is given for slow: pools needs one"),
-        ({"slow_rate": -1}, "a slow rate is 0 or more"),
+        ({"slow_rate": -1}, "a slow rate must be 0 or more"),
         ({"sleep_ms": 0}, "Expected `int` >= 1"),
         ({"sleep_ms": 10_001}, "Expected `int` <= 10000"),
         ({"slow_work": "nap"}, "Invalid enum value 'nap'"),
@@ -155,7 +155,7 @@ def test_both_kinds_are_sent_and_kept(
 @pytest.mark.parametrize(
     ("args", "code", "line"),
     [
-        (("--slow-rate", "-1"), 2, "'-1' is not a number of requests a second"),
+        (("--slow-rate", "-1"), 2, "must be a number from 0 to 100000, not '-1'"),
         (
             ("--slow-work", "summary", "--stores", "memcached-aiomcache/async/volatile"),
             3,
@@ -209,7 +209,7 @@ def test_both_rates_are_changed_while_it_runs(served: Server) -> None:
         assert sent()["read"] <= settled + 250, "5 s of what was sent before are told late"
         wrong = json.loads(shown.get("/swarm", **form, fast_rate=1, slow_rate="many"))
         assert not wrong["success"]
-        assert wrong["message"].startswith("slow rate: 'many' is not a number")
+        assert wrong["message"].startswith("slow rate: must be a number")
         odd = json.loads(shown.get("/swarm", **{**form, "slow_work": "nap"}, fast_rate=1))
         assert odd["message"] == "there is no slow work 'nap': choose sleep, summary"
         assert shown.stats()["fail_ratio"] == 0
@@ -261,7 +261,7 @@ def summary(folder: Path) -> Summary:
     ("more", "line"),
     [
         (("--users", 4), "pools is open load: give rates instead of --users"),
-        (("--slow-rate", "many"), "'--slow-rate': 'many' must be a number from 0 to 100000"),
+        (("--slow-rate", "many"), "'--slow-rate': must be a number from 0 to 100000, not 'many'"),
         (("--slow-work", "nap"), "'--slow-work': 'nap': choose from sleep, summary"),
     ],
 )

@@ -217,7 +217,7 @@ def test_an_objective_that_cannot_be_read_is_wrong_usage(host: Server, tmp_path:
         command(host, tmp_path, "--slo", "p99(read) <"), capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert done.stderr.startswith("windtunnel: --slo 'p99(read) <', place 12")
+    assert done.stderr.startswith("windtunnel: Invalid value for '--slo': 'p99(read) <', place 12")
     assert not list(tmp_path.iterdir())
 
 

@@ -363,12 +363,12 @@ def test_the_former_split_comes_back_when_the_generator_dies(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--rates", "5"), "write both with a comma"),
+        (("--rates", "5"), "must be two rates, as 200,5"),
         (("--split", "half"), "'half' is no layout"),
-        (("--split", "40+40"), "--split 40+40: give 64 processes or fewer"),
+        (("--split", "40+40"), "'40+40': give 64 processes or fewer"),
         (("--split", "1+1-fair"), "choose from round_robin"),
         (("--slow-work", "nap"), "choose from sleep, summary"),
-        (("--mix", "summary"), "that is slow work"),
+        (("--mix", "summary"), "is slow work: see --slow-work"),
         (("--store", "memory/async/volatile"), "each has data of its own"),
         (("--store", "nothing/*"), "no store matches"),
     ],
