@@ -54,6 +54,7 @@ CREATE TABLE IF NOT EXISTS {} (
 _COLUMNS = "id, topic, `when`, duration, tags"
 _DIGITS = "(SELECT 0 n" + "".join(f" UNION ALL SELECT {n}" for n in range(1, 10)) + ")"
 _ACCESS_DENIED = 1227
+_FOUND_ROWS = 2  # CLIENT_FOUND_ROWS of the protocol
 
 _encode_tags = msgspec.json.Encoder().encode
 _decode_tags = msgspec.json.Decoder(list[str]).decode
@@ -164,8 +165,6 @@ class MySQL(Engine):
         work in vain: one round trip on connecting. FOUND_ROWS makes an update count the rows
         that it found, not only those that it changed.
         """
-        from pymysql.constants.CLIENT import FOUND_ROWS
-
         url = URL_FORM.read(self.address)
         lock_wait, statement = max(1, round(self.deadline)), self.deadline
         return {
@@ -176,7 +175,7 @@ class MySQL(Engine):
             "db": url.path or "windtunnel",
             "charset": "utf8mb4",
             "autocommit": True,
-            "client_flag": FOUND_ROWS,
+            "client_flag": _FOUND_ROWS,
             "connect_timeout": self.deadline,
             "init_command": f"SET innodb_lock_wait_timeout={lock_wait}"
             f" /*M! , max_statement_time={statement} */",

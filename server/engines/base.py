@@ -97,6 +97,8 @@ class Engine(ABC):
     service: ClassVar[Service | None] = None
     drivers: ClassVar[Mapping[Mode, str]]
     """Mode -> the distribution of its driver, '' where Python has it; its keys are the modes."""
+    imports: ClassVar[Mapping[Mode, Sequence[str]]] = NOTHING
+    """Mode -> modules that `connect` and `aconnect` import and the driver's packages do not."""
     durabilities: ClassVar[Mapping[Durability, Promise]]
     not_available: ClassVar[Mapping[Operation, str]] = NOTHING
     round_trips: ClassVar[Mapping[Operation, int]]

@@ -25,6 +25,11 @@ class MongoEngine(MongoService):
     name = "mongo-engine"
     title = "MongoDB, MongoEngine/Beanie"
     drivers = {Mode.BLOCKING: "mongoengine", Mode.THREADS: "mongoengine", Mode.ASYNC: "beanie"}
+    imports = {
+        Mode.BLOCKING: ["server.engines._mongoengine"],
+        Mode.THREADS: ["server.engines._mongoengine"],
+        Mode.ASYNC: ["server.engines._beanie"],
+    }
     codec = "Documents of the mapper, BSON of PyMongo underneath"
     notes = (
         *MongoService.notes,

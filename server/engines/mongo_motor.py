@@ -14,6 +14,7 @@ class MongoMotor(Mongo):
     name = "mongo-motor"
     title = "MongoDB, Motor"
     drivers = {Mode.ASYNC: "motor"}
+    imports = {Mode.ASYNC: ["motor.motor_asyncio"]}
     notes = (
         *MongoService.notes,
         "past its end of life (14 May 2026): kept to be compared with AsyncMongoClient",

@@ -35,6 +35,7 @@ class RethinkDB(Engine):
         "rethinkdb", {None: "rethinkdb://127.0.0.1:28115/windtunnel"}, URL_FORM.normalize
     )
     drivers = dict.fromkeys(Mode, "rethinkdb")
+    imports = {Mode.ASYNC: ["rethinkdb.asyncio_net.net_asyncio"]}
     durabilities = {
         Durability.FAST: Promise("durability=soft", False, False),
         Durability.SAFE: Promise("durability=hard", True, True),

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from importlib.metadata import distribution
 from typing import Any
 
 from server.api.enums import Mode
 from server.engines.base import Engine
 from server.stores.modes import adrive, drive, translate_error
+from server.stores.modes.drivers import import_driver, import_driver_async
 
 _PROBE_THREADS = ThreadPoolExecutor(32, "probe")
 """Not the default executor: its threads are few, and a database may hang."""
@@ -26,6 +25,7 @@ async def run_unmeasured(engine: Engine, mode: Mode, name: str, *args: Any) -> A
     time-out is for single calls).
     """
     try:
+        await import_driver_async(engine, mode)
         if mode is Mode.ASYNC:
             return await asyncio.wait_for(_arun_once(engine, name, args), engine.deadline)
         thread = asyncio.to_thread(_run_once, engine, name, args)
@@ -44,7 +44,7 @@ async def probe_database(engine: Engine, mode: Mode, imported: asyncio.Event) ->
     loop = asyncio.get_running_loop()
 
     def import_and_ping() -> str:
-        import_driver(engine.drivers[mode])
+        import_driver(engine, mode)
         with contextlib.suppress(RuntimeError):  # the loop is closed by now
             loop.call_soon_threadsafe(imported.set)
         return _ping(engine, mode)
@@ -54,15 +54,6 @@ async def probe_database(engine: Engine, mode: Mode, imported: asyncio.Event) ->
     except Exception as error:
         failure = translate_error(engine, error)
         raise failure from failure.__cause__
-
-
-def import_driver(driver: str) -> None:
-    """Import the packages of a driver's distribution ('' for a driver in the standard library)."""
-    if not driver:
-        return
-    for path in distribution(driver).files or ():
-        if len(path.parts) == 2 and path.name == "__init__.py":
-            importlib.import_module(path.parts[0])
 
 
 def _ping(engine: Engine, mode: Mode) -> str:

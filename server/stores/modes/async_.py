@@ -7,6 +7,7 @@ import contextlib
 from time import perf_counter
 from typing import Any
 
+from server.api.enums import Mode
 from server.engines.base import Engine
 from server.errors import Unavailable
 from server.stores.modes.base import (
@@ -19,6 +20,7 @@ from server.stores.modes.base import (
     translate_error,
     uncancel,
 )
+from server.stores.modes.drivers import import_driver_async
 from server.stores.modes.slots import ConnectionSlot
 
 
@@ -83,6 +85,7 @@ class AsyncExecutor(QueuedExecutor):
         """Open a connection; the first one makes the tables; a shared client is opened once."""
         if self._prepared and not self.engine.shared:
             return await self.engine.aconnect()
+        await import_driver_async(self.engine, Mode.ASYNC)
         async with self._lock:
             db = self._client or await self.engine.aconnect()
             if self.engine.shared:

@@ -7,8 +7,10 @@ import threading
 from collections.abc import Iterable
 from typing import Any
 
+from server.api.enums import Mode
 from server.engines.base import Engine
 from server.stores.modes.base import Operate, deadline_exceeded, drive
+from server.stores.modes.drivers import import_driver
 from server.stores.modes.watchdog import Watchdog
 
 
@@ -29,6 +31,7 @@ class SyncConnections:
     def open(self) -> Any:
         if self._prepared and not self.engine.shared:
             return self.engine.connect()
+        import_driver(self.engine, Mode.BLOCKING)
         with self._lock:
             db = self._client or self.engine.connect()
             if self.engine.shared:
