@@ -99,15 +99,20 @@ def test_requests_without_an_outcome_are_lost_too() -> None:
         msgspec.structs.replace(cell, intended=(cell.intended or 0) + 100) for cell in cells(OPEN)
     ]
     summary = summary_from(made)
-    assert {each.unanswered for each in summary.conduct} == {600}
+    assert {row.unanswered for row in summary.conduct} == {600}
     assert row_of(open_table(summary), PAIR[0]).unranked
 
 
 def test_what_became_of_the_schedule_is_shown() -> None:
     summary = summary_of(but(OPEN, skipping={PAIR[0]: 0.01}))
-    one = next(each for each in summary.conduct if each.store == PAIR[0])
-    assert (one.intended, one.answered, one.skipped, one.late) == (12_120, 12_000, 120, 240)
-    assert wording.accounting_cells(one)[:5] == ["12,120", "12,000", "0", "240", "120"]
+    accounting = next(row for row in summary.conduct if row.store == PAIR[0])
+    assert (accounting.intended, accounting.answered, accounting.skipped, accounting.late) == (
+        12_120,
+        12_000,
+        120,
+        240,
+    )
+    assert wording.accounting_cells(accounting)[:5] == ["12,120", "12,000", "0", "240", "120"]
     for text in (shown(summary), html.render(analyse(run_of(OPEN)))):
         assert "Schedule" in text
     assert summary_of(Made(stores=PAIR)).conduct == []
@@ -176,9 +181,9 @@ def test_the_bystander_of_a_process_loaded_straight_is_not_thinned_by_idle_ones(
 
 def test_the_ledger_says_what_is_no_rival() -> None:
     ledgers = info(OPEN).stores
-    told = {**ledgers, PAIR[0]: msgspec.structs.replace(ledgers[PAIR[0]], reference=True)}
+    flagged = {**ledgers, PAIR[0]: msgspec.structs.replace(ledgers[PAIR[0]], reference=True)}
     run = run_of(OPEN)
-    run = msgspec.structs.replace(run, info=msgspec.structs.replace(run.info, stores=told))
+    run = msgspec.structs.replace(run, info=msgspec.structs.replace(run.info, stores=flagged))
     assert [row.reference for row in open_table(analyse(run).summary).rows] == [False, True]
 
 

@@ -35,9 +35,9 @@ def run_of(made: Made) -> Run:
 
 
 def table_of(summary: Summary, subject: str, durability: str = "fast") -> Table:
-    found = [t for t in summary.tables if (t.subject, t.durability) == (subject, durability)]
-    assert len(found) == 1
-    return found[0]
+    matching = [t for t in summary.tables if (t.subject, t.durability) == (subject, durability)]
+    assert len(matching) == 1
+    return matching[0]
 
 
 def row_of(table: Table, store: str) -> TableRow:
@@ -76,10 +76,10 @@ def test_the_estimate_is_the_quantile_of_all_rounds_together() -> None:
     score = row_of(table_of(summary_of(made), "read"), PAIR[0]).scores["p50"]
     values: list[int] = []
     for cell in cells(made):
-        read = next(each for each in cell.operations if each.operation == "read")
+        read = next(result for result in cell.operations if result.operation == "read")
         assert read.service_us is not None
-        found = decode(read.service_us.histogram or "")
-        for value, count in sorted(found.counts.items()):
+        histogram = decode(read.service_us.histogram or "")
+        for value, count in sorted(histogram.counts.items()):
             values += [value] * count
     assert score.estimate == sorted(values)[-(-len(values) // 2) - 1]
 
@@ -167,13 +167,13 @@ def test_every_ratio_to_the_best_has_its_interval() -> None:
 
 def test_a_ratio_to_the_best_is_of_the_rounds_that_both_have() -> None:
     one, six = ({(PAIR[1], number): "steal" for number in range(1, last)} for last in (2, 7))
-    found = [
+    rows = [
         row_of(table_of(summary_of(Made(stores=PAIR, rounds=7, void=void)), "read"), PAIR[1])
         for void in (one, six)
     ]
-    assert found[0].scores["p50"].ratio_low
-    assert found[1].scores["p50"].ratio
-    assert found[1].scores["p50"].ratio_low is None
+    assert rows[0].scores["p50"].ratio_low
+    assert rows[1].scores["p50"].ratio
+    assert rows[1].scores["p50"].ratio_low is None
 
 
 def test_void_cells_are_left_out_and_listed_and_flagged_ones_kept() -> None:
@@ -235,11 +235,13 @@ def test_what_an_engine_cannot_do_is_said() -> None:
 
 
 def test_a_histogram_that_cannot_be_read_is_named_and_the_rest_reported() -> None:
-    found = cells(Made(stores=PAIR))
-    broken = _plain(found[0])
+    measured = cells(Made(stores=PAIR))
+    broken = _plain(measured[0])
     broken["operations"][1]["service_us"]["histogram"] = "nonsense"
     damaged = msgspec.convert(broken, Cell)
-    run = Run(path=Path("x"), info=info(Made(stores=PAIR)), cells=[damaged, *found[1:]], damaged=[])
+    run = Run(
+        path=Path("x"), info=info(Made(stores=PAIR)), cells=[damaged, *measured[1:]], damaged=[]
+    )
     summary = analyse(run).summary
     assert any("redis/async/fast read" in caveat for caveat in summary.caveats)
     assert table_of(summary, "create").rows
@@ -250,10 +252,10 @@ def _plain(cell: Cell) -> dict[str, Any]:
 
 
 def test_pools_are_reported_apart() -> None:
-    found = _plain(cells(Made(stores=PAIR[:1]))[0])
-    for operation in found["operations"]:
+    plain = _plain(cells(Made(stores=PAIR[:1]))[0])
+    for operation in plain["operations"]:
         operation["pool"] = "slow"
-    cell = msgspec.convert(found, Cell)
+    cell = msgspec.convert(plain, Cell)
     run = Run(path=Path("x"), info=info(Made(stores=PAIR[:1])), cells=[cell], damaged=[])
     assert "read (slow pool)" in [table.subject for table in analyse(run).summary.tables]
 
