@@ -1,8 +1,7 @@
-"""The command `windtunnel`: registers commands, and turns what goes wrong into one line.
+"""The command `windtunnel`: registers the commands, and prints an error as one line.
 
 A command is a function in `windtunnel/cli/`; it imports what it needs when it is called, so that
-`windtunnel status` starts fast. Exit codes: 0; 1 a threshold failed; 2 wrong usage; 3 the
-environment is not right; 130 Ctrl-C, SIGTERM or SIGHUP.
+`windtunnel status` starts fast. Exit codes: `windtunnel.errors.ExitCode`.
 """
 
 from __future__ import annotations
@@ -17,13 +16,11 @@ from typing import Annotated
 
 import typer
 
-from windtunnel.cli import measure, plan, split, stack
-from windtunnel.cli import measure as running
-from windtunnel.cli import tune as tuning
+from windtunnel.cli import measure, plan, split, stack, tune
 from windtunnel.cli.output import error_line, exit_code, say
 from windtunnel.errors import ExitCode
 
-ENDING = (signal.SIGTERM, signal.SIGHUP)
+END_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 app = typer.Typer(
     name="windtunnel",
@@ -39,12 +36,12 @@ for command in (
     stack.logs,
     stack.doctor,
     stack.stores,
-    running.run,
-    running.report,
+    measure.run,
+    measure.report,
     measure.capacity,
     measure.compare,
     plan.plan,
-    tuning.tune,
+    tune.tune,
 ):
     app.command()(command)
 app.add_typer(split.app)
@@ -68,37 +65,37 @@ def options(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run a command line and leave with its exit code."""
-    for number in ENDING:
+    """Run a command line and exit with its exit code."""
+    for number in END_SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
             signal.signal(number, _interrupt)
     sys.exit(run(arguments))
 
 
 def _interrupt(number: int, _: FrameType | None) -> None:
-    """End as Ctrl-C does, once: a terminal that goes says so several times, and hears no more."""
-    for each in ENDING:
-        signal.signal(each, lambda *_: None)
+    """End as Ctrl-C does, once: a terminal that closes sends several signals."""
+    for other in END_SIGNALS:
+        signal.signal(other, lambda *_: None)
     if number == signal.SIGHUP:
-        _speak_to_nobody()
+        _detach_terminal()
     raise KeyboardInterrupt
 
 
-def _speak_to_nobody() -> None:
-    """Let go of a terminal that is gone, which calls itself none any more."""
-    nowhere = os.open(os.devnull, os.O_RDWR)
+def _detach_terminal() -> None:
+    """Send output to nowhere instead of to a terminal that has closed."""
+    null = os.open(os.devnull, os.O_RDWR)
     for stream in (1, 2):
         if stat.S_ISCHR(os.fstat(stream).st_mode):
-            os.dup2(nowhere, stream)
+            os.dup2(null, stream)
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """Run a command line and return its exit code; what goes wrong is one line on stderr."""
+    """Run a command line and return its exit code; an error is one line on stderr."""
     try:
-        given = sys.argv[1:] if arguments is None else arguments
-        return app(given or ["--help"], prog_name="windtunnel", standalone_mode=False) or 0
-    except SystemExit as left:
-        return left.code if isinstance(left.code, int) else 1
+        words = sys.argv[1:] if arguments is None else arguments
+        return app(words or ["--help"], prog_name="windtunnel", standalone_mode=False) or 0
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else ExitCode.FAILED
     except BrokenPipeError:  # windtunnel stores | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -1,4 +1,4 @@
-"""windtunnel split: which processes serve which requests, shown, changed, undone, carried away."""
+"""split: show, change, undo and export which processes serve which requests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="split",
-    help="Show and change which processes serve which requests, while it runs.",
+    help="Show and change which processes serve which requests, while the stack runs.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -32,19 +32,19 @@ app = typer.Typer(
 def _stack() -> Stack:
     from deploy import stack
 
-    found = stack.running()
-    if found is None:
+    current = stack.running()
+    if current is None:
         raise SetupError("the stack is not up: start it with `windtunnel up`")
-    return found
+    return current
 
 
 def _stack_to_change() -> Stack:
     """The stack, without what a killed command tried."""
     from deploy import splits
 
-    found = _stack()
+    stack = _stack()
     splits.put_back(_note)
-    return found
+    return stack
 
 
 def _note(line: str) -> None:
@@ -95,16 +95,16 @@ def set_(
 
     stack = _stack_to_change()
     before = splits.active_plan(stack)
-    _bring(stack, before, edit_plan(before, dict(changes)), "split set", as_json)
+    _apply(stack, before, edit_plan(before, dict(changes)), "split set", as_json)
 
 
-def _bring(stack: Stack, before: SplitPlan, after: SplitPlan, by: str, as_json: bool) -> None:
+def _apply(stack: Stack, before: SplitPlan, after: SplitPlan, by: str, as_json: bool) -> None:
     from deploy import splits
 
     if after != before:
-        with _told_if_interrupted():
+        with _report_interrupt():
             change = splits.apply(stack, after, by, since=before)
-        _tell(change, as_json)
+        _show_change(change, as_json)
     elif as_json:
         _print(None)
     else:
@@ -112,24 +112,24 @@ def _bring(stack: Stack, before: SplitPlan, after: SplitPlan, by: str, as_json: 
 
 
 @contextmanager
-def _told_if_interrupted() -> Iterator[None]:
+def _report_interrupt() -> Iterator[None]:
     """Say which split is active after Ctrl-C."""
     from deploy.history import read_history
 
-    known = len(read_history())
+    count = len(read_history())
     try:
         yield
     except KeyboardInterrupt:
-        made = read_history()[known:]
-        if made:
-            back = "" if made[0].undoes else "; windtunnel split undo"
-            _note(f"interrupted: change {made[0].number} is active{back}")
+        changes = read_history()[count:]
+        if changes:
+            back = "" if changes[0].undoes else "; windtunnel split undo"
+            _note(f"interrupted: change {changes[0].number} is active{back}")
         else:
             _note("interrupted: nothing has changed")
         raise
 
 
-def _tell(change: SplitChange, as_json: bool) -> None:
+def _show_change(change: SplitChange, as_json: bool) -> None:
     if as_json:
         _print(change.as_dict())
         return
@@ -154,7 +154,7 @@ def apply(
     from nginx.plan import read_plan
 
     stack = _stack_to_change()
-    _bring(
+    _apply(
         stack,
         splits.active_plan(stack),
         read_plan(file or stack.layout.split),
@@ -171,7 +171,7 @@ def reset(as_json: options.Json = False) -> None:
     from nginx.plan import read_plan
 
     stack = _stack_to_change()
-    _bring(stack, splits.active_plan(stack), read_plan(), "split reset", as_json)
+    _apply(stack, splits.active_plan(stack), read_plan(), "split reset", as_json)
 
 
 @app.command()
@@ -193,16 +193,18 @@ def history(as_json: options.Json = False) -> None:
 def _brief(change: SplitChange) -> list[tuple[str, str, str]]:
     """The differences, with a pool that came or went as one, by its processes."""
     before, after = change.before["pools"], change.after["pools"]
-    other = {name for name in {**before, **after} if (name in before) != (name in after)}
-    told = []
+    changed_pools = {name for name in {**before, **after} if (name in before) != (name in after)}
+    differences = []
     for key, old, new in change.differences:
         kind, _, rest = key.partition(".")
         pool, _, option = rest.partition(".")
-        if kind != "pools" or pool not in other:
-            told.append((key, old, new))
+        if kind != "pools" or pool not in changed_pools:
+            differences.append((key, old, new))
         elif option == "processes":
-            told.append((key, old, new) if new else (f"pools.{pool}", f"{old} processes", ""))
-    return told
+            differences.append(
+                (key, old, new) if new else (f"pools.{pool}", f"{old} processes", "")
+            )
+    return differences
 
 
 def _row(change: SplitChange) -> tuple[object, ...]:
@@ -225,9 +227,9 @@ def undo(as_json: options.Json = False) -> None:
 
     stack = _stack()
     if not splits.put_back(_note):
-        with _told_if_interrupted():
+        with _report_interrupt():
             change = splits.undo(stack)
-        _tell(change, as_json)
+        _show_change(change, as_json)
     elif as_json:
         _print(read_history()[-1].as_dict())
 
@@ -265,5 +267,5 @@ def render(
     typer.echo(text, nl=False)
 
 
-def _print(told: Any) -> None:
-    typer.echo(json.dumps(told, indent=2))
+def _print(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2))

@@ -1,4 +1,4 @@
-"""up, down, status, logs, setup: the stack, from the command line."""
+"""setup, up, down, status, logs, doctor, stores: the stack and what it offers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from windtunnel.cli.types import option_type
 from windtunnel.errors import SetupError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from deploy.stack import Stack
+    from windtunnel.workload.stores import StoreInfo
 
 Processes = Annotated[
     int | None, typer.Option(min=1, max=92, help="Tornado processes in the fast pool [3]")
@@ -29,8 +32,7 @@ Services = Annotated[
     list[str] | None, typer.Option("--service", help="only this database; may be repeated")
 ]
 
-
-_WORDS = {
+_STATES = {
     "RUNNING": "up",
     "STARTING": "up",  # supervisord's word for a process younger than 5 s
     "STOPPING": "stopping",
@@ -66,7 +68,7 @@ def up(
 ) -> None:
     """Start databases, processes and nginx.
 
-    Returns when all are ready. A database that cannot be had costs its rows, no more.
+    Returns when all are ready. A database that is not available is left out.
     """
     from deploy import splits
     from deploy.lifecycle import ensure_up
@@ -76,10 +78,10 @@ def up(
         raise UsageError(f"--service {unknown[0]}: choose from {', '.join(databases())}")
     splits.put_back(say)
     stack = ensure_up(service, processes, slow, loop, connections=connections, say=say)
-    _tell(stack)
+    _show_stack(stack)
 
 
-def _tell(stack: Stack) -> None:
+def _show_stack(stack: Stack) -> None:
     for name, reason in stack.state.missing.items():
         say(f"without {name}: {reason}")
     for line in stack.nginx.features.limitations:
@@ -104,19 +106,19 @@ def down() -> None:
 
 @needs_clone
 def status() -> None:
-    """Show what runs.
+    """Show the programs of the stack.
 
     State, pid, port, age and memory of each program; exits 3 when the stack is not up.
     """
     from deploy import stack
 
-    found = stack.running()
-    if found is None:
+    current = stack.running()
+    if current is None:
         raise SetupError("the stack is not up: start it with `windtunnel up`")
-    table(("program", "state", "pid", "port", "up for", "memory"), _rows(found))
-    for name, reason in found.state.missing.items():
+    table(("program", "state", "pid", "port", "up for", "memory"), _rows(current))
+    for name, reason in current.state.missing.items():
         say(f"without {name}: {reason}")
-    if not found.is_healthy():
+    if not current.is_healthy():
         raise SetupError("something is down: see `windtunnel logs NAME`, or down and up again")
 
 
@@ -126,7 +128,7 @@ def _rows(stack: Stack) -> list[tuple[object, ...]]:
     return [
         (
             name,
-            _WORDS.get(states[name].status, states[name].status) if name in states else "gone",
+            _STATES.get(states[name].status, states[name].status) if name in states else "gone",
             states[name].pid if name in states else "",
             program.port,
             f"{time.time() - states[name].since:.0f} s" if name in states else "",
@@ -148,10 +150,10 @@ def _memory(pid: int) -> str:
 @needs_clone
 def logs(
     name: Annotated[str | None, typer.Argument(help="a program as in `windtunnel status`")] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="go on as it grows")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="continue as it grows")] = False,
     lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="how many")] = 20,
 ) -> None:
-    """Show what programs said last."""
+    """Show the last lines of the logs."""
     from deploy.layout import Layout, default_workspace
 
     files = Layout(default_workspace()).log_files()
@@ -159,12 +161,9 @@ def logs(
         raise SetupError("there are no logs yet: start the stack with `windtunnel up`")
     if name is not None and name not in files:
         raise UsageError(f"no log called {name}: choose from {', '.join(files)}")
-    chosen = [files[name]] if name else list(files.values())
+    paths = [files[name]] if name else list(files.values())
     flags = ["-n", str(lines), *(["-F"] if follow else [])]
-    os.execvp("tail", ["tail", *flags, *map(str, chosen)])  # noqa: S606 - Ctrl-C ends tail itself
-
-
-# doctor: what can run here, and what would have to change for the rest.
+    os.execvp("tail", ["tail", *flags, *map(str, paths)])  # noqa: S606 - Ctrl-C ends tail itself
 
 
 @needs_clone
@@ -173,18 +172,11 @@ def doctor() -> None:
     from deploy import doctor as facts
 
     table(("machine", ""), facts.machine())
-    found = facts.inventory()
+    inventory = facts.inventory()
     say("")
-    table(("program", "version", "from, or what is wrong"), facts.program_rows(found))
+    table(("program", "version", "from, or what is wrong"), facts.program_rows(inventory))
     say("")
-    table(("engine", "can run", "driver, or what is wrong"), facts.engine_rows(found))
-
-
-# stores: what the running server offers.
-
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+    table(("engine", "can run", "driver, or what is wrong"), facts.engine_rows(inventory))
 
 
 def stores(
@@ -204,14 +196,14 @@ def stores(
     """List what the running server offers."""
     from windtunnel.workload.stores import discover
 
-    _, offers = discover(host or _stack_url())
-    chosen = [offer for offer in offers if _wanted(offer.id, globs or ["*"])]
-    if not chosen:
+    _, stores = discover(host or _stack_url())
+    matches = [store for store in stores if _matches(store.id, globs or ["*"])]
+    if not matches:
         raise UsageError(f"no store matches {' '.join(globs or [])}: see `windtunnel stores`")
     if as_json:
-        say(json.dumps([_facts(offer) for offer in chosen], indent=2, default=sorted))
+        say(json.dumps([_as_dict(store) for store in matches], indent=2, default=sorted))
     else:
-        _show(chosen)
+        _show(matches)
 
 
 def _stack_url() -> str:
@@ -223,25 +215,25 @@ def _stack_url() -> str:
     return stack.state.processes[0] if stack else default_url()
 
 
-def _wanted(store: str, globs: Sequence[str]) -> bool:
+def _matches(store: str, globs: Sequence[str]) -> bool:
     return any(fnmatchcase(store, glob) for glob in globs)
 
 
-def _facts(offer: Any) -> dict[str, Any]:
+def _as_dict(store: StoreInfo) -> dict[str, Any]:
     names = ("id", "status", "detail", "default", "operations", "ledger")
-    return {name: getattr(offer, name) for name in names}
+    return {name: getattr(store, name) for name in names}
 
 
-def _show(offers: Sequence[Any]) -> None:
+def _show(stores: Sequence[StoreInfo]) -> None:
     rows = [
         (
-            offer.id,
-            offer.status,
-            "*" if offer.default else "",
-            offer.detail or offer.ledger.get("promise") or "",
+            store.id,
+            store.status,
+            "*" if store.default else "",
+            store.detail or store.ledger.get("promise") or "",
         )
-        for offer in offers
+        for store in stores
     ]
     table(("store", "status", "*", "promise, or what is wrong"), rows)
-    ups = sum(offer.status == "up" for offer in offers)
-    say(f"{ups} of {len(offers)} up; * is the durability that is compared by default")
+    ups = sum(store.status == "up" for store in stores)
+    say(f"{ups} of {len(stores)} up; * is the durability that is compared by default")
