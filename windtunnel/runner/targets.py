@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import psutil
 
 from windtunnel.client.address import Address
+from windtunnel.recording.cpu import LOOPBACK
 from windtunnel.workload.stores import ServerProcess, StoreInfo
 
 
@@ -43,11 +44,7 @@ class RunningServer:
 
     def __init__(self, url: str, process: ServerProcess) -> None:
         self._url = url
-        is_local = Address(url).is_unix or urlsplit(url).hostname in {
-            "127.0.0.1",
-            "localhost",
-            "::1",
-        }
+        is_local = Address(url).is_unix or urlsplit(url).hostname in LOOPBACK
         self._server = [process.pid] if is_local and psutil.pid_exists(process.pid) else []
 
     def url(self, processes: int) -> str:  # noqa: ARG002
