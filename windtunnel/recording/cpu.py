@@ -33,6 +33,7 @@ class ProcessStat:
 
     parent: int
     reaped_ns: int
+    is_zombie: bool = False
 
 
 def processes() -> dict[int, ProcessStat]:
@@ -47,7 +48,8 @@ def _stat(pid: str) -> ProcessStat | None:
     except OSError:  # it ended meanwhile
         return None
     fields = line[line.rindex(b")") + 2 :].split()
-    return ProcessStat(int(fields[1]), (int(fields[13]) + int(fields[14])) * _TICK_NS)
+    reaped_ns = (int(fields[13]) + int(fields[14])) * _TICK_NS
+    return ProcessStat(int(fields[1]), reaped_ns, fields[0] == b"Z")
 
 
 def family(roots: Collection[int], stats: Mapping[int, ProcessStat]) -> set[int]:
@@ -74,11 +76,11 @@ def cpu_ns(pid: int) -> int:
 
 
 def read(groups: Groups) -> dict[str, int | None]:
-    """Return the CPU nanoseconds of each group so far; None where a root process is missing."""
+    """Return the CPU nanoseconds of each group so far; None where a root process has ended."""
     stats = processes()
     return {
         name: None
-        if not set(roots) <= stats.keys()
+        if not all(pid in stats and not stats[pid].is_zombie for pid in roots)
         else sum(cpu_ns(pid) + stats[pid].reaped_ns for pid in family(roots, stats))
         for name, roots in groups.items()
     }

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -66,6 +67,10 @@ def test_a_group_whose_process_is_gone_has_no_figure() -> None:
     gone = subprocess.Popen(["true"])
     gone.wait()
     assert cpu.read({"server": [gone.pid], "database": []}) == {"server": None, "database": 0}
+    with subprocess.Popen(["true"]) as zombie:
+        while not cpu.processes()[zombie.pid].is_zombie:
+            time.sleep(0.01)
+        assert cpu.read({"server": [zombie.pid]}) == {"server": None}
     assert cpu.seconds({"server": None, "database": 0}, {"server": 5, "database": 0}) == {
         "database": 0.0
     }
