@@ -20,7 +20,7 @@ from locust import FastHttpUser, User, task
 from locust.env import Environment
 
 from benchmarks.fixed_nginx import PATH, RECORD
-from windtunnel.client import descriptors
+from windtunnel.client import client
 from windtunnel.client.address import Address
 from windtunnel.client.api import decode_record
 from windtunnel.client.client import Client
@@ -143,7 +143,7 @@ def cost(url: str) -> dict[str, Any]:
 
 def memory(kind: str, url: str, count: int) -> dict[str, Any]:
     """Return the kilobytes that a user takes, of `count` that have all sent requests."""
-    if reason := descriptors.raise_limit(count):
+    if reason := client.raise_limit(count):
         return {"reason": reason}
     environment, process, group = make_environment(url), psutil.Process(), Group()
     gc.collect()

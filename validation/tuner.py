@@ -106,7 +106,7 @@ def best_layouts(load: TunerLoad) -> list[str]:
     slow = work(SLOW, load.rate, Constant(load.sleep_ms / 1000), poisson=False, cpu=0.0)
     length = Length(warmup=5, duration=30)
     best, *others = ranked(
-        Evaluation(layout, forecast(layout.scene(fast, slow, None), length), [load.slo])
+        Evaluation(layout, forecast(layout.system_model(fast, slow, None), length), [load.slo])
         for layout in pool_layouts(load.processes)
     )
     if not best.holds:

@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     from windtunnel.client.timers import Deadlines
     from windtunnel.live.arguments import Defaults
     from windtunnel.live.session import Session
-    from windtunnel.workload.record_user import RecordUser
+    from windtunnel.workload.record_user import RecordUser, SlowUser
     from windtunnel.workload.slow import SlowKind, SlowWork
-    from windtunnel.workload.slow_user import SlowUser
     from windtunnel.workload.user import StoreUser
     from windtunnel.workload.user_pool import Assignment
 

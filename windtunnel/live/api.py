@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any, Final
@@ -13,7 +13,6 @@ from flask import Response, jsonify, request
 from locust.env import Environment
 from locust.web import WebUI
 
-from windtunnel.live import tabs
 from windtunnel.live.load_profile import is_paused, load_profile
 from windtunnel.live.recording_session import RecordingSession
 from windtunnel.live.security import base_path
@@ -26,6 +25,69 @@ from windtunnel.live.server_probe import (
 from windtunnel.live.window_counts import GROUPINGS, QUANTILES, Point, Quantiles
 from windtunnel.recording.histogram import merge
 from windtunnel.recording.recorder import NO_POOL
+
+_LATENCIES: Final = {
+    f"{latency}_{name}": f"{title} {label} (ms)"
+    for latency, title in (("response", "Response"), ("service", "Service"))
+    for name, label in (("p50", "p50"), ("p99", "p99"), ("p999", "p99.9"))
+}
+
+_LOAD: Final = {
+    "rate": "Requests/s",
+    "failures": "Failures (10 s)",
+    "in_flight": "In flight",
+    **_LATENCIES,
+}
+
+_PROCESSES: Final = {
+    "lag_p99_ms": "Loop lag p99 (ms)",
+    "busy": "Loop busy (%)",
+    "bystander_p99_ms": "Bystander p99 (ms)",
+}
+
+COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
+    "stores": {"name": "Store", **_LOAD},
+    "pools": {"name": "Pool", **_LOAD, **_PROCESSES},
+}
+"""By tab: the title of each column, by its key."""
+
+UNKNOWN: Final = "-"
+
+
+def template_arguments() -> dict[str, Any]:
+    """Return what the template of Locust's page takes to show the tabs."""
+    return {
+        "extended_tabs": [{"key": tab, "title": tab.capitalize()} for tab in COLUMNS],
+        "extended_tables": [
+            {"key": tab, "structure": [{"key": k, "title": t} for k, t in columns.items()]}
+            for tab, columns in COLUMNS.items()
+        ],
+    }
+
+
+def rows(window: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return `extended_stats` of `GET /stats/requests`; `window` is that of the live data."""
+    return [
+        {"key": tab, "data": [_row(name, cells) for name, cells in sorted(window[tab].items())]}
+        for tab in COLUMNS
+    ]
+
+
+def _row(name: str, figures: Mapping[str, Any]) -> dict[str, Any]:
+    latencies = {
+        f"{latency}_{quantile}": ms
+        for latency in ("response", "service")
+        for quantile, ms in (figures[latency] or {}).items()
+    }
+    busy = figures.get("busy")
+    values = {**figures, **latencies, "busy": None if busy is None else round(busy * 100, 1)}
+    columns = (*_LOAD, *(_PROCESSES if "busy" in figures else ()))
+    return {"name": name, **{key: _cell(values.get(key)) for key in columns}}
+
+
+def _cell(value: float | None) -> float | str:
+    return UNKNOWN if value is None else round(value, 2)
+
 
 STATS: Final = "/stats/requests"
 PATH: Final = "/windtunnel/data"
@@ -49,7 +111,7 @@ class LiveApi:
         """Add the route to Locust's app, behind its login, and the tabs to its page."""
         app = web_ui.app
         assert app is not None
-        web_ui.template_args.update(tabs.template_arguments())
+        web_ui.template_args.update(template_arguments())
         app.after_request(self._add_rows)
         view = web_ui.auth_required_if_enabled(self.data)
         app.add_url_rule(f"{base_path(app)}{PATH}", "windtunnel_data", view)
@@ -91,7 +153,7 @@ class LiveApi:
         is_answer = response.is_json and response.status_code == HTTPStatus.OK
         if is_answer and request.path.endswith(STATS):
             stats = msgspec.json.decode(response.get_data())
-            stats["extended_stats"] = tabs.rows(self.window())
+            stats["extended_stats"] = rows(self.window())
             response.set_data(msgspec.json.encode(stats))
         return response
 

@@ -15,8 +15,8 @@ from locust.runners import MasterRunner
 
 from windtunnel.live.coordinator import Coordinator
 from windtunnel.live.load_profile import LoadProfile, rates
-from windtunnel.live.messages import ASSIGNMENT, LOAD, STOP, StopOrder, WorkerAssignment
 from windtunnel.live.preparation import Preparation, population_part
+from windtunnel.live.role import ASSIGNMENT, LOAD, STOP, StopOrder, WorkerAssignment
 
 
 class MasterRole(Coordinator):

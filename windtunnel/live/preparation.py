@@ -6,8 +6,9 @@ import logging
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 
-from windtunnel.client import descriptors
+from windtunnel.client import client
 from windtunnel.client.api import Operation
 from windtunnel.live.admission import admit
 from windtunnel.workload import dataset
@@ -15,6 +16,29 @@ from windtunnel.workload.mixes import MIXES
 from windtunnel.workload.slow import SlowWork
 from windtunnel.workload.stores import StoreInfo
 from windtunnel.workload.user_pool import UserConfig, UserPool
+
+
+def warn_of_idle_stores(stores: Sequence[str], users: int, processes: int) -> None:
+    """Say in the log which stores get no user of a closed load, and how many users they take."""
+    idle = idle_stores(stores, users, processes)
+    if idle:
+        enough = next(n for n in count(users) if not idle_stores(stores, n, processes))
+        log.warning(
+            "%s of %s stores get no user, so nothing is sent to them: %s: start %s users or more",
+            *(len(idle), len(stores), ", ".join(idle), enough),
+        )
+
+
+def idle_stores(stores: Sequence[str], users: int, processes: int) -> list[str]:
+    """Return the stores that none of `users` works on, as `UserPool.join` deals them out."""
+    processes = max(1, processes)
+    busy = {
+        stores[(rank + index) % len(stores)]
+        for rank in range(processes)
+        for index in range(users // processes + (rank < users % processes))
+    }
+    return [store for store in stores if store not in busy]
+
 
 log = logging.getLogger("windtunnel")
 
@@ -71,7 +95,7 @@ def make_user_pool(
     config: UserConfig, parts: Mapping[str, Part], users: int, rank: int = 0
 ) -> UserPool:
     """Return the user pool of a process that owns these parts of the populations, by store."""
-    if warning := descriptors.raise_limit(users):
+    if warning := client.raise_limit(users):
         log.warning(warning)
     free = {
         store: dataset.records(config.seed, config.population, ids, start)

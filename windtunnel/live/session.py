@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import signal
+import socket
 import sys
-from collections.abc import Sequence
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import gevent
@@ -24,12 +26,35 @@ from windtunnel.live.load_controller import LoadController
 from windtunnel.live.local import LocalRole
 from windtunnel.live.master import MasterRole
 from windtunnel.live.page import Page
-from windtunnel.live.ports import port_conflict
 from windtunnel.live.recording_session import RecordingSession
 from windtunnel.live.role import Role
 from windtunnel.live.worker import WorkerRole
 from windtunnel.workload.stores import ServerDownError
 from windtunnel.workload.user import StoreUser
+
+
+def port_conflict(options: Namespace) -> str | None:
+    """Return why a port of these options cannot be listened on, in one line, or None."""
+    for host, port, option in _listeners(options):
+        address = "" if host == "*" else host
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        try:
+            socket.create_server((address, port), family=family).close()
+        except OSError as error:
+            reason = str(error.strerror or error).partition(" (while")[0]
+            return f"cannot listen at {host}:{port}: {reason}: choose another port ({option})"
+    return None
+
+
+def _listeners(options: Namespace) -> Iterator[tuple[str, int, str]]:
+    """Yield host, port and option of everything that Locust will listen on."""
+    if options.worker or options.show_task_ratio or options.show_task_ratio_json:
+        return
+    if options.headful or not options.headless:
+        yield options.web_host or "*", options.web_port, "--web-port"
+    if options.master or options.processes:
+        option = "--master-bind-port, and --master-port for its workers"
+        yield options.master_bind_host, options.master_bind_port, option
 
 
 class Session:

@@ -11,10 +11,9 @@ from locust.env import Environment
 from locust.runners import WorkerRunner
 
 from windtunnel.live.load_profile import LoadProfile
-from windtunnel.live.messages import ASSIGNMENT, LOAD, STOP, StopOrder, WorkerAssignment
 from windtunnel.live.preparation import make_user_pool
 from windtunnel.live.recording_session import RecordingSession
-from windtunnel.live.role import Role
+from windtunnel.live.role import ASSIGNMENT, LOAD, STOP, Role, StopOrder, WorkerAssignment
 from windtunnel.workload.user import StoreUser
 
 SPAWN_TIMEOUT_S: Final = 10.0

@@ -46,7 +46,7 @@ def lines(planned: PlanResult) -> Iterator[str]:
     """The answer in words: the split, the next best, the margins."""
     best, following = planned.best, planned.next_best
     if best is None:
-        yield f"No split holds the objectives: {'; '.join(planned.bounds)}."
+        yield f"No split holds the objectives: {'; '.join(planned.why_infeasible)}."
     else:
         yield f"Split: {evaluation_line(best)}"
     if following is not None:
@@ -199,7 +199,7 @@ class PlannedSplit(msgspec.Struct, frozen=True):
 class PlanAnswer(msgspec.Struct, frozen=True):
     """Every split that was tried, the best first; `left_out` cannot keep up, and why.
 
-    `bounds` says why none holds the objectives; `requests` how many stand behind the figures.
+    `why_infeasible` says why none holds the objectives; `requests` how many stand behind the figures.
     """
 
     fast: PlannedWork
@@ -209,7 +209,7 @@ class PlanAnswer(msgspec.Struct, frozen=True):
     error: ModelError | None
     splits: Sequence[PlannedSplit]
     left_out: Mapping[str, str]
-    bounds: Sequence[str]
+    why_infeasible: Sequence[str]
     requests: Mapping[str, int]
 
 
@@ -224,7 +224,7 @@ def as_json(planned: PlanResult, source: str, error: ModelError | None) -> bytes
         error,
         [_split(evaluation) for evaluation in planned.evaluations],
         planned.overloaded,
-        planned.bounds,
+        planned.why_infeasible,
         planned.requests,
     )
     return msgspec.json.format(msgspec.json.encode(answer), indent=2)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from windtunnel.client import descriptors
+from windtunnel.client import client
 from windtunnel.errors import CellError
 from windtunnel.recording.results import Cell
 from windtunnel.recording.sampler import Sampler
@@ -31,7 +31,7 @@ def measure(
     streams = [kind.stream for kind in user_classes]
     rates = rates_of(order, streams) if order.rate is not None or streams != [""] else {}
     notify(Reset())
-    if short := descriptors.raise_limit(order.connections):
+    if short := client.raise_limit(order.connections):
         raise CellError(short)
     user_pool = prepare(order, rates)
     for user_class in user_classes:

@@ -21,7 +21,7 @@ import msgspec
 from gevent.fileobject import FileObjectPosix
 from gevent.queue import Queue
 
-from windtunnel.client import descriptors
+from windtunnel.client import client
 from windtunnel.errors import CellError
 from windtunnel.runner.cell import measure
 from windtunnel.runner.order import CellOrder, Done, Event, Failed, Ready
@@ -71,7 +71,7 @@ def main() -> int:
     """Serve orders until there are no more; returns the exit status."""
     gevent.signal_handler(signal.SIGTERM, sys.exit, 0)
     gevent.signal_handler(signal.SIGINT, sys.exit, 130)
-    descriptors.raise_limit()
+    client.raise_limit()
     gc.collect()
     gc.freeze()  # what was imported is never garbage: do not look at it again in a cell
     orders: Queue[bytes] = Queue()

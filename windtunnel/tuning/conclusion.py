@@ -79,7 +79,7 @@ def predictions(
     return {
         evaluation.layout.name: Evaluation(
             evaluation.layout,
-            forecast(evaluation.layout.scene(*works, model["cores"]), length),
+            forecast(evaluation.layout.system_model(*works, model["cores"]), length),
             slos,
         )
         for evaluation in evaluations

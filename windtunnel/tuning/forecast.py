@@ -1,4 +1,4 @@
-"""What the model says of a scene: quantiles and throughput of each kind of work, with intervals."""
+"""What the model says of a model: quantiles and throughput of each kind of work, with intervals."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Length:
-    """How long a scene is simulated: so many rounds, each with a warm-up and a window, seconds."""
+    """How long a model is simulated: so many rounds, each with a warm-up and a window, seconds."""
 
     warmup: float
     duration: float
@@ -69,7 +69,7 @@ class Length:
 
 
 def forecast(model: SystemModel, length: Length, seed: object = 1) -> Mapping[str, Forecast]:
-    """Simulate a scene; the same seed gives the same answer."""
+    """Simulate a model; the same seed gives the same answer."""
     rounds = [
         simulate(
             model,

@@ -59,7 +59,7 @@ class PoolLayout:
             f'routes."{ROUTE}"': SLOW if self.slow else FAST,
         }
 
-    def scene(self, fast: Work, slow: Work, cores: float | None) -> SystemModel:
+    def system_model(self, fast: Work, slow: Work, cores: float | None) -> SystemModel:
         """What the model simulates of it."""
         pools = {FAST: Pool((1,) * self.fast, self.balance)}
         if self.slow:

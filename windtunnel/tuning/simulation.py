@@ -10,18 +10,84 @@ import random
 from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from itertools import count
 from typing import Protocol
 
 from simpy import Environment
 from simpy.events import Event, Timeout
 
 from windtunnel.tuning.balancing import BALANCERS
-from windtunnel.tuning.cores import SharedCores, UnlimitedCores, after
 from windtunnel.tuning.system_model import Pool, SystemModel, Work
 
 
+class SharedCores:
+    """`number` of cores, whole or not, evenly divided among all that compute."""
+
+    def __init__(self, env: Environment, number: float) -> None:
+        self._env = env
+        self._number = number
+        self._work = 0.0
+        self._seen = 0.0
+        self._ends: list[tuple[float, int, Callable[[], None]]] = []
+        self._serial = count()
+        self._next: Event | None = None
+
+    def compute(self, seconds: float, done: Callable[[], None]) -> None:
+        """Call `done` when `seconds` of a core's work are done."""
+        self._advance()
+        heappush(self._ends, (self._work + seconds, next(self._serial), done))
+        self._schedule()
+
+    @property
+    def _speed(self) -> float:
+        return min(1.0, self._number / len(self._ends))
+
+    def _advance(self) -> None:
+        now = self._env.now
+        if self._ends:
+            self._work += (now - self._seen) * self._speed
+        self._seen = now
+
+    def _schedule(self) -> None:
+        if not self._ends:
+            self._next = None
+            return
+        left = max(0.0, self._ends[0][0] - self._work)
+        self._next = Timeout(self._env, left / self._speed)
+        assert self._next.callbacks is not None
+        self._next.callbacks.append(self._end)
+
+    def _end(self, event: Event) -> None:
+        if event is not self._next:
+            return  # somebody came or went since: it was scheduled anew
+        self._advance()
+        end, _, done = heappop(self._ends)
+        self._work = max(self._work, end)
+        self._schedule()
+        done()
+
+
+class UnlimitedCores:
+    """As many cores as there are processes: nobody waits for one."""
+
+    def __init__(self, env: Environment) -> None:
+        self._env = env
+
+    def compute(self, seconds: float, done: Callable[[], None]) -> None:
+        """Call `done` in `seconds`."""
+        after(self._env, seconds, done)
+
+
+def after(env: Environment, seconds: float, done: Callable[[], None]) -> None:
+    """Call `done` in `seconds`."""
+    event = Timeout(env, seconds)
+    assert event.callbacks is not None
+    event.callbacks.append(lambda _: done())
+
+
 class Computing(Protocol):
-    """SharedCores, scarce or not."""
+    """Cores, scarce or not."""
 
     def compute(self, seconds: float, done: Callable[[], None]) -> None:
         """Call `done` when so much work is done."""
@@ -184,7 +250,7 @@ class _Stream:
 def simulate(
     model: SystemModel, seed: object, *, warmup: float, duration: float, patience: float = 10.0
 ) -> dict[str, WorkCounts]:
-    """Let `scene` go on for a warm-up and a window, and return what each kind of work got.
+    """Let `model` go on for a warm-up and a window, and return what each kind of work got.
 
     Nothing comes after the window's end; what came is given `patience` seconds to be answered. The
     same seed gives the same answer.

@@ -64,7 +64,7 @@ class Traffic:
 
     @property
     def computing(self) -> float:
-        """SharedCores that are busy with it on average."""
+        """Cores that are busy with it on average."""
         return sum(w.rate * w.service.mean * w.cpu for w in (self.fast, self.slow))
 
     def at(self, fast: float, slow: float) -> Traffic:

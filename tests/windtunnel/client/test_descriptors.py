@@ -7,11 +7,11 @@ import subprocess
 import sys
 
 from tests.windtunnel.served import ROOT, server
-from windtunnel.client.descriptors import RESERVED
+from windtunnel.client.client import RESERVED
 
 CODE = """
 import json, resource, sys
-from windtunnel.client.descriptors import raise_limit
+from windtunnel.client.client import raise_limit
 soft, hard, connections = map(int, sys.argv[1:])
 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 print(json.dumps([raise_limit(connections), resource.getrlimit(resource.RLIMIT_NOFILE)]))

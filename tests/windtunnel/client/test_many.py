@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.fixed_nginx import PATH, fixed_nginx
 from deploy.services import UnavailableError
-from windtunnel.client.descriptors import RESERVED
+from windtunnel.client.client import RESERVED
 
 USERS = 10_000
 ROUNDS = 3
@@ -19,13 +19,13 @@ ROUNDS = 3
 CODE = f"""
 import sys
 import gevent
-from windtunnel.client import descriptors
+from windtunnel.client import client
 from windtunnel.client.address import Address
 from windtunnel.client.client import Client
 from windtunnel.client.timers import Deadlines
 
 url, users = sys.argv[1], int(sys.argv[2])
-reason = descriptors.raise_limit(users)
+reason = client.raise_limit(users)
 assert reason is None, reason
 address, deadlines = Address(url), Deadlines(60)
 outcomes = []

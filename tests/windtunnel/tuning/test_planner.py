@@ -20,11 +20,10 @@ from windtunnel.analysis.stats import IntervalEstimate
 from windtunnel.recording import tuning_results
 from windtunnel.reports.plan import left_out, lines
 from windtunnel.tuning.distributions import Constant
-from windtunnel.tuning.feasibility import bounds
 from windtunnel.tuning.forecast import Forecast, Length, forecast
 from windtunnel.tuning.layout import FAST, SLOW, PoolLayout, pool_layouts, read
 from windtunnel.tuning.objectives import Evaluation, ObjectiveError, front, kinds, ranked
-from windtunnel.tuning.planner import PlanResult, overloaded, plan
+from windtunnel.tuning.planner import PlanResult, overloaded, plan, why_infeasible
 from windtunnel.tuning.system_model import Traffic, work
 
 
@@ -187,7 +186,7 @@ def test_no_split_holds_what_cannot_be() -> None:
 def test_what_cannot_be_kept_is_named(
     asked: tuple[float, float, float | None], slo: str, most: int, said: list[str]
 ) -> None:
-    found = bounds(traffic(*asked), [parse(slo)], most)
+    found = why_infeasible(traffic(*asked), [parse(slo)], most)
     assert len(found) == len(said), found
     for why, part in zip(found, said, strict=True):
         assert part in why
@@ -239,8 +238,8 @@ def test_too_little_of_a_machine_is_said() -> None:
 
 
 def test_what_cannot_keep_up_is_never_answered_in_the_tail() -> None:
-    scene = PoolLayout(1, 1).scene(traffic(10, 200).fast, traffic(10, 200).slow, None)
-    found = forecast(scene, Length(warmup=0, duration=2, patience=1))
+    model = PoolLayout(1, 1).system_model(traffic(10, 200).fast, traffic(10, 200).slow, None)
+    found = forecast(model, Length(warmup=0, duration=2, patience=1))
     assert math.isinf(found[SLOW].quantile(0.99).estimate)
     assert found[SLOW].throughput.estimate == pytest.approx(50, rel=0.05)
     assert found[SLOW].failed_share > 0.5
@@ -275,7 +274,7 @@ def test_no_more_processes_are_tried_than_are_allowed(tmp_path: Path) -> None:
     )  # fmt: skip
     told = json.loads(done.stdout)
     assert len(told["left_out"]) == 64 * 65 // 2
-    assert [part for why in told["bounds"] for part in ("cores", "64") if part in why]
+    assert [part for why in told["why_infeasible"] for part in ("cores", "64") if part in why]
 
 
 def test_programs_are_told_the_same(tmp_path: Path) -> None:

@@ -29,9 +29,9 @@ MD1, MMC = (40.0, 0.02), (120.0, 0.02, 3)
 def seen(
     work: Work, pool: Pool, cores: float | None = None, seconds: float = 150
 ) -> list[WorkCounts]:
-    scene = SystemModel([work], {"pool": pool}, {work.name: "pool"}, cores)
+    model = SystemModel([work], {"pool": pool}, {work.name: "pool"}, cores)
     return [
-        simulate(scene, number, warmup=seconds / 10, duration=seconds)[work.name]
+        simulate(model, number, warmup=seconds / 10, duration=seconds)[work.name]
         for number in range(ROUNDS)
     ]
 
@@ -158,8 +158,8 @@ def test_all_that_comes_leaves_and_littles_law_holds(
     fast: Work, slow: Work, one: Pool, other: Pool, cores: float | None, apart: bool
 ) -> None:
     routes = {"fast": "one", "slow": "other" if apart else "one"}
-    scene = SystemModel([fast, slow], {"one": one, "other": other}, routes, cores)
-    found = simulate(scene, "any", warmup=0.2, duration=1.0, patience=1e6)
+    model = SystemModel([fast, slow], {"one": one, "other": other}, routes, cores)
+    found = simulate(model, "any", warmup=0.2, duration=1.0, patience=1e6)
     for name, of in found.items():
         assert of.answered == of.sent >= of.arrived == len(of.responses) >= of.within
         assert of.area == pytest.approx(of.time_in_system, rel=1e-6, abs=1e-9), name
@@ -202,8 +202,8 @@ def test_a_blocked_process_makes_others_wait_and_an_async_one_does_not() -> None
     def worst(holds: bool) -> float:
         slow = Work("slow", 2, Constant(0.05), cpu=0, holds=holds)
         fast = Work("fast", 500, Constant(0.0001))
-        scene = SystemModel([fast, slow], {"one": Pool((1,))}, {"fast": "one", "slow": "one"})
-        return max(simulate(scene, 1, warmup=0, duration=5)["fast"].responses)
+        model = SystemModel([fast, slow], {"one": Pool((1,))}, {"fast": "one", "slow": "one"})
+        return max(simulate(model, 1, warmup=0, duration=5)["fast"].responses)
 
     assert worst(holds=True) > 0.045
     assert worst(holds=False) < 0.001
@@ -212,24 +212,24 @@ def test_a_blocked_process_makes_others_wait_and_an_async_one_does_not() -> None
 def test_more_processes_than_cores_slow_each_other() -> None:
     """Two that compute all the time on one core: each takes twice as long, less its start."""
     work = Work("work", 2, Constant(10.0))
-    scene = SystemModel([work], {"pool": Pool((1, 1), "least_conn")}, {"work": "pool"}, cores=1)
-    found = simulate(scene, 1, warmup=0, duration=1, patience=100)["work"]
+    model = SystemModel([work], {"pool": Pool((1, 1), "least_conn")}, {"work": "pool"}, cores=1)
+    found = simulate(model, 1, warmup=0, duration=1, patience=100)["work"]
     assert found.responses == pytest.approx([19.5, 19.5])
 
 
 def test_what_is_never_answered_is_not_there() -> None:
     work = Work("work", 100, Constant(1.0))
-    scene = SystemModel([work], {"pool": Pool((1,))}, {"work": "pool"})
-    found = simulate(scene, 1, warmup=0, duration=1, patience=3)["work"]
+    model = SystemModel([work], {"pool": Pool((1,))}, {"work": "pool"})
+    found = simulate(model, 1, warmup=0, duration=1, patience=3)["work"]
     assert (found.arrived, len(found.responses)) == (100, 3)
 
 
 def test_the_same_seed_gives_the_same_answer() -> None:
     def answer(seed: int) -> list[float]:
-        scene = SystemModel(
+        model = SystemModel(
             [Work("work", 90, Exponential(0.01), poisson=True)], {"p": Pool((1, 1))}, {"work": "p"}
         )
-        return simulate(scene, seed, warmup=0, duration=2)["work"].responses
+        return simulate(model, seed, warmup=0, duration=2)["work"].responses
 
     assert answer(1) == answer(1) != answer(2)
 
