@@ -199,7 +199,7 @@ class PlannedSplit(msgspec.Struct, frozen=True):
 class PlanAnswer(msgspec.Struct, frozen=True):
     """Every split that was tried, the best first; `left_out` cannot keep up, and why.
 
-    `why_infeasible` says why none holds the objectives; `requests` how many stand behind the figures.
+    `bounds` says why none holds the objectives; `requests` how many stand behind the figures.
     """
 
     fast: PlannedWork
@@ -209,7 +209,7 @@ class PlanAnswer(msgspec.Struct, frozen=True):
     error: ModelError | None
     splits: Sequence[PlannedSplit]
     left_out: Mapping[str, str]
-    why_infeasible: Sequence[str]
+    bounds: Sequence[str]
     requests: Mapping[str, int]
 
 

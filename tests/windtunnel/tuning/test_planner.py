@@ -274,7 +274,7 @@ def test_no_more_processes_are_tried_than_are_allowed(tmp_path: Path) -> None:
     )  # fmt: skip
     told = json.loads(done.stdout)
     assert len(told["left_out"]) == 64 * 65 // 2
-    assert [part for why in told["why_infeasible"] for part in ("cores", "64") if part in why]
+    assert [part for why in told["bounds"] for part in ("cores", "64") if part in why]
 
 
 def test_programs_are_told_the_same(tmp_path: Path) -> None:
