@@ -45,7 +45,7 @@ WATCH_LAYERS = (
 )
 
 WINDTUNNEL_LAYERS = (
-    "windtunnel.errors",
+    "windtunnel.errors windtunnel.settings",
     "windtunnel.client",
     "windtunnel.recording",
     "windtunnel.workload windtunnel.analysis",

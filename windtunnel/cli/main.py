@@ -16,6 +16,7 @@ from typing import Annotated
 
 import typer
 
+from windtunnel import settings
 from windtunnel.cli import measure, plan, split, stack, tune
 from windtunnel.cli.output import error_line, exit_code, say
 from windtunnel.errors import ExitCode
@@ -106,7 +107,7 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _fail(error: Exception) -> int:
-    if os.environ.get("WINDTUNNEL_DEBUG"):
+    if settings.prints_tracebacks():
         traceback.print_exception(error)
     print(f"windtunnel: {error_line(error)}", file=sys.stderr)
     return exit_code(error)

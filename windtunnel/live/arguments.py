@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from locust.argument_parser import LocustArgumentParser
 
+from windtunnel import settings
 from windtunnel.workload.options import (
     COOKIES,
     MAX_IN_FLIGHT,
@@ -115,9 +116,8 @@ def rate_option(name: str) -> LoadOption[float]:
 
 def targets() -> dict[str, str]:
     """Return the addresses of a stack on this machine by the values of `target`."""
-    offset = os.environ.get("WINDTUNNEL_OFFSET") or "0"
-    shift = int(offset) if offset.isdecimal() else 0
-    return {name: f"http://127.0.0.1:{port + shift}" for name, port in _PORTS.items()}
+    offset = settings.port_offset()
+    return {name: f"http://127.0.0.1:{port + offset}" for name, port in _PORTS.items()}
 
 
 def url_of(target: str, host: str | None) -> str:
@@ -195,7 +195,7 @@ def add_arguments(
         _add_option(parser, flag, flag.default)
     parser.add_argument(
         "--results",
-        default=os.environ.get("WINDTUNNEL_RESULTS", "results"),
+        default=settings.results_folder(),
         metavar="DIR",
         include_in_web_ui=False,
         help="Folder for the results of each run, for `windtunnel report`; '': none",
