@@ -55,7 +55,7 @@ def measure(
 
 
 def template(order: CellOrder, rates: Rates) -> Cell:
-    """Return what is known of the cell of an order before it is measured."""
+    """Return the cell of an order before anything is measured: its conditions and streams."""
     return Cell(
         **msgspec.structs.asdict(order.conditions),
         process=order.process,

@@ -136,9 +136,9 @@ class Collector:
 
 
 def in_flight(user_pool: UserPool, answering: dict[tuple[type, str], str]) -> InFlight:
-    """Count the requests of a user pool that have no answer yet.
+    """Count the requests of a user pool that have no response yet.
 
-    A user that has had no answer, as many have when a server stalls, is counted with the pool that
+    A user that has had no response, as many have when a server stalls, is counted with the pool that
     answers others of its kind; `answering` remembers these.
     """
     users = [

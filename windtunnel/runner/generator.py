@@ -45,7 +45,7 @@ def user_classes(scenario: str) -> list[type[StoreUser]]:
     raise CellError(f"{name} has no user that a cell can be measured with")
 
 
-def answer(line: bytes, notify: Callable[[Event], None]) -> None:
+def serve(line: bytes, notify: Callable[[Event], None]) -> None:
     """Measure the cell of an order; `notify` gets the events of it."""
     try:
         order = msgspec.json.decode(line, type=CellOrder)
@@ -64,7 +64,7 @@ def _write(event: Event) -> None:
 
 def _work(orders: Queue[bytes]) -> None:
     for line in orders:
-        answer(line, _write)
+        serve(line, _write)
 
 
 def main() -> int:

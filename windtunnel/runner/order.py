@@ -25,7 +25,7 @@ from windtunnel.workload.options import (
 from windtunnel.workload.slow import LONGEST_MS, SlowKind, SlowLoad, SlowWork, blocking_store
 
 BYSTANDER_RATE: Final = 20.0
-"""Requests a second to each process: 20 answers, of 50 us each, are a thousandth of it."""
+"""Requests a second to each process: 20 responses, of 50 us each, are a thousandth of it."""
 
 LOADED_RATE: Final = 100.0
 """Those to the one process that a stack's cell loads: half a percent of it, for 1,000 in a run."""
@@ -42,7 +42,7 @@ class CellOrder(Conditions, frozen=True, kw_only=True, tag_field="cmd", tag="cel
     beside that: sleeps of `sleep_ms`, or the summary of `slow_store`. `target` is the address to
     load. `bystanders` are addresses of processes, each asked at `bystander_rate`, the one that is
     the target itself at `loaded_rate` if that is given. `folder` gets the series, the cell while it
-    is under way, and `sample` requests of every second. `groups` are the process ids whose CPU time
+    is unfinished, and `sample` requests of every second. `groups` are the process ids whose CPU time
     is counted, by the name of their group.
     """
 

@@ -66,7 +66,7 @@ class ProgressDisplay:
         self._bar.update(self._task, total=self._total)
 
     def begin(self, what: str) -> None:
-        """Say which cell is under way."""
+        """Show which cell is being measured."""
         self._bar.update(self._task, description=what)
         now = self._clock()
         if not self._console.is_terminal and (self._done == 0 or now - self._said >= LINE_EVERY):
@@ -87,7 +87,7 @@ class ProgressDisplay:
             return ""
         spent = self._clock() - self._began
         cell_s = spent / self._done
-        sure = max(self._within - spent, cell_s)  # the cell under way is not broken off
+        sure = max(self._within - spent, cell_s)  # the cell being measured is not broken off
         left = round(min(cell_s * (self._total - self._done), sure))
         return f", {left // 60}:{left % 60:02d} left"
 

@@ -40,7 +40,7 @@ class Request:
     rates.
     `splits` are variants by name: what of the stack's split is changed for their cells. `against`
     is a second server, whose cells are interleaved with the first one's. With `precision` (a share
-    of 1) rounds go on until every ratio to the best is known that well, or `max_time` is over.
+    of 1) rounds go on until every ratio to the best is that precise, or `max_time` is over.
     """
 
     scenario: str = "crud"

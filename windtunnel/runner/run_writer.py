@@ -30,12 +30,12 @@ from windtunnel.runner.surroundings import Surroundings
 from windtunnel.runner.totals import Totals
 
 PARTIAL_EVERY: Final = 5
-"""Seconds after which the cells under way are written once more."""
+"""Seconds after which the unfinished cells are written again."""
 
 INCOMPLETE: Final = "incomplete: not finished when this was written"
 
 Templates = Mapping[str, Cell]
-"""By store, its cell as far as it is known before anything is measured: conditions and streams."""
+"""By store, its cell before anything is measured: its conditions and streams."""
 
 
 class RunWriter:

@@ -33,7 +33,7 @@ class CellSurroundings:
         self._ended = Surroundings()
 
     def end(self, until: float, timeout: float) -> None:
-        """Count no more; bystanders' answers to what they sent before `until` get `timeout` s."""
+        """Count no more; bystanders wait `timeout` s for responses from before `until`."""
         spent = cpu.seconds(self._before, cpu.read(self._groups))
         steal = stolen_share(self._ticks, cpu_ticks())
         self._bystanders.end(until)
@@ -46,7 +46,7 @@ class CellSurroundings:
         )
 
     def read(self, last: bool) -> Surroundings:  # noqa: ARG002
-        """Return what is known: nothing before the end, as reading it takes a while."""
+        """Return the readings: none before the end, as reading takes a while."""
         return self._ended
 
 

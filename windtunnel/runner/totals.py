@@ -93,7 +93,7 @@ class Totals:
     def cell(self, template: Cell, surroundings: Surroundings, seconds: float) -> Cell:
         """Return the cell of a store, of so many seconds.
 
-        `template` has its conditions, what else is known of it, and its streams.
+        `template` has its conditions and its streams.
         """
         store = template.store or ""
         histograms, streams = self._histograms[store], self._streams(store)
@@ -127,7 +127,7 @@ class Totals:
         return streams
 
     def _cpu(self, surroundings: Surroundings) -> CpuSeconds:
-        """What is known of CPU time; of stores that are loaded at once, none has its own."""
+        """Return CPU time by group; unknown for stores that are loaded at once."""
         if len(self._histograms) > 1:
             return CpuSeconds()
         generator = round(sum(sender.cpu_s for sender in self._senders.values()), 6)

@@ -86,7 +86,7 @@ class TrialStack:
             self.clean_s.append(change.clean_s)
 
     def _idle(self) -> None:
-        """Wait until every process answers: what a cell left to it is done then."""
+        """Wait until every process responds: it has finished the requests of the last cell."""
         for address in self.stack.state.processes:
             connection = HTTPConnection(address.removeprefix("http://"), timeout=IDLE_TIMEOUT_S)
             try:
@@ -130,7 +130,7 @@ def services_of(store: str) -> list[str] | None:
 
 @contextmanager
 def trial_stack(say: Callable[[str], None], store: str) -> Iterator[TrialStack]:
-    """The stack that is up, or a fresh one with the store's database that is stopped in the end.
+    """Use the stack that is up, or a fresh one with the store's database that is stopped in the end.
 
     The former split is brought back when the block is left, for whatever reason; after `keep` that
     is the one which was kept. Raises StackError.

@@ -1,4 +1,4 @@
-"""What a tune is asked for."""
+"""The request for a tune: its load, its SLOs and the layouts to try."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class Window:
         self._load.run(seconds)
 
     def close(self, timeout: float) -> Cell:
-        """Return the cell, open load's last answers in it."""
+        """Return the cell, with the last responses of open load."""
         until = self._load.finish(timeout)
         self._writer.take(self._collector.end())
         self._writer.stop()
