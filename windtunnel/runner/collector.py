@@ -138,8 +138,8 @@ class Collector:
 def in_flight(user_pool: UserPool, answering: dict[tuple[type, str], str]) -> InFlight:
     """Count the requests of a user pool that have no response yet.
 
-    A user that has had no response, as many have when a server stalls, is counted with the pool that
-    answers others of its kind; `answering` remembers these.
+    A user without any response yet, as many are when a server stalls, counts for the pool that
+    answers others of its class; `answering` remembers these.
     """
     users = [
         cast("StoreUser", client.owner)

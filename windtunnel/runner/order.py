@@ -42,8 +42,8 @@ class CellOrder(Conditions, frozen=True, kw_only=True, tag_field="cmd", tag="cel
     beside that: sleeps of `sleep_ms`, or the summary of `slow_store`. `target` is the address to
     load. `bystanders` are addresses of processes, each asked at `bystander_rate`, the one that is
     the target itself at `loaded_rate` if that is given. `folder` gets the series, the cell while it
-    is unfinished, and `sample` requests of every second. `groups` are the process ids whose CPU time
-    is counted, by the name of their group.
+    is unfinished, and `sample` requests of every second. `groups` are the process ids whose CPU
+    time is counted, by the name of their group.
     """
 
     scenario: str = "crud"

@@ -130,7 +130,7 @@ def services_of(store: str) -> list[str] | None:
 
 @contextmanager
 def trial_stack(say: Callable[[str], None], store: str) -> Iterator[TrialStack]:
-    """Use the stack that is up, or a fresh one with the store's database that is stopped in the end.
+    """Use the stack that is up, or a fresh one with the store's database, stopped in the end.
 
     The former split is brought back when the block is left, for whatever reason; after `keep` that
     is the one which was kept. Raises StackError.
