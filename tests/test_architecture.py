@@ -192,7 +192,7 @@ def test_every_module_of_a_layered_package_has_a_layer() -> None:
     assert not homeless
 
 
-@pytest.mark.parametrize("package", ["deploy", "nginx", "server", "watch", "windtunnel"])
+@pytest.mark.parametrize("package", PACKAGES)
 def test_no_imports_form_a_circle(package: str) -> None:
     """Not even among modules of one layer, or for annotations alone."""
     paths = {module: path for module, path in modules() if within(module, package)}
