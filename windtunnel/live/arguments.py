@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from locust.argument_parser import LocustArgumentParser
 
-from windtunnel import settings
+from windtunnel.settings import port_offset, results_folder
 from windtunnel.workload.options import (
     COOKIES,
     MAX_IN_FLIGHT,
@@ -116,7 +116,7 @@ def rate_option(name: str) -> LoadOption[float]:
 
 def targets() -> dict[str, str]:
     """Return the addresses of a stack on this machine by the values of `target`."""
-    offset = settings.port_offset()
+    offset = port_offset()
     return {name: f"http://127.0.0.1:{port + offset}" for name, port in _PORTS.items()}
 
 
@@ -195,7 +195,7 @@ def add_arguments(
         _add_option(parser, flag, flag.default)
     parser.add_argument(
         "--results",
-        default=settings.results_folder(),
+        default=results_folder(),
         metavar="DIR",
         include_in_web_ui=False,
         help="Folder for the results of each run, for `windtunnel report`; '': none",
