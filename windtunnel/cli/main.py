@@ -16,10 +16,10 @@ from typing import Annotated
 
 import typer
 
-from windtunnel import settings
 from windtunnel.cli import measure, plan, split, stack, tune
 from windtunnel.cli.output import error_line, exit_code, say
 from windtunnel.errors import ExitCode
+from windtunnel.settings import prints_tracebacks
 
 END_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
@@ -107,7 +107,7 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _fail(error: Exception) -> int:
-    if settings.prints_tracebacks():
+    if prints_tracebacks():
         traceback.print_exception(error)
     print(f"windtunnel: {error_line(error)}", file=sys.stderr)
     return exit_code(error)
