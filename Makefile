@@ -1,4 +1,4 @@
-# Windtunnel. `make` alone lists what there is; nothing but Python 3.11+ is presumed.
+# Windtunnel. `make` alone lists the targets; all it needs is Python 3.11+.
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 BIN := .venv/bin
@@ -27,7 +27,7 @@ down: environment ## stop all of it
 
 ui: environment ## the stack, then Locust with its web UI
 	@$(BIN)/windtunnel up
-	@echo 'Locust: http://127.0.0.1:8089 (Ctrl-C ends it; the stack goes on until make down)'
+	@echo 'Locust: http://127.0.0.1:8089 (Ctrl-C ends it; the stack keeps running until make down)'
 	@exec $(BIN)/locust -f locustfiles/crud.py $(ARGS)
 
 bench: environment ## rank every engine (ARGS=--full: every mode and durability)
@@ -36,16 +36,16 @@ bench: environment ## rank every engine (ARGS=--full: every mode and durability)
 test: environment ## the tests, with real servers (ARGS='-k sqlite')
 	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder $(ARGS)
 
-perf: environment ## what a request costs; fails when it got dearer
+perf: environment ## what a request costs; fails if it costs more than its limit
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-truth: environment ## what is reported against what was so (ARGS='stall --quick')
+truth: environment ## what is reported against the truth (ARGS='stall --quick')
 	@$(BIN)/python -m validation $(ARGS)
 
 lint: environment ## ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
-lock: environment ## requirements.lock anew from pyproject.toml
+lock: environment ## requirements.lock again from pyproject.toml
 	@$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-emit-index-url --no-annotate --extra all --extra dev pyproject.toml -o requirements.lock
 

@@ -125,7 +125,7 @@ def test_what_was_tuned_can_be_carried_away(workspace: Workspace) -> None:
         (("set", "pools.fast.processes=0"), "pools.fast.processes: must be a whole number"),
         (("set", "pools.quick.processes=1"), "pools.quick: unknown pool (fast, slow)"),
         (("set", "speed=1"), "speed: unknown key"),
-        (("render", "--nginx", "new"), "--nginx new"),
+        (("render", "--nginx", "new"), "'--nginx': 'new' must be a version"),
         (("apply", "/nowhere/split.toml"), "/nowhere/split.toml"),
         (("turn",), "turn"),
     ],
