@@ -16,10 +16,11 @@ from locust.runners import STATE_SPAWNING, STATE_STOPPED, Runner
 
 from windtunnel.errors import ExitCode
 from windtunnel.live.admission import REFUSALS
+from windtunnel.live.idle_stores import warn_of_idle_stores
 from windtunnel.live.load_controller import LoadController
 from windtunnel.live.load_profile import LoadProfile, rates, set_paused
 from windtunnel.live.locust_run import LocustRun, open_run
-from windtunnel.live.preparation import Preparation, prepare, warn_of_idle_stores
+from windtunnel.live.preparation import Preparation, prepare
 from windtunnel.live.recording_session import RecordingSession
 from windtunnel.live.role import Role
 from windtunnel.live.split_control import access_log

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from windtunnel.client.api import Record
-from windtunnel.live.preparation import idle_stores
+from windtunnel.live.idle_stores import idle_stores
 from windtunnel.workload.user_pool import UserConfig, UserPool
 
 STORES = ["a/async/fast", "b/async/fast", "c/async/fast", "d/async/fast"]
