@@ -50,7 +50,7 @@ _MODULES = {
     "Response": "client.response",
     "Session": "live.session",
     "SlowKind": "workload.slow",
-    "SlowUser": "workload.slow_user",
+    "SlowUser": "workload.record_user",
     "SlowWork": "workload.slow",
     "StoreUser": "workload.user",
 }
