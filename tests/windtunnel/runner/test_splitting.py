@@ -121,8 +121,8 @@ def test_a_process_loaded_straight_is_the_one_whose_bystander_counts(
         (("--split", "one: pools.fast.speed=2"), 2, "pools.fast.speed"),
         (("--split", "one: pools.slow="), 2, "routes"),
         (("--split", "pools.fast.processes=2"), 2, "write NAME: KEY=VALUE"),
-        (("--split", "one: faster"), 2, "write NAME: KEY=VALUE"),
-        (("--split", ONE, "--processes", 1), 2, "--split says which processes there are"),
+        (("--split", "one: faster"), 2, "write KEY=VALUE"),
+        (("--split", ONE, "--processes", 1), 2, "--split sets the processes itself"),
     ],
 )
 def test_a_split_that_cannot_be_changes_nothing(
