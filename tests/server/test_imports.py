@@ -30,7 +30,9 @@ class {name}(Memory):
 def install(folder: Path, name: str, other: str) -> None:
     """Make a driver that imports another one, slowly."""
     (folder / name).mkdir()
-    (folder / name / "__init__.py").write_text(f"import time; time.sleep(0.3); import {other}")
+    (folder / name / "__init__.py").write_text(
+        f"import importlib, time; time.sleep(0.3); importlib.import_module({other!r})"
+    )
     info = folder / f"{name}-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
