@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import sys
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from server.addresses import UrlForm
 from server.api.enums import Durability, Operation
@@ -14,7 +16,11 @@ from server.api.record import Record, TagSummary, summary_rows
 from server.engines.base import Engine, Errors, Op, Promise, Service
 from server.errors import Busy, DeadlineExceeded, Invalid, Unavailable
 
+T = TypeVar("T")
+
 BATCH = 10_000
+OWN_SHARE = 0.95
+"""The driver's own time-outs end before our deadline, which would cancel a call under way."""
 REACH_MILLIS = 2000  # to find and connect to a server, however long its answers may take
 
 _BOOLEAN = frozenset({"true", "false"})
@@ -93,7 +99,7 @@ class MongoService(Engine):
 
     def options(self) -> dict[str, Any]:
         """Return what every client of this store is made with."""
-        millis = int(self.deadline * 1000)
+        millis = int(self.deadline * 1000 * OWN_SHARE)
         soon = min(millis, REACH_MILLIS)
         return {
             "appname": self.collection,
@@ -135,6 +141,7 @@ class MongoService(Engine):
             (errors.DocumentTooLarge, Invalid),
             (BSONError, Invalid),
             (errors.OperationFailure, Unavailable),
+            (errors.InvalidOperation, Unavailable),  # the client has been closed meanwhile
         )
 
     def prepare(self, db: Database) -> Op[None]:
@@ -195,6 +202,24 @@ class Mongo(MongoService):
         """$group by tag."""
         cursor = yield db.rows.aggregate(SUMMARY)
         return summaries((yield cursor.to_list(None)))
+
+
+def mend_waiting() -> None:
+    """Keep a cancelled call of PyMongo's async client from leaving a lock held for ever.
+
+    Up to Python 3.11 asyncio.wait_for runs what it waits for in a task of its own. A call that is
+    cancelled while that task gets the topology's lock back goes away without it, and nobody
+    releases it: every later call waits until the process ends. asyncio.timeout has no such task.
+    """
+    if sys.version_info < (3, 12):
+        from pymongo import lock
+
+        lock.wait_for = _wait_for  # type: ignore[attr-defined,assignment]
+
+
+async def _wait_for(awaitable: Awaitable[T], timeout: float | None) -> T:
+    async with asyncio.timeout(timeout):
+        return await awaitable
 
 
 def document(record: Record) -> dict[str, Any]:

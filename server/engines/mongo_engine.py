@@ -7,7 +7,7 @@ from typing import Any
 
 from server.api.enums import Mode
 from server.api.record import Record, TagSummary
-from server.engines._mongo import Database, MongoService
+from server.engines._mongo import Database, MongoService, mend_waiting
 from server.engines.base import Errors, Op
 from server.errors import Invalid, Unavailable
 
@@ -47,6 +47,7 @@ class MongoEngine(MongoService):
         """Return documents on a client that has connected."""
         from server.engines._beanie import BeanieDocuments
 
+        mend_waiting()
         documents = BeanieDocuments(self.address, self.collection, self.options())
         try:
             await documents.open()

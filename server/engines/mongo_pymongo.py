@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from server.api.enums import Mode
-from server.engines._mongo import Database, Mongo
+from server.engines._mongo import Database, Mongo, mend_waiting
 
 
 class MongoPymongo(Mongo):
@@ -23,6 +23,7 @@ class MongoPymongo(Mongo):
         """Return an AsyncMongoClient, which connects when it is first used."""
         from pymongo import AsyncMongoClient
 
+        mend_waiting()
         return self.open_database(AsyncMongoClient(self.address, **self.options()))
 
     def close(self, db: Database) -> None:

@@ -30,12 +30,13 @@ class HealthHandler(Handler):
 
 
 class ReadyHandler(Handler):
-    """Whether the process takes new requests."""
+    """Whether the process takes new requests; a database's client that is wedged is renewed."""
 
     operation = "readyz"
 
-    def get(self) -> None:
+    async def get(self) -> None:
         """Answer."""
+        await self.application.process.catalog.check_clients()
         if self.application.process.draining:
             self.set_status(HTTPStatus.SERVICE_UNAVAILABLE)
             self.respond(b'{"status":"draining"}')

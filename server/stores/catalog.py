@@ -50,7 +50,7 @@ class StoreCatalog:
         self._stores = stores
         self._settings = settings
         self._probes: dict[ProbeTarget, asyncio.Task[ProbeResult]] = {}
-        self._probed_at = -FRESH
+        self._probed_at = self._checked_at = -FRESH
         self._round: asyncio.Task[Mapping[ProbeTarget, ProbeResult]] | None = None
 
     async def describe(self) -> Catalog:
@@ -60,6 +60,12 @@ class StoreCatalog:
             "process": self._process(),
             "stores": [self._store(store, results) for store in self._stores.values()],
         }
+
+    async def check_clients(self) -> None:
+        """Ask the clients in use, unless that was done just now; wedged ones are given up."""
+        if time.monotonic() - self._checked_at > FRESH:
+            self._checked_at = time.monotonic()
+            await self._stores.check_clients()
 
     async def _probe_results(self) -> Mapping[ProbeTarget, ProbeResult]:
         probes = self._round
@@ -78,8 +84,8 @@ class StoreCatalog:
             await asyncio.wait_for(
                 asyncio.gather(*(event.wait() for event in imports)), IMPORT_TIMEOUT
             )
-        if self._probes:
-            await asyncio.wait(self._probes.values(), timeout=PROBE_TIMEOUT)
+        checks = asyncio.ensure_future(self._stores.check_clients())
+        await asyncio.wait([*self._probes.values(), checks], timeout=PROBE_TIMEOUT)
         self._probed_at = time.monotonic()
         return {target: _result(task) for target, task in self._probes.items()}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ ADMIN_DEADLINE = 120.0
 
 PROBE_DEADLINE = 1.0
 
+log = logging.getLogger("server")
 
 T = TypeVar("T")
 Call = Coroutine[Any, Any, T]
@@ -164,6 +166,19 @@ class Store:
         self.require()
         return await probe_database(self._engine(PROBE_DEADLINE, 1), self.mode, imported)
 
+    @property
+    def shares_client(self) -> bool:
+        """True while the calls of this store share a client that is awaited."""
+        return self._executor is not None and self._executor.shares_client
+
+    async def check_client(self) -> None:
+        """Ask the client in use, and let the next call open a new one where it is wedged."""
+        if self._executor is None:
+            return
+        reason = await self._executor.check_client(PROBE_DEADLINE)
+        if reason:
+            log.warning("%s: its client did not answer and was given up: %s", self.id, reason)
+
     async def close_unused(self, now: float) -> None:
         """Close the connections if no call came in the settings' idle time before `now`."""
         executor, idle_s = self._executor, self._settings.idle
@@ -228,6 +243,12 @@ class Stores(Mapping[str, Store]):
 
     def __len__(self) -> int:
         return len(self._stores)
+
+    async def check_clients(self) -> None:
+        """Ask the clients in use, all at once; those that are wedged are given up."""
+        stores = [store for store in self.values() if store.shares_client]
+        if stores:  # a WSGI worker has none, and no loop
+            await asyncio.gather(*(store.check_client() for store in stores))
 
     async def close_unused(self) -> None:
         """Close the connections of unused stores."""

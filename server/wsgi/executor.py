@@ -12,6 +12,7 @@ from server.stores.modes.base import (
     Operate,
     OperationExecutor,
     keeps_connection,
+    spoils_client,
     translate_error,
 )
 from server.stores.modes.sync_connections import SyncConnections
@@ -47,6 +48,8 @@ class WorkerExecutor(OperationExecutor):
         except Exception as error:
             failure = translate_error(self.engine, error)
             if not keeps_connection(failure):
+                if spoils_client(failure):
+                    self._connections.give_up(getattr(self._local, "db", None))
                 self._connections.forget_tables()
                 self._drop()
             raise failure from failure.__cause__

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Coroutine
 from time import perf_counter
 from typing import Any
 
@@ -17,11 +18,15 @@ from server.stores.modes.base import (
     adrive,
     deadline_exceeded,
     keeps_connection,
+    spoils_client,
     translate_error,
     uncancel,
 )
 from server.stores.modes.drivers import import_driver_async
 from server.stores.modes.slots import ConnectionSlot
+
+OVERDUE_LIMIT = 3
+"""Calls in a row that the deadline ends, after which a shared client is taken to be broken."""
 
 
 class AsyncExecutor(QueuedExecutor):
@@ -33,6 +38,49 @@ class AsyncExecutor(QueuedExecutor):
         self._prepared = False
         self._lock = asyncio.Lock()
         self._closing: set[asyncio.Task[None]] = set()
+        self._closed = asyncio.Event()
+        self._answered = 0
+        self._overdue = (0, 0)
+        """How many calls in a row the deadline has ended, and `_answered` at the last of them."""
+
+    @property
+    def shares_client(self) -> bool:
+        """True while all calls share a client."""
+        return self._client is not None
+
+    async def check_client(self, seconds: float) -> str | None:
+        """Ask the client that calls share; see `OperationExecutor.check_client`."""
+        client, answered = self._client, self._answered
+        if client is None or not self._prepared:
+            return None
+        try:
+            await asyncio.wait_for(adrive(self.engine.ping(client)), seconds)
+        except Exception as error:
+            if answered != self._answered:
+                return None
+            self._give_up(client)
+            return str(translate_error(self.engine, error)) or type(error).__name__
+        return None
+
+    def _count_overdue(self) -> None:
+        count, answered = self._overdue
+        count = count + 1 if answered == self._answered else 1
+        self._overdue = (count, self._answered)
+        if count >= OVERDUE_LIMIT:
+            self._give_up(self._client)
+
+    def _give_up(self, client: Any) -> None:
+        """Let the next call open a new client; the old one is closed when its calls have ended."""
+        if client is None or client is not self._client:
+            return
+        self._client, self._prepared, self._overdue = None, False, (0, 0)
+        self._slots.forget(client)
+        self._start(self._retire(client))
+
+    async def _retire(self, client: Any) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._closed.wait(), self.engine.deadline)
+        await self._close(client)
 
     async def call(  # noqa: C901 - one coroutine, because each costs when the driver waits
         self, times: CallTimes, operate: Operate, *args: Any
@@ -65,12 +113,14 @@ class AsyncExecutor(QueuedExecutor):
                     awaitable = op.send(value)
         except StopIteration as stop:
             slots.put(slot)
+            self._answered += 1
             return stop.value
         except asyncio.CancelledError:
             overdue = slot.task is None
             self._replace(slot)
             if not overdue:
                 raise
+            self._count_overdue()
             uncancel(self._loop)
             raise deadline_exceeded(self.engine) from None
         except Exception as error:
@@ -103,6 +153,8 @@ class AsyncExecutor(QueuedExecutor):
         if keeps_connection(failure):
             self._slots.put(slot)
             return
+        if spoils_client(failure):
+            self._give_up(slot.db)
         if isinstance(failure, Unavailable):
             self._prepared = False  # the database may have lost its tables
             for idle in self._slots.take_connections():
@@ -117,9 +169,12 @@ class AsyncExecutor(QueuedExecutor):
 
     def _drop(self, db: Any) -> None:
         if db is not None and db is not self._client:
-            closing = self._loop.create_task(self._close(db))
-            self._closing.add(closing)
-            closing.add_done_callback(self._closing.discard)
+            self._start(self._close(db))
+
+    def _start(self, closing: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(closing)
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     async def _close(self, db: Any) -> None:
         with contextlib.suppress(Exception):  # it may be broken already, or hang
@@ -127,6 +182,7 @@ class AsyncExecutor(QueuedExecutor):
 
     async def close(self) -> None:
         """Close the connections."""
+        self._closed.set()
         client, self._client = self._client, None
         connections = {
             id(db): db for db in (*self._slots.take_connections(), client) if db is not None

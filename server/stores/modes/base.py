@@ -54,11 +54,17 @@ async def adrive(op: Op[T]) -> T:
 _ALWAYS = (OSError, EOFError)
 
 
+def spoils_client(failure: Exception) -> bool:
+    """Return whether a translated error may mean that the driver's client is of no use any more."""
+    return not isinstance(failure, Problem) or type(failure.__cause__) is RuntimeError
+
+
 def translate_error(engine: Engine, error: Exception) -> Exception:
     """Return the Problem that a driver's error stands for, or `error` itself, which is a bug."""
     if isinstance(error, Problem):
         return error
-    problem = engine.problem(error) or (Unavailable if isinstance(error, _ALWAYS) else None)
+    is_unavailable = isinstance(error, _ALWAYS) or type(error) is RuntimeError
+    problem = engine.problem(error) or (Unavailable if is_unavailable else None)
     if problem is None:
         return error
     text = " ".join(str(error).split()) or type(error).__name__
@@ -104,6 +110,19 @@ class OperationExecutor(ABC):
     @abstractmethod
     def last_used(self) -> float:
         """When the latest call began, by perf_counter."""
+
+    @property
+    def shares_client(self) -> bool:
+        """True while all calls share a client that is awaited."""
+        return False
+
+    async def check_client(self, seconds: float) -> str | None:  # noqa: ARG002
+        """Ask the client that calls share; give it up where it is wedged, and return the reason.
+
+        None where it answers in so many seconds, where other calls are answered meanwhile, and
+        where no client is awaited.
+        """
+        return None
 
     @abstractmethod
     async def close(self) -> None:

@@ -11,6 +11,7 @@ from server.stores.modes.base import (
     Operate,
     OperationExecutor,
     keeps_connection,
+    spoils_client,
     translate_error,
 )
 from server.stores.modes.sync_connections import SyncConnections
@@ -39,6 +40,8 @@ class BlockingExecutor(OperationExecutor):
         except Exception as error:
             failure = translate_error(self.engine, error)
             if not keeps_connection(failure):
+                if spoils_client(failure):
+                    self._connections.give_up(self._db)
                 self._connections.forget_tables()
                 self._connections.drop([self._db])
                 self._db = None

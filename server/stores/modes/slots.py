@@ -108,6 +108,12 @@ class ConnectionSlots:
             slot.db = None
         return connections
 
+    def forget(self, db: Any) -> None:
+        """Take a connection out of every slot, also where a call uses it."""
+        for slot in self._all:
+            if slot.db is db:
+                slot.db = None
+
     def arm(self) -> None:
         """Start the timer that enforces the deadline of the calls under way."""
         if self.timer is None:

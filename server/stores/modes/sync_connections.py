@@ -64,6 +64,14 @@ class SyncConnections:
         """Make the tables again before the next call: the database may have lost them."""
         self._prepared = False
 
+    def give_up(self, client: Any) -> None:
+        """Close the client that all calls share, if it is still that; the next call opens one."""
+        with self._lock:
+            if client is None or client is not self._client:
+                return
+            self._client, self._prepared = None, False
+        self.drop([client])
+
     def drop(self, connections: Iterable[Any]) -> None:
         for db in connections:
             if db is not self._client and db is not None:

@@ -15,6 +15,7 @@ from server.stores.modes.base import (
     QueuedExecutor,
     deadline_exceeded,
     keeps_connection,
+    spoils_client,
     translate_error,
     uncancel,
 )
@@ -103,6 +104,8 @@ class ThreadExecutor(QueuedExecutor):
         failure = translate_error(self.engine, error)
         broken = []
         if not keeps_connection(failure):
+            if spoils_client(failure):
+                self._connections.give_up(slot.db)
             broken.append(slot.db)
             slot.db = None
             if isinstance(failure, Unavailable):
