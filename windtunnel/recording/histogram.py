@@ -24,6 +24,9 @@ HIGHEST_US: Final = 60_000_000
 DIGITS: Final = 3
 QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
 
+MILLION: Final = 1_000_000
+"""Shares are taken to the millionth, so that ranks are exact."""
+
 SUB_BUCKET_BITS: Final = 11
 """2,048 sub-buckets are what 3 significant digits take."""
 
@@ -127,7 +130,8 @@ class Histogram(msgspec.Struct, array_like=True, dict=True):
 
     def between(self, low: int, high: int) -> list[int]:
         """Return the ends of the buckets that hold samples, from `low` up to `high` us."""
-        return sorted(value for value in self.counts if low <= value <= high)
+        values, _ = self._ascending()
+        return list(values[bisect_left(values, low) : bisect_right(values, high)])
 
     def encode(self) -> str:
         """Return an HdrHistogram of microseconds: V2, compressed, base64."""
@@ -174,7 +178,7 @@ def decode(text: str) -> Histogram:
 
 def nearest_rank(count: int, q: float) -> int:
     """Return the rank, from 1, of the least sample that a share `q` of `count` is at or below."""
-    return max(1, ceil(round(count * q, 6)))
+    return max(1, -(-count * round(q * MILLION) // MILLION))
 
 
 def samples_needed(q: float) -> int:
