@@ -15,7 +15,7 @@ from deploy.ports import assign_ports, ports_of, require_free
 from deploy.programs import ProgramKind, ServerOptions, kind_of, server_instance
 from deploy.readiness import wait_ready
 from deploy.stack import ProgramState
-from nginx.apply import ReloadTimes
+from nginx.apply import DRAIN_MARGIN, ReloadTimes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
 READY_TIMEOUT = 60.0
 """Seconds for a new Tornado process to become ready."""
-
-DRAIN_MARGIN = 10.0
-"""Seconds beyond the longest request that old workers of nginx get."""
 
 
 def roll_out(

@@ -57,13 +57,13 @@ def updated_text(text: str, plan: SplitPlan) -> str:
     """Return the text of a split.toml with a plan's values in place, comments kept."""
     try:
         document = tomlkit.parse(text)
-        _merge(document, plan.as_dict())
+        _sync(document, plan.as_dict())
     except (tomlkit.exceptions.TOMLKitError, TypeError, AttributeError):
         return tomlkit.dumps(plan.as_dict())
     return tomlkit.dumps(document)
 
 
-def _merge(document: Any, values: Mapping[str, Any]) -> None:
+def _sync(document: Any, values: Mapping[str, Any]) -> None:
     for key in [key for key in document if key not in values]:
         if isinstance(document[key], dict) and key in {"methods", "headers"}:
             document[key].clear()
@@ -71,6 +71,6 @@ def _merge(document: Any, values: Mapping[str, Any]) -> None:
             del document[key]
     for key, value in values.items():
         if isinstance(value, dict) and key in document:
-            _merge(document[key], value)
+            _sync(document[key], value)
         elif key not in document or document[key] != value:
             document[key] = value

@@ -18,6 +18,9 @@ import psutil
 from nginx.features import Features, features
 from nginx.render import CONF, PAGES, Rendered, render
 
+DRAIN_MARGIN = 10.0
+"""Seconds beyond the longest request that old workers of nginx get."""
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -96,7 +99,8 @@ class Nginx:
         """
         reload = self.reload(split)
         active_at = reload.await_active()
-        reload.await_drained(split.drain_timeout + 10 if timeout is None else timeout)
+        longest = split.drain_timeout + DRAIN_MARGIN
+        reload.await_drained(longest if timeout is None else timeout)
         return ReloadTimes(reload.started_at, active_at, time.time())
 
     def reload(self, split: Split) -> Reload:

@@ -41,7 +41,7 @@ def _is_worker(process: psutil.Process, master: int, folder: Path) -> bool:
         return False
 
 
-def dismiss(workers: list[psutil.Process]) -> None:
+def quit_gracefully(workers: list[psutil.Process]) -> None:
     """Return when none of the workers listens any more."""
     for worker in workers:
         with contextlib.suppress(psutil.Error):
@@ -65,7 +65,7 @@ def is_shutting_down(worker: psutil.Process) -> bool:
 
 def main(folder: str, *command: str) -> None:
     """Become nginx."""
-    dismiss(orphaned_workers(Path(folder).resolve()))
+    quit_gracefully(orphaned_workers(Path(folder).resolve()))
     os.execv(command[0], command)  # noqa: S606 - no shell is needed
 
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from tests.pages import TEXTS
-from windtunnel.recording import environment, results, streams, tuning_results
+from windtunnel.recording import environment, results, series, tuning_results
 
 PAGE = TEXTS["results-format.md"]
 
@@ -21,10 +21,10 @@ STRUCTS = {
     "Bystander": results.BystanderResult,
     "CPU time": results.CpuSeconds,
     "Streams": results.StreamResult,
-    "series.jsonl": streams.Second,
-    "Results of a second": streams.OperationSecond,
-    "Latencies in a second": streams.SecondLatencies,
-    "samples.jsonl": streams.SampledRequest,
+    "series.jsonl": series.Second,
+    "Results of a second": series.OperationSecond,
+    "Latencies in a second": series.SecondLatencies,
+    "samples.jsonl": series.SampledRequest,
     "tune.json": tuning_results.TuningResult,
     "A split that was tried": tuning_results.SplitResult,
     "An SLO of a split": tuning_results.ObjectiveResult,
@@ -50,8 +50,8 @@ def test_every_part_of_a_file_has_a_section() -> None:
     roots = (
         results.RunInfo,
         results.Cell,
-        streams.Second,
-        streams.SampledRequest,
+        series.Second,
+        series.SampledRequest,
         tuning_results.TuningResult,
     )
     _, definitions = msgspec.json.schema_components(roots)

@@ -9,10 +9,10 @@ from typing import Final, NamedTuple
 
 from benchmarks.harness import ExperimentError
 from benchmarks.processes import run_module
-from windtunnel.recording import histogram, results, streams
+from windtunnel.recording import histogram, results, series
 from windtunnel.recording.histogram import Histogram
 from windtunnel.recording.results import OK, Cell, OperationResult, Run
-from windtunnel.recording.streams import SampledRequest
+from windtunnel.recording.series import SampledRequest
 
 STORE: Final = "memory/async/volatile"
 
@@ -31,7 +31,7 @@ def measure(url: str, *options: str) -> Measurement:
         run_module("windtunnel", "run", "crud", *target, *options)
         [folder] = Path(parent).iterdir()
         run = results.load(folder)
-        return Measurement(run, list(streams.samples(folder, run.damaged)))
+        return Measurement(run, list(series.samples(folder, run.damaged)))
 
 
 def reads(cell: Cell) -> OperationResult:

@@ -20,7 +20,7 @@ from windtunnel.recording import environment, hlog, results
 from windtunnel.recording.conditions import Conditions
 from windtunnel.recording.results import Cell, RunInfo
 from windtunnel.recording.run_folder import RunFolder
-from windtunnel.recording.streams import OperationSecond, SampledRequest, Second
+from windtunnel.recording.series import OperationSecond, SampledRequest, Second
 from windtunnel.runner.totals import measured
 
 REPORT_LIMIT_S: Final = 3.0

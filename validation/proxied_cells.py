@@ -12,7 +12,7 @@ from validation.measurement import STORE, measure, reads
 from validation.proxy import ProxiedRequest
 from validation.proxy_process import proxy_process
 from windtunnel.recording.results import Cell
-from windtunnel.recording.streams import SampledRequest
+from windtunnel.recording.series import SampledRequest
 
 FaultArguments = tuple[str, *tuple[float, ...]]
 """The name of a fault of `validation.faults`, and its parameters."""

@@ -19,7 +19,7 @@ from windtunnel.client.timers import Deadlines
 from windtunnel.recording.nginx_log import RESOLVED_US, AccessLog, upstream_times, with_nginx
 from windtunnel.recording.run_folder import RunFolder
 from windtunnel.recording.sampler import RequestSample
-from windtunnel.recording.streams import SAMPLES_FILE, SampledRequest, samples
+from windtunnel.recording.series import SAMPLES_FILE, SampledRequest, samples
 
 STORE = "memory/blocking/volatile"
 SUMMARY = f"/{STORE}/summary"

@@ -58,8 +58,8 @@ def test_a_scenario_needs_public_names_only(path: Path) -> None:
     [
         "windtunnel",
         "windtunnel.cli.main",
-        "windtunnel.runner.order",
-        "windtunnel.runner.plan",
+        "windtunnel.runner.cell_order",
+        "windtunnel.runner.cell_plan",
         "windtunnel.runner.request",
     ],
 )

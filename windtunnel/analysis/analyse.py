@@ -32,7 +32,7 @@ from windtunnel.analysis.verdicts import judge_groups, judge_regressions
 from windtunnel.analysis.wording import counted
 from windtunnel.recording.conditions import LoadConditions
 from windtunnel.recording.results import Run
-from windtunnel.recording.streams import SampledRequest, Second
+from windtunnel.recording.series import SampledRequest, Second
 
 TITLED = ("mix", "users", "rate", "slow_rate")
 """The conditions that every title says; of the others it says those that differ in the run."""

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from windtunnel.analysis.metrics import METRICS
 from windtunnel.analysis.summary import OVERALL, Score, Table, TableRow
 from windtunnel.analysis.table_load import ALONE
-from windtunnel.analysis.wording import figure, interval, listed, ratio
+from windtunnel.analysis.wording import estimate_text, interval, listed, ratio
 
 
 class Answer(NamedTuple):
@@ -77,7 +77,10 @@ def _question(table: Table) -> str:
 def _figure_of(row: TableRow, metric: str) -> str:
     score = row.scores[metric]
     name = "" if metric == "throughput" else f"{METRICS[metric].label} "
-    parts = [f"{name}{figure(metric, score)} {METRICS[metric].unit}", interval(metric, score)]
+    parts = [
+        f"{name}{estimate_text(metric, score)} {METRICS[metric].unit}",
+        interval(metric, score),
+    ]
     return " ".join(part for part in parts if part)
 
 

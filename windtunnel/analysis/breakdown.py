@@ -17,7 +17,7 @@ from windtunnel.analysis.validity import cell_key, clean_cells, clean_keys
 from windtunnel.client.api import SLEEP
 from windtunnel.recording.conditions import Configuration
 from windtunnel.recording.results import Cell
-from windtunnel.recording.streams import SampledRequest
+from windtunnel.recording.series import SampledRequest
 
 BANDS = {"p45 to p55": (0.45, 0.55), "p98.5 to p99.5": (0.985, 0.995)}
 PART_NAMES = ("generator", "nginx", "loop", "wait", "driver", "handler")

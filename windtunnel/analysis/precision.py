@@ -63,7 +63,7 @@ def _of_rivals(
 ) -> Iterator[Precision]:
     best = min(medians, key=lambda store: medians[store].estimate)
     if len(medians) == 1:
-        figure = medians[best].figure
+        figure = medians[best].interval_estimate
         width = math.inf if figure.high is None else figure.high / figure.estimate - 1
         yield Precision(width, f"{operation} of {best}, {mix}")
     for store in medians.keys() - {best}:

@@ -176,8 +176,8 @@ def _score(figure: Bootstrap, best: Bootstrap | None, place: int | None, note: s
     ratio, low, high = _ratio_to_best(figure, best)
     return Score(
         estimate=figure.estimate,
-        low=figure.figure.low,
-        high=figure.figure.high,
+        low=figure.interval_estimate.low,
+        high=figure.interval_estimate.high,
         place=place,
         ratio=ratio,
         ratio_low=low,

@@ -76,7 +76,7 @@ class Bootstrap:
         return [_log(value(weights)) for weights in _resamples(len(self.rounds))]
 
     @cached_property
-    def figure(self) -> IntervalEstimate:
+    def interval_estimate(self) -> IntervalEstimate:
         """Estimate and 95 % interval; no interval below six rounds or at zero."""
         rounds = len(self.rounds)
         if rounds < MIN_ROUNDS or self.estimate <= 0:
@@ -141,7 +141,7 @@ def log_ratio_to(figure: Bootstrap, value: float, least: int = MIN_ROUNDS) -> Lo
     return LogRatio(_log(figure.estimate) - _log(value), error, len(figure.rounds) - 1)
 
 
-def compare(first: Bootstrap, second: Bootstrap) -> float:
+def p_value_equal(first: Bootstrap, second: Bootstrap) -> float:
     """Two-sided p-value that both figures are equal, over common rounds; NaN below six rounds."""
     log_ratio = paired_log_ratio(first, second)
     return math.nan if log_ratio is None else log_ratio.p_value
@@ -159,7 +159,7 @@ def rank(rivals: Mapping[Name, Bootstrap], *, higher_is_better: bool) -> dict[Na
     places = _places([name for name in order if len(rivals[name].rounds) >= MIN_ROUNDS], rivals)
     best = rivals[order[0]].estimate if order else math.nan
     return {
-        name: Rank(rivals[name].figure, places.get(name), rivals[name].estimate / best)
+        name: Rank(rivals[name].interval_estimate, places.get(name), rivals[name].estimate / best)
         for name in order
     }
 
@@ -168,7 +168,7 @@ def _places(order: list[Name], rivals: Mapping[Name, Bootstrap]) -> dict[Name, i
     places: dict[Name, int] = {}
     while order:
         leader, *others = order
-        p_values = {name: compare(rivals[leader], rivals[name]) for name in others}
+        p_values = {name: p_value_equal(rivals[leader], rivals[name]) for name in others}
         comparable = [name for name in others if not math.isnan(p_values[name])]
         adjusted = holm([p_values[name] for name in comparable])
         corrected = dict(zip(comparable, adjusted, strict=True))

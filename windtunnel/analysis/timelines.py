@@ -13,7 +13,7 @@ from windtunnel.analysis.validity import cell_key, clean_cells, has_steady_load,
 from windtunnel.analysis.wording import load_amount
 from windtunnel.recording.conditions import Conditions
 from windtunnel.recording.results import OK, Run
-from windtunnel.recording.streams import Second, SecondLatencies
+from windtunnel.recording.series import Second, SecondLatencies
 
 MAX_POINTS = 1_500
 """Points of a line; of more seconds than that several make one point."""

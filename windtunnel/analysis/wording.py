@@ -46,7 +46,7 @@ def scaled(metric: str, value: float) -> float:
     return value / 1000 if METRICS[metric].unit == "ms" else value
 
 
-def figure(metric: str, score: Score) -> str:
+def estimate_text(metric: str, score: Score) -> str:
     """The estimate without its unit, "> deadline" where too many failed, or a dash."""
     if score.note == PAST_DEADLINE:
         return PAST_DEADLINE

@@ -13,7 +13,7 @@ from windtunnel.client.timers import Deadlines
 from windtunnel.errors import UsageError
 from windtunnel.live import arguments
 from windtunnel.live.load_profile import slow_work
-from windtunnel.runner.plan import LoadSpec, why_unsuitable
+from windtunnel.runner.cell_plan import LoadSpec, why_unsuitable
 from windtunnel.workload import dataset
 from windtunnel.workload.mixes import MIXES
 from windtunnel.workload.options import MAX_USERS

@@ -164,7 +164,16 @@ def _row(pool: str, measure: str, unit: str, sides: Sequence[Estimator], seconds
         reason = "no requests on one side" if has_zero else "answers in too few seconds"
         if seconds < MIN_SPAN_S:
             reason, wait_s = f"{seconds} s of {MIN_SPAN_S} s", MIN_SPAN_S - seconds
-    return EffectRow(pool, measure, unit, before.figure, after.figure, ratio, reason, wait_s)
+    return EffectRow(
+        pool,
+        measure,
+        unit,
+        before.interval_estimate,
+        after.interval_estimate,
+        ratio,
+        reason,
+        wait_s,
+    )
 
 
 def _row_of_too_few(pool: str, measure: str, samples: int, needed: int, seconds: int) -> EffectRow:
@@ -184,7 +193,13 @@ def _failure_row(spans: ComparedSpans, failures: Failures) -> EffectRow:
     if before.estimate > 0 and after.estimate > 0:
         return _row(ALL_REQUESTS, "failures", "%", sides, spans.after.seconds)
     return EffectRow(
-        ALL_REQUESTS, "failures", "%", before.figure, after.figure, None, "none on one side"
+        ALL_REQUESTS,
+        "failures",
+        "%",
+        before.interval_estimate,
+        after.interval_estimate,
+        None,
+        "none on one side",
     )
 
 

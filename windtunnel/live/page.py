@@ -38,7 +38,7 @@ ASSETS: Final = {
 DAY_S: Final = 86_400
 
 
-class SplitChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ChangeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of a change of the split, which builds on the change number `base`."""
 
     base: int
@@ -162,7 +162,7 @@ class Page:
     def _differences(self) -> Response:
         """Answer with what a change would change; nothing is changed."""
         try:
-            order = msgspec.json.decode(request.get_data(), type=SplitChange)
+            order = msgspec.json.decode(request.get_data(), type=ChangeRequest)
             split = split_control.read_split()
             choices(split.flat, split.balances).check(order.changes)
             return jsonify(differences=split_control.differences(order.changes))
@@ -171,7 +171,7 @@ class Page:
 
     def _change(self) -> Response:
         try:
-            order = msgspec.json.decode(request.get_data(), type=SplitChange)
+            order = msgspec.json.decode(request.get_data(), type=ChangeRequest)
             split = split_control.read_split()
             choices(split.flat, split.balances).check(order.changes)
             if not split_control.differences(order.changes):

@@ -61,7 +61,7 @@ class RecordingSession:
         if self._is_coordinator:
             gevent.spawn(self._fill_window)
         if isinstance(runner, WorkerRunner):
-            environment.events.report_to_master.add_listener(self._on_report)
+            environment.events.report_to_master.add_listener(self._add_to_report)
         if isinstance(runner, MasterRunner):
             environment.events.worker_report.add_listener(self._on_worker_report)
             runner.register_message(LAST_REPORT, self._on_last)
@@ -137,7 +137,7 @@ class RecordingSession:
             if self.monitor is not None:
                 self.monitor.stop()
 
-    def _on_report(self, data: dict[str, Any], **_: Any) -> None:
+    def _add_to_report(self, data: dict[str, Any], **_: Any) -> None:
         if self._collector is not None:
             data[FIELD] = encode(self._collector.fetch())
 

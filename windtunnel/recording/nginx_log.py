@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from windtunnel.recording.streams import SAMPLES_FILE
+from windtunnel.recording.series import SAMPLES_FILE
 
 RESOLVED_US: Final = 5_000.0
 """Microseconds of service time from which on nginx and the loop are separate parts."""

@@ -13,7 +13,7 @@ import msgspec
 from windtunnel.recording import hlog, results
 from windtunnel.recording.nginx_log import AccessLog
 from windtunnel.recording.results import PARTIAL_FILE, Cell, ResultsError, RunInfo
-from windtunnel.recording.streams import SAMPLES_FILE, SERIES_FILE, SampledRequest, Second
+from windtunnel.recording.series import SAMPLES_FILE, SERIES_FILE, SampledRequest, Second
 
 EXPENDABLE: Final = (SAMPLES_FILE, SERIES_FILE, PARTIAL_FILE)
 """What gives way to the cells of a run, in this order, where the disk is full."""

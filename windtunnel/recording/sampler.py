@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from windtunnel.client.response import Response
-from windtunnel.recording.streams import SampledRequest
+from windtunnel.recording.series import SampledRequest
 
 TIMING_HEADER: Final = b"Server-Timing"
 ID_HEADER: Final = b"X-Request-Id"

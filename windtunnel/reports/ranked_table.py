@@ -9,7 +9,7 @@ from rich.table import Table as Grid
 
 from windtunnel.analysis.metrics import METRICS
 from windtunnel.analysis.summary import Score, Table, TableRow
-from windtunnel.analysis.wording import NO_FIGURE, figure, interval, listed, missing, ratio
+from windtunnel.analysis.wording import NO_FIGURE, estimate_text, interval, listed, missing, ratio
 from windtunnel.reports.comparison import say
 
 GAP = 2
@@ -92,7 +92,7 @@ def _cells(row: TableRow, metrics: list[str], extras: Extras) -> Iterator[str]:
 
 
 def _score(metric: str, score: Score, intervals: bool, *, place: bool) -> str:
-    parts = [figure(metric, score), interval(metric, score) if intervals else ""]
+    parts = [estimate_text(metric, score), interval(metric, score) if intervals else ""]
     if place and score.place is not None:
         parts.append(f"({score.place})")
     return " ".join(part for part in parts if part)

@@ -19,7 +19,7 @@ from windtunnel.analysis.compare import compare as compare_runs
 from windtunnel.analysis.slo import parse
 from windtunnel.analysis.summary import Summary
 from windtunnel.analysis.verdicts import has_failed, judge, judge_regressions
-from windtunnel.recording import streams, tuning_results
+from windtunnel.recording import series, tuning_results
 from windtunnel.recording.results import RUN_FILE, ResultsError, load, write_atomically
 from windtunnel.reports import comparison, html, terminal, tuning
 
@@ -67,8 +67,8 @@ def _write(folder: Path, analysis: Analysis) -> Path:
 def _analysis(folder: Path) -> Analysis:
     run = load(folder)
     try:
-        sampled = list(streams.samples(folder, run.damaged))
-        seconds = list(streams.series(folder, run.damaged))
+        sampled = list(series.samples(folder, run.damaged))
+        seconds = list(series.seconds(folder, run.damaged))
     except OSError as error:
         raise ResultsError(f"cannot read {error.filename}: {error.strerror}") from error
     analysis = analyse(run, sampled, seconds)

@@ -15,7 +15,7 @@ from windtunnel.client.client import Client
 from windtunnel.client.timers import Deadlines
 from windtunnel.recording.histogram import Histogram
 from windtunnel.recording.results import BystanderResult, LatencySummary
-from windtunnel.runner.order import BYSTANDER_RATE, process_name
+from windtunnel.runner.cell_order import BYSTANDER_RATE, process_name
 from windtunnel.workload.arrivals import Share, constant
 from windtunnel.workload.open_loop import OpenLoop, drain
 

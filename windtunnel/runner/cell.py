@@ -11,7 +11,7 @@ from windtunnel.errors import CellError
 from windtunnel.recording.results import Cell
 from windtunnel.recording.sampler import Sampler
 from windtunnel.runner.bystander import Bystanders
-from windtunnel.runner.order import CellOrder, Event, Measuring, Reset
+from windtunnel.runner.cell_order import CellOrder, Event, Measuring, Reset
 from windtunnel.runner.starting_state import prepare
 from windtunnel.runner.window import Window
 from windtunnel.workload.cell_load import CellLoad, ClosedCellLoad, OpenCellLoad
@@ -42,7 +42,7 @@ def measure(
     load = begin(order, user_classes, user_pool, rates)
     try:
         bystanders.run()
-        load.run(order.warmup)
+        load.wait(order.warmup)
         notify(Measuring())
         window = Window(order, template(order, rates), user_pool, load, bystanders)
         window.open(order.duration)

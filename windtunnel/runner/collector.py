@@ -14,7 +14,7 @@ from windtunnel.client.client import Client
 from windtunnel.recording.health import LoopLag, descriptors
 from windtunnel.recording.histogram import Histogram
 from windtunnel.recording.recorder import NO_POOL, Histograms, Key, Latencies, merge_into
-from windtunnel.recording.streams import SampledRequest
+from windtunnel.recording.series import SampledRequest
 from windtunnel.workload.open_loop import StreamStats
 from windtunnel.workload.user_pool import UserPool
 

@@ -1,6 +1,6 @@
 """`python -m windtunnel.runner.generator`: measures cells on orders from its standard input.
 
-A line of JSON is an order, `{"cmd": "cell", ...}`; see `windtunnel.runner.order.CellOrder`.
+A line of JSON is an order, `{"cmd": "cell", ...}`; see `windtunnel.runner.cell_order.CellOrder`.
 It writes events, lines of JSON too: `{"event": "ready"}` once, and for each order `reset` and
 `measuring` when these begin, then `{"event": "done", "cell": {...}}` or
 `{"event": "error", "detail": "..."}`. It ends when its input does, at once, and on SIGTERM.
@@ -24,7 +24,7 @@ from gevent.queue import Queue
 from windtunnel.client import client
 from windtunnel.errors import CellError
 from windtunnel.runner.cell import measure
-from windtunnel.runner.order import CellOrder, Done, Event, Failed, Ready
+from windtunnel.runner.cell_order import CellOrder, Done, Event, Failed, Ready
 from windtunnel.workload.user import StoreUser
 
 

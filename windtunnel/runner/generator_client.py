@@ -14,7 +14,7 @@ import psutil
 
 from windtunnel.errors import SetupError
 from windtunnel.recording.results import Cell
-from windtunnel.runner.order import CellOrder, Done, Event, Failed, Measuring, Ready
+from windtunnel.runner.cell_order import CellOrder, Done, Event, Failed, Measuring, Ready
 
 _decoder: Final[msgspec.json.Decoder[Event]] = msgspec.json.Decoder(Event)
 

@@ -10,7 +10,7 @@ from typing import Final
 from windtunnel.analysis.metrics import RESPONSE
 from windtunnel.analysis.slo import Slo, SloError, parse
 from windtunnel.errors import UsageError
-from windtunnel.runner.plan import LoadSpec
+from windtunnel.runner.cell_plan import LoadSpec
 from windtunnel.runner.scenario import Scenario
 from windtunnel.workload.arrivals import Arrivals
 from windtunnel.workload.mixes import MIXES

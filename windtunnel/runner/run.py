@@ -19,9 +19,9 @@ from windtunnel.recording.environment import exclusive_cores, generator_cores
 from windtunnel.recording.nginx_log import AccessLog
 from windtunnel.recording.run_folder import RunFolder
 from windtunnel.runner.attempts import measure_until_clean
+from windtunnel.runner.cell_order import LOADED_RATE, SAMPLES, CellOrder
+from windtunnel.runner.cell_plan import CellSpec, NothingToMeasureError, Plan, Variant, plan
 from windtunnel.runner.generator_client import Generator
-from windtunnel.runner.order import LOADED_RATE, SAMPLES, CellOrder
-from windtunnel.runner.plan import CellSpec, NothingToMeasureError, Plan, Variant, plan
 from windtunnel.runner.progress import ProgressDisplay
 from windtunnel.runner.request import SLOW_PART, Request
 from windtunnel.runner.slo_check import check_slos

@@ -19,7 +19,7 @@ from windtunnel.recording.histogram import Histogram
 from windtunnel.recording.recorder import Histograms, merge_into
 from windtunnel.recording.results import Cell
 from windtunnel.recording.run_folder import RunFolder
-from windtunnel.recording.streams import (
+from windtunnel.recording.series import (
     OperationSecond,
     SampledRequest,
     Second,
@@ -87,11 +87,11 @@ class RunWriter:
             return
         template = next(iter(self._templates.values()))
         rates = {name: stream.rate for name, stream in template.streams.items()}
-        share = max(0.0, until - sender.heard) / parts / len(self._templates)
+        share = max(0.0, until - sender.last_report_at) / parts / len(self._templates)
         sender.lose(
             {n: round(share * rate) for n, rate in (rates or {"": template.rate or 0.0}).items()}
         )
-        second = int(sender.heard - self._began)
+        second = int(sender.last_report_at - self._began)
         self._flags.append(f"a worker was lost at second {second}: its requests count as skipped")
 
     def stop(self) -> None:

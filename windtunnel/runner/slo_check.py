@@ -10,7 +10,7 @@ from windtunnel.analysis.keys import StoreKey
 from windtunnel.analysis.slo import SloError, parse
 from windtunnel.analysis.verdicts import why_unnamed
 from windtunnel.analysis.wording import listed
-from windtunnel.runner.plan import NothingToMeasureError, Plan
+from windtunnel.runner.cell_plan import NothingToMeasureError, Plan
 from windtunnel.runner.variants import ledgers
 
 

@@ -10,7 +10,7 @@ from typing import Final
 from deploy.errors import StackError
 from deploy.gunicorn import gunicorns
 from deploy.stack import Stack
-from windtunnel.runner.plan import Variant
+from windtunnel.runner.cell_plan import Variant
 from windtunnel.runner.variants import Variants, variant_server
 from windtunnel.workload.stores import StoreInfo, discover
 

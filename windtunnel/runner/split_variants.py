@@ -8,7 +8,7 @@ from typing import Final
 
 from deploy.stack import Stack
 from nginx.plan import SplitPlan, edit_plan
-from windtunnel.runner.plan import Variant
+from windtunnel.runner.cell_plan import Variant
 from windtunnel.runner.split_trial import activate, try_splits
 from windtunnel.runner.stack import StackTarget
 from windtunnel.runner.variants import Variants, variant_server

@@ -13,7 +13,7 @@ from windtunnel.client.client import Client
 from windtunnel.client.timers import Deadlines
 from windtunnel.errors import CellError
 from windtunnel.recording import cpu
-from windtunnel.runner.order import CellOrder
+from windtunnel.runner.cell_order import CellOrder
 from windtunnel.workload import dataset
 from windtunnel.workload.mixes import MIXES
 from windtunnel.workload.open_load import Rates

@@ -25,7 +25,7 @@ from windtunnel.analysis.summary import State
 from windtunnel.analysis.verdicts import judge
 from windtunnel.errors import UsageError
 from windtunnel.recording import results
-from windtunnel.runner.plan import CellSpec, LoadSpec, Plan, why_unsuitable
+from windtunnel.runner.cell_plan import CellSpec, LoadSpec, Plan, why_unsuitable
 from windtunnel.runner.progress import ProgressDisplay
 from windtunnel.runner.request import Request
 from windtunnel.workload.stores import StoreInfo

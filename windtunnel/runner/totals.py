@@ -29,7 +29,7 @@ from windtunnel.workload.open_loop import ScheduleStats, merge_stats
 DEPLETED: Final = "ended early: a user had no record left to delete"
 
 
-class Sender:
+class ReportingProcess:
     """A process that sends: what it spent, and how late it was, since `began` (`perf_counter`).
 
     Where it is `lost`, so many requests of each stream to each store are `missing`.
@@ -37,7 +37,7 @@ class Sender:
 
     def __init__(self, began: float) -> None:
         self._began = began
-        self.heard = began
+        self.last_report_at = began
         self.lost = False
         self.missing: dict[str, int] = {}
         self.cpu_s = 0.0
@@ -46,7 +46,7 @@ class Sender:
 
     def take(self, report: Report) -> None:
         """Add a report."""
-        self.heard, self.lost, self.missing = perf_counter(), False, {}
+        self.last_report_at, self.lost, self.missing = perf_counter(), False, {}
         self.cpu_s += report.cpu_s
         self.lag.merge(report.lag)
         self.descriptors = max(self.descriptors, report.descriptors)
@@ -58,7 +58,7 @@ class Sender:
     @property
     def cpu_share(self) -> float:
         """The share of one core that it used until it was last heard of."""
-        return self.cpu_s / max(self.heard - self._began, 1e-9)
+        return self.cpu_s / max(self.last_report_at - self._began, 1e-9)
 
 
 class Totals:
@@ -71,7 +71,7 @@ class Totals:
             store: defaultdict(ScheduleStats) for store in self._histograms
         }
         self._retried: Counter[str] = Counter()
-        self._senders: dict[str, Sender] = {}
+        self._senders: dict[str, ReportingProcess] = {}
         self._depleted = False
 
     def take(self, report: Report, sender: str = "") -> None:
@@ -86,9 +86,9 @@ class Totals:
         self._retried.update(report.retried)
         self._depleted = self._depleted or report.depleted
 
-    def sender(self, name: str) -> Sender:
+    def sender(self, name: str) -> ReportingProcess:
         """Return a process that sends, by its name."""
-        return self._senders.setdefault(name, Sender(self._began))
+        return self._senders.setdefault(name, ReportingProcess(self._began))
 
     def cell(self, template: Cell, surroundings: Surroundings, seconds: float) -> Cell:
         """Return the cell of a store, of so many seconds.

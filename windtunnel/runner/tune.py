@@ -15,13 +15,13 @@ from rich.console import Console
 
 from windtunnel.analysis.slo import parse
 from windtunnel.analysis.validity import is_generator_limited
-from windtunnel.recording import environment, results, streams, tuning_results
+from windtunnel.recording import environment, results, series, tuning_results
 from windtunnel.recording.run_folder import RunFolder
 from windtunnel.recording.tuning_results import TuningResult, WorkProfile
 from windtunnel.runner.attempts import measure_until_clean
+from windtunnel.runner.cell_order import SAMPLES, CellOrder
+from windtunnel.runner.cell_plan import LoadSpec, NothingToMeasureError, why_unsuitable
 from windtunnel.runner.generator_client import Generator
-from windtunnel.runner.order import SAMPLES, CellOrder
-from windtunnel.runner.plan import LoadSpec, NothingToMeasureError, why_unsuitable
 from windtunnel.runner.progress import ProgressDisplay
 from windtunnel.runner.trial_stack import TrialStack, trial_stack
 from windtunnel.runner.tune_request import TuneRequest
@@ -212,7 +212,7 @@ class TuneExecution:
             display.done()
 
     def _profile_work(self) -> None:
-        recorded = list(streams.samples(self.folder / ALONE, []))
+        recorded = list(series.samples(self.folder / ALONE, []))
         request, blocking = self.request, self.store.mode == "blocking"
         for kind, rate in ((FAST, request.fast_rate), (SLOW, request.slow_rate)):
             samples = [

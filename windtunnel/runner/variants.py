@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from windtunnel.recording.results import Ledger
-from windtunnel.runner.plan import Variant
+from windtunnel.runner.cell_plan import Variant
 from windtunnel.runner.targets import RunningServer, Target
 from windtunnel.workload.stores import StoreInfo, discover
 

@@ -8,8 +8,8 @@ from time import perf_counter
 from windtunnel.recording.results import Cell
 from windtunnel.recording.run_folder import RunFolder
 from windtunnel.runner.bystander import Bystanders
+from windtunnel.runner.cell_order import CellOrder
 from windtunnel.runner.collector import Collector
-from windtunnel.runner.order import CellOrder
 from windtunnel.runner.run_writer import RunWriter
 from windtunnel.runner.surroundings import CellSurroundings
 from windtunnel.workload.cell_load import CellLoad
@@ -41,14 +41,14 @@ class Window:
 
     def open(self, seconds: float) -> None:
         """Let the load work for `seconds`, or until it is over; raises CellError."""
-        self._load.begin(self._began, self._began + seconds)
+        self._load.set_window(self._began, self._began + seconds)
         self._bystanders.count_from(self._began)
         self._bystanders.end(self._began + seconds)
-        self._load.run(seconds)
+        self._load.wait(seconds)
 
     def close(self, timeout: float) -> Cell:
         """Return the cell, with the last responses of open load."""
-        until = self._load.finish(timeout)
+        until = self._load.end_window(timeout)
         self._writer.take(self._collector.end())
         self._writer.stop()
         self._surroundings.end(until, timeout)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from windtunnel.recording.results import Cell, CpuSeconds
-from windtunnel.recording.streams import SampledRequest
+from windtunnel.recording.series import SampledRequest
 from windtunnel.recording.tuning_results import WorkProfile
 from windtunnel.workload.slow import SlowKind, SlowWork
 

@@ -12,7 +12,7 @@ from windtunnel.analysis.stats import Bootstrap, IntervalEstimate
 from windtunnel.analysis.validity import cell_key
 from windtunnel.recording.histogram import Histogram, decode, merge
 from windtunnel.recording.results import OK, Cell, OperationResult
-from windtunnel.recording.streams import Second
+from windtunnel.recording.series import Second
 
 DEADLINE_US = 10_000_000
 """What a request that got no right answer counts as: as long as anybody waits for one."""
@@ -33,12 +33,12 @@ class MeasuredWork:
         self, q: float, operation: str | None = None, latency: str = RESPONSE
     ) -> IntervalEstimate:
         """A quantile in us, over all rounds."""
-        return self.times(q, operation, latency).figure
+        return self.times(q, operation, latency).interval_estimate
 
     @property
     def throughput(self) -> IntervalEstimate:
         """Right answers a second, within the windows."""
-        return self.rate.figure
+        return self.rate.interval_estimate
 
     @property
     def failed_share(self) -> float:

@@ -59,7 +59,7 @@ def why_worse(evaluation: Evaluation, leader: Evaluation) -> tuple[float, str] |
 def _breaks_objective(evaluation: Evaluation, leader: Evaluation) -> tuple[float, str] | None:
     """An objective that the leader holds is broken."""
     judged = evaluation.tightest
-    sampled = figure(judged.slo, evaluation, judged.kind)
+    sampled = objective_bootstrap(judged.slo, evaluation, judged.kind)
     if judged.holds or not leader.holds or sampled is None:
         return None
     spread = log_ratio_to(sampled, judged.slo.limit, LEAST)
@@ -94,7 +94,9 @@ def ratio_to(
 ) -> LogRatio | None:
     """The ratio of both in the tightest objective of `evaluation`; None: too few rounds."""
     judged = evaluation.tightest
-    own, leading = (figure(judged.slo, side, judged.kind) for side in (evaluation, leader))
+    own, leading = (
+        objective_bootstrap(judged.slo, side, judged.kind) for side in (evaluation, leader)
+    )
     if own is None or leading is None:
         return None
     return paired_log_ratio(own, leading, least)
@@ -122,7 +124,7 @@ def _differs(evaluation: Evaluation, leader: Evaluation) -> float:
     return min((spread.p_value for spread in spreads if spread is not None), default=1.0)
 
 
-def figure(slo: Slo, evaluation: Evaluation, kind: str) -> Bootstrap | None:
+def objective_bootstrap(slo: Slo, evaluation: Evaluation, kind: str) -> Bootstrap | None:
     """What an objective asks for, by round; None for the share of failures."""
     work = evaluation.works[kind]
     assert isinstance(work, MeasuredWork)

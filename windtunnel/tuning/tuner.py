@@ -16,9 +16,9 @@ from windtunnel.analysis.stats import (
     MIN_ROUNDS,
 )
 from windtunnel.analysis.wording import counted
-from windtunnel.recording import results, streams
+from windtunnel.recording import results, series
 from windtunnel.recording.results import Cell
-from windtunnel.recording.streams import Second
+from windtunnel.recording.series import Second
 from windtunnel.tuning.layout import FAST, SLOW, PoolLayout
 from windtunnel.tuning.measurements import MeasuredWork, completed_in_window
 from windtunnel.tuning.objectives import Evaluation, ranked
@@ -77,7 +77,7 @@ class Trials:
     def evaluations(self) -> list[Evaluation]:
         """All that was measured, best first; those that were dropped last."""
         run, damaged = results.load(self.folder), list[str]()
-        seconds = list(streams.series(self.folder, damaged))
+        seconds = list(series.seconds(self.folder, damaged))
         measured = [
             s for d in self.pool_layouts if (s := evaluation(d, run.cells, seconds, self.slos))
         ]

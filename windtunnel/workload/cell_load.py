@@ -21,14 +21,14 @@ from windtunnel.workload.user_pool import UserPool
 class CellLoad(Protocol):
     """Loads a store from when it is made until it is stopped."""
 
-    def run(self, seconds: float) -> None:
+    def wait(self, seconds: float) -> None:
         """Wait `seconds`, or until the records are depleted; raises CellError."""
 
-    def begin(self, since: float, until: float) -> None:
+    def set_window(self, since: float, until: float) -> None:
         """Count from `since` on; what is scheduled for `until` or later is not sent."""
 
-    def finish(self, timeout: float) -> float:
-        """Wait for the responses that count, and return the end of the window."""
+    def end_window(self, timeout: float) -> float:
+        """Wait for the responses that count; return the end of the window, of `perf_counter`."""
 
     def stop(self, timeout: float) -> None:
         """Stop sending, within `timeout` seconds."""
@@ -54,7 +54,7 @@ class ClosedCellLoad:
         for user in self._users:
             user.start(self._group)
 
-    def run(self, seconds: float) -> None:
+    def wait(self, seconds: float) -> None:
         """Wait `seconds`, or until the records are depleted; raises CellError."""
         self._over.wait(seconds)
         if self._error is not None:
@@ -64,11 +64,11 @@ class ClosedCellLoad:
         """Return nothing: there is no schedule."""
         return {}
 
-    def begin(self, since: float, until: float) -> None:
+    def set_window(self, since: float, until: float) -> None:
         """Do nothing: there is no schedule to count."""
 
-    def finish(self, timeout: float) -> float:  # noqa: ARG002
-        """Return the time: requests in flight do not count."""
+    def end_window(self, timeout: float) -> float:  # noqa: ARG002
+        """Return the time, of `perf_counter`: requests in flight do not count."""
         return perf_counter()
 
     def stop(self, timeout: float) -> None:
@@ -104,19 +104,19 @@ class OpenCellLoad:
         """Return the counts since the last call, by store and stream."""
         return self._load.take_stats()
 
-    def run(self, seconds: float) -> None:
+    def wait(self, seconds: float) -> None:
         """Wait `seconds`, or until the records are depleted; raises CellError."""
         self._user_pool.depleted.wait(seconds)
         if self._load.error is not None:
             raise CellError(f"a user broke down: {self._load.error!r}") from self._load.error
 
-    def begin(self, since: float, until: float) -> None:
+    def set_window(self, since: float, until: float) -> None:
         """Count from `since` on; what is scheduled for `until` or later is not sent."""
         self._user_pool.since, self._until = since, until
         self._load.count_from(since)
         self._load.end(until)
 
-    def finish(self, timeout: float) -> float:
+    def end_window(self, timeout: float) -> float:
         """Wait for the responses to what was scheduled, and return the end of the window."""
         until = min(self._until, perf_counter())
         self._load.end(until)

@@ -22,9 +22,6 @@ from windtunnel.workload.user_pool import Assignment, UserPool
 Rates = Mapping[str, float]
 """Requests a second by stream; a scenario's only stream is called ""."""
 
-MAX_IN_FLIGHT = 1_000
-"""How many requests may be in flight in all, by default."""
-
 
 @dataclass(slots=True)
 class Stream:

@@ -24,9 +24,9 @@ from windtunnel.analysis.breakdown import (
 )
 from windtunnel.analysis.summary import OVERALL
 from windtunnel.analysis.wording import parts_load, why_no_band
-from windtunnel.recording import streams
+from windtunnel.recording import series
 from windtunnel.recording.results import Cell
-from windtunnel.recording.streams import SampledRequest
+from windtunnel.recording.series import SampledRequest
 from windtunnel.reports import html
 from windtunnel.reports.report import report
 
@@ -186,7 +186,7 @@ def test_a_load_that_was_changed_while_it_ran_is_told_as_it_was_then() -> None:
 def test_the_report_shows_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = write(tmp_path / "run", OPEN)
     lines = [msgspec.json.encode(sample(float(us))) for us in range(1, 2001)]
-    (folder / streams.SAMPLES_FILE).write_bytes(b"\n".join(lines))
+    (folder / series.SAMPLES_FILE).write_bytes(b"\n".join(lines))
     report(folder)
     text = capsys.readouterr().out
     assert "Where the time went" in text

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from tests.windtunnel.generate import Made, cells, info, ledger
-from tests.windtunnel.runner.test_plan import offer
+from tests.windtunnel.runner.test_cell_plan import offer
 from windtunnel.analysis.analyse import analyse
 from windtunnel.analysis.compare import VariantsError, compare
 from windtunnel.analysis.keys import has_ranked_variants, ledgers_by_key
@@ -20,7 +20,7 @@ from windtunnel.analysis.slo import parse
 from windtunnel.analysis.verdicts import judge
 from windtunnel.cli import main
 from windtunnel.recording.results import Run
-from windtunnel.runner.plan import LoadSpec, Variant, plan
+from windtunnel.runner.cell_plan import LoadSpec, Variant, plan
 from windtunnel.runner.progress import ProgressDisplay
 from windtunnel.runner.request import Request
 from windtunnel.runner.scenario import Scenario

@@ -14,9 +14,9 @@ from tests.windtunnel.generate import histogram
 from windtunnel.analysis.estimators import Estimator, GeometricMean, Quantile, Ratio
 from windtunnel.analysis.stats import (
     Bootstrap,
-    compare,
     holm,
     log_ratio_to,
+    p_value_equal,
     paired_log_ratio,
     rank,
     t_quantile,
@@ -105,7 +105,7 @@ def test_a_ratio_is_of_sums_and_a_geometric_mean_of_parts() -> None:
 
 
 def test_the_interval_covers_as_often_as_it_says() -> None:
-    figures = [store(seed, 1000.0).figure for seed in range(300)]
+    figures = [store(seed, 1000.0).interval_estimate for seed in range(300)]
     covered = sum(
         figure.low <= 1000 <= figure.high for figure in figures if figure.low and figure.high
     )
@@ -113,7 +113,9 @@ def test_the_interval_covers_as_often_as_it_says() -> None:
 
 
 def test_equal_stores_are_told_apart_about_as_rarely_as_it_says() -> None:
-    wrong = sum(compare(store(seed, 900.0), store(seed + 999, 900.0)) < 0.05 for seed in range(300))
+    wrong = sum(
+        p_value_equal(store(seed, 900.0), store(seed + 999, 900.0)) < 0.05 for seed in range(300)
+    )
     assert wrong <= 0.08 * 300
 
 
@@ -127,18 +129,18 @@ def test_pairing_cancels_what_hits_all_stores_in_a_round() -> None:
             for number, shift in enumerate(drift)
         }
         stores.append(Bootstrap(Quantile(0.5, by_round)))
-    low, high = stores[0].figure.low, stores[0].figure.high
+    low, high = stores[0].interval_estimate.low, stores[0].interval_estimate.high
     assert low is not None
     assert high is not None
     assert low < stores[1].estimate < high
-    assert compare(*stores) < 0.01
+    assert p_value_equal(*stores) < 0.01
 
 
 @pytest.mark.parametrize("count", [1, 5])
 def test_below_six_rounds_there_is_no_interval_and_no_place(count: int) -> None:
     few, enough = store(1, 100.0, count), store(2, 5000.0)
-    assert few.figure.low is None
-    assert math.isnan(compare(few, enough))
+    assert few.interval_estimate.low is None
+    assert math.isnan(p_value_equal(few, enough))
     ranks = rank({"few": few, "enough": enough}, higher_is_better=False)
     assert {name: standing.place for name, standing in ranks.items()} == {"few": None, "enough": 1}
 
@@ -219,6 +221,6 @@ def test_student_s_t_agrees_with_the_printed_tables(freedom: int, critical: floa
 
 def test_an_estimate_that_never_varies_keeps_the_histogram_s_own_doubt() -> None:
     constant: Estimator = Quantile(0.5, {number: of([1000] * 50) for number in range(6)})
-    figure = Bootstrap(constant).figure
+    figure = Bootstrap(constant).interval_estimate
     assert figure.low is not None
     assert 997 < figure.low < 1000

@@ -10,7 +10,7 @@ import msgspec
 
 from windtunnel.analysis.timelines import MAX_POINTS, timelines
 from windtunnel.recording.results import Cell, Run, RunInfo
-from windtunnel.recording.streams import OperationSecond, Second, SecondLatencies
+from windtunnel.recording.series import OperationSecond, Second, SecondLatencies
 
 STORE = "redis/async/fast"
 

@@ -20,7 +20,7 @@ from tests.stacks import eventually
 from tests.windtunnel.interface import PATIENCE, free_port, locust
 from tests.windtunnel.served import ROOT, Server, server
 from windtunnel.analysis.analyse import analyse
-from windtunnel.recording import results, streams
+from windtunnel.recording import results, series
 from windtunnel.recording.run_folder import EXPENDABLE
 
 STORES = ("memory/async/volatile", "memory/blocking/volatile")
@@ -87,7 +87,7 @@ def test_a_test_is_a_run_with_a_cell_for_each_store(
         assert sum(bystander.intended - bystander.failed for bystander in cell.bystander) > 0
         assert {"steal", "generator_cpu", "lag_p99_ms", "descriptors"} <= set(cell.health)
         assert cell.cpu_s == results.CpuSeconds()  # of stores that are loaded at once
-    samples = list(streams.samples(folder, []))
+    samples = list(series.samples(folder, []))
     assert {sample.store for sample in samples} == set(STORES)
     assert all(sample.parts_us["handler"] for sample in samples)
     shown = subprocess.run(

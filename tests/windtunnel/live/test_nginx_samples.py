@@ -17,7 +17,7 @@ from deploy.stack import Stack
 from tests.stacks import eventually, own_workspace
 from tests.windtunnel.interface import PATIENCE, locust
 from tests.windtunnel.served import ROOT
-from windtunnel.recording.streams import SampledRequest, samples
+from windtunnel.recording.series import SampledRequest, samples
 
 STORE = "sqlite/async/fast"
 LONG = ("--slow-rate", 20, "--sleep-ms", 20)

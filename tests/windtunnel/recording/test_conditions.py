@@ -10,8 +10,8 @@ import pytest
 from windtunnel.analysis.grouping import group_cells
 from windtunnel.recording.conditions import LOAD, NAMES, REPETITION, SUBJECT, Conditions
 from windtunnel.recording.results import Cell, Run, RunInfo
-from windtunnel.recording.streams import SampledRequest, Second
-from windtunnel.runner.order import CellOrder
+from windtunnel.recording.series import SampledRequest, Second
+from windtunnel.runner.cell_order import CellOrder
 
 OTHER: dict[type, Any] = {str: "other", int: 7, float: 7.5}
 ROWS: dict[type[Conditions], dict[str, Any]] = {

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.windtunnel.generate import Made, cells, info, write
 from tests.windtunnel.recording.full import files_up_to
-from windtunnel.recording import results, streams
+from windtunnel.recording import results, series
 from windtunnel.recording.results import CELLS_FILE, RUN_FILE, ResultsError
 
 SMALL = Made(stores=("sqlite/async/fast", "redis/async/fast"), rounds=2, samples=20)
@@ -169,13 +169,13 @@ def test_series_and_samples_are_read_line_by_line(tmp_path: Path) -> None:
     counted = {"operation": "read", "outcome": "ok", "count": 4, "service_us": {"p50": 9}}
     sample = {"store": "a/b/c", "round": 1, "operation": "read", "service_us": 7.5}
     lines = msgspec.json.encode({**second, "operations": [counted]})
-    (tmp_path / streams.SERIES_FILE).write_bytes(lines + b"\n")
-    (tmp_path / streams.SAMPLES_FILE).write_bytes(msgspec.json.encode(sample) + b"\n{\n\n")
+    (tmp_path / series.SERIES_FILE).write_bytes(lines + b"\n")
+    (tmp_path / series.SAMPLES_FILE).write_bytes(msgspec.json.encode(sample) + b"\n{\n\n")
     damaged: list[str] = []
-    (line,) = streams.series(tmp_path, damaged)
+    (line,) = series.seconds(tmp_path, damaged)
     assert (line.operations[0].service_us, line.operations[0].response_us) == (
-        streams.SecondLatencies(p50=9),
+        series.SecondLatencies(p50=9),
         None,
     )
-    assert [row.service_us for row in streams.samples(tmp_path, damaged)] == [7.5]
+    assert [row.service_us for row in series.samples(tmp_path, damaged)] == [7.5]
     assert len(damaged) == 1

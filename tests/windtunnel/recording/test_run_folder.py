@@ -12,7 +12,7 @@ import pytest
 from windtunnel.recording import jsonl, results
 from windtunnel.recording.results import Cell, ResultsError, RunInfo
 from windtunnel.recording.run_folder import EXPENDABLE, RunFolder
-from windtunnel.recording.streams import Second
+from windtunnel.recording.series import Second
 
 CELL = Cell(store="redis/async/fast", mix="read", seconds=1.0, throughput_rps=1.0)
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from windtunnel.recording import results, streams, tuning_results
+from windtunnel.recording import results, series, tuning_results
 from windtunnel.recording.conditions import NAMES
 from windtunnel.reports import report, tuning
 
@@ -97,8 +97,8 @@ def test_every_line_is_read(name: str) -> None:
     run = results.load(folder)
     lines: dict[str, Sequence[msgspec.Struct]] = {
         results.CELLS_FILE: run.cells,
-        streams.SERIES_FILE: list(streams.series(folder, run.damaged)),
-        streams.SAMPLES_FILE: list(streams.samples(folder, run.damaged)),
+        series.SERIES_FILE: list(series.seconds(folder, run.damaged)),
+        series.SAMPLES_FILE: list(series.samples(folder, run.damaged)),
     }
     assert not run.damaged
     for file, rows in lines.items():

@@ -122,7 +122,7 @@ def test_figures_are_bounds_where_the_generator_was_the_limit() -> None:
     summary = summary_of(but(OPEN, limited=("sqlite/async/fast",)))
     scores = row_of(open_table(summary), "sqlite/async/fast").scores
     assert scores["response_p99"].bound == "at most"
-    figure = wording.figure("response_p99", scores["response_p99"])
+    figure = wording.estimate_text("response_p99", scores["response_p99"])
     assert figure.startswith("\N{LESS-THAN OR EQUAL TO}")
     overall = row_of(open_table(summary, OVERALL), "sqlite/async/fast").scores
     assert overall["cpu"].bound is None

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from windtunnel.recording import streams
+from windtunnel.recording import series
 from windtunnel.recording.histogram import Histogram
 from windtunnel.recording.recorder import Histograms, Key, Latencies, Recorder, merge_into
 from windtunnel.recording.results import Cell
@@ -102,7 +102,7 @@ def test_a_load_that_changes_is_flagged(tmp_path: Path) -> None:
     assert cell.rate == 20
     assert cell.intended == 4
     assert cell.flags == ["the load changed at second 0, from 10 requests/s"]
-    lines = list(streams.series(tmp_path, []))
+    lines = list(series.seconds(tmp_path, []))
     assert sum(entry.count for line in lines for entry in line.operations) == 3
 
 

@@ -22,7 +22,7 @@ from windtunnel.analysis.grouping import group_cells
 from windtunnel.analysis.keys import OperationKey, StoreKey
 from windtunnel.analysis.summary import Summary
 from windtunnel.cli import main
-from windtunnel.recording import results, streams
+from windtunnel.recording import results, series
 from windtunnel.recording.results import Cell, OperationResult, Run, RunInfo, StreamResult
 
 POOLS = "locustfiles/pools.py"
@@ -248,8 +248,8 @@ def test_a_run_tells_each_kind_of_request_by_its_pool(served: Server, tmp_path: 
     beside = {table.load.beside for table in found.tables}
     assert beside == {"0/s slow (sleep of 2 ms)", "10/s slow (sleep of 2 ms)"}
     told = {(cell.slow_rate, cell.attempt) for cell in cells}
-    assert {(one.slow_rate, one.attempt) for one in streams.series(folder, [])} == told
-    assert {(one.slow_rate, one.attempt) for one in streams.samples(folder, [])} == told
+    assert {(one.slow_rate, one.attempt) for one in series.seconds(folder, [])} == told
+    assert {(one.slow_rate, one.attempt) for one in series.samples(folder, [])} == told
     assert {rate for rate, _ in told} == {0, 10}
 
 

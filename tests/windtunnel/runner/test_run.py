@@ -20,7 +20,7 @@ from tests.server.conftest import Server, serving
 from windtunnel.recording.results import Cell, Run, RunInfo, create, load
 from windtunnel.recording.run_folder import RunFolder
 from windtunnel.runner.attempts import measure_until_clean
-from windtunnel.runner.plan import NothingToMeasureError, Plan
+from windtunnel.runner.cell_plan import NothingToMeasureError, Plan
 from windtunnel.runner.slo_check import check_slos
 
 CELL_KEYS = {

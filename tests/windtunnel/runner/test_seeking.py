@@ -13,9 +13,9 @@ from rich.console import Console
 
 from tests.server.conftest import serving
 from tests.windtunnel.generate import Made, info
-from tests.windtunnel.runner.test_plan import offer
+from tests.windtunnel.runner.test_cell_plan import offer
 from windtunnel.recording.results import OK, Cell, OperationResult, append, create, load
-from windtunnel.runner.plan import CellSpec, Plan
+from windtunnel.runner.cell_plan import CellSpec, Plan
 from windtunnel.runner.progress import ProgressDisplay
 from windtunnel.runner.request import Request
 from windtunnel.runner.strategies import search

@@ -3,7 +3,7 @@
 from typing import Any
 
 from windtunnel.recording.results import Cell, StreamResult
-from windtunnel.recording.streams import OperationSecond, Second
+from windtunnel.recording.series import OperationSecond, Second
 from windtunnel.tuning.measurements import completed_in_window
 
 FACTS: dict[str, Any] = {

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from windtunnel.recording.results import StreamResult
-from windtunnel.runner.plan import LoadSpec, plan, why_unsuitable
+from windtunnel.runner.cell_plan import LoadSpec, plan, why_unsuitable
 from windtunnel.workload.slow import (
     SlowKind,
     SlowLoad,

@@ -11,8 +11,8 @@ import pytest
 
 from windtunnel.recording.conditions import NAMES, Conditions
 from windtunnel.recording.results import Cell
+from windtunnel.runner.cell_order import CellOrder, Done, Event, Failed
 from windtunnel.runner.generator_client import void
-from windtunnel.runner.order import CellOrder, Done, Event, Failed
 from windtunnel.workload.slow import SlowKind, SlowLoad, SlowWork
 
 URL = "http://127.0.0.1:10001"

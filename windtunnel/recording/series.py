@@ -1,4 +1,4 @@
-"""The streams beside the cells of a run: the seconds of each, and sampled requests."""
+"""What stands beside the cells of a run: the seconds of each, and sampled requests."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,7 +51,7 @@ class SampledRequest(Conditions, frozen=True, kw_only=True):
     parts_us: dict[str, float | None] = {}
 
 
-def series(folder: Path, damaged: list[str]) -> Iterator[Second]:
+def seconds(folder: Path, damaged: list[str]) -> Iterator[Second]:
     """Yield every second of every cell, in the order of writing; raises OSError."""
     return jsonl.read(folder / SERIES_FILE, Second, damaged)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from windtunnel.runner.plan import LoadSpec, Plan, plan
+from windtunnel.runner.cell_plan import LoadSpec, Plan, plan
 from windtunnel.workload.mixes import MIXES
 from windtunnel.workload.stores import StoreInfo, UnknownStoreError, select
 
