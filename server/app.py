@@ -23,10 +23,11 @@ from server.body_limits import (
     content_length,
 )
 from server.engines import EngineError, discover
+from server.guard import RequestGuard
 from server.handlers.base import BaseApplication, Handler
 from server.listener import Listener, bind_unix
 from server.process import Process
-from server.routes import Routes, TooLargeHandler
+from server.routes import ForbiddenHandler, Routes, TooLargeHandler
 from server.settings import Settings
 from server.stores import Stores
 from watch import LoopWatch, watched_loop
@@ -48,9 +49,19 @@ class ServerApplication(BaseApplication):
     def __init__(self, process: Process) -> None:
         super().__init__(process)
         self._routes = Routes(process.stores)
+        self._guard = RequestGuard({process.settings.host, *process.settings.allowed_hosts})
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:  # noqa: ARG002
         """Return what serves `request`."""
+        headers = request.headers
+        if (
+            request.host not in self._guard.known
+            or "Sec-Fetch-Site" in headers
+            or "Origin" in headers
+        ):
+            site, origin = headers.get("Sec-Fetch-Site", ""), headers.get("Origin", "")
+            if reason := self._guard.refusal(request.host, site, origin):
+                return self.get_handler_delegate(request, ForbiddenHandler, {"reason": reason})
         handler, arguments = self._routes.find(request.path)
         delegate = self.get_handler_delegate(request, handler, arguments)
         if request.method in BODILESS:

@@ -2,6 +2,7 @@
 
 Problem                     500
 ├── BadRequest              400  not what the route accepts (bad JSON, bad id)
+├── Forbidden           403  another site's page asks, or under a name that is not ours
 ├── NotFound                404  no such record, store or route
 ├── MethodNotAllowed        405
 ├── TooLarge                413
@@ -42,6 +43,12 @@ class BadRequest(Problem):
     """The request is not what the route accepts."""
 
     status = HTTPStatus.BAD_REQUEST
+
+
+class Forbidden(Problem):
+    """The request comes from another site's page, or under a host name that is not ours."""
+
+    status = HTTPStatus.FORBIDDEN
 
 
 class NotFound(Problem):

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
-from server.errors import NotFound, TooLarge
+from server.errors import Forbidden, NotFound, TooLarge
 from server.handlers.base import Handler
 from server.handlers.catalog import OpenApiHandler, StoresHandler
 from server.handlers.health import HealthHandler, PingHandler, ReadyHandler
@@ -46,6 +46,20 @@ class MissingHandler(Handler):
     def prepare(self) -> None:
         """Refuse."""
         raise NotFound(self.detail)
+
+
+class ForbiddenHandler(Handler):
+    """Answers 403 to what the guard refuses."""
+
+    operation = "forbidden"
+
+    def initialize(self, reason: str) -> None:
+        """Take the reason."""
+        self.reason = reason
+
+    def prepare(self) -> None:
+        """Refuse."""
+        raise Forbidden(self.reason)
 
 
 class TooLargeHandler(Handler):

@@ -33,6 +33,7 @@ class Settings:
     connections: int = 10
     deadline: float = 2.0
     idle: float = 60.0
+    allowed_hosts: frozenset[str] = frozenset()
     engines: Path | None = None
     addresses: Mapping[str, str] = field(default_factory=dict)
 
@@ -83,6 +84,10 @@ def _word(text: str) -> str:
     return text
 
 
+def _hosts(text: str) -> frozenset[str]:
+    return frozenset(name for name in re.split(r"[,\s]+", text.lower()) if name)
+
+
 def _socket(text: str) -> Path:
     path = Path(text).absolute()
     if len(os.fsencode(path)) > MAX_SOCKET_PATH:
@@ -90,7 +95,7 @@ def _socket(text: str) -> Path:
     return path
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m server", description="One Tornado process of Windtunnel's server."
     )
@@ -123,12 +128,20 @@ def _parser() -> argparse.ArgumentParser:
         default=60.0,
         help="seconds unused after which a store closes its connections",
     )
+    add(
+        "--allowed-hosts",
+        type=_hosts,
+        default=environ.get("WINDTUNNEL_ALLOWED_HOSTS", ""),
+        metavar="NAME,NAME",
+        help="names it is reached by besides IP addresses and localhost; "
+        "default: WINDTUNNEL_ALLOWED_HOSTS",
+    )
     return parser
 
 
 def read(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> Settings:
     """Return the settings of a command line; exits with status 2 on a wrong one."""
-    arguments = _parser().parse_args(argv)
+    arguments = _parser(environ).parse_args(argv)
     folder = environ.get("WINDTUNNEL_ENGINES")
     return Settings(
         **vars(arguments),

@@ -19,7 +19,7 @@ SERVER_LAYERS = (
     "server.errors server.settings",
     "server.api.enums server.api.record",
     "server.api",
-    "server.body_limits server.listener server.monitoring",
+    "server.body_limits server.guard server.listener server.monitoring",
     "server.engines",
     "server.stores.modes",
     "server.stores.admin",

@@ -20,9 +20,10 @@ from server.api.enums import Mode
 from server.api.schemas import Catalog
 from server.app import BODILESS, make_app
 from server.engines import EngineError, discover
+from server.guard import RequestGuard
 from server.handlers.base import BaseApplication
 from server.process import Process
-from server.routes import Routes, TooLargeHandler
+from server.routes import ForbiddenHandler, Routes, TooLargeHandler
 from server.settings import Settings, read
 from server.stores import Stores
 from server.stores.catalog import StoreCatalog
@@ -57,11 +58,16 @@ class WorkerSite:
         process.catalog = UncachedCatalog(stores, settings)
         self._application = BaseApplication(process)
         self._routes = Routes(stores)
+        self._guard = RequestGuard(settings.allowed_hosts)
 
     def respond(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
         request = WsgiRequest(environ)
         handler_class, arguments = self._routes.find(request.path)
+        headers = request.headers
+        site, origin = headers.get("Sec-Fetch-Site"), headers.get("Origin")
+        if reason := self._guard.refusal(headers.get("Host", "127.0.0.1"), site, origin):
+            handler_class, arguments = ForbiddenHandler, {"reason": reason}
         if request.method not in BODILESS:
             limit = handler_class.body_limit(request.method)
             if not request.read_body(limit):
