@@ -17,6 +17,7 @@ import jinja2
 from nginx.features import Features
 from nginx.routing import NO_ANSWER, POOL, SERVED, key_maps, overflows, prefixes, route_maps
 from nginx.split import NONE, Split
+from server.settings import REQUEST_ID
 
 CONF = "nginx.conf"
 ACCESS_LOG = "access.log"
@@ -114,6 +115,7 @@ def site(
         pages=_quoted(pages),
         prefixes=prefixes(split),
         problem=_problem,
+        request_id=REQUEST_ID,
         problems=_problems(split),
         root_folder=_quoted(pages),
         spills=spills,

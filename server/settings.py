@@ -15,6 +15,9 @@ from server.addresses import host_port
 MAX_SOCKET_PATH = 103
 """Bytes of a unix socket's path that every system has room for (unix(7): 108 with a zero)."""
 
+REQUEST_ID = r"[A-Za-z0-9._~:/+=@-]{1,64}"
+"""The request ids of clients that are kept, here and by nginx; others are replaced."""
+
 N = TypeVar("N", int, float)
 
 

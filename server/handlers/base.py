@@ -16,6 +16,7 @@ from server.api.problem_details import problem_details
 from server.body_limits import RECORD_LIMIT
 from server.errors import Invalid, MethodNotAllowed, Problem
 from server.process import Process
+from server.settings import REQUEST_ID
 from server.stores.modes import CallTimes
 from watch.blocks import BLOCK
 
@@ -27,8 +28,8 @@ log = logging.getLogger("server")
 JSON = "application/json"
 PROBLEM = "application/problem+json"
 
-REQUEST_ID = re.compile(r"[A-Za-z0-9._~:/+=@-]{1,64}")
 
+_is_request_id = re.compile(REQUEST_ID).fullmatch
 _request_numbers = itertools.count(1)
 _NO_TIMES = CallTimes()
 
@@ -79,7 +80,7 @@ class Handler(RequestHandler):
         if "X-Request-Id" not in headers:  # a third of what get() costs when there is none
             return None
         request_id = headers["X-Request-Id"]
-        return request_id if REQUEST_ID.fullmatch(request_id) else None
+        return request_id if _is_request_id(request_id) else None
 
     def prepare(self) -> None:
         """Note when the handler began: the loop may be blocked from now on."""
@@ -107,6 +108,10 @@ class Handler(RequestHandler):
         process.metrics.observe(self.store_id, self.operation, self._status_code, seconds)
         if seconds >= BLOCK:
             process.watch.note_request(self, self.entered)
+
+    def head(self) -> Any:
+        """Answer as GET does; Tornado sends no body."""
+        return self.get()
 
     def query(self, *names: str) -> dict[str, str]:
         """Return the query's arguments; raises Invalid for unknown or repeated ones."""
@@ -157,11 +162,12 @@ class Handler(RequestHandler):
     @classmethod
     def allowed_methods(cls) -> list[str]:
         """Return the HTTP methods that this route knows."""
-        return [
+        methods = [
             method
             for method in cls.SUPPORTED_METHODS
             if getattr(cls, method.lower()) is not getattr(RequestHandler, method.lower())
         ]
+        return [method for method in methods if method != "HEAD" or "GET" in methods]
 
     def log_exception(
         self,

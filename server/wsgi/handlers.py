@@ -85,7 +85,8 @@ class WsgiHandler(Handler):
         self.prepare()
         coroutine = getattr(self, method.lower())()
         if coroutine is not None:
-            (asyncio.run if method == self.loop_verb else run_without_loop)(coroutine)
+            verb = "GET" if method == "HEAD" else method
+            (asyncio.run if verb == self.loop_verb else run_without_loop)(coroutine)
 
     def _handle_error(self, error: Exception) -> None:
         status = error.status_code if isinstance(error, HTTPError) else 500

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import shutil
 import subprocess
 from contextlib import closing
@@ -16,6 +17,7 @@ from nginx.apply import ApplyError, Nginx
 from nginx.features import Features, features
 from nginx.render import render
 from nginx.split import Balance, Pool, Split
+from server.settings import REQUEST_ID
 from tests.nginx.asking import RECORDS, ask, served_by
 from tests.stacks import eventually, free_ports, half_sent
 
@@ -27,6 +29,17 @@ def test_a_prefix_goes_to_its_pool(nginx: Nginx) -> None:
     assert ask(nginx, "/ping")[1]["x-pool"] == "fast"
     assert ask(nginx, query)[1]["x-pool"] == "fast"
     assert ask(nginx, f"/slow{query}")[1]["x-pool"] == "slow"
+
+
+@pytest.mark.parametrize(
+    "request_id",
+    ["a", "A-z_0.9:/+=@~", "x" * 64, "x" * 65, "two words", "<script>", "a,b", "a;b", 'a"b', ""],
+)
+def test_nginx_keeps_the_request_ids_that_a_process_keeps(nginx: Nginx, request_id: str) -> None:
+    is_kept = re.fullmatch(REQUEST_ID, request_id) is not None
+    headers = ask(nginx, "/ping", X_Request_Id=request_id)[1]
+    assert (headers["x-request-id"] == request_id) is is_kept
+    assert headers["x-request-id"]
 
 
 def test_a_request_id_is_passed_on_or_made(nginx: Nginx) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from server.body_limits import POPULATION_LIMIT, RECORD_LIMIT
+from server.routes import PLAIN
 from tests.server.conftest import DRAFT, MEMORY, Server
 
 TIMING = re.compile(r"handler;dur=[\d.]+, wait;dur=[\d.]+, driver;dur=[\d.]+")
@@ -52,14 +53,13 @@ def test_an_odd_request_id_is_replaced(server: Server, id: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("POST", "/ping", "GET"),
-        ("OPTIONS", "/stores", "GET"),
-        ("HEAD", "/ping", "GET"),
-        ("DELETE", f"{MEMORY}/records", "GET, POST, PUT"),
-        ("POST", f"{MEMORY}/records/{'0' * 24}", "GET, DELETE, PATCH, PUT"),
-        ("OPTIONS", f"{MEMORY}/records/{'0' * 24}", "GET, DELETE, PATCH, PUT"),
-        ("PATCH", f"/slow{MEMORY}/summary", "GET, PUT"),
-        ("BREW", "/ping", "GET"),
+        ("POST", "/ping", "GET, HEAD"),
+        ("OPTIONS", "/stores", "GET, HEAD"),
+        ("DELETE", f"{MEMORY}/records", "GET, HEAD, POST, PUT"),
+        ("POST", f"{MEMORY}/records/{'0' * 24}", "GET, HEAD, DELETE, PATCH, PUT"),
+        ("OPTIONS", f"{MEMORY}/records/{'0' * 24}", "GET, HEAD, DELETE, PATCH, PUT"),
+        ("PATCH", f"/slow{MEMORY}/summary", "GET, HEAD, PUT"),
+        ("BREW", "/ping", "GET, HEAD"),
     ],
 )
 def test_wrong_verbs_are_told_the_right_ones(
@@ -67,8 +67,26 @@ def test_wrong_verbs_are_told_the_right_ones(
 ) -> None:
     answer = server.call(method, path, headers={"Content-Length": "0"})
     assert (answer.status, answer.headers["Allow"]) == (405, allowed)
-    if method != "HEAD":
-        assert answer.json["type"] == "urn:windtunnel:problem:method-not-allowed"
+    assert answer.json["type"] == "urn:windtunnel:problem:method-not-allowed"
+
+
+@pytest.mark.parametrize("path", [*PLAIN, f"{MEMORY}/records", f"{MEMORY}/summary", "/nowhere"])
+def test_a_head_is_a_get_without_its_body(server: Server, path: str) -> None:
+    path += "?ms=1" if path.endswith("sleep") else ""
+    get, head = server.call("GET", path), server.call("HEAD", path)
+    assert (head.status, head.body) == (get.status, b"")
+    assert head.headers["Content-Type"] == get.headers["Content-Type"]
+    if path in {"/ping", "/healthz", "/openapi.json", "/nowhere"}:
+        assert head.headers["Content-Length"] == get.headers["Content-Length"] == str(len(get.body))
+
+
+def test_a_head_of_a_record(server: Server) -> None:
+    record = server.create()
+    path = f"{MEMORY}/records/{record['id']}"
+    answer = server.call("HEAD", path)
+    assert (answer.status, answer.body) == (200, b"")
+    assert answer.headers["Content-Length"] == str(len(server.call("GET", path).body))
+    assert server.call("HEAD", f"{MEMORY}/records/{'f' * 24}").status == 404
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ ID = re.compile(r"[0-9a-f]{24}")
 
 ODD = [
     ("GET", "/nowhere"), ("GET", "/slow"), ("POST", "/nowhere"), ("BREW", "/ping"),
+    ("HEAD", "/nowhere"), ("HEAD", "/memory/blocking/volatile/records"), ("DELETE", "/ping"),
     ("HEAD", "/ping"), ("OPTIONS", "/stores"), ("POST", "/ping"), ("GET", "/sleep"),
     ("GET", "/sleep?ms=0"), ("GET", "/slow/sleep?ms=2&ms=3"), ("GET", "/sleep?ms=1&other=1"),
     ("GET", "/sleep?ms=1&mode=dozing"), ("GET", "/slow/sleep?ms=3"),
