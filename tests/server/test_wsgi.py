@@ -136,6 +136,22 @@ def _both(pair: Pair) -> tuple[Server, Server]:
     return pair.tornado, pair.gunicorn
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example"},
+        {"Host": "localhost"},
+        {"Sec_Fetch_Site": "cross-site"},
+        {"Sec_Fetch_Site": "none"},
+        {"Origin": "http://evil.example"},
+    ],
+)
+def test_pages_of_other_sites(pair: Pair, headers: dict[str, str]) -> None:
+    _, answer = pair.compare("GET", "/ping", **headers)
+    is_ours = set(headers.values()) & {"localhost", "none"}
+    assert answer.status == (200 if is_ours else 403)
+
+
 @pytest.mark.parametrize("store", STORES)
 def test_summaries(pair: Pair, store: str) -> None:
     path = f"/slow/{store}/summary"
