@@ -21,11 +21,10 @@ from windtunnel.analysis.caveats import (
 )
 from windtunnel.analysis.compare import compare, variants
 from windtunnel.analysis.grouping import Group, group_cells
-from windtunnel.analysis.keys import has_ranked_variants, ledgers_by_key, rendered
+from windtunnel.analysis.keys import ALONE, has_ranked_variants, ledgers_by_key, rendered
 from windtunnel.analysis.ranking import tables
 from windtunnel.analysis.slo import Slo, SloError, parse
 from windtunnel.analysis.summary import Parts, Summary, Table
-from windtunnel.analysis.table_load import ALONE
 from windtunnel.analysis.timelines import timelines
 from windtunnel.analysis.validity import has_steady_load
 from windtunnel.analysis.verdicts import judge_groups, judge_regressions

@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
+from windtunnel.analysis.keys import ALONE
 from windtunnel.analysis.metrics import METRICS
 from windtunnel.analysis.summary import OVERALL, Score, Table, TableRow
-from windtunnel.analysis.table_load import ALONE
 from windtunnel.analysis.wording import estimate_text, interval, listed, ratio
 
 

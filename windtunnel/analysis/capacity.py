@@ -9,10 +9,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from windtunnel.analysis.keys import operation_key
+from windtunnel.analysis.keys import TableLoad, operation_key
 from windtunnel.analysis.slo import parse
 from windtunnel.analysis.summary import Capacity, State, Verdict
-from windtunnel.analysis.table_load import TableLoad
 from windtunnel.analysis.unanswered import with_pools
 from windtunnel.analysis.verdicts import GENERATOR
 from windtunnel.recording.conditions import LoadConditions

@@ -10,9 +10,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from windtunnel.analysis.grouping import Group, StoreMeasurements
-from windtunnel.analysis.keys import OperationKey, StoreKey
+from windtunnel.analysis.keys import OperationKey, StoreKey, TableLoad
 from windtunnel.analysis.summary import Table
-from windtunnel.analysis.table_load import TableLoad
 from windtunnel.recording.histogram import Histogram, nearest_rank
 from windtunnel.recording.limits import SAMPLES_BEYOND
 

@@ -13,7 +13,7 @@ import msgspec
 
 from windtunnel.analysis.differences import differences
 from windtunnel.analysis.grouping import Group, StoreMeasurements, group_cells
-from windtunnel.analysis.keys import StoreKey
+from windtunnel.analysis.keys import StoreKey, TableLoad
 from windtunnel.analysis.metrics import METRICS, PAST_DEADLINE
 from windtunnel.analysis.stats import (
     LEVEL,
@@ -32,7 +32,6 @@ from windtunnel.analysis.summary import (
     stream_subject,
 )
 from windtunnel.analysis.table_entries import TableEntry, operation_entry, overall_entry
-from windtunnel.analysis.table_load import TableLoad
 from windtunnel.analysis.validity import is_mostly_limited
 from windtunnel.errors import UsageError
 from windtunnel.recording.results import Run, RunInfo

@@ -10,16 +10,17 @@ from functools import cached_property
 import msgspec
 
 from windtunnel.analysis.keys import (
+    ALONE,
     OPERATIONS,
     OperationKey,
     StoreKey,
+    TableLoad,
     has_ranked_variants,
     ledgers_by_key,
     operation_key,
     store_key,
 )
 from windtunnel.analysis.metrics import RESPONSE, SERVICE
-from windtunnel.analysis.table_load import ALONE, TableLoad
 from windtunnel.analysis.unanswered import (
     results_of_stream,
     unanswered,

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from windtunnel.analysis.table_load import TableLoad
+from windtunnel.analysis.keys import TableLoad
 from windtunnel.recording.conditions import Conditions, Configuration
 from windtunnel.recording.results import Ledger
 from windtunnel.recording.tuning_results import TuningResult

@@ -17,6 +17,7 @@ from windtunnel.analysis.keys import (
     OPERATIONS,
     OperationKey,
     StoreKey,
+    TableLoad,
     has_ranked_variants,
     ledgers_by_key,
     operation_key,
@@ -27,7 +28,6 @@ from windtunnel.analysis.slo import Slo
 from windtunnel.analysis.stats import Bootstrap
 from windtunnel.analysis.summary import Comparison, ComparisonSummary, Outcome, State, Verdict
 from windtunnel.analysis.table_entries import latency_quantile
-from windtunnel.analysis.table_load import TableLoad
 from windtunnel.analysis.unanswered import unanswered
 from windtunnel.analysis.validity import is_mostly_limited, void_configurations
 from windtunnel.recording.histogram import QUANTILES

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from windtunnel.cli import options, types
-from windtunnel.cli.clone import needs_clone
+from windtunnel.cli.output import needs_clone
 from windtunnel.cli.types import option_type
 from windtunnel.errors import ExitCode
 from windtunnel.workload.options import SEED, SLEEP_MS, SLOW_WORK

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 import typer
 
-from windtunnel.errors import ExitCode
+from windtunnel.errors import ExitCode, SetupError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,3 +59,34 @@ def _os_error_line(error: OSError) -> str:
 def _help_command(error: typer.TyperException) -> str:
     context = getattr(error, "ctx", None)
     return f"{context.command_path if context else 'windtunnel'} --help"
+
+
+CLONE: Final = Path(__file__).parents[2]
+SCENARIOS: Final = CLONE / "locustfiles"
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class CloneNeededError(SetupError):
+    """A command needs the clone, and windtunnel is installed without it."""
+
+
+def needs_clone(command: Callable[P, R]) -> Callable[P, R]:
+    """Let a command raise CloneNeededError where there is no clone."""
+
+    @wraps(command)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+        require_clone(command.__name__.strip("_"))
+        return command(*args, **kwargs)
+
+    return checked
+
+
+def require_clone(command: str) -> None:
+    """Raise CloneNeededError unless windtunnel is imported from a clone of the project."""
+    if not (CLONE / "deploy" / "stack.py").is_file():
+        raise CloneNeededError(
+            f"{command} needs the project's clone, for its servers and scenarios: git clone it, "
+            "run `make setup` there, and use its .venv/bin/windtunnel"
+        )

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from windtunnel.cli import types
-from windtunnel.cli.clone import needs_clone, require_clone
-from windtunnel.cli.output import say, table
+from windtunnel.cli.output import needs_clone, require_clone, say, table
 from windtunnel.cli.types import option_type
 from windtunnel.errors import SetupError, UsageError
 

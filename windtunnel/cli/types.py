@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from windtunnel.cli.clone import require_clone
+from windtunnel.cli.output import require_clone
 from windtunnel.errors import UsageError
 
 if TYPE_CHECKING:

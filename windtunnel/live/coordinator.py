@@ -67,7 +67,7 @@ class Coordinator(Role):
         )
 
     def stop(self, timeout: float) -> None:
-        """Send no more, give what is under way its time, and finish the run."""
+        """Send no more, give what is in flight its time, and finish the run."""
         if self.controller is not None:
             self.controller.stop()
         self._stop_members(timeout)

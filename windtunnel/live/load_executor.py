@@ -16,7 +16,7 @@ from windtunnel.workload.user import StoreUser
 from windtunnel.workload.user_pool import UserPool
 
 SWITCH_TIMEOUT_S: Final = 3.0
-"""What requests under way get when the load turns from open to closed, or back."""
+"""What requests in flight get when the load turns from open to closed, or back."""
 
 _POLL_S: Final = 0.01
 

@@ -72,7 +72,7 @@ class Role(ABC):
 
     @abstractmethod
     def stop(self, timeout: float) -> None:
-        """Send no more; requests under way get `timeout` seconds."""
+        """Send no more; requests in flight get `timeout` seconds."""
 
     def _begin(self, user_pool: UserPool, max_in_flight: int, *, is_open: bool) -> LoadExecutor:
         """Make this process ready to send, and record what it sends."""

@@ -106,7 +106,7 @@ class Session:
             self._role.start()
 
     def on_stopping(self, environment: Environment, **_: Any) -> None:
-        """Send no more, and give what is under way the time that users get."""
+        """Send no more, and give what is in flight the time that users get."""
         if self._role is not None:
             self._role.stop(environment.stop_timeout or 0.0)
 

@@ -136,7 +136,7 @@ class Cell(Conditions, frozen=True, kw_only=True):
 
     `void` says why the cell does not count, `flags` what makes it doubtful; `health` holds shares
     of 1 such as `steal`. Of the requests `intended` under open load, `late` were sent more than
-    2 ms after their scheduled start, and `skipped` were never sent, as too many were under way;
+    2 ms after their scheduled start, and `skipped` were never sent, as too many were in flight;
     `stale` and `retried` count closed connections. Where a scenario has several `streams`, `rate`
     is that of the first. `target` is the address that was loaded, `process` the one that was
     loaded directly, as its `bystander` calls it; None behind nginx, and in older files.

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table as Grid
 from rich.text import Text
 
+from windtunnel.analysis.keys import TableLoad
 from windtunnel.analysis.metrics import METRICS
 from windtunnel.analysis.summary import (
     OVERALL,
@@ -18,7 +19,6 @@ from windtunnel.analysis.summary import (
     State,
     Verdict,
 )
-from windtunnel.analysis.table_load import TableLoad
 from windtunnel.analysis.wording import NO_FIGURE, counted, number, scaled
 
 STYLES = {

@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import msgspec
 from rich.console import Console
 
 from windtunnel.analysis.wording import load_amount
-from windtunnel.recording import environment, results
+from windtunnel.recording import environment, limits, results
 from windtunnel.recording.conditions import LoadConditions
 from windtunnel.recording.environment import exclusive_cores, generator_cores
 from windtunnel.recording.nginx_log import AccessLog
+from windtunnel.recording.results import Cell
 from windtunnel.recording.run_folder import RunFolder
-from windtunnel.runner.attempts import measure_until_clean
 from windtunnel.runner.cell_order import LOADED_RATE, SAMPLES, CellOrder
 from windtunnel.runner.cell_plan import CellSpec, NothingToMeasureError, Plan, Variant, plan
 from windtunnel.runner.generator_client import Generator
 from windtunnel.runner.progress import ProgressDisplay
-from windtunnel.runner.request import SLOW_PART, Request
-from windtunnel.runner.slo_check import check_slos
-from windtunnel.runner.slow_part import slow_part
-from windtunnel.runner.split_variants import split_variants
-from windtunnel.runner.stack import StackTarget, stacked
+from windtunnel.runner.request import SLOW_PART, Request, check_slos
+from windtunnel.runner.split_trial import split_variants
+from windtunnel.runner.stack import StackTarget, slow_part, stacked
 from windtunnel.runner.strategies import Strategy, rounds
-from windtunnel.runner.variants import (
+from windtunnel.runner.targets import (
     AGAINST,
     BASE,
     Variants,
@@ -39,6 +38,37 @@ from windtunnel.runner.variants import (
     variant_server,
 )
 from windtunnel.workload.stores import discover
+
+MAX_ATTEMPTS: Final = 3
+"""The last one is kept as it is."""
+
+
+def measure_until_clean(
+    measure: Callable[[int], Cell], folder: RunFolder, description: str, note: Callable[[str], None]
+) -> None:
+    """Measure a cell, and again while it is spoiled; each attempt is put on disk.
+
+    `measure` gets the number of the attempt, from 1. Raises ResultsError.
+    """
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        cell = measure(attempt)
+        reason = why_spoiled(cell) if attempt < MAX_ATTEMPTS else None
+        kept = cell if reason is None else msgspec.structs.replace(cell, void=reason)
+        folder.append(kept)
+        folder.log(kept)
+        if reason is None:
+            break
+        note(f"measured again: {description}: {reason}")
+    if cell.void is not None:
+        note(f"void: {description}: {cell.void}")
+
+
+def why_spoiled(cell: Cell) -> str | None:
+    """Return why a cell should be measured again, or None."""
+    steal = cell.health.get("steal") or 0.0
+    if steal > limits.STEAL:
+        return f"the hypervisor stole {steal:.0%} of the machine"
+    return None
 
 
 def run(request: Request, console: Console, into: Path, strategy: Strategy | None = None) -> Path:

@@ -18,11 +18,11 @@ from windtunnel.analysis.validity import is_generator_limited
 from windtunnel.recording import environment, results, series, tuning_results
 from windtunnel.recording.run_folder import RunFolder
 from windtunnel.recording.tuning_results import TuningResult, WorkProfile
-from windtunnel.runner.attempts import measure_until_clean
 from windtunnel.runner.cell_order import SAMPLES, CellOrder
 from windtunnel.runner.cell_plan import LoadSpec, NothingToMeasureError, why_unsuitable
 from windtunnel.runner.generator_client import Generator
 from windtunnel.runner.progress import ProgressDisplay
+from windtunnel.runner.run import measure_until_clean
 from windtunnel.runner.trial_stack import TrialStack, trial_stack
 from windtunnel.runner.tune_request import TuneRequest
 from windtunnel.tuning.calibration import IsolatedRequests, computing, cores_left

@@ -15,7 +15,7 @@ from windtunnel.recording.results import OK, Cell, OperationResult
 from windtunnel.recording.series import Second
 
 DEADLINE_US = 10_000_000
-"""What a request that got no right answer counts as: as long as anybody waits for one."""
+"""What a request that got no successful response counts as: as long as anybody waits for one."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,12 @@ class MeasuredWork:
 
     @property
     def throughput(self) -> IntervalEstimate:
-        """Right answers a second, within the windows."""
+        """Successful responses a second, within the windows."""
         return self.rate.interval_estimate
 
     @property
     def failed_share(self) -> float:
-        """The share without a right answer."""
+        """The share without a successful response."""
         return 1 - self.successes / self.intended if self.intended else 0.0
 
     @property
@@ -57,11 +57,11 @@ class MeasuredWork:
 
     @cached_property
     def rate(self) -> Bootstrap:
-        """Right answers a second, by round."""
+        """Successful responses a second, by round."""
         return Bootstrap(Ratio(self.completed))
 
     def times(self, q: float, operation: str | None, latency: str) -> Bootstrap:
-        """A quantile by round; what got no right answer counts as `DEADLINE_US`."""
+        """A quantile by round; what got no successful response counts as `DEADLINE_US`."""
         key = q, operation, latency
         if key not in self._sampled:
             histograms = {
@@ -100,7 +100,7 @@ class MeasuredWork:
 def completed_in_window(
     kind: str, cells: Iterable[Cell], seconds: Iterable[Second]
 ) -> dict[int, tuple[int, float]]:
-    """Right answers within the window of each cell, from the series of its seconds."""
+    """Successful responses within the window of each cell, from the series of its seconds."""
     by_round = {cell.round: cell for cell in cells}
     counts = dict.fromkeys(by_round, 0)
     for second in seconds:

@@ -43,7 +43,7 @@ class Figures(Protocol):
 
     @property
     def failed_share(self) -> float:
-        """The share without a right answer."""
+        """The share without a successful response."""
 
 
 def kinds(slo: Slo) -> tuple[str, ...]:

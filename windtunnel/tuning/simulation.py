@@ -95,7 +95,7 @@ class Computing(Protocol):
 
 @dataclass(slots=True)
 class Job:
-    """One request under way; times in seconds. `leave` is called when it is answered."""
+    """One request in flight; times in seconds. `leave` is called when it is answered."""
 
     work: Work
     arrived_at: float

@@ -97,7 +97,7 @@ class Trials:
         remaining = self._contenders()
         for name, why in pruned(remaining).items() if len(remaining) > 1 else ():
             self.dropped[name] = f"after round {number}: {why}"
-            self.note(f"given up {self.dropped[name].replace(':', f': {name}', 1)}")
+            self.note(f"dropped {self.dropped[name].replace(':', f': {name}', 1)}")
 
     def _over(self, number: int, seconds: float) -> str | None:
         remaining, least = self._contenders(), self.limits.least
@@ -106,7 +106,7 @@ class Trials:
         if not remaining:
             return "no cell could be measured" if number >= least else None
         if len(remaining) == 1 and number >= least:
-            return f"all others were given up, after {number} rounds"
+            return f"all others were dropped, after {number} rounds"
         width = self._width(remaining)
         if number >= least and width <= self.limits.precision:
             return (

@@ -12,8 +12,8 @@ from tests.windtunnel.reports.test_report import shown
 from windtunnel.analysis import wording
 from windtunnel.analysis.analyse import Analysis, analyse
 from windtunnel.analysis.capacity import capacities, combined_state, why_too_few_samples
+from windtunnel.analysis.keys import TableLoad
 from windtunnel.analysis.summary import Outcome, State, Verdict
-from windtunnel.analysis.table_load import TableLoad
 from windtunnel.analysis.verdicts import GENERATOR
 from windtunnel.recording.results import Run
 from windtunnel.reports import comparison, html

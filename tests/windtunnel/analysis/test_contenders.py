@@ -25,8 +25,7 @@ from windtunnel.runner.progress import ProgressDisplay
 from windtunnel.runner.request import Request
 from windtunnel.runner.scenario import Scenario
 from windtunnel.runner.strategies import search
-from windtunnel.runner.targets import RunningServer
-from windtunnel.runner.variants import Variants, variant_server
+from windtunnel.runner.targets import RunningServer, Variants, variant_server
 
 STORE = "sqlite/blocking/fast"
 NAMES = ("base", "second", "against")

@@ -11,10 +11,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.windtunnel.generate import Made, cells, info
-from windtunnel.analysis.keys import OPERATIONS
+from windtunnel.analysis.keys import ALONE, OPERATIONS
 from windtunnel.analysis.slo import LATENCIES, Slo, SloError, parse
 from windtunnel.analysis.summary import State, Verdict
-from windtunnel.analysis.table_load import ALONE
 from windtunnel.analysis.verdicts import has_failed, judge
 from windtunnel.recording.results import Run
 

@@ -13,8 +13,8 @@ from rich.console import Console
 from tests.windtunnel.generate import Made, cells, info, write
 from windtunnel.analysis import wording
 from windtunnel.analysis.analyse import analyse
+from windtunnel.analysis.keys import ALONE
 from windtunnel.analysis.summary import OVERALL, Summary, Table, TableRow
-from windtunnel.analysis.table_load import ALONE
 from windtunnel.recording import results
 from windtunnel.recording.histogram import decode
 from windtunnel.recording.results import Cell, Ledger, ResultsError, Run

@@ -19,9 +19,9 @@ import pytest
 from tests.server.conftest import Server, serving
 from windtunnel.recording.results import Cell, Run, RunInfo, create, load
 from windtunnel.recording.run_folder import RunFolder
-from windtunnel.runner.attempts import measure_until_clean
 from windtunnel.runner.cell_plan import NothingToMeasureError, Plan
-from windtunnel.runner.slo_check import check_slos
+from windtunnel.runner.request import check_slos
+from windtunnel.runner.run import measure_until_clean
 
 CELL_KEYS = {
     "store", "variant", "target", "mix", "processes", "process", "connections", "round", "attempt",

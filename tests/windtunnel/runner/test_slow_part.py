@@ -23,7 +23,7 @@ from tests.server.gunicorns import gunicorn
 from tests.stacks import eventually, own_workspace
 from windtunnel.analysis.keys import ledgers_by_key
 from windtunnel.recording.results import Run, load
-from windtunnel.runner.slow_part import slow_part
+from windtunnel.runner.stack import slow_part
 
 PROJECT = Path(__file__).parents[3]
 VARIANTS = {

@@ -34,8 +34,7 @@ from windtunnel.recording.results import (
     StreamResult,
 )
 from windtunnel.reports import report
-from windtunnel.reports.scatter import scatter
-from windtunnel.reports.tuning import lines
+from windtunnel.reports.tuning import lines, scatter
 from windtunnel.runner.progress import ProgressDisplay
 from windtunnel.runner.trial_stack import layout_of, split_plan
 from windtunnel.tuning.conclusion import conclude
@@ -129,7 +128,7 @@ def test_what_is_clearly_worse_is_given_up_and_the_best_is_found(tmp_path: Path)
     assert "breaks p99(fast) < 50ms" in trials.dropped["4-together"]
     assert "50% less slow work" in trials.dropped["3+1"]
     assert "x best" in trials.dropped["1+3"]
-    assert trials.ended == "all others were given up, after 6 rounds"
+    assert trials.ended == "all others were dropped, after 6 rounds"
     found = conclude(trials, "3+1", {})
     assert (found.recommended, found.ties, found.runner_up) == ("2+2", [], "1+3")
     assert {each.name for each in found.tried if each.front} == {"3+1", "2+2"}
