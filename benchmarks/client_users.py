@@ -24,7 +24,7 @@ from windtunnel.client import client
 from windtunnel.client.address import Address
 from windtunnel.client.api import decode_record
 from windtunnel.client.client import Client
-from windtunnel.client.timers import Deadlines
+from windtunnel.client.deadlines import Deadlines
 from windtunnel.workload import checks
 
 USERS, REQUESTS, PAIRS = 10, 200, 15

@@ -99,11 +99,11 @@ def _parse(line: str) -> SplitChange:
     fields = json.loads(line)
     fields["when"] = datetime.fromisoformat(fields["when"])
     fields["differences"] = [tuple(difference) for difference in fields["differences"]]
-    fields["kind"] = ChangeKind(fields.get("kind") or _kind_before_kinds(fields["undoes"]))
+    fields["kind"] = ChangeKind(fields.get("kind") or _kind_of_old_record(fields["undoes"]))
     fields["undoes"] = fields["undoes"] or None
     return SplitChange(**fields)
 
 
-def _kind_before_kinds(undoes: int | None) -> ChangeKind:
+def _kind_of_old_record(undoes: int | None) -> ChangeKind:
     """Return the kind of a change recorded before there were kinds, when 0 marked a trial."""
     return {None: ChangeKind.EDIT, 0: ChangeKind.TRIAL}.get(undoes, ChangeKind.UNDO)

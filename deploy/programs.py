@@ -88,13 +88,15 @@ def _is_given(workspace: Workspace, name: str) -> bool:
 
 
 def refuse_wrong_addresses(environ: Mapping[str, str]) -> None:
-    """Raise StackError for an address in the environment that the servers would refuse."""
+    """Raise StackError for an address in the environment that the servers would refuse.
+
+    Of this project's engines: a person's own engine files run in the servers, never in `up`.
+    """
     from server.engines import AddressError, check_addresses, discover
     from server.settings import read
 
     try:
-        settings = read([], environ)
-        check_addresses(discover(settings.engines).values(), settings)
+        check_addresses(discover().values(), read([], environ))
     except AddressError as error:
         raise StackError(str(error)) from None
 

@@ -44,12 +44,12 @@ def apply(
     kind: ChangeKind = ChangeKind.EDIT,
     *,
     undoes: int | None = None,
-    since: SplitPlan | None = None,
+    based_on: SplitPlan | None = None,
     lock_timeout: float = 0.0,
 ) -> SplitChange:
     """Activate a plan and record it; returns when old workers of nginx have drained.
 
-    `since` is the plan that it was made from: BusyError if another one is active by now.
+    `based_on` is the plan that it was made from: BusyError if another one is active by now.
     `lock_timeout` is how many seconds another command has to release the stack.
     Raises SplitError, ApplyError, NotReadyError and StackError (BusyError also while another
     command tries splits). What is raised before the new split is active changes nothing.
@@ -57,7 +57,7 @@ def apply(
     with stack_lock(stack.layout, lock_timeout):
         stack.reread()
         refuse_during_trial(stack.layout)
-        if abandoned_trial(stack.layout) or (since is not None and since != stack.plan):
+        if abandoned_trial(stack.layout) or (based_on is not None and based_on != stack.plan):
             raise BusyError("the split was changed meanwhile: look at it, and try again")
         return _apply(stack, plan, by, kind, undoes)
 

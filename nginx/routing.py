@@ -11,7 +11,7 @@ from nginx.split import (
     Balance,
     Split,
     hash_variable,
-    header_condition,
+    header_variable_and_value,
     mapped_key,
 )
 
@@ -107,7 +107,7 @@ def _headers(split: Split) -> list[tuple[str, tuple[tuple[str, str], ...]]]:
     """The header named first in the file decides, so its map comes last."""
     values: dict[str, list[tuple[str, str]]] = {}
     for header, pool in split.headers.items():
-        variable, value = header_condition(header)
+        variable, value = header_variable_and_value(header)
         text = '"~."' if value == ANY_VALUE else f'"\\\\{value}"'
         values.setdefault(variable, []).append((text, pool))
     return [(variable, tuple(pairs)) for variable, pairs in reversed(values.items())]

@@ -123,7 +123,7 @@ def mapped_key(key: str) -> tuple[str, str] | None:
     return "$args", f"(?:^|&){match[2]}=([^&]*)"
 
 
-def header_condition(text: str) -> tuple[str, str]:
+def header_variable_and_value(text: str) -> tuple[str, str]:
     """Return nginx's variable of a header and its value, of `Name: value`; raises SplitError."""
     match = _HEADER.fullmatch(text)
     if match is None:
@@ -210,7 +210,7 @@ def check_routes(
         if method not in METHODS:
             raise SplitError(f"routes.methods.{method}: choose from {', '.join(METHODS)}")
     for header in headers:
-        header_condition(header)
+        header_variable_and_value(header)
     for key, pool in route_keys(routes, default, methods, headers):
         if not isinstance(pool, str) or pool not in pools:
             raise SplitError(f"{key}: unknown pool {pool!r}")

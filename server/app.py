@@ -34,7 +34,7 @@ from watch import LoopWatch, watched_loop
 
 log = logging.getLogger("server")
 
-DRAIN = 10.0
+DRAIN_TIMEOUT_S = 10.0
 """Seconds that requests under way have after SIGTERM."""
 
 CLOSE = 3.0
@@ -101,12 +101,12 @@ async def serve(app: ServerApplication, sockets: list[socket.socket]) -> None:
     await stop_signal.wait()
     process.draining = True
     stop_signal.clear()
-    drain = asyncio.ensure_future(server.drain(DRAIN))
+    drain = asyncio.ensure_future(server.drain(DRAIN_TIMEOUT_S))
     await _first_of(drain, asyncio.ensure_future(stop_signal.wait()))
     closing.cancel()
     process.watch.stop()
     if drain.done() and (count := drain.result()):
-        log.warning("%s connections were cut off after %g s of draining", count, DRAIN)
+        log.warning("%s connections were cut off after %g s of draining", count, DRAIN_TIMEOUT_S)
     await asyncio.wait([asyncio.ensure_future(process.stores.close())], timeout=CLOSE)
 
 

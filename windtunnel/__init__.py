@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from windtunnel.client.address import Address
     from windtunnel.client.client import Client
+    from windtunnel.client.deadlines import Deadlines
     from windtunnel.client.response import OK, WRONG, Response
-    from windtunnel.client.timers import Deadlines
     from windtunnel.live.arguments import Defaults
     from windtunnel.live.session import Session
     from windtunnel.workload.record_user import RecordUser, SlowUser

@@ -83,8 +83,8 @@ def _watch(instance: Instance, process: subprocess.Popen[bytes]) -> None:
     _watchdogs[process] = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
 
 
-def _dismiss_watchdog(process: subprocess.Popen[bytes]) -> None:
-    watchdog = _watchdogs.pop(process, None)
+def _dismiss_watchdog_of(watched: subprocess.Popen[bytes]) -> None:
+    watchdog = _watchdogs.pop(watched, None)
     if watchdog is not None:
         watchdog.communicate(b"\n")
 
@@ -92,7 +92,7 @@ def _dismiss_watchdog(process: subprocess.Popen[bytes]) -> None:
 @atexit.register
 def _dismiss_watchdogs_of_ended() -> None:
     for process in [process for process in _watchdogs if process.poll() is not None]:
-        _dismiss_watchdog(process)
+        _dismiss_watchdog_of(process)
 
 
 def wait_ready(instance: Instance, process: subprocess.Popen[bytes], deadline: float = 180) -> None:
@@ -108,7 +108,7 @@ def wait_ready(instance: Instance, process: subprocess.Popen[bytes], deadline: f
 
 def stop(instance: Instance, process: subprocess.Popen[bytes]) -> None:
     """End the process by its own stop signal; raises TimeoutExpired after 30 s."""
-    _dismiss_watchdog(process)
+    _dismiss_watchdog_of(process)
     if process.poll() is None:
         process.send_signal(signal.Signals[f"SIG{instance.stop_signal}"])
         process.wait(30)

@@ -51,7 +51,7 @@ def invalid_field(error: msgspec.ValidationError) -> Invalid:
 
 
 def _malformed(body: bytes, error: Exception) -> Problem:
-    for field, value in _invalid_values(body):
+    for field, value in _values_json_forbids(body):
         return Invalid(f"{field}: {value}", field or None)
     if not body:
         return BadRequest("the body is empty; it should be JSON")
@@ -65,7 +65,7 @@ class _NotANumber:
         self.text = text
 
 
-def _invalid_values(body: bytes) -> Iterator[tuple[str, str]]:
+def _values_json_forbids(body: bytes) -> Iterator[tuple[str, str]]:
     """Yield field and reason for each value that Python's parser accepts and JSON does not."""
     try:
         text = body.decode("utf-8", "surrogateescape")

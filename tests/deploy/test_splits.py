@@ -261,9 +261,9 @@ def test_one_change_at_a_time(running: Stack) -> None:
 
 def test_a_change_made_from_what_is_no_longer_in_force(running: Stack) -> None:
     seen = active_plan(running)
-    apply(running, edit_plan(seen, {"pools.slow.retries": "1"}), since=seen)
+    apply(running, edit_plan(seen, {"pools.slow.retries": "1"}), based_on=seen)
     with pytest.raises(BusyError, match="changed meanwhile"):
-        apply(running, edit_plan(seen, {"pools.slow.retries": "2"}), since=seen)
+        apply(running, edit_plan(seen, {"pools.slow.retries": "2"}), based_on=seen)
     assert active_plan(running).pools["slow"]["retries"] == 1
 
 

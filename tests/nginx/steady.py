@@ -19,7 +19,7 @@ from gevent.event import Event
 
 from windtunnel.client.address import Address
 from windtunnel.client.client import Client
-from windtunnel.client.timers import Deadlines
+from windtunnel.client.deadlines import Deadlines
 from windtunnel.workload.arrivals import constant
 
 RECORDS = "/memory/async/volatile/records"

@@ -15,7 +15,7 @@ from nginx.apply import Nginx
 from nginx.render import ACCESS_LOG
 from windtunnel.client.address import Address
 from windtunnel.client.client import Client
-from windtunnel.client.timers import Deadlines
+from windtunnel.client.deadlines import Deadlines
 from windtunnel.recording.nginx_log import RESOLVED_US, AccessLog, upstream_times, with_nginx
 from windtunnel.recording.run_folder import RunFolder
 from windtunnel.recording.sampler import RequestSample

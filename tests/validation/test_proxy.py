@@ -15,7 +15,7 @@ from tests.validation.proxied import STORE
 from validation.proxy_process import proxy_process
 from windtunnel.client.address import Address
 from windtunnel.client.client import Client
-from windtunnel.client.timers import Deadlines
+from windtunnel.client.deadlines import Deadlines
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from gevent.server import StreamServer
 
 from windtunnel.client.address import Address
 from windtunnel.client.client import Client
-from windtunnel.client.timers import Deadlines
+from windtunnel.client.deadlines import Deadlines
 
 Handler = Callable[[gsocket.socket], None]
 

@@ -15,6 +15,7 @@ from windtunnel.analysis.differences import differences
 from windtunnel.analysis.grouping import Group, StoreMeasurements, group_cells
 from windtunnel.analysis.keys import StoreKey, TableLoad
 from windtunnel.analysis.metrics import METRICS, PAST_DEADLINE
+from windtunnel.analysis.ranked_entries import TableEntry, operation_entry, overall_entry
 from windtunnel.analysis.stats import (
     LEVEL,
     MIN_ROUNDS,
@@ -31,7 +32,6 @@ from windtunnel.analysis.summary import (
     Outcome,
     stream_subject,
 )
-from windtunnel.analysis.table_entries import TableEntry, operation_entry, overall_entry
 from windtunnel.analysis.validity import is_mostly_limited
 from windtunnel.errors import UsageError
 from windtunnel.recording.results import Run, RunInfo

@@ -8,9 +8,9 @@ from windtunnel.analysis.compare import compare, variants
 from windtunnel.analysis.grouping import Group, group_cells
 from windtunnel.analysis.keys import OperationKey, StoreKey, has_ranked_variants
 from windtunnel.analysis.metrics import METRICS
+from windtunnel.analysis.ranked_entries import operation_entry
 from windtunnel.analysis.stats import Bootstrap, LogRatio, paired_log_ratio, t_quantile
 from windtunnel.analysis.summary import OVERALL
-from windtunnel.analysis.table_entries import operation_entry
 from windtunnel.recording.results import Run
 
 

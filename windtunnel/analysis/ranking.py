@@ -8,9 +8,9 @@ import msgspec
 from windtunnel.analysis.grouping import Group, StoreMeasurements
 from windtunnel.analysis.keys import ALONE, OperationKey, StoreKey
 from windtunnel.analysis.metrics import METRICS, RESPONSE, SERVICE
+from windtunnel.analysis.ranked_entries import TableEntry, operation_entry, overall_entry
 from windtunnel.analysis.stats import MIN_ROUNDS, Bootstrap, paired_log_ratio, rank
 from windtunnel.analysis.summary import OVERALL, Score, Table, TableRow, stream_subject
-from windtunnel.analysis.table_entries import TableEntry, operation_entry, overall_entry
 from windtunnel.recording.results import Ledger
 
 CLOSED = ["p50", "p99", "p99.9"]

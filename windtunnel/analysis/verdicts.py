@@ -24,10 +24,10 @@ from windtunnel.analysis.keys import (
     store_key,
 )
 from windtunnel.analysis.metrics import METRICS, PAST_DEADLINE, RESPONSE, SERVICE, Metric
+from windtunnel.analysis.ranked_entries import latency_quantile
 from windtunnel.analysis.slo import Slo
 from windtunnel.analysis.stats import Bootstrap
 from windtunnel.analysis.summary import Comparison, ComparisonSummary, Outcome, State, Verdict
-from windtunnel.analysis.table_entries import latency_quantile
 from windtunnel.analysis.unanswered import unanswered
 from windtunnel.analysis.validity import is_mostly_limited, void_configurations
 from windtunnel.recording.histogram import QUANTILES
@@ -103,7 +103,7 @@ def _void_verdicts(slo: Slo, run: Run) -> Iterator[Verdict]:
             and not (slo.latency == RESPONSE and not load.open)
             and not (cell.mix in OPERATIONS and slo.operation not in {None, cell.mix})
         ):
-            yield _failure(slo, str(store), _why_void(cell), load)
+            yield _failure(slo, str(store), _why_no_clean_cell(cell), load)
 
 
 def _failure(slo: Slo, store: str, why: str, load: TableLoad | None = None) -> Verdict:
@@ -112,8 +112,8 @@ def _failure(slo: Slo, store: str, why: str, load: TableLoad | None = None) -> V
     )
 
 
-def _why_void(cell: Cell) -> str:
-    return f"no cell of it could be measured: {cell.void}"
+def _why_no_clean_cell(first_cell: Cell) -> str:
+    return f"no cell of it could be measured: {first_cell.void}"
 
 
 def _why_unmeasured(slo: Slo, groups: list[Group]) -> str:
@@ -220,7 +220,7 @@ def judge_regressions(
     where one side has no clean cell of a store. `runs` are those that were compared.
     """
     void = {
-        store_key(cell, by_variant=False): _why_void(cell)
+        store_key(cell, by_variant=False): _why_no_clean_cell(cell)
         for run in runs
         for cell in void_configurations(run.cells)
     }

@@ -102,7 +102,7 @@ def _apply(stack: Stack, before: SplitPlan, after: SplitPlan, by: str, as_json: 
 
     if after != before:
         with _report_interrupt():
-            change = splits.apply(stack, after, by, since=before)
+            change = splits.apply(stack, after, by, based_on=before)
         _show_change(change, as_json)
     elif as_json:
         _print(None)

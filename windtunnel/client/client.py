@@ -16,6 +16,7 @@ from typing import Final
 from windtunnel.client.address import Address
 from windtunnel.client.connection import Connection
 from windtunnel.client.cookies import Cookies
+from windtunnel.client.deadlines import Deadlines
 from windtunnel.client.response import (
     MALFORMED,
     OK,
@@ -26,7 +27,6 @@ from windtunnel.client.response import (
     Response,
     ResponseError,
 )
-from windtunnel.client.timers import Deadlines
 
 RESERVED: Final = 200
 """Descriptors beside the connections: the interpreter's, logs, results, the web UI's."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from windtunnel.client.address import Address
 from windtunnel.client.client import Client
-from windtunnel.client.timers import Deadlines
+from windtunnel.client.deadlines import Deadlines
 from windtunnel.errors import UsageError
 from windtunnel.live import arguments
 from windtunnel.live.load_profile import slow_work

@@ -21,12 +21,12 @@ import psutil
 
 from windtunnel.client.address import Address
 from windtunnel.client.client import Client
-from windtunnel.client.timers import Deadlines
+from windtunnel.client.deadlines import Deadlines
 from windtunnel.live.server_probe import ServerProbe
 from windtunnel.recording.cpu import LOOPBACK, CpuMeter, groups
 from windtunnel.recording.health import cpu_ticks, stolen_share
 from windtunnel.recording.results import CpuSeconds
-from windtunnel.runner.surroundings import Surroundings, process_ended
+from windtunnel.runner.side_measurements import SideMeasurements, process_ended
 from windtunnel.workload.open_loop import drain
 
 SPLIT: Final = "/split"
@@ -116,7 +116,7 @@ class Monitor:
         """The probes of the processes that serve now."""
         return [probe for probe in self.probes.values() if probe.is_active]
 
-    def surroundings(self, last: bool) -> Surroundings:
+    def surroundings(self, last: bool) -> SideMeasurements:
         """Return what went on beside the load so far; CPU time is read anew the `last` time.
 
         What a process spent that ended without leaving the split is unknown.
@@ -129,7 +129,7 @@ class Monitor:
             gevent.sleep(0)  # it takes a millisecond each
         ended = self._ended()
         cpu_s = {name: s for name, s in self.cpu_meter.seconds().items() if name not in ended}
-        return Surroundings(
+        return SideMeasurements(
             bystander=bystander,
             cpu_s=msgspec.convert(cpu_s, CpuSeconds),
             flags=[process_ended(name) for name in ended],

@@ -77,11 +77,11 @@ class Guard:
     def _check_host(self, request: Request) -> Refusal | None:
         """Refuse a foreign name, which another site let resolve to this machine."""
         host = request.environ.get("HTTP_HOST", "")
-        if self._host not in LOOPBACK or host in self._names(request.scheme):
+        if self._host not in LOOPBACK or host in self._own_hosts(request.scheme):
             return None
         return Refusal(403, f"{host[:100]!r} is not an address of this web UI")
 
-    def _names(self, scheme: str) -> set[str]:
+    def _own_hosts(self, scheme: str) -> set[str]:
         """Return the values of the Host header that mean this web UI."""
         names = {"localhost", f"[{self._host}]" if ":" in self._host else self._host}
         port = self._port()

@@ -14,7 +14,7 @@ import msgspec
 
 from windtunnel.client.address import Address
 from windtunnel.client.client import Client
-from windtunnel.client.timers import Deadlines
+from windtunnel.client.deadlines import Deadlines
 from windtunnel.live.window import KEPT_S, WINDOW_S
 from windtunnel.recording.histogram import Histogram, merge, nearest_rank
 from windtunnel.runner.bystander import Bystander

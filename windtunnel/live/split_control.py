@@ -201,7 +201,7 @@ def _apply(base: int, changes: Mapping[str, str] | None) -> Any:
         if changes is None:
             return splits.undo(running, by=BY)
         before = splits.active_plan(running)
-        return splits.apply(running, edit_plan(before, changes), by=BY, since=before)
+        return splits.apply(running, edit_plan(before, changes), by=BY, based_on=before)
     except (StackError, SplitError, ApplyError, OSError) as error:
         raise SplitControlError(_line(error)) from error
 

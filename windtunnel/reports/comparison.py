@@ -76,7 +76,7 @@ def show_verdicts(verdicts: Sequence[Verdict], console: Console) -> None:
         say(console, f"{slo}: {tally(group)}")
         shown = [verdict for verdict in group if verdict.state is not State.HOLDS]
         for verdict in shown[:MAX_LINES]:
-            say(console, verdict_line(verdict), "    ", STATE_STYLES[verdict.state])
+            say(console, slo_verdict_line(verdict), "    ", STATE_STYLES[verdict.state])
         if rest := len(shown[MAX_LINES:]):
             say(console, f"and {rest} more: see report.html or --json", "    ", "dim")
 
@@ -97,7 +97,7 @@ def tally(verdicts: Iterable[Verdict]) -> str:
     return ", ".join(f"{counts[state]} {word}" for state, word in words.items() if counts[state])
 
 
-def verdict_line(verdict: Verdict) -> str:
+def slo_verdict_line(verdict: Verdict) -> str:
     """A verdict in one line."""
     load = load_line(verdict.load) if verdict.load else None
     subject = ", ".join(filter(None, (verdict.store, verdict.operation, load)))

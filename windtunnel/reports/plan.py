@@ -96,17 +96,17 @@ def figure_with_unit(measure: str, figure: IntervalEstimate) -> str:
         return f"{rate(figure.estimate)}/s"
     if measure == "failures":
         return f"{figure.estimate:.2%}"
-    return milliseconds(figure)
+    return latency_text(figure)
 
 
-def milliseconds(figure: IntervalEstimate) -> str:
+def latency_text(figure_us: IntervalEstimate) -> str:
     """A time in ms, with its interval; infinite is never."""
-    if not math.isfinite(figure.estimate):
+    if not math.isfinite(figure_us.estimate):
         return "never answered"
-    value = f"{number(figure.estimate / 1000)} ms"
-    if figure.low is None or figure.high is None:
+    value = f"{number(figure_us.estimate / 1000)} ms"
+    if figure_us.low is None or figure_us.high is None:
         return value
-    return f"{value} [{number(figure.low / 1000)}, {number(figure.high / 1000)}]"
+    return f"{value} [{number(figure_us.low / 1000)}, {number(figure_us.high / 1000)}]"
 
 
 def rate(value: float) -> str:
@@ -155,8 +155,8 @@ def _table(evaluations: Sequence[Evaluation]) -> Table:
         grid.add_row(
             escape(evaluation.layout.name),
             str(evaluation.layout.processes),
-            escape(milliseconds(evaluation.fast_p99)),
-            escape(milliseconds(slow.quantile(P99))) if slow else "",
+            escape(latency_text(evaluation.fast_p99)),
+            escape(latency_text(slow.quantile(P99))) if slow else "",
             rate(evaluation.throughput.estimate),
             f"{'hold' if evaluation.holds else 'broken'}, {margin_line(evaluation.margin)}",
             style=None if evaluation.holds else "dim",

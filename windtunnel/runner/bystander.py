@@ -12,7 +12,7 @@ import msgspec
 from windtunnel.client.address import Address
 from windtunnel.client.api import POOL_HEADER
 from windtunnel.client.client import Client
-from windtunnel.client.timers import Deadlines
+from windtunnel.client.deadlines import Deadlines
 from windtunnel.recording.histogram import Histogram
 from windtunnel.recording.results import BystanderResult, LatencySummary
 from windtunnel.runner.cell_order import BYSTANDER_RATE, process_name

@@ -66,7 +66,7 @@ def measure_until_clean(
 def why_spoiled(cell: Cell) -> str | None:
     """Return why a cell should be measured again, or None."""
     steal = cell.health.get("steal") or 0.0
-    if steal > limits.STEAL:
+    if steal > limits.MAX_STEAL:
         return f"the hypervisor stole {steal:.0%} of the machine"
     return None
 

@@ -26,7 +26,7 @@ from windtunnel.recording.series import (
     SecondLatencies,
 )
 from windtunnel.runner.collector import Report, by_store
-from windtunnel.runner.surroundings import Surroundings
+from windtunnel.runner.side_measurements import SideMeasurements
 from windtunnel.runner.totals import Totals
 
 PARTIAL_EVERY: Final = 5
@@ -54,7 +54,7 @@ class RunWriter:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.folder = folder
-        self.surroundings: Callable[[bool], Surroundings] = lambda _last: Surroundings()
+        self.surroundings: Callable[[bool], SideMeasurements] = lambda _last: SideMeasurements()
         """Returns what goes on beside the load; the last reading may take longer than others."""
         self._read_templates = templates
         self._templates = templates()

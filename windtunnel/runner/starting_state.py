@@ -10,7 +10,7 @@ import gevent
 from windtunnel.client.address import Address
 from windtunnel.client.api import Operation
 from windtunnel.client.client import Client
-from windtunnel.client.timers import Deadlines
+from windtunnel.client.deadlines import Deadlines
 from windtunnel.errors import CellError
 from windtunnel.recording import cpu
 from windtunnel.runner.cell_order import CellOrder

@@ -23,7 +23,7 @@ from windtunnel.recording.results import (
     StreamResult,
 )
 from windtunnel.runner.collector import Report, by_store
-from windtunnel.runner.surroundings import Surroundings
+from windtunnel.runner.side_measurements import SideMeasurements
 from windtunnel.workload.open_loop import ScheduleStats, merge_stats
 
 DEPLETED: Final = "ended early: a user had no record left to delete"
@@ -90,7 +90,7 @@ class Totals:
         """Return a process that sends, by its name."""
         return self._senders.setdefault(name, ReportingProcess(self._began))
 
-    def cell(self, template: Cell, surroundings: Surroundings, seconds: float) -> Cell:
+    def cell(self, template: Cell, surroundings: SideMeasurements, seconds: float) -> Cell:
         """Return the cell of a store, of so many seconds.
 
         `template` has its conditions and its streams.
@@ -126,14 +126,14 @@ class Totals:
                 streams[name].add(ScheduleStats(scheduled=missing, skipped=missing))
         return streams
 
-    def _cpu(self, surroundings: Surroundings) -> CpuSeconds:
+    def _cpu(self, surroundings: SideMeasurements) -> CpuSeconds:
         """Return CPU time by group; unknown for stores that are loaded at once."""
         if len(self._histograms) > 1:
             return CpuSeconds()
         generator = round(sum(sender.cpu_s for sender in self._senders.values()), 6)
         return msgspec.structs.replace(surroundings.cpu_s, generator=generator)
 
-    def _health(self, surroundings: Surroundings, sent: ScheduleStats) -> dict[str, Any]:
+    def _health(self, surroundings: SideMeasurements, sent: ScheduleStats) -> dict[str, Any]:
         """How well all who send were, of each figure the worst: that of the machine is one."""
         senders = list(self._senders.values())
         lags_ms = [ms for sender in senders if (ms := sender.lag.quantile_ms(0.99)) is not None]

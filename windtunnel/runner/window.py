@@ -11,7 +11,7 @@ from windtunnel.runner.bystander import Bystanders
 from windtunnel.runner.cell_order import CellOrder
 from windtunnel.runner.collector import Collector
 from windtunnel.runner.run_writer import RunWriter
-from windtunnel.runner.surroundings import CellSurroundings
+from windtunnel.runner.side_measurements import CellSideMeasurements
 from windtunnel.workload.cell_load import CellLoad
 from windtunnel.workload.user_pool import UserPool
 
@@ -32,7 +32,7 @@ class Window:
     ) -> None:
         self._load, self._bystanders = load, bystanders
         self._folder = None if order.folder is None else RunFolder(Path(order.folder))
-        self._surroundings = CellSurroundings(order.groups, bystanders)
+        self._surroundings = CellSideMeasurements(order.groups, bystanders)
         self._began = perf_counter()
         templates = {template.store or "": template}
         self._writer = RunWriter(self._folder, lambda: templates, clock=self._clock)

@@ -49,7 +49,7 @@ def conclude(trials: Trials, former: str | None, model: Mapping[str, Any]) -> Tu
         recommended=best.layout.name if best else None,
         ties=tied,
         runner_up=runner_up.layout.name if runner_up else None,
-        ratio=_ratio(runner_up, best) if best and runner_up else None,
+        ratio=_ratio_in_tightest_objective(runner_up, best) if best and runner_up else None,
         ended=trials.ended,
         tried=[
             _tried(evaluation, predicted.get(evaluation.layout.name), on_front, trials.dropped)
@@ -121,7 +121,7 @@ def _objective(objective: JudgedObjective) -> ObjectiveResult:
     )
 
 
-def _ratio(second: Evaluation, best: Evaluation) -> Estimate | None:
+def _ratio_in_tightest_objective(second: Evaluation, best: Evaluation) -> Estimate | None:
     """How many times the best's figure the runner-up's is, in its tightest objective."""
     spread = ratio_to(second, best)
     if spread is None:

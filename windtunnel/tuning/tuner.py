@@ -64,7 +64,7 @@ class Trials:
             for layout in alive:
                 measure(layout, number)
             self._prune(number)
-            self.ended = self._over(number, monotonic() - began) or ""
+            self.ended = self._why_over(number, monotonic() - began) or ""
             if self.ended:
                 return
         self.ended = f"{counted(self.limits.rounds, 'round')}, as many as were allowed"
@@ -99,33 +99,38 @@ class Trials:
             self.dropped[name] = f"after round {number}: {why}"
             self.note(f"dropped {self.dropped[name].replace(':', f': {name}', 1)}")
 
-    def _over(self, number: int, seconds: float) -> str | None:
+    def _why_over(self, rounds_done: int, elapsed_s: float) -> str | None:
         remaining, least = self._contenders(), self.limits.least
         if len(self.pool_layouts) == 1:
-            return self._alone(number, seconds, measured=bool(remaining))
-        if not remaining:
-            return "no cell could be measured" if number >= least else None
-        if len(remaining) == 1 and number >= least:
-            return f"all others were dropped, after {number} rounds"
-        width = self._width(remaining)
-        if number >= least and width <= self.limits.precision:
-            return (
-                f"precision reached after {number} rounds: ratios to the best to within {width:.0%}"
+            return self._why_over_with_one_split(
+                rounds_done, elapsed_s, any_measured=bool(remaining)
             )
-        if seconds >= self.limits.max_time:
+        if not remaining:
+            return "no cell could be measured" if rounds_done >= least else None
+        if len(remaining) == 1 and rounds_done >= least:
+            return f"all others were dropped, after {rounds_done} rounds"
+        width = self._width(remaining)
+        if rounds_done >= least and width <= self.limits.precision:
+            known = f"ratios to the best to within {width:.0%}"
+            return f"precision reached after {rounds_done} rounds: {known}"
+        if elapsed_s >= self.limits.max_time:
             state = "not known yet" if math.isinf(width) else f"known to within {width:.0%}"
-            return f"time is over after {number} rounds: ratios to the best are {state}"
+            return f"time is over after {rounds_done} rounds: ratios to the best are {state}"
         return None
 
-    def _alone(self, number: int, seconds: float, *, measured: bool) -> str | None:
+    def _why_over_with_one_split(
+        self, rounds_done: int, elapsed_s: float, *, any_measured: bool
+    ) -> str | None:
         """Why it is over where there is nothing to compare with."""
-        if number >= self.limits.least:
+        if rounds_done >= self.limits.least:
             reason = "there was one split only, so none to compare it with"
             return (
-                f"{counted(number, 'round')}: {reason}" if measured else "no cell could be measured"
+                f"{counted(rounds_done, 'round')}: {reason}"
+                if any_measured
+                else "no cell could be measured"
             )
-        if seconds >= self.limits.max_time:
-            return f"time is over after {counted(number, 'round')} of one split only"
+        if elapsed_s >= self.limits.max_time:
+            return f"time is over after {counted(rounds_done, 'round')} of one split only"
         return None
 
     def _width(self, evaluations: Sequence[Evaluation]) -> float:

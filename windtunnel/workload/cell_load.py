@@ -17,6 +17,9 @@ from windtunnel.workload.open_loop import StreamStats
 from windtunnel.workload.user import StoreUser
 from windtunnel.workload.user_pool import UserPool
 
+Moment = float
+"""A moment of `time.perf_counter`, in seconds."""
+
 
 class CellLoad(Protocol):
     """Loads a store from when it is made until it is stopped."""
@@ -24,10 +27,10 @@ class CellLoad(Protocol):
     def wait(self, seconds: float) -> None:
         """Wait `seconds`, or until the records are depleted; raises CellError."""
 
-    def set_window(self, since: float, until: float) -> None:
+    def set_window(self, since: Moment, until: Moment) -> None:
         """Count from `since` on; what is scheduled for `until` or later is not sent."""
 
-    def end_window(self, timeout: float) -> float:
+    def end_window(self, timeout: float) -> Moment:
         """Wait for the responses that count; return the end of the window, of `perf_counter`."""
 
     def stop(self, timeout: float) -> None:
@@ -64,10 +67,10 @@ class ClosedCellLoad:
         """Return nothing: there is no schedule."""
         return {}
 
-    def set_window(self, since: float, until: float) -> None:
+    def set_window(self, since: Moment, until: Moment) -> None:
         """Do nothing: there is no schedule to count."""
 
-    def end_window(self, timeout: float) -> float:  # noqa: ARG002
+    def end_window(self, timeout: float) -> Moment:  # noqa: ARG002
         """Return the time, of `perf_counter`: requests in flight do not count."""
         return perf_counter()
 
@@ -110,13 +113,13 @@ class OpenCellLoad:
         if self._load.error is not None:
             raise CellError(f"a user broke down: {self._load.error!r}") from self._load.error
 
-    def set_window(self, since: float, until: float) -> None:
+    def set_window(self, since: Moment, until: Moment) -> None:
         """Count from `since` on; what is scheduled for `until` or later is not sent."""
         self._user_pool.since, self._until = since, until
         self._load.count_from(since)
         self._load.end(until)
 
-    def end_window(self, timeout: float) -> float:
+    def end_window(self, timeout: float) -> Moment:
         """Wait for the responses to what was scheduled, and return the end of the window."""
         until = min(self._until, perf_counter())
         self._load.end(until)

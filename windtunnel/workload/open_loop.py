@@ -12,7 +12,7 @@ import gevent
 from gevent import get_hub, getcurrent
 from gevent.event import Event
 
-from windtunnel.client.timers import Timer
+from windtunnel.client.deadlines import Timer
 from windtunnel.recording.histogram import Histogram
 from windtunnel.recording.limits import LATE_S
 

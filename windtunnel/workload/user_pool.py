@@ -11,7 +11,7 @@ from gevent.event import Event
 
 from windtunnel.client.address import Address
 from windtunnel.client.api import Record
-from windtunnel.client.timers import Deadlines
+from windtunnel.client.deadlines import Deadlines
 from windtunnel.recording.recorder import Recorder
 from windtunnel.recording.sampler import Sampler
 from windtunnel.workload.dataset import RecordPool

@@ -23,6 +23,7 @@ from tests.windtunnel.scripted import (
 )
 from windtunnel.client.address import Address
 from windtunnel.client.client import Client
+from windtunnel.client.deadlines import Deadlines
 from windtunnel.client.response import (
     CLOSED,
     MALFORMED,
@@ -33,7 +34,6 @@ from windtunnel.client.response import (
     STALE,
     TIMEOUT,
 )
-from windtunnel.client.timers import Deadlines
 
 
 @pytest.mark.parametrize("wire", [PLAIN, CHUNKED, INTERIM], ids=["plain", "chunked", "interim"])

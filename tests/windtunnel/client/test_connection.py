@@ -29,8 +29,8 @@ from tests.windtunnel.scripted import (
 )
 from windtunnel.client.address import Address
 from windtunnel.client.client import IDEMPOTENT, Client
+from windtunnel.client.deadlines import Deadlines
 from windtunnel.client.response import CLOSED, MALFORMED, OK, REFUSED, STALE, TIMEOUT, Response
-from windtunnel.client.timers import Deadlines
 
 WAYS_TO_END = ["shutdown", "reset"]
 

@@ -22,7 +22,7 @@ import gevent
 from windtunnel.client import client
 from windtunnel.client.address import Address
 from windtunnel.client.client import Client
-from windtunnel.client.timers import Deadlines
+from windtunnel.client.deadlines import Deadlines
 
 url, users = sys.argv[1], int(sys.argv[2])
 reason = client.raise_limit(users)

@@ -13,8 +13,8 @@ from tests.windtunnel.liar import Liar
 from windtunnel.client.address import Address
 from windtunnel.client.api import Operation
 from windtunnel.client.client import Client
+from windtunnel.client.deadlines import Deadlines
 from windtunnel.client.response import OK, WRONG, Response
-from windtunnel.client.timers import Deadlines
 from windtunnel.workload.crud import Crud
 from windtunnel.workload.dataset import RecordPool, drafts, prepared_writes
 from windtunnel.workload.mixes import MIXES, OperationBag

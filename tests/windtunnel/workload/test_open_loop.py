@@ -16,7 +16,7 @@ from tests.windtunnel.interface import PATIENCE
 from tests.windtunnel.stalling import stalling
 from windtunnel.client.address import Address
 from windtunnel.client.client import Client
-from windtunnel.client.timers import Deadlines, Timer
+from windtunnel.client.deadlines import Deadlines, Timer
 from windtunnel.runner.bystander import Bystanders
 from windtunnel.workload.arrivals import constant
 from windtunnel.workload.open_loop import OpenLoop

@@ -44,7 +44,7 @@ class TableEntry:
             return "reference: no database behind it"
         unsuccessful = self.failed + self.skipped
         scheduled = self.samples + unsuccessful
-        if unsuccessful > limits.FAILED * scheduled:
+        if unsuccessful > limits.MAX_FAILED_SHARE * scheduled:
             verb = "failed or were skipped" if self.skipped else "failed"
             share = f"{100 * unsuccessful / scheduled:.3g} % of {scheduled:,}"
             return f"{share} {verb} ({self._failures_listed()})"

@@ -10,7 +10,7 @@ from windtunnel.recording.results import BystanderResult, CpuSeconds
 from windtunnel.runner.bystander import Bystanders
 
 
-class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
+class SideMeasurements(msgspec.Struct, frozen=True, kw_only=True):
     """What a cell says of what is not its load; what is unknown is None.
 
     `steal` is the share of the machine's CPU time that the hypervisor took.
@@ -22,7 +22,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     flags: list[str] = []
 
 
-class CellSurroundings:
+class CellSideMeasurements:
     """Those of a cell: CPU time of `groups` of processes from when it is made until `end`."""
 
     def __init__(self, groups: cpu.Groups, bystanders: Bystanders) -> None:
@@ -30,7 +30,7 @@ class CellSurroundings:
         self._bystanders = bystanders
         self._before = cpu.read(groups)
         self._ticks = cpu_ticks()
-        self._ended = Surroundings()
+        self._ended = SideMeasurements()
 
     def end(self, until: float, timeout: float) -> None:
         """Count no more; bystanders wait `timeout` s for responses from before `until`."""
@@ -38,14 +38,14 @@ class CellSurroundings:
         steal = stolen_share(self._ticks, cpu_ticks())
         self._bystanders.end(until)
         self._bystanders.drain(timeout)
-        self._ended = Surroundings(
+        self._ended = SideMeasurements(
             bystander=self._bystanders.results(),
             cpu_s=msgspec.convert(spent, CpuSeconds),
             steal=steal,
             flags=[process_ended(name) for name in self._groups if name not in spent],
         )
 
-    def read(self, last: bool) -> Surroundings:  # noqa: ARG002
+    def read(self, last: bool) -> SideMeasurements:  # noqa: ARG002
         """Return the readings: none before the end, as reading takes a while."""
         return self._ended
 
