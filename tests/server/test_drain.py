@@ -136,7 +136,7 @@ def test_an_upload_under_way_is_finished() -> None:
     """Even though it takes longer than an idle connection is kept."""
     body = b"[" + b" " * 100_000 + b"]"
     with serving() as server, connect(server) as connection, connect(server) as idle:
-        head = f"PUT {MEMORY}/records HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+        head = f"PUT {MEMORY}/records HTTP/1.1\r\nHost: [::1]\r\nContent-Type: application/json\r\n"
         connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body[:50_000])
         assert server.call("GET", "/ping").status == 200
         server.process.send_signal(signal.SIGTERM)
@@ -164,7 +164,7 @@ def test_a_second_signal_ends_it_at_once(near: Server, toy: Toy) -> None:
     toy.answering.clear()
     with connect(near) as connection:
         path = f"/line/async/volatile/records/{ID}"
-        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         assert toy.asked.acquire(timeout=30)
         near.process.send_signal(signal.SIGTERM)
         eventually(lambda: is_draining(near))
