@@ -110,7 +110,7 @@ class EffectRow:
             "watch_s": None if spans.limit else wait_s,
         }
 
-    def _verdict(self, seconds: int, *, significant: bool) -> tuple[str, str, int | None]:
+    def _verdict(self, span_s: int, *, significant: bool) -> tuple[str, str, int | None]:
         """Return the verdict, the reason for it, and how many seconds more it takes to decide."""
         if self.ratio is None:
             if self.before and self.after and self.before.estimate == self.after.estimate == 0:
@@ -123,10 +123,10 @@ class EffectRow:
         if difference <= EQUIVALENCE:
             return "same", f"within {difference:.1%}", None
         half_width = math.log(high) - self.ratio.log_ratio
-        to_differ = seconds * (half_width / max(abs(self.ratio.log_ratio), 1e-9)) ** 2
-        to_equal = seconds * (half_width / math.log1p(EQUIVALENCE)) ** 2
-        wait_s = math.ceil(min(to_differ, to_equal) - seconds)
-        return INCONCLUSIVE, "", wait_s if seconds + wait_s <= MAX_SPAN_S and wait_s > 0 else None
+        to_differ = span_s * (half_width / max(abs(self.ratio.log_ratio), 1e-9)) ** 2
+        to_equal = span_s * (half_width / math.log1p(EQUIVALENCE)) ** 2
+        wait_s = math.ceil(min(to_differ, to_equal) - span_s)
+        return INCONCLUSIVE, "", wait_s if span_s + wait_s <= MAX_SPAN_S and wait_s > 0 else None
 
 
 def _rows(pool: str, spans: ComparedSpans, sides: Sides) -> list[EffectRow]:
@@ -153,7 +153,7 @@ def _rows(pool: str, spans: ComparedSpans, sides: Sides) -> list[EffectRow]:
     return rows
 
 
-def _row(pool: str, measure: str, unit: str, sides: Sequence[Estimator], seconds: int) -> EffectRow:
+def _row(pool: str, measure: str, unit: str, sides: Sequence[Estimator], span_s: int) -> EffectRow:
     if not all(side.rounds for side in sides):
         return EffectRow(pool, measure, unit, None, None, None, "no requests on one side")
     before, after = map(Bootstrap, sides)
@@ -162,8 +162,8 @@ def _row(pool: str, measure: str, unit: str, sides: Sequence[Estimator], seconds
     reason, wait_s = "", None
     if ratio is None:
         reason = "no requests on one side" if has_zero else "answers in too few seconds"
-        if seconds < MIN_SPAN_S:
-            reason, wait_s = f"{seconds} s of {MIN_SPAN_S} s", MIN_SPAN_S - seconds
+        if span_s < MIN_SPAN_S:
+            reason, wait_s = f"{span_s} s of {MIN_SPAN_S} s", MIN_SPAN_S - span_s
     return EffectRow(
         pool,
         measure,
@@ -176,9 +176,9 @@ def _row(pool: str, measure: str, unit: str, sides: Sequence[Estimator], seconds
     )
 
 
-def _row_of_too_few(pool: str, measure: str, samples: int, needed: int, seconds: int) -> EffectRow:
-    wait_s = math.ceil(seconds * needed / samples) - seconds if samples else None
-    if wait_s is not None and seconds + wait_s > MAX_SPAN_S:
+def _row_of_too_few(pool: str, measure: str, samples: int, needed: int, span_s: int) -> EffectRow:
+    wait_s = math.ceil(span_s * needed / samples) - span_s if samples else None
+    if wait_s is not None and span_s + wait_s > MAX_SPAN_S:
         wait_s = None
     reason = f"{samples:,} of {needed:,} samples"
     return EffectRow(pool, measure, "ms", None, None, None, reason, wait_s)
@@ -222,12 +222,12 @@ class Block(NamedTuple):
     latencies: Latencies
 
 
-def _blocks(side: Seconds, begin: int, seconds: int, *, from_end: bool) -> dict[int, Block]:
+def _blocks(side: Seconds, begin: int, span_s: int, *, from_end: bool) -> dict[int, Block]:
     """Divide a side; what does not fill a block is left out, farthest from the change."""
-    length = max(MIN_BLOCK_S, seconds // MAX_BLOCKS)
-    number = max(1, seconds // length)
-    length = min(length, seconds)
-    start = begin + (seconds - number * length if from_end else 0)
+    length = max(MIN_BLOCK_S, span_s // MAX_BLOCKS)
+    number = max(1, span_s // length)
+    length = min(length, span_s)
+    start = begin + (span_s - number * length if from_end else 0)
     blocks: dict[int, Block] = {}
     for index in range(number):
         total = Latencies.empty()

@@ -33,11 +33,11 @@ class ChangeEffects:
         self._controller = controller
         self._effects: dict[int, dict[str, Any]] = {}
 
-    def effect(self, number: int, history: History) -> dict[str, Any]:
+    def effect(self, change_number: int, history: History) -> dict[str, Any]:
         """Return the effect of a change; raises LookupError, saying why, if there is none."""
-        change = next((change for change in history if change["number"] == number), None)
+        change = next((change for change in history if change["number"] == change_number), None)
         if change is None:
-            raise LookupError(f"there is no change {number}")
+            raise LookupError(f"there is no change {change_number}")
         if change["clean_at"] is None:
             raise LookupError("It was interrupted: it is unknown when old workers had drained.")
         seconds = self._window.seconds()
@@ -47,9 +47,9 @@ class ChangeEffects:
         spans = compared_spans(change, borders, seconds[0], seconds[-1])
         if not spans.after.seconds:
             raise LookupError("No figures of the same load before and after this change are left.")
-        effect = self._effects.get(number)
+        effect = self._effects.get(change_number)
         if effect is None or _is_outdated(effect, spans):
-            effect = self._effects[number] = self._compute(spans)
+            effect = self._effects[change_number] = self._compute(spans)
         return effect
 
     def _borders(self, others: History) -> list[float]:

@@ -151,9 +151,9 @@ class Page:
             return None
         return f"The load goes to {url}, not through the nginx of this stack, {nginx}."
 
-    def _effect(self, number: int) -> Response:
+    def _effect(self, change_number: int) -> Response:
         try:
-            return jsonify(self._effects.effect(number, split_control.read_split().history))
+            return jsonify(self._effects.effect(change_number, split_control.read_split().history))
         except (SplitControlError, LookupError) as error:
             return jsonify(nothing=str(error))
 

@@ -99,11 +99,11 @@ class WindowSecond:
         for grouping, name in names.items():
             self.counts(grouping, name).add(key.outcome, latencies)
 
-    def add_in_flight(self, store: str, pool: str, number: int) -> None:
+    def add_in_flight(self, store: str, pool: str, count: int) -> None:
         """Add requests that were in flight at the end of the second."""
         if pool != NO_POOL:
-            self.counts("pools", pool).in_flight += number
-        self.counts("stores", store).in_flight += number
+            self.counts("pools", pool).in_flight += count
+        self.counts("stores", store).in_flight += count
 
     def pack(self) -> None:
         """Shrink all its counts."""

@@ -86,15 +86,15 @@ class Plan:
         """Return the cells of all rounds, one round after the other."""
         return chain.from_iterable(map(self.round, range(1, self.rounds + 1)))
 
-    def round(self, number: int) -> list[CellSpec]:
+    def round(self, round_number: int) -> list[CellSpec]:
         """Return the cells of a round (from 1), in an order of its own, from the seed."""
-        specs = self._cells(number)
-        random.Random(f"{self.seed}:{number}").shuffle(specs)
+        specs = self._cells(round_number)
+        random.Random(f"{self.seed}:{round_number}").shuffle(specs)
         return specs
 
-    def _cells(self, number: int) -> list[CellSpec]:
+    def _cells(self, round_number: int) -> list[CellSpec]:
         return [
-            CellSpec(store, load, number, variant.name)
+            CellSpec(store, load, round_number, variant.name)
             for variant, load, store in product(self.variants, self.loads, self.stores)
             if variant.takes(store) and why_unsuitable(store, load) is None
         ]

@@ -101,9 +101,9 @@ class RunWriter:
         ends = [second + 1 for second, histograms in self._pending.items() if histograms]
         self._last = max([int(self._clock()), *ends])
 
-    def cells(self, seconds: float | None = None) -> list[Cell]:
-        """Return the finished cells, of `seconds` from its beginning (until now)."""
-        return self._cells(seconds, last=True)
+    def cells(self, duration_s: float | None = None) -> list[Cell]:
+        """Return the finished cells, of `duration_s` from its beginning (until now)."""
+        return self._cells(duration_s, last=True)
 
     def write_rest(self) -> None:
         """Write what is left to write of the seconds."""
@@ -152,11 +152,11 @@ class RunWriter:
         )
 
     def _cells(
-        self, seconds: float | None = None, *, flags: Sequence[str] = (), last: bool = False
+        self, duration_s: float | None = None, *, flags: Sequence[str] = (), last: bool = False
     ) -> list[Cell]:
         surroundings = self.surroundings(last)
-        elapsed = perf_counter() - self._began if seconds is None else seconds
-        make = partial(self._totals.cell, surroundings=surroundings, seconds=elapsed)
+        elapsed = perf_counter() - self._began if duration_s is None else duration_s
+        make = partial(self._totals.cell, surroundings=surroundings, duration_s=elapsed)
         cells = [
             make(msgspec.structs.replace(template, flags=[*flags]))
             for template in self._templates.values()

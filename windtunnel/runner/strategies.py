@@ -48,7 +48,7 @@ def rounds(request: Request) -> Strategy:
     return specs
 
 
-def _may_end(request: Request, folder: Path, seconds: float, note: Callable[[str], None]) -> bool:
+def _may_end(request: Request, folder: Path, elapsed_s: float, note: Callable[[str], None]) -> bool:
     """Return whether rounds may end, and note the reason: the precision or the time."""
     target = request.precision
     if target is None:
@@ -61,7 +61,7 @@ def _may_end(request: Request, folder: Path, seconds: float, note: Callable[[str
     if interval.width <= target:
         note(f"precision reached: {reached}")
         return True
-    if seconds >= request.max_time:
+    if elapsed_s >= request.max_time:
         note(f"time is over: {reached}, {target:.1%} was the target")
         return True
     return False
@@ -78,8 +78,10 @@ class _Search:
     why_ended: str | None = None
     """The reason to end the search before the capacity is bracketed."""
 
-    def at(self, rate: float, number: int) -> CellSpec:
-        return CellSpec(self.store, replace(self.load, users=None, rate=rate), number, self.variant)
+    def at(self, rate: float, round_number: int) -> CellSpec:
+        return CellSpec(
+            self.store, replace(self.load, users=None, rate=rate), round_number, self.variant
+        )
 
     def next(self, first: float) -> float | None:
         return next_rate(self.outcomes, first=first) if self.why_ended is None else None

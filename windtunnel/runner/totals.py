@@ -90,7 +90,7 @@ class Totals:
         """Return a process that sends, by its name."""
         return self._senders.setdefault(name, ReportingProcess(self._began))
 
-    def cell(self, template: Cell, surroundings: SideMeasurements, seconds: float) -> Cell:
+    def cell(self, template: Cell, surroundings: SideMeasurements, duration_s: float) -> Cell:
         """Return the cell of a store, of so many seconds.
 
         `template` has its conditions and its streams.
@@ -103,7 +103,7 @@ class Totals:
         depleted = [DEPLETED] if self._depleted else []
         return msgspec.structs.replace(
             template,
-            **measured(histograms, seconds),
+            **measured(histograms, duration_s),
             **(every.as_dict() if is_open else {}),
             stale=count(histograms, STALE),
             retried=self._retried[store],
@@ -147,11 +147,11 @@ class Totals:
         }
 
 
-def measured(histograms: Histograms, seconds: float) -> dict[str, Any]:
+def measured(histograms: Histograms, duration_s: float) -> dict[str, Any]:
     """Return `seconds`, `throughput_rps` and `operations` of a cell."""
     return {
-        "seconds": round(seconds, 6),
-        "throughput_rps": round(count(histograms, OK) / seconds, 3),
+        "seconds": round(duration_s, 6),
+        "throughput_rps": round(count(histograms, OK) / duration_s, 3),
         "operations": operations(histograms),
     }
 

@@ -158,21 +158,21 @@ class TuneExecution:
         """Measure the layouts, save the result and return it."""
         limits, slos = self.request.limits, [parse(text) for text in self.request.slos]
         least = min(limits.least, limits.rounds)
-        cells_alone = sum(number <= limits.rounds for number in ROUNDS_ALONE)
+        cells_alone = sum(round_number <= limits.rounds for round_number in ROUNDS_ALONE)
         expected = len(layouts) * least + 2 * cells_alone
         with (
             ProgressDisplay(expected, console, within=limits.max_time) as display,
             Generator() as generator,
         ):
 
-            def measure(layout: PoolLayout, number: int) -> None:
-                if number in ROUNDS_ALONE and number not in self.rounds_alone:
-                    self.rounds_alone.add(number)
-                    self._measure_alone(layout, number, generator, display)
-                self._cell(layout, number, generator, display)
+            def measure(layout: PoolLayout, round_number: int) -> None:
+                if round_number in ROUNDS_ALONE and round_number not in self.rounds_alone:
+                    self.rounds_alone.add(round_number)
+                    self._measure_alone(layout, round_number, generator, display)
+                self._cell(layout, round_number, generator, display)
 
-            def more(number: int, cells: int) -> None:
-                if number > least:
+            def more(round_number: int, cells: int) -> None:
+                if round_number > least:
                     display.more(cells)
 
             trials = Trials(layouts, slos, self.folder, limits, self.request.seed, display.note)
@@ -197,7 +197,7 @@ class TuneExecution:
         return {**self.alone, "cores": cores, **length}
 
     def _measure_alone(
-        self, layout: PoolLayout, number: int, generator: Generator, display: ProgressDisplay
+        self, layout: PoolLayout, round_number: int, generator: Generator, display: ProgressDisplay
     ) -> None:
         """Measure each kind of work while there is next to nothing of the other."""
         request = self.request
@@ -205,7 +205,7 @@ class TuneExecution:
         for kind, fast, slow in ((FAST, request.fast_rate, 0.0), (SLOW, OTHER_RATE, slow_rate)):
             display.begin(f"{kind} work alone")
             self.stack.to(layout)
-            order = self._order(layout, number, self.folder / ALONE, fast, slow)
+            order = self._order(layout, round_number, self.folder / ALONE, fast, slow)
             order = msgspec.structs.replace(order, variant=f"{kind} alone", sample=ALL_SAMPLES)
             cell = self._measure(generator, order)
             results.append(self.folder / ALONE, cell)
@@ -228,15 +228,17 @@ class TuneExecution:
         return (operation == self.request.work.kind.value) is (kind == SLOW)
 
     def _cell(
-        self, layout: PoolLayout, number: int, generator: Generator, display: ProgressDisplay
+        self, layout: PoolLayout, round_number: int, generator: Generator, display: ProgressDisplay
     ) -> None:
-        description = f"round {number}  {layout.name}"
+        description = f"round {round_number}  {layout.name}"
         display.begin(description)
         self.stack.to(layout)
         request = self.request
 
         def measure(attempt: int) -> results.Cell:
-            order = self._order(layout, number, self.folder, request.fast_rate, request.slow_rate)
+            order = self._order(
+                layout, round_number, self.folder, request.fast_rate, request.slow_rate
+            )
             return self._measure(generator, msgspec.structs.replace(order, attempt=attempt))
 
         measure_until_clean(
@@ -250,7 +252,7 @@ class TuneExecution:
         return msgspec.structs.replace(cell, target="nginx", connections=connections)
 
     def _order(
-        self, layout: PoolLayout, number: int, folder: Path, fast: float, slow: float
+        self, layout: PoolLayout, round_number: int, folder: Path, fast: float, slow: float
     ) -> CellOrder:
         request, target = self.request, self.stack.target
         return CellOrder(
@@ -259,14 +261,14 @@ class TuneExecution:
             variant=layout.name,
             mix=request.mix,
             processes=layout.processes,
-            round=number,
+            round=round_number,
             rate=fast,
             slow_rate=slow,
             slow_work=request.work.kind,
             sleep_ms=request.work.ms,
             slow_store=self.slow_store,
             arrivals="poisson" if request.poisson else "constant",
-            seed=request.seed + number,
+            seed=request.seed + round_number,
             population=request.population,
             target=self.stack.url,
             warmup=request.warmup,

@@ -39,12 +39,12 @@ class Window:
         self._writer.surroundings = self._surroundings.read
         self._collector = Collector(user_pool, load.take_stats, self._writer.take, self._clock)
 
-    def open(self, seconds: float) -> None:
-        """Let the load work for `seconds`, or until it is over; raises CellError."""
-        self._load.set_window(self._began, self._began + seconds)
+    def open(self, duration_s: float) -> None:
+        """Let the load work for `duration_s`, or until it is over; raises CellError."""
+        self._load.set_window(self._began, self._began + duration_s)
         self._bystanders.count_from(self._began)
-        self._bystanders.end(self._began + seconds)
-        self._load.wait(seconds)
+        self._bystanders.end(self._began + duration_s)
+        self._load.wait(duration_s)
 
     def close(self, timeout: float) -> Cell:
         """Return the cell, with the last responses of open load."""

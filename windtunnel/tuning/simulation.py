@@ -22,11 +22,11 @@ from windtunnel.tuning.system_model import Pool, SystemModel, Work
 
 
 class SharedCores:
-    """`number` of cores, whole or not, evenly divided among all that compute."""
+    """`core_count` of cores, whole or not, evenly divided among all that compute."""
 
-    def __init__(self, env: Environment, number: float) -> None:
+    def __init__(self, env: Environment, core_count: float) -> None:
         self._env = env
-        self._number = number
+        self._number = core_count
         self._work = 0.0
         self._seen = 0.0
         self._ends: list[tuple[float, int, Callable[[], None]]] = []

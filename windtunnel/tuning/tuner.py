@@ -28,7 +28,7 @@ from windtunnel.tuning.pruning import LEAST, pruned, ratio_to
 class Measure(Protocol):
     """Brings a layout into force, measures one cell of it in a round, puts that on disk."""
 
-    def __call__(self, layout: PoolLayout, number: int) -> None: ...
+    def __call__(self, layout: PoolLayout, round_number: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +57,14 @@ class Trials:
     def run(self, measure: Measure, more: Callable[[int, int], None] = lambda *_: None) -> None:
         """Measure round after round; `more` hears a round's number, and how many cells it has."""
         began = monotonic()
-        for number in range(1, self.limits.rounds + 1):
+        for round_number in range(1, self.limits.rounds + 1):
             alive = self.alive
-            more(number, len(alive))
-            random.Random(f"{self.seed}:{number}").shuffle(alive)
+            more(round_number, len(alive))
+            random.Random(f"{self.seed}:{round_number}").shuffle(alive)
             for layout in alive:
-                measure(layout, number)
-            self._prune(number)
-            self.ended = self._why_over(number, monotonic() - began) or ""
+                measure(layout, round_number)
+            self._prune(round_number)
+            self.ended = self._why_over(round_number, monotonic() - began) or ""
             if self.ended:
                 return
         self.ended = f"{counted(self.limits.rounds, 'round')}, as many as were allowed"
@@ -91,12 +91,12 @@ class Trials:
             if evaluation.layout.name not in self.dropped
         ]
 
-    def _prune(self, number: int) -> None:
-        if number < LEAST:
+    def _prune(self, round_number: int) -> None:
+        if round_number < LEAST:
             return
         remaining = self._contenders()
         for name, why in pruned(remaining).items() if len(remaining) > 1 else ():
-            self.dropped[name] = f"after round {number}: {why}"
+            self.dropped[name] = f"after round {round_number}: {why}"
             self.note(f"dropped {self.dropped[name].replace(':', f': {name}', 1)}")
 
     def _why_over(self, rounds_done: int, elapsed_s: float) -> str | None:

@@ -24,8 +24,8 @@ Moment = float
 class CellLoad(Protocol):
     """Loads a store from when it is made until it is stopped."""
 
-    def wait(self, seconds: float) -> None:
-        """Wait `seconds`, or until the records are depleted; raises CellError."""
+    def wait(self, timeout_s: float) -> None:
+        """Wait `timeout_s` seconds, or until the records are depleted; raises CellError."""
 
     def set_window(self, since: Moment, until: Moment) -> None:
         """Count from `since` on; what is scheduled for `until` or later is not sent."""
@@ -57,9 +57,9 @@ class ClosedCellLoad:
         for user in self._users:
             user.start(self._group)
 
-    def wait(self, seconds: float) -> None:
-        """Wait `seconds`, or until the records are depleted; raises CellError."""
-        self._over.wait(seconds)
+    def wait(self, timeout_s: float) -> None:
+        """Wait `timeout_s` seconds, or until the records are depleted; raises CellError."""
+        self._over.wait(timeout_s)
         if self._error is not None:
             raise CellError(f"a user broke down: {self._error!r}") from self._error
 
@@ -107,9 +107,9 @@ class OpenCellLoad:
         """Return the counts since the last call, by store and stream."""
         return self._load.take_stats()
 
-    def wait(self, seconds: float) -> None:
-        """Wait `seconds`, or until the records are depleted; raises CellError."""
-        self._user_pool.depleted.wait(seconds)
+    def wait(self, timeout_s: float) -> None:
+        """Wait `timeout_s` seconds, or until the records are depleted; raises CellError."""
+        self._user_pool.depleted.wait(timeout_s)
         if self._load.error is not None:
             raise CellError(f"a user broke down: {self._load.error!r}") from self._load.error
 

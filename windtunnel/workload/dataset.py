@@ -97,12 +97,12 @@ class ResetError(SetupError):
     """A store that could not be brought to its starting state; the message is one line."""
 
 
-def population_size(mix: Mix, population: int, users: int, seconds: float) -> int:
-    """How many records to start from, so that each user owns one and deletes last `seconds`."""
+def population_size(mix: Mix, population: int, users: int, duration_s: float) -> int:
+    """How many records to start from, so that each user owns one and deletes last `duration_s`."""
     minimum = max(population, users)
     if not consumes(mix):
         return minimum
-    return max(minimum, min(ceil(DELETES_PER_SECOND * seconds), MAX_POPULATION))
+    return max(minimum, min(ceil(DELETES_PER_SECOND * duration_s), MAX_POPULATION))
 
 
 @lru_cache(maxsize=2)

@@ -58,17 +58,17 @@ class Made:
         info = RunInfo(scenario="pools", started=datetime.now(UTC), seed=1)
         results.create(folder, info)
 
-    def __call__(self, layout: PoolLayout, number: int) -> None:
+    def __call__(self, layout: PoolLayout, round_number: int) -> None:
         p99, done = self._truth[layout.name]
-        drift = random.Random(number).lognormvariate(0, 3 * self._noise)
+        drift = random.Random(round_number).lognormvariate(0, 3 * self._noise)
         p99 *= 1000 * drift * self._draw.lognormvariate(0, self._noise)
-        self.order.append((number, layout.name))
+        self.order.append((round_number, layout.name))
         slow = round(done * SECONDS)
         cell = Cell(
             store="redis/async/fast",
             variant=layout.name,
             mix="balanced",
-            round=number,
+            round=round_number,
             rate=RATES["fast"],
             seconds=SECONDS,
             throughput_rps=0.0,
@@ -84,7 +84,8 @@ class Made:
                 named = {"operation": "sleep", "outcome": "ok", "count": count}
                 line = {
                     "store": cell.store, "variant": cell.variant, "mix": cell.mix,
-                    "round": number, "rate": cell.rate, "second": second, "operations": [named],
+                    "round": round_number, "rate": cell.rate, "second": second,
+                    "operations": [named],
                 }  # fmt: skip
                 file.write(msgspec.json.encode(line) + b"\n")
 
