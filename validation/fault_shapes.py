@@ -72,7 +72,7 @@ def measure_open_load(shape: Shape) -> list[ProxiedCell]:
 def check_response_times(shape: Shape, cells: Sequence[ProxiedCell]) -> Iterator[Check]:
     """Compare each reported quantile of the response times in `cells` with the truth."""
     reported = response_times([proxied.cell for proxied in cells])
-    times_us = sorted(us for proxied in cells for us in _true_times_us(shape, proxied))
+    times_us = sorted(us for proxied in cells for us in _true_response_times_us(shape, proxied))
     closed = _closed_load(shape)
     closed_quantiles = dict(ground_truth.reportable(closed))
     for name, q in ground_truth.reportable(reported):
@@ -87,7 +87,7 @@ def check_response_times(shape: Shape, cells: Sequence[ProxiedCell]) -> Iterator
         )
 
 
-def _true_times_us(shape: Shape, proxied: ProxiedCell) -> list[float]:
+def _true_response_times_us(shape: Shape, proxied: ProxiedCell) -> list[float]:
     schedule = arrivals(shape.arrivals, shape.rate, f"{SEED}:{proxied.cell.round}")
     count = proxied.cell.intended or 0
     return ground_truth.response_times_us(proxied.requests, schedule, count)

@@ -32,17 +32,18 @@ def poisson(quick: bool) -> Iterator[Check]:
     """Requests at random, 50 a second, before a queue that serves one in 12 ms."""
     shape = Shape("poisson", ("queue", SERVICE_S), RATE, 21 if quick else 60.5, 1, 5, "poisson")
     cells = measure_open_load(shape)
-    arrivals = arrival_times(cells)
-    constant = arrival_times(measure_open_load(replace(shape, arrivals="constant", seconds=5)))
+    arrivals = arrival_times_s(cells[0])
+    cells_at_constant_rate = measure_open_load(replace(shape, arrivals="constant", seconds=5))
+    constant = arrival_times_s(cells_at_constant_rate[0])
     yield _check_rate(arrivals, cells[0].cell.late or 0)
     yield _check_gaps(arrivals, constant)
     yield _check_dispersion(arrivals, constant)
     yield from check_response_times(shape, cells)
 
 
-def arrival_times(cells: Sequence[ProxiedCell]) -> Sequence[float]:
-    """When the requests of the first cell arrived at the proxy, ascending, in seconds."""
-    return [read.arrival_s for read in cells[0].requests]
+def arrival_times_s(cell: ProxiedCell) -> Sequence[float]:
+    """When the requests of a cell arrived at the proxy, ascending, in seconds of `perf_counter`."""
+    return [read.arrival_s for read in cell.requests]
 
 
 def _check_rate(arrivals: Sequence[float], late: int) -> Check:

@@ -38,8 +38,8 @@ class ProxiedRequest(msgspec.Struct, array_like=True):
 class Proxy:
     """The server's port, the fault to inject, and all requests so far."""
 
-    def __init__(self, port: int, fault: Fault) -> None:
-        self.port = port
+    def __init__(self, server_port: int, fault: Fault) -> None:
+        self.server_port = server_port
         self.fault = fault
         self.requests: list[ProxiedRequest] = []
         self.start = perf_counter()
@@ -75,7 +75,7 @@ class ClientSide(asyncio.Protocol):
             self._forward()
 
     async def _connect(self) -> None:
-        address = ("127.0.0.1", self._proxy.port)
+        address = ("127.0.0.1", self._proxy.server_port)
         try:
             self._server, _ = await self._loop.create_connection(lambda: ServerSide(self), *address)
         except OSError:

@@ -47,12 +47,12 @@ def holder_of(innermost: FrameType, package: str) -> Holder | None:
     outermost = innermost
     while frame is not None and (module := _module(frame)) not in _LOOP_MODULES:
         if module == "tornado.web" and frame.f_code.co_qualname == "RequestHandler._execute":
-            return Holder.of(frame.f_locals["self"], _where(innermost, package))
+            return Holder.of(frame.f_locals["self"], _qualified_name_in(innermost, package))
         outermost, frame = frame, frame.f_back
-    return Holder(_name(outermost), "", "", _where(innermost, package))
+    return Holder(_name(outermost), "", "", _qualified_name_in(innermost, package))
 
 
-def _where(innermost: FrameType, package: str) -> str:
+def _qualified_name_in(innermost: FrameType, package: str) -> str:
     frame: FrameType | None = innermost
     while frame is not None and not _module(frame).startswith(f"{package}."):
         frame = frame.f_back

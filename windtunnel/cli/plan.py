@@ -129,7 +129,7 @@ def _tuning_run(name: str | None, results: Path) -> tuple[Path | None, TuningRes
     from windtunnel.recording import tuning_results
     from windtunnel.reports import report
 
-    latest = tuning_results.latest(results) if name in {None, report.LATEST} else None
+    latest = tuning_results.latest_tuning_run(results) if name in {None, report.LATEST} else None
     if name is None or latest is not None:
         return latest or (None, None)
     folder = results / name if (results / name).is_dir() else report.find(name)

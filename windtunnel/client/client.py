@@ -106,16 +106,18 @@ class Client:
         self._cookies = None if jar is None else Cookies(jar)
         self._connection: Connection | None = None
 
-    def request(self, method: str, path: str, body: bytes = b"", fields: str = "") -> Response:
+    def request(
+        self, method: str, path: str, body: bytes = b"", header_lines: str = ""
+    ) -> Response:
         """Send a request and wait for its response; a failure is named in `Response.outcome`.
 
-        `body` is JSON; `fields` are more header lines, each with its CRLF.
+        `body` is JSON; `header_lines` are more header lines, each with its CRLF.
         """
         if body:
-            fields += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+            header_lines += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
         if self._cookies is not None:
-            fields += self._cookies.header_line(self.address.origin + path)
-        message = f"{method} {path}{self.address.head_tail}{fields}\r\n".encode() + body
+            header_lines += self._cookies.header_line(self.address.origin + path)
+        message = f"{method} {path}{self.address.head_tail}{header_lines}\r\n".encode() + body
         self.deadlines.start(self)
         try:
             response = self._exchange(message)

@@ -114,9 +114,9 @@ def load(folder: Path) -> TuningResult | None:
         raise ResultsError(f"{file} cannot be read: {error}") from error
 
 
-def latest(results: Path) -> tuple[Path, TuningResult] | None:
-    """Return the newest run under `results` that a tuner made; raises ResultsError."""
-    folders = sorted(path.parent for path in results.glob(f"*/{TUNE_FILE}"))
+def latest_tuning_run(results_folder: Path) -> tuple[Path, TuningResult] | None:
+    """Return the newest run under `results_folder` that a tuner made; raises ResultsError."""
+    folders = sorted(path.parent for path in results_folder.glob(f"*/{TUNE_FILE}"))
     for folder in reversed(folders):
         result = load(folder)
         if result is not None and (folder / RUN_FILE).exists():
