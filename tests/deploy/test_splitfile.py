@@ -48,7 +48,8 @@ def test_what_was_tuned_stays_and_is_told(layout: Layout) -> None:
 def test_a_wrong_file_is_named_with_its_line(layout: Layout) -> None:
     initial_plan(layout, print)
     layout.split.write_text(layout.split.read_text().replace("retries = 0", "retries = 99", 1))
-    with pytest.raises(SplitError, match=r"split\.toml:\d+: pools\.fast\.retries: must be a whole number from 0 to 10, not 99"):
+    rule = r"split\.toml:\d+: pools\.fast\.retries: must be a whole number from 0 to 10, not 99"
+    with pytest.raises(SplitError, match=rule):
         initial_plan(layout, print)
 
 
