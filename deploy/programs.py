@@ -92,11 +92,13 @@ def refuse_wrong_addresses(environ: Mapping[str, str]) -> None:
 
     Of this project's engines: a person's own engine files run in the servers, never in `up`.
     """
-    from server.engines import AddressError, check_addresses, discover
+    from server.engines import AddressError, check_addresses, check_known_addresses, discover
     from server.settings import read
 
     try:
-        check_addresses(discover().values(), read([], environ))
+        settings = read([], environ)
+        check = check_known_addresses if settings.engines else check_addresses
+        check(discover().values(), settings)
     except AddressError as error:
         raise StackError(str(error)) from None
 

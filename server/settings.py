@@ -88,7 +88,9 @@ def _word(text: str) -> str:
 
 
 def _hosts(text: str) -> frozenset[str]:
-    return frozenset(name for name in re.split(r"[,\s]+", text.lower()) if name)
+    """Read host names; a port is left out, as it says nothing of who is asked."""
+    names = (name for name in re.split(r"[,\s]+", text.lower()) if name)
+    return frozenset(re.sub(r":\d+$", "", name) for name in names)
 
 
 def _socket(text: str) -> Path:

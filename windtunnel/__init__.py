@@ -44,7 +44,7 @@ _MODULES = {
     "Address": "client.address",
     "Assignment": "workload.user_pool",
     "Client": "client.client",
-    "Deadlines": "client.timers",
+    "Deadlines": "client.deadlines",
     "Defaults": "live.arguments",
     "RecordUser": "workload.record_user",
     "Response": "client.response",

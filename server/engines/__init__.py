@@ -17,7 +17,7 @@ from server.api.record import (
     summary_rows,
     to_millis,
 )
-from server.engines._addresses import check_addresses
+from server.engines._addresses import check_addresses, check_known_addresses
 from server.engines.base import Engine, Errors, Op, Opening, Promise, Service
 from server.engines.discovery import EngineError, discover
 from server.errors import DeadlineExceeded, Invalid, Problem, Unavailable
@@ -43,6 +43,7 @@ __all__ = [
     "Unavailable",
     "UrlForm",
     "check_addresses",
+    "check_known_addresses",
     "decode",
     "discover",
     "encode",

@@ -30,8 +30,26 @@ def address_of(service: Service | None, durability: Durability, settings: Settin
 def check_addresses(engines: Iterable[type[Engine]], settings: Settings) -> None:
     """Raise AddressError for an address in the environment that an engine could not be opened at.
 
-    So is one whose variable is nearly that of a database, and would be ignored.
+    So is one whose variable is nearly that of a database, and would be ignored; where
+    `settings.engines` names a folder of a person's own, `engines` has to have those too.
     """
+    keys = _read_addresses(engines, settings)
+    for key in settings.addresses:
+        near = [] if key in keys else difflib.get_close_matches(key, sorted(keys), 1, 0.8)
+        if near:
+            raise AddressError(
+                f"{variable_of(key)}: no database has this variable; "
+                f"did you mean {variable_of(near[0])}?"
+            )
+
+
+def check_known_addresses(engines: Iterable[type[Engine]], settings: Settings) -> None:
+    """As `check_addresses`, but for variables that none of `engines` has: others may have them."""
+    _read_addresses(engines, settings)
+
+
+def _read_addresses(engines: Iterable[type[Engine]], settings: Settings) -> set[str]:
+    """Read the addresses of `engines` and return the keys that they may have."""
     keys: set[str] = set()
     for engine in engines:
         if engine.service is None:
@@ -40,10 +58,4 @@ def check_addresses(engines: Iterable[type[Engine]], settings: Settings) -> None
         for durability in engine.durabilities:
             address_of(engine.service, durability, settings)
             keys |= {name, f"{name}_{durability.upper()}"}
-    for key in settings.addresses:
-        near = [] if key in keys else difflib.get_close_matches(key, sorted(keys), 1, 0.8)
-        if near:
-            raise AddressError(
-                f"{variable_of(key)}: no database has this variable; "
-                f"did you mean {variable_of(near[0])}?"
-            )
+    return keys

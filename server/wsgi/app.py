@@ -66,7 +66,7 @@ class WorkerSite:
         handler_class, arguments = self._routes.find(request.path)
         headers = request.headers
         site, origin = headers.get("Sec-Fetch-Site"), headers.get("Origin")
-        if reason := self._guard.refusal(headers.get("Host", "127.0.0.1"), site, origin):
+        if reason := self._guard.refusal(headers.get("Host") or "127.0.0.1", site, origin):
             handler_class, arguments = ForbiddenHandler, {"reason": reason}
         if request.method not in BODILESS:
             limit = handler_class.body_limit(request.method)

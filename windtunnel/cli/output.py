@@ -37,7 +37,7 @@ def exit_code(error: Exception) -> int:
 
 def error_line(error: Exception) -> str:
     """Return the line that says what went wrong, and of an unexpected error how to see where."""
-    if isinstance(error, typer.TyperException):
+    if hasattr(error, "format_message"):  # of click or of typer, whose base differs by version
         message = " ".join(error.format_message().split()).replace(": Value error, ", ": ")
         return f"{message.rstrip('.')} (see {_help_command(error)})"
     if isinstance(error, OSError):
@@ -56,7 +56,7 @@ def _os_error_line(error: OSError) -> str:
     return line
 
 
-def _help_command(error: typer.TyperException) -> str:
+def _help_command(error: Exception) -> str:
     context = getattr(error, "ctx", None)
     return f"{context.command_path if context else 'windtunnel'} --help"
 
@@ -72,12 +72,12 @@ class CloneNeededError(SetupError):
     """A command needs the clone, and windtunnel is installed without it."""
 
 
-def needs_clone(command: Callable[P, R]) -> Callable[P, R]:
-    """Let a command raise CloneNeededError where there is no clone."""
+def needs_clone(command: Callable[P, R], group: str = "") -> Callable[P, R]:
+    """Let a command, of a `group` of commands if that is named, raise CloneNeededError."""
 
     @wraps(command)
     def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-        require_clone(command.__name__.strip("_"))
+        require_clone(f"{group} {command.__name__.strip('_')}".strip())
         return command(*args, **kwargs)
 
     return checked

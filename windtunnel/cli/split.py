@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,6 +27,8 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+
+_needs_clone = partial(needs_clone, group="split")
 
 
 def _stack() -> Stack:
@@ -51,7 +54,7 @@ def _note(line: str) -> None:
 
 
 @app.command()
-@needs_clone
+@_needs_clone
 def show(as_json: options.Json = False) -> None:
     """Show the active split: every key, its value, the ports of each pool."""
     from deploy import splits
@@ -77,7 +80,7 @@ def _nginx(stack: Stack) -> dict[str, Any]:
 
 
 @app.command("set")
-@needs_clone
+@_needs_clone
 def set_(
     changes: Annotated[
         list[Any], typer.Argument(metavar="KEY=VALUE...", parser=option_type(types.change))
@@ -141,7 +144,7 @@ def _show_change(change: SplitChange, as_json: bool) -> None:
 
 
 @app.command()
-@needs_clone
+@_needs_clone
 def apply(
     file: Annotated[
         Path | None, typer.Argument(help="a split.toml [.run/split.toml]", show_default=False)
@@ -163,7 +166,7 @@ def apply(
 
 
 @app.command()
-@needs_clone
+@_needs_clone
 def reset(as_json: options.Json = False) -> None:
     """Go back to the project's own nginx/split.toml."""
     from deploy import splits
@@ -174,7 +177,7 @@ def reset(as_json: options.Json = False) -> None:
 
 
 @app.command()
-@needs_clone
+@_needs_clone
 def history(as_json: options.Json = False) -> None:
     """Show every change of this stack's split, the oldest first."""
     from deploy.history import read_history
@@ -215,7 +218,7 @@ def _row(change: SplitChange) -> tuple[object, ...]:
 
 
 @app.command()
-@needs_clone
+@_needs_clone
 def undo(as_json: options.Json = False) -> None:
     """Take back the last change; once more, the one before it.
 
@@ -234,7 +237,7 @@ def undo(as_json: options.Json = False) -> None:
 
 
 @app.command()
-@needs_clone
+@_needs_clone
 def render(
     listen: Annotated[str, typer.Option(help="what your server listens on")] = "80",
     nginx: Annotated[
@@ -259,7 +262,11 @@ def render(
     stack = _stack()
     features = stack.nginx.features if nginx is None else Features(nginx)
     made_by = f"Made by `windtunnel split render` for nginx {features.version_text}."
-    comments = (made_by, *features.limitations)
+    hosts = (
+        "The processes refuse host names that they do not know: start them with "
+        "WINDTUNNEL_ALLOWED_HOSTS=your.name."
+    )
+    comments = (made_by, hosts, *features.limitations)
     text = site(
         stack.split, listen=listen, features=features, log=log, pages=pages, comments=comments
     )

@@ -111,7 +111,10 @@ class _DirectConnection(HTTPConnection):
 
 
 def _get(address: Address, path: str, timeout: float) -> bytes:
-    """Return the body of a 200 response; raises OSError, ValueError or HTTPException."""
+    """Return the body of a 200 response.
+
+    Raises OSError, ValueError or HTTPException, and ServerDownError where the server says why not.
+    """
     connection = _DirectConnection(address, timeout)
     try:
         connection.request("GET", path)
@@ -120,8 +123,18 @@ def _get(address: Address, path: str, timeout: float) -> bytes:
     finally:
         connection.close()
     if response.status != 200:
+        if detail := _detail(body):
+            raise ServerDownError(f"the server at {address.origin} refuses {path}: {detail}")
         raise ValueError(f"{response.status} {response.reason}")
     return body
+
+
+def _detail(body: bytes) -> str | None:
+    """Return the detail of problem details (RFC 9457), None where a body is something else."""
+    try:
+        return str(msgspec.json.decode(body)["detail"])
+    except (msgspec.DecodeError, KeyError, TypeError):
+        return None
 
 
 def _store_info(store: _ListedStore) -> StoreInfo:

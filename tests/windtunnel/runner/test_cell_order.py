@@ -22,7 +22,7 @@ def order(**fields: object) -> CellOrder:
     return msgspec.convert({"target": URL, "warmup": 0.5, "duration": 2.0} | fields, CellOrder)
 
 
-@pytest.mark.parametrize("module", ["order", "run", "tune", "generator_client", "strategies"])
+@pytest.mark.parametrize("module", ["cell_order", "run", "tune", "generator_client", "strategies"])
 def test_who_builds_orders_needs_no_generator(module: str) -> None:
     code = (
         f"import sys, windtunnel.runner.{module}\n"
