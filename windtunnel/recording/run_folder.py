@@ -59,7 +59,11 @@ class RunFolder:
 
     def remove_partial(self) -> None:
         """Remove `partial.jsonl`: its cells are finished."""
-        self._expend(partial((self.path / PARTIAL_FILE).unlink, missing_ok=True))
+        for name in (PARTIAL_FILE, f".{PARTIAL_FILE}"):
+            try:
+                (self.path / name).unlink(missing_ok=True)
+            except OSError as error:
+                self._warn(f"{self.path / name} is still there: {error.strerror}")
 
     def append(self, cell: Cell) -> None:
         """Put a finished cell on disk before returning; raises ResultsError."""

@@ -45,8 +45,12 @@ def measure(
         load.wait(order.warmup)
         notify(Measuring())
         window = Window(order, template(order, rates), user_pool, load, bystanders)
-        window.open(order.duration)
-        cell = window.close(order.timeout)
+        try:
+            window.open(order.duration)
+            cell = window.close(order.timeout)
+        except BaseException:
+            window.abort()
+            raise
     finally:
         bystanders.close()
         load.stop(order.timeout)

@@ -60,7 +60,8 @@ class Collector:
     """Drains the recorder of a user pool at the end of every second of a clock.
 
     Only what is recorded from now on counts. `deliver`, if it is given, gets a report right then;
-    otherwise reports are to be fetched.
+    otherwise reports are to be fetched. Counting what is in flight takes a walk over all users, so
+    it is left out where nobody reads it.
     """
 
     def __init__(
@@ -69,8 +70,11 @@ class Collector:
         take_stats: Callable[[], StreamStats],
         deliver: Callable[[Report], None] | None = None,
         clock: Callable[[], float] = time.time,
+        *,
+        counts_in_flight: bool = True,
     ) -> None:
         self._user_pool = user_pool
+        self._counts_in_flight = counts_in_flight
         self._take_sent = take_stats
         self._deliver = deliver
         self._clock = clock
@@ -129,7 +133,8 @@ class Collector:
     def _drain(self, second: int) -> None:
         user_pool = self._user_pool
         merge_into(self._seconds.setdefault(second, {}), user_pool.recorder.take())
-        self._in_flight[second] = in_flight(user_pool, self._answering)
+        if self._counts_in_flight:
+            self._in_flight[second] = in_flight(user_pool, self._answering)
         self._until = second
         if user_pool.sampler is not None:
             self._samples += [sample.as_line() for sample in user_pool.sampler.take()]

@@ -26,7 +26,7 @@ from windtunnel.runner.collector import Report, by_store
 from windtunnel.runner.side_measurements import SideMeasurements
 from windtunnel.workload.open_loop import ScheduleStats, merge_stats
 
-DEPLETED: Final = "ended early: a user had no record left to delete"
+DEPLETED: Final = "a user had no record left to delete"
 
 
 class ReportingProcess:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from time import perf_counter
 
+import msgspec
+
 from windtunnel.recording.results import Cell
 from windtunnel.recording.run_folder import RunFolder
 from windtunnel.runner.bystander import Bystanders
@@ -12,6 +14,7 @@ from windtunnel.runner.cell_order import CellOrder
 from windtunnel.runner.collector import Collector
 from windtunnel.runner.run_writer import RunWriter
 from windtunnel.runner.side_measurements import CellSideMeasurements
+from windtunnel.runner.totals import DEPLETED
 from windtunnel.workload.cell_load import CellLoad
 from windtunnel.workload.user_pool import UserPool
 
@@ -37,7 +40,9 @@ class Window:
         templates = {template.store or "": template}
         self._writer = RunWriter(self._folder, lambda: templates, clock=self._clock)
         self._writer.surroundings = self._surroundings.read
-        self._collector = Collector(user_pool, load.take_stats, self._writer.take, self._clock)
+        self._collector = Collector(
+            user_pool, load.take_stats, self._writer.take, self._clock, counts_in_flight=False
+        )
 
     def open(self, duration_s: float) -> None:
         """Let the load work for `duration_s`, or until it is over; raises CellError."""
@@ -53,12 +58,26 @@ class Window:
         self._writer.stop()
         self._surroundings.end(until, timeout)
         (cell,) = self._writer.cells(until - self._began)
+        cell = _with_early_end(cell)
         self._writer.write_rest()
         if self._folder is None:
             return cell
         self._folder.remove_partial()
         return self._folder.flagged(cell)
 
+    def abort(self) -> None:
+        """Record no more, and leave nothing of a cell that could not be measured."""
+        self._collector.end()
+        self._writer.stop()
+        if self._folder is not None:
+            self._folder.remove_partial()
+
     def _clock(self) -> float:
         """Return how many seconds ago it began."""
         return perf_counter() - self._began
+
+
+def _with_early_end(cell: Cell) -> Cell:
+    """Return a cell that says so where its load ended as records ran out."""
+    flags = [f"ended early: {flag}" if flag == DEPLETED else flag for flag in cell.flags]
+    return msgspec.structs.replace(cell, flags=flags)

@@ -112,3 +112,13 @@ def test_a_user_without_records_is_flagged(tmp_path: Path) -> None:
     writer.take(Report({}, {}, {}, depleted=True))
     writer.stop()
     assert [cell.flags for cell in writer.cells()] == [[DEPLETED]]
+
+
+def test_no_cell_stays_unfinished_after_a_second_could_not_be_written(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.write_partial([Cell(store="a/async/fast", seconds=1.0, throughput_rps=0.0)])
+    (tmp_path / series.SERIES_FILE).mkdir()
+    folder.append_seconds([series.Second(second=0)])
+    assert not folder.has_series
+    folder.remove_partial()
+    assert not list(tmp_path.glob("*partial*"))
