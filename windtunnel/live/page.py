@@ -86,7 +86,7 @@ class Page:
             ("/split/differences", "POST", self._differences),
             ("/split/undo", "POST", self._undo),
             ("/load", "POST", self._pause),
-            ("/effect/<int:number>", "GET", self._effect),
+            ("/effect/<int:change_number>", "GET", self._effect),
         ):
             name = f"windtunnel{path}:{method}".replace(".", "-")
             guarded_view = self._web_ui.auth_required_if_enabled(view)
